@@ -1,0 +1,49 @@
+/**
+ * Writes libs/wire/src/gen from proto/: the TypeScript messages and the descriptor set heddle.binpb (with imports).
+ * What it writes is never committed; `npm run gen` makes it, and nx keeps it until a .proto file changes.
+ */
+import { execFileSync } from "node:child_process";
+import { existsSync, globSync, mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+
+const root = join(import.meta.dirname, "..");
+const out = join(root, "libs/wire/src/gen");
+const options = {
+  outputServices: "generic-definitions",
+  env: "node",
+  esModuleInterop: "true",
+  importSuffix: ".ts",
+  forceLong: "number",
+  oneof: "unions-value",
+  useDate: "false",
+  enumsAsLiterals: "true",
+  removeEnumPrefix: "true",
+  unrecognizedEnum: "false",
+  useExactTypes: "false",
+  outputJsonMethods: "true",
+};
+
+const protos = existsSync(join(root, "proto")) ? globSync("heddle/**/*.proto", { cwd: join(root, "proto") }).sort() : [];
+rmSync(out, { recursive: true, force: true });
+mkdirSync(out, { recursive: true });
+if (protos.length === 0) {
+  console.log("gen-proto: no .proto file under proto/heddle, nothing to generate");
+} else {
+  const bin = join(root, "node_modules/.bin");
+  execFileSync(
+    join(bin, "protoc"),
+    [
+      `--plugin=protoc-gen-ts_proto=${join(bin, "protoc-gen-ts_proto")}`,
+      "--proto_path=proto",
+      `--ts_proto_out=${out}`,
+      `--ts_proto_opt=${Object.entries(options)
+        .map(([name, value]) => `${name}=${value}`)
+        .join(",")}`,
+      `--descriptor_set_out=${join(out, "heddle.binpb")}`,
+      "--include_imports",
+      ...protos,
+    ],
+    { cwd: root, stdio: "inherit" },
+  );
+  console.log(`gen-proto: ${protos.length} .proto files`);
+}
