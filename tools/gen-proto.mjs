@@ -23,7 +23,9 @@ const options = {
   outputJsonMethods: "true",
 };
 
-const protos = existsSync(join(root, "proto")) ? globSync("heddle/**/*.proto", { cwd: join(root, "proto") }).sort() : [];
+const protos = existsSync(join(root, "proto"))
+  ? globSync("heddle/**/*.proto", { cwd: join(root, "proto") }).sort()
+  : [];
 rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });
 if (protos.length === 0) {
