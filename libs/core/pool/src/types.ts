@@ -1,0 +1,88 @@
+import type { Brand, Millis } from "@heddle/kernel";
+
+/** One worker process of this agent. Minted by the core, never reused. */
+export type WorkerKey = Brand<number, "WorkerKey">;
+/** The coordinator's number of a pool. */
+export type PoolNumber = Brand<number, "PoolNumber">;
+/** The coordinator's number of a job. */
+export type JobNumber = Brand<number, "JobNumber">;
+/** The coordinator's name of a placement of a chunk on this node. */
+export type Assignment = Brand<number, "Assignment">;
+
+/** Facts. Each is safe at any time: what no longer applies (unknown keys, repetitions) changes nothing. */
+export type Input =
+  /** First input. Blank workers are started. */
+  | { readonly type: "started" }
+  | { readonly type: "job-described"; readonly job: JobNumber; readonly pool: PoolNumber }
+  /** Its code is on this machine: its chunks may run. */
+  | { readonly type: "job-ready"; readonly job: JobNumber }
+  /** Its code cannot be had: its chunks finish as not started, with this fault. */
+  | { readonly type: "job-broken"; readonly job: JobNumber; readonly fault: string }
+  | { readonly type: "job-forgotten"; readonly job: JobNumber }
+  /** Run it. `poolSlots`: most chunks of its pool that run here at a time, from now on. */
+  | {
+      readonly type: "chunk-assigned";
+      readonly assignment: Assignment;
+      readonly job: JobNumber;
+      readonly poolSlots: number;
+    }
+  /** Take it back: only if not begun, or (`stop`) by killing its worker when it runs. */
+  | { readonly type: "revoke-requested"; readonly assignment: Assignment; readonly stop: boolean }
+  /** The pool is over: its workers end, its chunks finish as stopped or not started. */
+  | { readonly type: "pool-retired"; readonly pool: PoolNumber }
+  | { readonly type: "worker-ready"; readonly worker: WorkerKey }
+  /** A worker answered a chunk, in the order in which they were sent. `skipped`: it was left out as asked. */
+  | {
+      readonly type: "chunk-returned";
+      readonly worker: WorkerKey;
+      readonly assignment: Assignment;
+      readonly skipped: boolean;
+      readonly runMs: Millis;
+    }
+  /** The process is gone, and could not be started when `fault` is set. `mark`: the last it wrote, null for none. */
+  | {
+      readonly type: "worker-exited";
+      readonly worker: WorkerKey;
+      readonly mark: { readonly assignment: Assignment; readonly offset: number } | null;
+      readonly fault: string | undefined;
+    }
+  /** The coordinator has given this node up or was replaced: everything is dropped without a report, workers with a chunk are killed. */
+  | { readonly type: "coordinator-lost" }
+  /** Takes nothing new; unstarted chunks finish as not started, `drained` when the running ones are over and every worker is gone. */
+  | { readonly type: "drain-requested" }
+  | { readonly type: "timer-fired" };
+
+/** Wishes, to be performed in the order returned. Exactly one `finish-...` per assigned chunk, unless the coordinator is lost. */
+export type Effect =
+  | { readonly type: "spawn-worker"; readonly worker: WorkerKey }
+  /** Send the chunk to the worker; it runs after those sent before. */
+  | { readonly type: "run-chunk"; readonly worker: WorkerKey; readonly assignment: Assignment }
+  /** Ask the worker to leave the chunk out; it answers by `chunk-returned` with or without `skipped`. */
+  | { readonly type: "skip-chunk"; readonly worker: WorkerKey; readonly assignment: Assignment }
+  | { readonly type: "kill-worker"; readonly worker: WorkerKey; readonly signal: "SIGTERM" | "SIGKILL" }
+  /** Report what the worker returned. */
+  | { readonly type: "finish-returned"; readonly assignment: Assignment; readonly worker: WorkerKey }
+  /** Report the worker's death with this chunk. */
+  | {
+      readonly type: "finish-death";
+      readonly assignment: Assignment;
+      readonly worker: WorkerKey;
+      readonly markedOffset: number | undefined;
+    }
+  | { readonly type: "finish-not-started"; readonly assignment: Assignment; readonly fault: string | undefined }
+  | { readonly type: "finish-stopped"; readonly assignment: Assignment; readonly worker: WorkerKey }
+  /** It has begun, or is believed to have, and is expected to take long enough to tell. */
+  | { readonly type: "report-started"; readonly assignment: Assignment }
+  /** Chunks this node will hold at a time, when that changes. */
+  | { readonly type: "grant-credit"; readonly chunks: number }
+  | { readonly type: "drained" }
+  /** Feed `timer-fired` at `atMs`. Replaces the last one. */
+  | { readonly type: "set-timer"; readonly atMs: Millis };
+
+/** What the core is told once. */
+export interface PoolOptions {
+  /** Chunks that run at a time. */
+  readonly slots: number;
+  /** A worker is recycled after this many chunks; undefined for never. */
+  readonly chunksPerWorkerMax?: number | undefined;
+}

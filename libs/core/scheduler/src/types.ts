@@ -1,0 +1,146 @@
+import type { Brand, Millis } from "@heddle/kernel";
+
+/** One session of one node. A node that comes back after its lease, or under a newer agent, has a new key. */
+export type NodeKey = Brand<number, "NodeKey">;
+/** One session of one client. */
+export type ClientKey = Brand<number, "ClientKey">;
+/** One pool of one client. */
+export type PoolKey = Brand<number, "PoolKey">;
+/** One job, live or ended. */
+export type JobKey = Brand<number, "JobKey">;
+/** One placement of one span on one node. Minted by the core, never reused. */
+export type AssignmentId = Brand<number, "AssignmentId">;
+
+/**
+ * Facts. Each is safe at any time and any number of times: what no longer applies (unknown keys, late results, repetitions) changes nothing.
+ * A key that was used before never names something new.
+ */
+export type Input =
+  | { readonly type: "client-joined"; readonly client: ClientKey }
+  /** Lease over or goodbye: its jobs are cancelled, its pools closed. */
+  | { readonly type: "client-left"; readonly client: ClientKey }
+  /** The client reads its results too slowly (true): its jobs get no new chunk until false. */
+  | { readonly type: "client-throttled"; readonly client: ClientKey; readonly throttled: boolean }
+  /** `slotsMax`: most chunks of the pool that run at a time over all nodes; undefined for no bound. */
+  | {
+      readonly type: "pool-opened";
+      readonly pool: PoolKey;
+      readonly client: ClientKey;
+      readonly slotsMax: number | undefined;
+    }
+  /** Its open jobs are cancelled. */
+  | { readonly type: "pool-closed"; readonly pool: PoolKey }
+  /** `retries`: how often one item's own error is retried. */
+  | { readonly type: "job-opened"; readonly job: JobKey; readonly pool: PoolKey; readonly retries: number }
+  /** `chunk` counts from 0 without gaps; `count` >= 1 items. */
+  | { readonly type: "chunk-offered"; readonly job: JobKey; readonly chunk: number; readonly count: number }
+  /** No more chunks; `chunks` may be 0. */
+  | { readonly type: "job-sealed"; readonly job: JobKey; readonly chunks: number }
+  | { readonly type: "job-cancel-requested"; readonly job: JobKey }
+  | { readonly type: "node-joined"; readonly node: NodeKey; readonly slots: number }
+  /** Chunks the node will hold at a time, running ones included; replaces the last grant. 0 until the first. */
+  | { readonly type: "credit-granted"; readonly node: NodeKey; readonly chunks: number }
+  /** Its connection broke (true): it keeps what it has and gets nothing new until false or `node-lost`. */
+  | { readonly type: "node-silent"; readonly node: NodeKey; readonly silent: boolean }
+  | { readonly type: "node-cordoned"; readonly node: NodeKey; readonly cordoned: boolean }
+  /** Takes nothing new, unstarted chunks are revoked, `node-drained` when the last one is finished. Not undone. */
+  | { readonly type: "node-drain-requested"; readonly node: NodeKey }
+  /** Gone for good: lease over, replaced or left. */
+  | { readonly type: "node-lost"; readonly node: NodeKey }
+  | { readonly type: "chunk-started"; readonly assignment: AssignmentId }
+  | {
+      readonly type: "chunk-finished";
+      readonly assignment: AssignmentId;
+      readonly outcome: Outcome;
+      readonly runMs: Millis;
+    }
+  | { readonly type: "timer-fired" };
+
+/** How an assignment ended. Offsets count from the chunk's first item. */
+export type Outcome =
+  | { readonly type: "done" }
+  /** Its first `completed` items are done, the next one failed by its own error, the rest was not tried. */
+  | { readonly type: "item-error"; readonly completed: number }
+  /** `markedOffset`: the item that the worker had marked last (an offset in the chunk), undefined when there was no mark. */
+  | { readonly type: "worker-death"; readonly markedOffset: number | undefined }
+  /** Never begun. `fault`: the node cannot start workers, and why; undefined when it was revoked or the node leaves. */
+  | { readonly type: "not-started"; readonly fault: string | undefined }
+  /** Stopped because it was revoked with `stop`. */
+  | { readonly type: "stopped" };
+
+/** Wishes, to be performed in the order returned. */
+export type Effect =
+  /** Run items [offset, offset + count) of the chunk. `attempt`: nth placement of these items, from 1. `marks`: mark each item. `poolSlots`: share of the pool's bound on this node. */
+  | {
+      readonly type: "assign-chunk";
+      readonly node: NodeKey;
+      readonly assignment: AssignmentId;
+      readonly job: JobKey;
+      readonly chunk: number;
+      readonly offset: number;
+      readonly count: number;
+      readonly attempt: number;
+      readonly marks: boolean;
+      readonly poolSlots: number;
+    }
+  /** `stop` false: only if it was not started. A `chunk-finished` is expected in either case, unless the node is lost. */
+  | { readonly type: "revoke-chunk"; readonly node: NodeKey; readonly assignment: AssignmentId; readonly stop: boolean }
+  /** The values that came with this finished assignment are the result of these items: the one DONE they ever get. */
+  | {
+      readonly type: "deliver-span";
+      readonly job: JobKey;
+      readonly chunk: number;
+      readonly offset: number;
+      readonly count: number;
+      readonly assignment: AssignmentId;
+    }
+  /** This item failed for good. `assignment`: the one whose outcome tells why; for "node-loss" the last one lost. */
+  | {
+      readonly type: "fail-item";
+      readonly job: JobKey;
+      readonly chunk: number;
+      readonly offset: number;
+      readonly assignment: AssignmentId;
+      readonly cause: "item-error" | "worker-death" | "node-loss";
+      readonly attempt: number;
+    }
+  /** Exactly one per opened job, last of it. `fault`: why the fabric gave up, when no item failed. */
+  | {
+      readonly type: "end-job";
+      readonly job: JobKey;
+      readonly outcome: "done" | "failed" | "cancelled";
+      readonly fault: string | undefined;
+    }
+  /** Every item of the chunk is settled or dropped: its input is not needed again. */
+  | { readonly type: "release-chunk"; readonly job: JobKey; readonly chunk: number }
+  /** The node was given chunks of this job and will get no more. */
+  | { readonly type: "forget-job"; readonly node: NodeKey; readonly job: JobKey }
+  /** The node was given chunks of this pool and will get no more. */
+  | { readonly type: "retire-pool"; readonly node: NodeKey; readonly pool: PoolKey }
+  /** A drain is complete: nothing of the node's is left. */
+  | { readonly type: "node-drained"; readonly node: NodeKey }
+  /** Nodes that take work and their slots, whenever that changes. */
+  | { readonly type: "announce-capacity"; readonly slots: number; readonly nodes: number }
+  /** Feed `timer-fired` at `atMs`. Replaces the last one. */
+  | { readonly type: "set-timer"; readonly atMs: Millis };
+
+/** Numbers for operators; a snapshot. */
+export interface JobView {
+  readonly job: JobKey;
+  readonly state: "running" | "failing" | "cancelling";
+  readonly itemsOffered: number;
+  readonly itemsDone: number;
+  readonly chunksOffered: number;
+  readonly chunksDone: number;
+  readonly chunksPlaced: number;
+  readonly chunksWaiting: number;
+}
+
+/** Numbers for operators; a snapshot. */
+export interface NodeView {
+  readonly node: NodeKey;
+  readonly state: "ready" | "silent" | "cordoned" | "draining";
+  readonly slots: number;
+  readonly credit: number;
+  readonly chunks: number;
+}

@@ -1,0 +1,235 @@
+/** Machine-readable kind of a HeddleError; also what travels in protocol errors. */
+export type ErrorCode =
+  | "timeout"
+  | "invalid-argument"
+  | "not-found"
+  | "closed"
+  | "terminated"
+  | "state"
+  | "worker-lost"
+  | "pool-init"
+  | "capture"
+  | "serialization"
+  | "limit"
+  | "conflict"
+  | "unavailable"
+  | "unschedulable"
+  | "protocol"
+  | "authentication"
+  | "permission"
+  | "cancelled"
+  | "internal";
+
+/** Base of every error that the fabric itself raises. `code` is stable across versions, `message` is for people. */
+export class HeddleError extends Error {
+  override readonly name: string = "HeddleError";
+  readonly code: ErrorCode;
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** A wait ended before the thing waited for. Nothing was cancelled by it unless the call says so. */
+export class TimeoutError extends HeddleError {
+  override readonly name: string = "TimeoutError";
+  constructor(message: string, options?: ErrorOptions) {
+    super("timeout", message, options);
+  }
+}
+
+/** A value from outside (id, address, option on the wire) that cannot be what it claims to be. */
+export class InvalidArgumentError extends HeddleError {
+  override readonly name = "InvalidArgumentError";
+  constructor(message: string, options?: ErrorOptions) {
+    super("invalid-argument", message, options);
+  }
+}
+
+/** The named thing does not exist (any more). */
+export class NotFoundError extends HeddleError {
+  override readonly name = "NotFoundError";
+  constructor(message: string, options?: ErrorOptions) {
+    super("not-found", message, options);
+  }
+}
+
+/** The handle was closed before this call. */
+export class ClosedError extends HeddleError {
+  override readonly name: string = "ClosedError";
+  constructor(message: string, options?: ErrorOptions) {
+    super("closed", message, options);
+  }
+}
+
+/** New work after `pool.close()`. */
+export class PoolClosedError extends ClosedError {
+  override readonly name = "PoolClosedError";
+}
+
+/** `pool.terminate()` ended this work, or the pool was terminated before the call. */
+export class PoolTerminatedError extends HeddleError {
+  override readonly name = "PoolTerminatedError";
+  constructor(message: string, options?: ErrorOptions) {
+    super("terminated", message, options);
+  }
+}
+
+/** Workers of a pool cannot be started; `cause` is the last reason. */
+export class PoolInitError extends HeddleError {
+  override readonly name = "PoolInitError";
+  constructor(message: string, options?: ErrorOptions) {
+    super("pool-init", message, options);
+  }
+}
+
+/** The call does not fit the object's state, such as `join()` before `close()`. */
+export class StateError extends HeddleError {
+  override readonly name = "StateError";
+  constructor(message: string, options?: ErrorOptions) {
+    super("state", message, options);
+  }
+}
+
+/** What is known of a worker that died with an item. */
+export interface WorkerLoss {
+  /** Index of the item in the call's inputs. */
+  readonly index: number;
+  readonly node: string;
+  readonly pid: number;
+  /** Name of the killing signal, or null when it exited by itself. */
+  readonly signal: string | null;
+  /** Exit status, or null when a signal ended it. */
+  readonly exitCode: number | null;
+  /** Last resident set size seen, in bytes; 0 when never sampled. */
+  readonly rssBytes: number;
+  /** How often the item was tried. */
+  readonly attempts: number;
+  /** The end of what the process wrote to standard error. */
+  readonly stderrTail: string;
+}
+
+/** An item that killed its worker twice, the second time alone, or whose nodes kept dying under it. */
+export class WorkerLostError extends HeddleError implements WorkerLoss {
+  override readonly name = "WorkerLostError";
+  readonly index: number;
+  readonly node: string;
+  readonly pid: number;
+  readonly signal: string | null;
+  readonly exitCode: number | null;
+  readonly rssBytes: number;
+  readonly attempts: number;
+  readonly stderrTail: string;
+  constructor(message: string, loss: WorkerLoss, options?: ErrorOptions) {
+    super("worker-lost", message, options);
+    this.index = loss.index;
+    this.node = loss.node;
+    this.pid = loss.pid;
+    this.signal = loss.signal;
+    this.exitCode = loss.exitCode;
+    this.rssBytes = loss.rssBytes;
+    this.attempts = loss.attempts;
+    this.stderrTail = loss.stderrTail;
+  }
+}
+
+/** A function that cannot travel: names the variable, the path inside it, the file (URL or path) and the line (from 1; 0 unknown). */
+export class CaptureError extends HeddleError {
+  override readonly name = "CaptureError";
+  readonly variable: string;
+  readonly path: string;
+  readonly file: string;
+  readonly line: number;
+  constructor(
+    message: string,
+    at: { readonly variable: string; readonly path: string; readonly file: string; readonly line: number },
+    options?: ErrorOptions,
+  ) {
+    super("capture", message, options);
+    this.variable = at.variable;
+    this.path = at.path;
+    this.file = at.file;
+    this.line = at.line;
+  }
+}
+
+/** Which way the value was going. */
+export type SerializationSide = "argument" | "result" | "value" | "error";
+
+/** A value that cannot travel: `path` leads to the culprit, such as `$.rows[3].socket`. */
+export class SerializationError extends HeddleError {
+  override readonly name = "SerializationError";
+  readonly path: string;
+  readonly side: SerializationSide;
+  constructor(
+    message: string,
+    at: { readonly path: string; readonly side: SerializationSide },
+    options?: ErrorOptions,
+  ) {
+    super("serialization", message, options);
+    this.path = at.path;
+    this.side = at.side;
+  }
+}
+
+/** A named limit was exceeded. */
+export class LimitError extends HeddleError {
+  override readonly name = "LimitError";
+  readonly limitName: string;
+  readonly limit: number;
+  readonly actual: number;
+  constructor(limitName: string, limit: number, actual: number, message?: string) {
+    super("limit", message ?? `${limitName} is ${limit}, got ${actual}`);
+    this.limitName = limitName;
+    this.limit = limit;
+    this.actual = actual;
+  }
+}
+
+/** The same identity was used for two different things. */
+export class ConflictError extends HeddleError {
+  override readonly name = "ConflictError";
+  constructor(message: string, options?: ErrorOptions) {
+    super("conflict", message, options);
+  }
+}
+
+/** A server could not be reached, or was lost for longer than the wait allowed. */
+export class UnavailableError extends HeddleError {
+  override readonly name = "UnavailableError";
+  constructor(message: string, options?: ErrorOptions) {
+    super("unavailable", message, options);
+  }
+}
+
+/** No node could ever run this. */
+export class UnschedulableError extends HeddleError {
+  override readonly name = "UnschedulableError";
+  constructor(message: string, options?: ErrorOptions) {
+    super("unschedulable", message, options);
+  }
+}
+
+/** The peer broke the protocol, or speaks a version that cannot be spoken with. */
+export class ProtocolError extends HeddleError {
+  override readonly name = "ProtocolError";
+  constructor(message: string, options?: ErrorOptions) {
+    super("protocol", message, options);
+  }
+}
+
+/** The peer could not show who it is. */
+export class AuthenticationError extends HeddleError {
+  override readonly name = "AuthenticationError";
+  constructor(message: string, options?: ErrorOptions) {
+    super("authentication", message, options);
+  }
+}
+
+/** The peer is known and may not do this. */
+export class PermissionError extends HeddleError {
+  override readonly name = "PermissionError";
+  constructor(message: string, options?: ErrorOptions) {
+    super("permission", message, options);
+  }
+}

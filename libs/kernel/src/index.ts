@@ -1,0 +1,12 @@
+export { assert, InvariantViolation, unreachable } from "./assert.ts";
+export { type BackoffPolicy, backoffMs } from "./backoff.ts";
+export type { Brand } from "./brand.ts";
+export type { Clock, Millis } from "./clock.ts";
+export type { Environment } from "./environment.ts";
+export * from "./errors.ts";
+export { Fifo } from "./fifo.ts";
+export { Heap } from "./heap.ts";
+export { ArtifactHash, ClientId, JobId, mintId, NodeName, PoolId } from "./ids.ts";
+export * from "./limits.ts";
+export { type LogFields, type Logger, silentLogger } from "./log.ts";
+export { hash32, type Random, seededRandom } from "./random.ts";

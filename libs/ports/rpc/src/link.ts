@@ -1,0 +1,24 @@
+/** Why a link is over. `local`: this side closed it; `remote`: the peer ended it in order; `broken`: anything else. */
+export interface LinkEnd {
+  readonly reason: "local" | "remote" | "broken";
+  readonly cause?: unknown;
+}
+
+/**
+ * One ordered conversation over one stream. Messages arrive in order or, once the link is over, not at all;
+ * nothing is known about the unread tail. Sessions (session.ts) make a lasting conversation of several links.
+ */
+export interface Link<Out, In> extends AsyncDisposable {
+  /** Who is at the other end, for people: an address or a name. */
+  readonly peer: string;
+  /** Hands over one message. False: accepted, but wait for `drained()` before the next. After the end: ignored, false. */
+  send(message: Out): boolean;
+  /** Resolves when there is room again, and also when the link is over. Rejects with the signal's reason when aborted. */
+  drained(signal?: AbortSignal): Promise<void>;
+  /** Messages in order, once; ends when the link is over. An unread message holds back the sender. */
+  readonly incoming: AsyncIterable<In>;
+  /** Resolves, never rejects, when the link is over. */
+  readonly closed: Promise<LinkEnd>;
+  /** Ends the link in order, flushing what was sent; idempotent, bounded in time. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
