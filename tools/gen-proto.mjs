@@ -10,7 +10,7 @@ const root = join(import.meta.dirname, "..");
 const out = join(root, "libs/wire/src/gen");
 const options = {
   outputServices: "generic-definitions",
-  env: "node",
+  // not env=node: it would copy each payload into a Buffer, where a view of the frame does
   esModuleInterop: "true",
   importSuffix: ".ts",
   forceLong: "number",
