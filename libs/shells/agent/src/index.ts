@@ -1,1 +1,2 @@
-export {};
+export { type AgentOptions, AgentShell } from "./agent.ts";
+export * from "./limits.ts";

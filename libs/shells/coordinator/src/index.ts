@@ -1,1 +1,2 @@
-export {};
+export { type CoordinatorOptions, CoordinatorShell } from "./coordinator.ts";
+export * from "./limits.ts";

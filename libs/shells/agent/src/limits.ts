@@ -1,0 +1,6 @@
+/** Output that waits for the coordinator's window, in bytes. Above, lines are dropped and counted. */
+export const OUTPUT_BACKLOG_BYTES = 4 * 1024 * 1024;
+/** Lines of one worker that are joined into one message, in bytes. */
+export const OUTPUT_BLOCK_BYTES = 64 * 1024;
+/** First and longest pause before the coordinator is dialled again with a new session. */
+export const REDIAL_BACKOFF = { firstMs: 50, maxMs: 2_000 } as const;

@@ -1,0 +1,58 @@
+import type { Session } from "@heddle/port-rpc";
+import type { AttachRequestEntry } from "@heddle/wire";
+import { OUTPUT_BACKLOG_BYTES, OUTPUT_BLOCK_BYTES } from "./limits.ts";
+import type { JobRecord, WorkerRecord } from "./records.ts";
+
+interface Block {
+  readonly job: JobRecord;
+  readonly worker: WorkerRecord;
+  readonly stderr: boolean;
+  readonly lines: string[];
+  bytes: number;
+}
+
+/** Brings what workers print to the coordinator: lines of one turn in one block, in order, dropped and counted where nobody reads. */
+export class OutputRelay {
+  readonly #node: string;
+  readonly #session: () => Session<AttachRequestEntry> | undefined;
+  #block: Block | undefined;
+  #dropped = 0;
+
+  constructor(node: string, session: () => Session<AttachRequestEntry> | undefined) {
+    this.#node = node;
+    this.#session = session;
+  }
+
+  /** Takes one line. Output of a worker that never had a chunk belongs to nobody and is dropped. */
+  line(worker: WorkerRecord, stream: "stdout" | "stderr", line: string): void {
+    const job = worker.lastJob;
+    if (job === undefined) return;
+    const stderr = stream === "stderr";
+    const block = this.#block;
+    const fits = block?.worker === worker && block.job === job && block.stderr === stderr && block.bytes < OUTPUT_BLOCK_BYTES;
+    if (!fits) this.flush();
+    if (this.#block === undefined) {
+      this.#block = { job, worker, stderr, lines: [], bytes: 0 };
+      queueMicrotask(() => this.flush());
+    }
+    this.#block.lines.push(line);
+    this.#block.bytes += line.length + 1;
+  }
+
+  /** Sends what was collected. Call before a result that must not overtake it. */
+  flush(): void {
+    const block = this.#block;
+    this.#block = undefined;
+    const session = this.#session();
+    if (block === undefined || session === undefined) return;
+    if (session.queuedBytes + block.bytes > OUTPUT_BACKLOG_BYTES) {
+      this.#dropped += block.lines.length;
+      return;
+    }
+    if (this.#dropped > 0) block.lines.unshift(`[${this.#dropped} lines of output dropped: the network is too slow]`);
+    this.#dropped = 0;
+    const place = { node: this.#node, pid: block.worker.process.pid, attempt: block.worker.lastAttempt };
+    const value = { job: block.job.number as number, place, stderr: block.stderr, text: block.lines.join("\n") };
+    session.send({ kind: { $case: "output", value } }, block.bytes);
+  }
+}

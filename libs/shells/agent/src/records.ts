@@ -1,0 +1,62 @@
+import type { Assignment, JobNumber, PoolNumber, WorkerKey } from "@heddle/core-pool";
+import type { WorkerExit, WorkerProcess } from "@heddle/port-processes";
+import type {
+  AssignChunk,
+  ChunkReturned,
+  DescribeJob,
+  HeldOutgoing,
+  PayloadFlow,
+  PayloadInflow,
+  PayloadOutflow,
+  WorkerRequestEntry,
+} from "@heddle/wire";
+
+/** A job of which chunks came here. */
+export interface JobRecord {
+  readonly number: JobNumber;
+  readonly pool: PoolNumber;
+  readonly description: DescribeJob;
+  /** Where its code lies on this machine, once it is here. */
+  location: string | undefined;
+  /** Chunks here that are not finished. */
+  chunks: number;
+  /** The coordinator sends no more of it: dropped with its last chunk. */
+  forgotten: boolean;
+}
+
+/** A chunk that is here, from its assignment to its finish. */
+export interface ChunkRecord {
+  readonly assignment: Assignment;
+  readonly job: JobRecord;
+  readonly assign: AssignChunk;
+  /** Kept until the finish: it may have to be sent to a second worker. */
+  readonly input: PayloadFlow;
+  /** What a worker returned, while the core decides. */
+  returned: Returned | undefined;
+}
+
+/** What a worker returned of a chunk. */
+export interface Returned {
+  readonly message: ChunkReturned;
+  readonly values: PayloadFlow | undefined;
+  readonly userError: PayloadFlow | undefined;
+  /** Set when the values are on their way to the coordinator already. */
+  readonly relay: HeldOutgoing | undefined;
+}
+
+/** A worker process, from its start to its exit. */
+export interface WorkerRecord {
+  readonly key: WorkerKey;
+  process: WorkerProcess<WorkerRequestEntry>;
+  readonly inflow: PayloadInflow;
+  readonly outflow: PayloadOutflow;
+  /** Jobs it was prepared for. */
+  readonly prepared: Set<JobNumber>;
+  /** The job whose chunk it got last: what it prints is that job's. */
+  lastJob: JobRecord | undefined;
+  /** Chunk it got last, for the place of its output. */
+  lastAttempt: number;
+  /** It said that it can run chunks. */
+  ready: boolean;
+  exit: WorkerExit | undefined;
+}

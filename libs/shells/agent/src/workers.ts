@@ -1,0 +1,193 @@
+import type { Assignment, Input, JobNumber, WorkerKey } from "@heddle/core-pool";
+import { assert, ProtocolError, unreachable } from "@heddle/kernel";
+import type { WorkerExit, WorkerSpawner } from "@heddle/port-processes";
+import {
+  type ChunkReturned,
+  type PayloadFlow,
+  PayloadInflow,
+  PayloadOutflow,
+  type WorkerRequestEntry,
+  type WorkerResponseEntry,
+} from "@heddle/wire";
+import type { ChunkRecord, JobRecord, Returned, WorkerRecord } from "./records.ts";
+
+/** What workers tell the agent. */
+export interface WorkersHost {
+  readonly feed: (input: Input) => void;
+  readonly chunk: (assignment: Assignment) => ChunkRecord | undefined;
+  /** Values of a chunk begin to arrive that will not fit one entry: announce them, or undefined when nobody is there to tell. */
+  readonly announce: (chunk: ChunkRecord, worker: WorkerRecord, message: ChunkReturned, values: PayloadFlow) => Returned["relay"];
+  readonly output: (worker: WorkerRecord, stream: "stdout" | "stderr", line: string) => void;
+}
+
+/** The worker processes of one agent: sends them chunks, hears what they return. */
+export class Workers {
+  readonly #records = new Map<WorkerKey, WorkerRecord>();
+  readonly #spawner: WorkerSpawner<WorkerRequestEntry, WorkerResponseEntry>;
+  readonly #host: WorkersHost;
+  readonly #node: string;
+
+  constructor(spawner: WorkerSpawner<WorkerRequestEntry, WorkerResponseEntry>, node: string, host: WorkersHost) {
+    this.#spawner = spawner;
+    this.#node = node;
+    this.#host = host;
+  }
+
+  /** A worker that was started and whose exit was not told yet. */
+  get(key: WorkerKey): WorkerRecord | undefined {
+    return this.#records.get(key);
+  }
+
+  spawn(key: WorkerKey): void {
+    const inflow = new PayloadInflow();
+    const process = this.#spawner.spawn({
+      entries: (entries) => this.#entries(key, entries),
+      output: (stream, line) => {
+        const worker = this.#records.get(key);
+        if (worker !== undefined) this.#host.output(worker, stream, line);
+      },
+      exited: (exit) => this.#exited(key, exit),
+    });
+    const outflow = new PayloadOutflow((part) => process.send({ kind: { $case: "part", value: part } }));
+    this.#records.set(key, { key, process, inflow, outflow, prepared: new Set(), lastJob: undefined, lastAttempt: 0, ready: false, exit: undefined });
+  }
+
+  /** Sends a chunk, and before the first of a job where its code lies. */
+  run(key: WorkerKey, chunk: ChunkRecord): void {
+    const worker = this.#records.get(key);
+    assert(worker !== undefined, "the core runs chunks on live workers");
+    if (!worker.prepared.has(chunk.job.number)) this.#prepare(worker, chunk.job);
+    worker.lastJob = chunk.job;
+    worker.lastAttempt = chunk.assign.attempt;
+    const outgoing = worker.outflow.send(chunk.input);
+    const { assignment, job, chunk: number, span, firstIndex, attempt, marks } = chunk.assign;
+    const value = { assignment, job, chunk: number, span, firstIndex, input: outgoing.header, attempt, marks };
+    worker.process.send({ kind: { $case: "runChunk", value } });
+    outgoing.start();
+  }
+
+  skip(key: WorkerKey, assignment: Assignment): void {
+    this.#records.get(key)?.process.send({ kind: { $case: "skipChunk", value: { assignment } } });
+  }
+
+  kill(key: WorkerKey, signal: "SIGTERM" | "SIGKILL"): void {
+    this.#records.get(key)?.process.kill(signal);
+  }
+
+  #prepare(worker: WorkerRecord, job: JobRecord): void {
+    assert(job.location !== undefined, "chunks run once their code is here");
+    worker.prepared.add(job.number);
+    const { function: fn, jobId, spread } = job.description;
+    const value = {
+      job: job.number as number,
+      jobId,
+      location: job.location,
+      artifact: fn?.artifact ?? "",
+      exportName: fn?.exportName ?? "",
+      spread,
+      node: this.#node,
+    };
+    worker.process.send({ kind: { $case: "prepareJob", value } });
+  }
+
+  #entries(key: WorkerKey, entries: readonly WorkerResponseEntry[]): void {
+    const worker = this.#records.get(key);
+    if (worker === undefined) return;
+    try {
+      for (const entry of entries) this.#entry(worker, entry);
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      worker.process.kill("SIGKILL"); // only the offender is dropped: its chunk is blamed like any death
+    }
+  }
+
+  #entry(worker: WorkerRecord, { kind }: WorkerResponseEntry): void {
+    switch (kind?.$case) {
+      case "chunkReturned":
+        return this.#returned(worker, kind.value);
+      case "part":
+        return worker.inflow.part(kind.value);
+      case "workerReady":
+        worker.ready = true;
+        return this.#host.feed({ type: "worker-ready", worker: worker.key });
+      case undefined:
+        return;
+      default:
+        return unreachable(kind);
+    }
+  }
+
+  /** The core hears of it when its payloads are complete; values that come in parts go on as they arrive. */
+  #returned(worker: WorkerRecord, message: ChunkReturned): void {
+    const { outcome } = message;
+    const chunk = this.#host.chunk(message.assignment as Assignment);
+    const kept = outcome?.$case === "error";
+    const values = valuesOf(outcome);
+    const valuesFlow = values === undefined ? undefined : worker.inflow.open(values, kept);
+    const failure = outcome?.$case === "error" ? outcome.value.failure : undefined;
+    const userError = failure?.kind?.$case === "userError" ? worker.inflow.open(failure.kind.value, true) : undefined;
+    if (chunk === undefined) return; // finished already, as a chunk whose worker was told to stop
+    const open = valuesFlow?.state === "open" && !kept;
+    const relay = open ? this.#host.announce(chunk, worker, message, valuesFlow) : undefined;
+    const skipped = outcome?.$case === "skipped";
+    const done = (): void => {
+      chunk.returned = { message, values: valuesFlow, userError, relay };
+      const { key } = worker;
+      this.#host.feed({ type: "chunk-returned", worker: key, assignment: chunk.assignment, skipped, runMs: message.runMicros / 1_000 });
+    };
+    whenBoth(valuesFlow, userError, (aborted) => (aborted ? relay?.end(true) : done()));
+  }
+
+  #exited(key: WorkerKey, exit: WorkerExit): void {
+    const worker = this.#records.get(key);
+    if (worker === undefined) return;
+    worker.exit = exit;
+    worker.inflow.abort();
+    const mark = exit.mark === null ? null : { assignment: exit.mark.assignment as Assignment, offset: exit.mark.offset };
+    this.#host.feed({ type: "worker-exited", worker: key, mark, fault: worker.ready ? undefined : startFault(exit) });
+    this.#records.delete(key);
+  }
+}
+
+/** Why a worker that was never ready is gone. */
+function startFault(exit: WorkerExit): string {
+  if (exit.fault !== undefined) return exit.fault;
+  const how = exit.signal === null ? `exited with code ${exit.exitCode}` : `was killed by ${exit.signal}`;
+  const tail = exit.stderrTail === "" ? "" : `: ${exit.stderrTail.slice(-500)}`;
+  return `a worker process ${how} before it was ready${tail}`;
+}
+
+function valuesOf(outcome: ChunkReturned["outcome"]) {
+  switch (outcome?.$case) {
+    case "done":
+      return outcome.value;
+    case "error":
+      return outcome.value.values;
+    case "skipped":
+      return undefined;
+    case undefined:
+      throw new ProtocolError("a returned chunk came without its outcome");
+    default:
+      return unreachable(outcome);
+  }
+}
+
+function whenBoth(a: PayloadFlow | undefined, b: PayloadFlow | undefined, run: (aborted: boolean) => void): void {
+  const flows = [a, b].filter((flow) => flow !== undefined);
+  let open = flows.length;
+  if (open === 0) return run(false);
+  let aborted = false;
+  for (const flow of flows)
+    flow.follow({
+      piece: () => undefined,
+      end: (cut) => {
+        aborted ||= cut;
+        if (--open === 0) run(aborted);
+      },
+    });
+}
+
+/** A job number as the core knows it. */
+export function jobNumber(raw: number): JobNumber {
+  return raw as JobNumber;
+}

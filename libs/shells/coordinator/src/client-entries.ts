@@ -1,0 +1,117 @@
+import {
+  ArtifactHash,
+  CLIENT_CHUNKS_MAX,
+  CLIENT_INPUT_BYTES_MAX,
+  CLIENT_JOBS_MAX,
+  JobId,
+  PoolId,
+  ProtocolError,
+  unreachable,
+} from "@heddle/kernel";
+import type {
+  ArtifactContent,
+  FunctionRef,
+  OfferArtifact,
+  OfferChunk,
+  OpenJob,
+  OpenPool,
+  PayloadFlow,
+  RunRequestEntry,
+  SealJob,
+} from "@heddle/wire";
+import type { ClientRecord, JobRecord, PoolRecord } from "./ledger.ts";
+import { CLIENT_POOLS_MAX } from "./limits.ts";
+
+/** What a client's entries ask of the coordinator. */
+export interface ClientHost {
+  readonly openPool: (client: ClientRecord, id: PoolId, processes: number) => void;
+  readonly closePool: (pool: PoolRecord) => void;
+  readonly openJob: (pool: PoolRecord, job: OpenJob & { readonly function: FunctionRef }, id: JobId) => void;
+  readonly offerChunk: (job: JobRecord, chunk: number, firstIndex: number, input: PayloadFlow) => void;
+  readonly sealJob: (job: JobRecord, chunks: number) => void;
+  readonly cancelJob: (job: JobRecord) => void;
+  readonly offerArtifact: (client: ClientRecord, hash: ArtifactHash, size: number) => void;
+  readonly storeArtifact: (client: ClientRecord, hash: ArtifactHash, content: PayloadFlow) => void;
+}
+
+/** Takes one entry of a registered client. Throws ProtocolError or LimitError for what no client may say. */
+export function takeClientEntry(host: ClientHost, client: ClientRecord, entry: RunRequestEntry): void {
+  const { kind } = entry;
+  switch (kind?.$case) {
+    case "offerChunk":
+      return takeChunk(host, client, kind.value);
+    case "part":
+      return client.inflow.part(kind.value);
+    case "openJob":
+      return takeJob(host, client, kind.value);
+    case "sealJob":
+      return takeSeal(host, client, kind.value);
+    case "cancelJob": {
+      const job = client.jobs.get(kind.value.job);
+      if (job !== undefined) host.cancelJob(job);
+      return;
+    }
+    case "openPool":
+      return takePool(host, client, kind.value);
+    case "closePool": {
+      const pool = client.pools.get(PoolId(kind.value.poolId));
+      if (pool !== undefined) host.closePool(pool);
+      return;
+    }
+    case "offerArtifact":
+      return takeArtifactOffer(host, client, kind.value);
+    case "artifactContent":
+      return takeArtifact(host, client, kind.value);
+    case "registerClient":
+      throw new ProtocolError("a client registered twice in one session");
+    case undefined:
+      return; // a newer peer's entry that this build does not know
+    default:
+      return unreachable(kind);
+  }
+}
+
+function takePool(host: ClientHost, client: ClientRecord, open: OpenPool): void {
+  const id = PoolId(open.poolId);
+  if (client.pools.has(id)) throw new ProtocolError(`pool ${id} is open already`);
+  if (client.pools.size >= CLIENT_POOLS_MAX) throw new ProtocolError(`more than ${CLIENT_POOLS_MAX} pools are open`);
+  host.openPool(client, id, open.processes);
+}
+
+function takeJob(host: ClientHost, client: ClientRecord, open: OpenJob): void {
+  const pool = client.pools.get(PoolId(open.poolId));
+  if (pool === undefined) throw new ProtocolError(`job ${open.jobId} names pool ${open.poolId}, which is not open`);
+  if (client.jobs.has(open.job)) throw new ProtocolError(`job number ${open.job} is in use`);
+  if (client.jobs.size >= CLIENT_JOBS_MAX) throw new ProtocolError(`more than ${CLIENT_JOBS_MAX} jobs are open`);
+  if (open.function === undefined) throw new ProtocolError(`job ${open.jobId} names no function`);
+  ArtifactHash(open.function.artifact);
+  host.openJob(pool, { ...open, function: open.function }, JobId(open.jobId));
+}
+
+/** The chunk of a job that is over is read and dropped: it was under way when the job ended. */
+function takeChunk(host: ClientHost, client: ClientRecord, offer: OfferChunk): void {
+  const job = client.jobs.get(offer.job);
+  const input = client.inflow.open(offer.input, job !== undefined);
+  if (job === undefined) return;
+  if (input.count < 1) throw new ProtocolError(`chunk ${offer.chunk} of job ${job.id} has no items`);
+  if (offer.chunk !== job.chunksOffered)
+    throw new ProtocolError(`chunk ${offer.chunk} of job ${job.id} came where chunk ${job.chunksOffered} was due`);
+  if (client.heldChunks >= CLIENT_CHUNKS_MAX)
+    throw new ProtocolError(`more than ${CLIENT_CHUNKS_MAX} chunks are under way`);
+  if (client.heldChunks > 0 && client.heldBytes + input.size > CLIENT_INPUT_BYTES_MAX)
+    throw new ProtocolError(`more than ${CLIENT_INPUT_BYTES_MAX} bytes of inputs are under way`);
+  host.offerChunk(job, offer.chunk, offer.firstIndex, input);
+}
+
+function takeSeal(host: ClientHost, client: ClientRecord, seal: SealJob): void {
+  const job = client.jobs.get(seal.job);
+  if (job !== undefined) host.sealJob(job, seal.chunkCount);
+}
+
+function takeArtifactOffer(host: ClientHost, client: ClientRecord, offer: OfferArtifact): void {
+  host.offerArtifact(client, ArtifactHash(offer.hash), offer.size);
+}
+
+function takeArtifact(host: ClientHost, client: ClientRecord, artifact: ArtifactContent): void {
+  host.storeArtifact(client, ArtifactHash(artifact.hash), client.inflow.open(artifact.content, true));
+}

@@ -1,0 +1,291 @@
+import { type Effect, type Input, type JobKey, type Outcome, Scheduler } from "@heddle/core-scheduler";
+import { assert, type Environment, Fifo, HEARTBEAT_MS, LEASE_MS, mintId, unreachable } from "@heddle/kernel";
+import type { Blobs } from "@heddle/port-blobs";
+import { type Goodbye, type Route, SessionAcceptor, streamRoute, unaryRoute } from "@heddle/port-rpc";
+import {
+  type AttachRequestEntry,
+  type AttachResponseEntry,
+  adminGetStatus,
+  adminListJobs,
+  adminListNodes,
+  JobOutcome,
+  jobsRun,
+  nodesAttach,
+  protocolVersion,
+  type RunRequestEntry,
+  type RunResponseEntry,
+} from "@heddle/wire";
+import { AdminView } from "./admin.ts";
+import { Artifacts } from "./artifacts.ts";
+import { ClientDesk } from "./client-desk.ts";
+import type { Office } from "./desk.ts";
+import { type AssignmentRecord, type JobRecord, Ledger, wireAssignment } from "./ledger.ts";
+import { ENDED_JOB_AGE_MS, ENDED_JOBS_MAX } from "./limits.ts";
+import { NodeDesk } from "./node-desk.ts";
+import { type Finish, fabricError, noValues, sendItemFailed, sendValues } from "./results.ts";
+
+/** What a coordinator needs of the world. */
+export interface CoordinatorOptions {
+  readonly env: Environment;
+  /** Where shipped code is kept. The caller disposes it after the shell. */
+  readonly blobs: Blobs;
+  /** Release, for people and Hello. */
+  readonly build: string;
+  /** Major version of Node.js, for Hello. */
+  readonly nodeMajor: number;
+  readonly pid: number;
+  /** Silence after which a peer is given up; LEASE_MS unless a test says otherwise. */
+  readonly leaseMs?: number;
+  /** Longest pause between frames; HEARTBEAT_MS unless a test says otherwise. */
+  readonly heartbeatMs?: number;
+}
+
+type Assign = Extract<Effect, { type: "assign-chunk" }>;
+type EndJob = Extract<Effect, { type: "end-job" }>;
+
+/** Performs the scheduler's wishes: the one place where sessions, payloads and the core meet. Serve `routes` with any RpcServer. */
+export class CoordinatorShell {
+  /** What a server must route here: Jobs, Nodes and Admin. */
+  readonly routes: readonly Route[];
+  readonly #env: Environment;
+  readonly #core: Scheduler;
+  readonly #ledger = new Ledger();
+  readonly #clients: ClientDesk;
+  readonly #clientSessions: SessionAcceptor<RunResponseEntry, RunRequestEntry>;
+  readonly #nodeSessions: SessionAcceptor<AttachResponseEntry, AttachRequestEntry>;
+  readonly #inputs = new Fifo<Input>();
+  #performing = false;
+  #stopping = false;
+  #timer: Disposable | undefined;
+  /** The finish that the core is being told of. */
+  #finish: Finish | undefined;
+  /** Its values were delivered. */
+  #delivered = false;
+  #onIdle: (() => void) | undefined;
+
+  constructor(options: CoordinatorOptions) {
+    this.#env = options.env;
+    this.#core = new Scheduler({ random: options.env.random });
+    const office: Office = {
+      env: options.env,
+      ledger: this.#ledger,
+      artifacts: new Artifacts(options.blobs, options.env.log),
+      feed: (input) => this.#feed(input),
+      open: () => !this.#stopping,
+    };
+    this.#clients = new ClientDesk(office);
+    const nodes = new NodeDesk(office, this.#clients, (finish, outcome, runMs) => this.#finished(finish, outcome, runMs));
+    const serverId = mintId(options.env.random);
+    const identity = { build: options.build, serverId, pid: options.pid, startedMs: options.env.clock.nowMs() };
+    const sessions = {
+      env: options.env,
+      serverId,
+      version: protocolVersion(options.build, options.nodeMajor),
+      leaseMs: options.leaseMs ?? LEASE_MS,
+      heartbeatMs: options.heartbeatMs ?? HEARTBEAT_MS,
+    };
+    this.#clientSessions = new SessionAcceptor({ ...sessions, onSession: this.#clients.onSession });
+    this.#nodeSessions = new SessionAcceptor({ ...sessions, onSession: nodes.onSession });
+    this.routes = this.#route(new AdminView(identity, this.#core, this.#ledger));
+  }
+
+  /**
+   * Stops politely: new jobs are refused, open ones have `drainMs` to end; what is left fails with UnavailableError at its client,
+   * then every session is told goodbye. Bounded in time.
+   */
+  async stop(drainMs: number): Promise<void> {
+    this.#stopping = true;
+    await this.#idle(drainMs);
+    const goodbye: Goodbye = { code: "unavailable", message: "the coordinator was stopped" };
+    await Promise.all([this.#clientSessions.close(goodbye), this.#nodeSessions.close(goodbye)]);
+    this.#timer?.[Symbol.dispose]();
+  }
+
+  #route(admin: AdminView): readonly Route[] {
+    const now = (): number => this.#env.clock.nowMs();
+    return [
+      streamRoute(jobsRun, (link) => this.#clientSessions.accept(link)),
+      streamRoute(nodesAttach, (link) => this.#nodeSessions.accept(link)),
+      unaryRoute(adminGetStatus, () => Promise.resolve(admin.status(now()))),
+      unaryRoute(adminListNodes, () => Promise.resolve(admin.nodes(now()))),
+      unaryRoute(adminListJobs, () => Promise.resolve(admin.jobs(now()))),
+    ];
+  }
+
+  async #idle(drainMs: number): Promise<void> {
+    if (this.#core.jobs().length === 0) return;
+    const { clock } = this.#env;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#onIdle = resolve;
+    using _deadline = clock.setTimer(clock.nowMs() + drainMs, resolve);
+    await promise;
+    this.#onIdle = undefined;
+  }
+
+  #feed(input: Input): void {
+    this.#inputs.push(input);
+    if (this.#performing) return;
+    this.#performing = true;
+    try {
+      for (let next = this.#inputs.shift(); next !== undefined; next = this.#inputs.shift())
+        for (const effect of this.#core.step(this.#env.clock.nowMs(), next)) this.#perform(effect);
+    } finally {
+      this.#performing = false;
+    }
+  }
+
+  /** Tells the core, lets its wishes use what came, and settles what was announced to the client before. */
+  #finished(finish: Finish, outcome: Outcome, runMs: number): void {
+    const { assignment } = finish;
+    if (this.#ledger.assignments.get(assignment.id) !== assignment) {
+      finish.relay?.end(true);
+      return;
+    }
+    assert(!this.#performing, "a finish is fed from a session's read loop, never from a wish");
+    this.#ledger.assignments.delete(assignment.id);
+    assignment.node.assignments.delete(wireAssignment(assignment.id));
+    this.#finish = finish;
+    this.#delivered = false;
+    this.#feed({ type: "chunk-finished", assignment: assignment.id, outcome, runMs });
+    if (!this.#delivered) finish.relay?.end(true); // the core had no use for it
+    this.#finish = undefined;
+    this.#clients.watchBacklog(assignment.job.pool.client);
+  }
+
+  #perform(effect: Effect): void {
+    switch (effect.type) {
+      case "assign-chunk":
+        return this.#assign(effect);
+      case "revoke-chunk":
+        return this.#revoke(effect.assignment, effect.stop);
+      case "deliver-span":
+        return this.#deliver(effect.offset, effect.count);
+      case "fail-item":
+        return this.#failItem(effect);
+      case "end-job":
+        return this.#endJob(effect);
+      case "release-chunk":
+        return this.#release(effect.job, effect.chunk);
+      case "forget-job": {
+        const node = this.#ledger.nodes.get(effect.node);
+        if (node?.described.delete(effect.job)) node.session.send({ kind: { $case: "forgetJob", value: { job: effect.job } } }, 0);
+        return;
+      }
+      case "retire-pool": {
+        const node = this.#ledger.nodes.get(effect.node);
+        return node?.session.send({ kind: { $case: "retirePool", value: { pool: effect.pool } } }, 0);
+      }
+      case "node-drained":
+        return this.#nodeDrained(effect.node);
+      case "announce-capacity":
+        return this.#clients.announceCapacity(effect.slots, effect.nodes);
+      case "set-timer":
+        this.#timer?.[Symbol.dispose]();
+        this.#timer = this.#env.clock.setTimer(effect.atMs, () => this.#feed({ type: "timer-fired" }));
+        return;
+      default:
+        return unreachable(effect);
+    }
+  }
+
+  #assign(effect: Assign): void {
+    const node = this.#ledger.nodes.get(effect.node);
+    const job = this.#ledger.jobs.get(effect.job);
+    const chunk = job?.chunks.get(effect.chunk);
+    assert(node !== undefined && job !== undefined && chunk !== undefined, "the core assigns what it was told of");
+    const number = wireAssignment(effect.assignment);
+    const { offset, count, attempt } = effect;
+    const assignment: AssignmentRecord = { id: effect.assignment, node, job, chunk: effect.chunk, offset, count, attempt };
+    this.#ledger.assignments.set(effect.assignment, assignment);
+    node.assignments.set(number, assignment);
+    if (!node.described.has(job.key)) {
+      node.described.add(job.key);
+      node.session.send({ kind: { $case: "describeJob", value: description(job) } }, 0);
+    }
+    const outgoing = node.outflow.send(chunk.input);
+    const value = {
+      assignment: number,
+      job: job.key,
+      chunk: effect.chunk,
+      span: offset === 0 && count === chunk.count ? undefined : { offset, count },
+      firstIndex: chunk.firstIndex,
+      input: outgoing.header,
+      attempt,
+      marks: effect.marks,
+      poolSlots: effect.poolSlots,
+    };
+    node.session.send({ kind: { $case: "assignChunk", value } }, outgoing.inlineBytes);
+    outgoing.start();
+  }
+
+  /** In the control lane: it overtakes assignments that wait, so an agent may hear of it first. */
+  #revoke(id: AssignmentRecord["id"], stop: boolean): void {
+    const assignment = this.#ledger.assignments.get(id);
+    const value = { assignment: wireAssignment(id), stop };
+    assignment?.node.session.send({ kind: { $case: "revokeChunk", value } });
+  }
+
+  #deliver(offset: number, count: number): void {
+    const finish = this.#finish;
+    assert(finish !== undefined, "only the finish that the core was told of is delivered");
+    finish.assignment.job.itemsDone += count;
+    this.#delivered = true;
+    if (finish.relay !== undefined) finish.relay.end(false);
+    else sendValues(finish.assignment, offset, count, finish.values ?? noValues);
+  }
+
+  #failItem(effect: Extract<Effect, { type: "fail-item" }>): void {
+    const lost = this.#ledger.assignments.get(effect.assignment);
+    const finish = this.#finish ?? (lost && lostFinish(lost));
+    assert(finish !== undefined, "an item fails by a finish or by the loss of its node");
+    const { job } = finish.assignment;
+    if (job.failure === "") job.failure = (finish.failure?.summary ?? `node ${finish.assignment.node.name} was lost`).slice(0, 200);
+    sendItemFailed(finish, effect);
+  }
+
+  #endJob(effect: EndJob): void {
+    const job = this.#ledger.jobs.get(effect.job);
+    assert(job !== undefined, "the core ends what it was told of");
+    const { client } = job.pool;
+    if (effect.fault !== undefined && job.failure === "") job.failure = effect.fault.slice(0, 200);
+    const error = effect.fault === undefined ? undefined : fabricError("pool-init", effect.fault);
+    client.session.send({ kind: { $case: "jobEnded", value: { job: job.number, outcome: JOB_OUTCOMES[effect.outcome], error } } }, 0);
+    client.jobs.delete(job.number);
+    for (const chunk of job.chunks.keys()) this.#release(job.key, chunk);
+    this.#ledger.jobs.delete(job.key);
+    this.#remember(job, effect.outcome);
+    if (this.#onIdle !== undefined && this.#core.jobs().length === 0) this.#onIdle();
+  }
+
+  #release(key: JobKey, number: number): void {
+    const job = this.#ledger.jobs.get(key);
+    const chunk = job?.chunks.get(number);
+    if (job === undefined || chunk === undefined) return;
+    job.chunks.delete(number);
+    job.pool.client.heldChunks--;
+    job.pool.client.heldBytes -= chunk.input.size;
+  }
+
+  #remember(job: JobRecord, outcome: EndJob["outcome"]): void {
+    const { ended } = this.#ledger;
+    const endedMs = this.#env.clock.nowMs();
+    ended.push({ job, outcome, chunksDone: outcome === "done" ? job.chunksOffered : 0, endedMs });
+    while (ended.length > ENDED_JOBS_MAX || endedMs - (ended[0]?.endedMs ?? endedMs) > ENDED_JOB_AGE_MS) ended.shift();
+  }
+
+  #nodeDrained(key: Extract<Effect, { type: "node-drained" }>["node"]): void {
+    const node = this.#ledger.nodes.get(key);
+    this.#env.log.info("node drained", { node: node?.name });
+  }
+}
+
+const JOB_OUTCOMES = { done: JobOutcome.DONE, failed: JobOutcome.FAILED, cancelled: JobOutcome.CANCELLED } as const;
+
+function description(job: JobRecord) {
+  const { key, id, pool, name, spread } = job;
+  return { job: key, jobId: id, pool: pool.key, function: job.function, name, spread };
+}
+
+function lostFinish(assignment: AssignmentRecord): Finish {
+  return { assignment, pid: 0, values: undefined, relay: undefined, failure: undefined, userError: undefined };
+}

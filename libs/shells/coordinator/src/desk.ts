@@ -1,0 +1,15 @@
+import type { Input } from "@heddle/core-scheduler";
+import type { Environment } from "@heddle/kernel";
+import type { Artifacts } from "./artifacts.ts";
+import type { Ledger } from "./ledger.ts";
+
+/** What both desks share: the books, the world and the way to tell the core a fact. */
+export interface Office {
+  readonly env: Environment;
+  readonly ledger: Ledger;
+  readonly artifacts: Artifacts;
+  /** Tells the core and has its wishes performed, in order, before it returns (or after the one being performed). */
+  readonly feed: (input: Input) => void;
+  /** False while the coordinator stops: no new jobs. */
+  readonly open: () => boolean;
+}

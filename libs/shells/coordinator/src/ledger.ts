@@ -1,0 +1,126 @@
+import type { AssignmentId, ClientKey, JobKey, NodeKey, PoolKey } from "@heddle/core-scheduler";
+import type { ArtifactHash, JobId, Millis, NodeName, PoolId } from "@heddle/kernel";
+import type { Session } from "@heddle/port-rpc";
+import type {
+  AttachResponseEntry,
+  FunctionRef,
+  PayloadFlow,
+  PayloadInflow,
+  PayloadOutflow,
+  RegisterNode,
+  RunResponseEntry,
+} from "@heddle/wire";
+
+/** A client within its lease. */
+export interface ClientRecord {
+  readonly key: ClientKey;
+  readonly session: Session<RunResponseEntry>;
+  readonly inflow: PayloadInflow;
+  readonly outflow: PayloadOutflow;
+  /** For people. */
+  readonly description: string;
+  readonly pools: Map<PoolId, PoolRecord>;
+  /** Open jobs by the client's own number. */
+  readonly jobs: Map<number, JobRecord>;
+  /** Chunks held for it, and their input bytes. */
+  heldChunks: number;
+  heldBytes: number;
+  throttled: boolean;
+  /** Output lines dropped since the last one sent. */
+  droppedLines: number;
+}
+
+/** A pool of a client, until it is closed. */
+export interface PoolRecord {
+  readonly key: PoolKey;
+  readonly id: PoolId;
+  readonly client: ClientRecord;
+}
+
+/** A chunk whose inputs are held. */
+export interface ChunkRecord {
+  readonly firstIndex: number;
+  readonly count: number;
+  readonly input: PayloadFlow;
+}
+
+/** A job, from opening until its last assignment is over. */
+export interface JobRecord {
+  readonly key: JobKey;
+  readonly id: JobId;
+  /** The client's own number for it. */
+  readonly number: number;
+  readonly pool: PoolRecord;
+  readonly function: FunctionRef;
+  readonly name: string;
+  readonly spread: boolean;
+  readonly openedMs: Millis;
+  /** Inputs that may be needed again. */
+  readonly chunks: Map<number, ChunkRecord>;
+  chunksOffered: number;
+  itemsOffered: number;
+  itemsDone: number;
+  /** One line of its first failure; empty so far. */
+  failure: string;
+}
+
+/** A job that is over, for people. */
+export interface EndedJob {
+  readonly job: JobRecord;
+  readonly outcome: "done" | "failed" | "cancelled";
+  readonly chunksDone: number;
+  readonly endedMs: Millis;
+}
+
+/** A node within its lease. */
+export interface NodeRecord {
+  readonly key: NodeKey;
+  readonly name: NodeName;
+  readonly incarnation: number;
+  readonly registration: RegisterNode;
+  readonly session: Session<AttachResponseEntry>;
+  readonly inflow: PayloadInflow;
+  readonly outflow: PayloadOutflow;
+  readonly joinedMs: Millis;
+  /** Jobs that were described to it and not forgotten. */
+  readonly described: Set<JobKey>;
+  /** Assignments by their number on the wire. */
+  readonly assignments: Map<number, AssignmentRecord>;
+}
+
+/** A placement that is not over. */
+export interface AssignmentRecord {
+  readonly id: AssignmentId;
+  readonly node: NodeRecord;
+  readonly job: JobRecord;
+  readonly chunk: number;
+  readonly offset: number;
+  readonly count: number;
+  readonly attempt: number;
+}
+
+/** Everything the coordinator knows beside the core: how keys of the core map to sessions, payloads and names. */
+export class Ledger {
+  readonly clients = new Map<ClientKey, ClientRecord>();
+  readonly pools = new Map<PoolKey, PoolRecord>();
+  readonly jobs = new Map<JobKey, JobRecord>();
+  readonly nodes = new Map<NodeKey, NodeRecord>();
+  readonly nodesByName = new Map<NodeName, NodeRecord>();
+  readonly assignments = new Map<AssignmentId, AssignmentRecord>();
+  readonly incarnations = new Map<NodeName, number>();
+  /** Oldest first. */
+  readonly ended: EndedJob[] = [];
+  /** Who waits for an artifact that a client still has to upload. */
+  readonly artifactWaiters = new Map<ArtifactHash, Set<NodeRecord>>();
+  #lastKey = 0;
+
+  /** The next key for anything the core is to know. */
+  mintKey(): number {
+    return ++this.#lastKey;
+  }
+}
+
+/** The number of an assignment on the wire: unique among a node's unfinished ones, which are far fewer than 2^32. */
+export function wireAssignment(id: AssignmentId): number {
+  return id % 0x1_0000_0000;
+}

@@ -1,0 +1,123 @@
+import type { AssignmentId, NodeKey, Outcome } from "@heddle/core-scheduler";
+import { type ArtifactHash, NodeName, ProtocolError } from "@heddle/kernel";
+import type { Session, SessionHandler } from "@heddle/port-rpc";
+import {
+  type AttachRequestEntry,
+  type AttachResponseEntry,
+  type Output,
+  PayloadInflow,
+  PayloadOutflow,
+  type RegisterNode,
+} from "@heddle/wire";
+import type { ClientDesk } from "./client-desk.ts";
+import type { Office } from "./desk.ts";
+import type { NodeRecord } from "./ledger.ts";
+import { NODES_MAX } from "./limits.ts";
+import { type NodeHost, takeNodeEntry } from "./node-entries.ts";
+import type { Finish } from "./results.ts";
+
+/** Told of finished assignments, with what came with them. */
+export type FinishListener = (finish: Finish, outcome: Outcome, runMs: number) => void;
+
+/** Where agents are served: turns what they say into facts. */
+export class NodeDesk implements NodeHost {
+  readonly #office: Office;
+  readonly #clients: ClientDesk;
+  readonly finished: FinishListener;
+
+  constructor(office: Office, clients: ClientDesk, finished: FinishListener) {
+    this.#office = office;
+    this.#clients = clients;
+    this.finished = finished;
+  }
+
+  /** A new session: its first entry must say which node it is. */
+  readonly onSession = (
+    session: Session<AttachResponseEntry>,
+  ): SessionHandler<AttachRequestEntry> & { readonly link: (up: boolean) => void } => {
+    let node: NodeRecord | undefined;
+    return {
+      entries: (entries) => {
+        for (const entry of entries) {
+          if (node === undefined) node = this.#register(session, entry);
+          else takeNodeEntry(this, node, entry);
+        }
+      },
+      link: (up) => {
+        if (node !== undefined) this.#office.feed({ type: "node-silent", node: node.key, silent: !up });
+      },
+      ended: (end) => {
+        if (node !== undefined) this.#leave(node, end.reason);
+      },
+    };
+  };
+
+  creditGranted(node: NodeRecord, chunks: number): void {
+    this.#office.feed({ type: "credit-granted", node: node.key, chunks });
+  }
+
+  started(assignment: AssignmentId): void {
+    this.#office.feed({ type: "chunk-started", assignment });
+  }
+
+  output(_node: NodeRecord, output: Output): void {
+    const job = this.#office.ledger.jobs.get(output.job as never);
+    if (job !== undefined) this.#clients.sendOutput(job, output);
+  }
+
+  wantArtifact(node: NodeRecord, hash: ArtifactHash): void {
+    this.#office.artifacts.wanted(node, hash);
+  }
+
+  leaving(node: NodeRecord): void {
+    this.#office.feed({ type: "node-drain-requested", node: node.key });
+  }
+
+  #register(session: Session<AttachResponseEntry>, entry: AttachRequestEntry): NodeRecord {
+    if (entry.kind?.$case !== "registerNode") throw new ProtocolError("a node must register first");
+    const registration: RegisterNode = entry.kind.value;
+    const name = NodeName(registration.name);
+    if (registration.slots < 1 || registration.slots > 65_536)
+      throw new ProtocolError(`node ${name} says ${registration.slots} slots: 1 to 65536 are possible`);
+    const { ledger, env } = this.#office;
+    this.#replace(ledger.nodesByName.get(name));
+    if (ledger.nodes.size >= NODES_MAX) throw new ProtocolError(`the limit of ${NODES_MAX} nodes is reached`);
+    const incarnation = (ledger.incarnations.get(name) ?? 0) + 1;
+    ledger.incarnations.set(name, incarnation);
+    const node: NodeRecord = {
+      key: ledger.mintKey() as NodeKey,
+      name,
+      incarnation,
+      registration,
+      session,
+      inflow: new PayloadInflow(),
+      outflow: new PayloadOutflow((part, bytes) => session.send({ kind: { $case: "part", value: part } }, bytes)),
+      joinedMs: env.clock.nowMs(),
+      described: new Set(),
+      assignments: new Map(),
+    };
+    ledger.nodes.set(node.key, node);
+    ledger.nodesByName.set(name, node);
+    env.log.info("node joined", { node: name, incarnation, slots: registration.slots, peer: session.peer });
+    this.#office.feed({ type: "node-joined", node: node.key, slots: registration.slots });
+    return node;
+  }
+
+  #replace(older: NodeRecord | undefined): void {
+    if (older === undefined) return;
+    this.#leave(older, "replaced");
+    const message = `a newer agent took the name ${older.name}`;
+    older.session.close({ code: "conflict", message }).catch(() => undefined);
+  }
+
+  #leave(node: NodeRecord, reason: string): void {
+    const { ledger, env } = this.#office;
+    if (!ledger.nodes.delete(node.key)) return;
+    if (ledger.nodesByName.get(node.name) === node) ledger.nodesByName.delete(node.name);
+    env.log.info("node left", { node: node.name, incarnation: node.incarnation, reason });
+    node.inflow.abort();
+    this.#office.feed({ type: "node-lost", node: node.key });
+    for (const assignment of node.assignments.values()) ledger.assignments.delete(assignment.id);
+    node.assignments.clear();
+  }
+}

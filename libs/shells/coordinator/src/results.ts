@@ -1,0 +1,120 @@
+import { type ErrorCode, ProtocolError } from "@heddle/kernel";
+import {
+  type ChunkFinished,
+  type FabricError,
+  type Failure,
+  flowOf,
+  type HeldOutgoing,
+  type Payload,
+  type PayloadFlow,
+  type RunResponseEntry,
+} from "@heddle/wire";
+import type { AssignmentRecord, ClientRecord } from "./ledger.ts";
+
+/** What came with a finished assignment, beside the fact that the core is told. */
+export interface Finish {
+  readonly assignment: AssignmentRecord;
+  readonly pid: number;
+  /** Values of the items that are done, complete or being relayed. */
+  readonly values: PayloadFlow | undefined;
+  /** Set when `values` were announced to the client as they began to arrive. */
+  readonly relay: HeldOutgoing | undefined;
+  /** Why the item after them failed. */
+  readonly failure: Failure | undefined;
+  /** The user's own error, when `failure` has one. */
+  readonly userError: PayloadFlow | undefined;
+}
+
+/** Announces values to the client before they are complete; `end` of what it returns decides whether they count. */
+export function announceValues(assignment: AssignmentRecord, values: PayloadFlow): HeldOutgoing {
+  const { client } = assignment.job.pool;
+  const outgoing = client.outflow.hold(values);
+  client.session.send(spanDone(assignment, assignment.offset, assignment.count, outgoing.header), outgoing.inlineBytes);
+  outgoing.start();
+  return outgoing;
+}
+
+/** Sends complete values of consecutive items. */
+export function sendValues(assignment: AssignmentRecord, offset: number, count: number, values: PayloadFlow): void {
+  const { client } = assignment.job.pool;
+  const outgoing = client.outflow.send(values);
+  client.session.send(spanDone(assignment, offset, count, outgoing.header), outgoing.inlineBytes);
+  outgoing.start();
+}
+
+/** Sends an item's failure with where it ran last. */
+export function sendItemFailed(
+  finish: Finish,
+  at: { readonly chunk: number; readonly offset: number; readonly attempt: number },
+): void {
+  const { assignment } = finish;
+  const { client } = assignment.job.pool;
+  const failure: Failure = {
+    ...(finish.failure ?? lostFailure(assignment)),
+    offset: at.offset,
+    place: { node: assignment.node.name, pid: finish.pid, attempt: at.attempt },
+  };
+  const start = attachUserError(client, failure, finish.userError);
+  const item = { job: assignment.job.number, chunk: at.chunk, failure };
+  client.session.send({ kind: { $case: "itemFailed", value: item } }, start.inlineBytes);
+  start.run();
+}
+
+/** What is said of an item whose nodes kept dying under it. */
+function lostFailure(assignment: AssignmentRecord): Failure {
+  return {
+    offset: undefined,
+    place: undefined,
+    summary: `node ${assignment.node.name} was lost while it ran this item, as nodes before it`,
+    kind: { $case: "workerLoss", value: { signal: "", exitCode: undefined, rssBytes: 0, stderrTail: "" } },
+  };
+}
+
+function attachUserError(client: ClientRecord, failure: Failure, flow: PayloadFlow | undefined) {
+  if (flow === undefined) return { inlineBytes: 0, run: () => undefined };
+  const outgoing = client.outflow.send(flow);
+  failure.kind = { $case: "userError", value: outgoing.header };
+  return { inlineBytes: outgoing.inlineBytes, run: () => outgoing.start() };
+}
+
+/** An error of the fabric as it travels. */
+export function fabricError(code: ErrorCode, message: string): FabricError {
+  return { code, message, path: "", side: "" };
+}
+
+/** The payload inside a failure that came from a node, if it is the user's own error. */
+export function userErrorOf(failure: Failure | undefined): Payload | undefined {
+  return failure?.kind?.$case === "userError" ? failure.kind.value : undefined;
+}
+
+/** The failure that a finished assignment brought. Throws ProtocolError when it should have and has not. */
+export function failureOf(outcome: ChunkFinished["outcome"]): Failure | undefined {
+  switch (outcome?.$case) {
+    case "itemError": {
+      if (outcome.value.failure === undefined) throw new ProtocolError("an item error came without its failure");
+      return outcome.value.failure;
+    }
+    case "workerDeath": {
+      const loss = outcome.value.loss ?? { signal: "", exitCode: undefined, rssBytes: 0, stderrTail: "" };
+      return { offset: undefined, place: undefined, summary: deathSummary(loss), kind: { $case: "workerLoss", value: loss } };
+    }
+    default:
+      return undefined;
+  }
+}
+
+/** An empty payload, for outcomes that bring no values. */
+export const noValues: PayloadFlow = flowOf({ encoding: 0, count: 0, bytes: new Uint8Array(0) });
+
+function deathSummary(loss: { readonly signal: string; readonly exitCode: number | undefined }): string {
+  if (loss.signal !== "") return `the worker process was killed by ${loss.signal}`;
+  return loss.exitCode === undefined ? "the worker process died" : `the worker process exited with code ${loss.exitCode}`;
+}
+
+function spanDone(assignment: AssignmentRecord, offset: number, count: number, values: Payload): RunResponseEntry {
+  const whole = offset === 0 && count === assignment.job.chunks.get(assignment.chunk)?.count;
+  const span = whole ? undefined : { offset, count };
+  return {
+    kind: { $case: "spanDone", value: { job: assignment.job.number, chunk: assignment.chunk, span, values } },
+  };
+}
