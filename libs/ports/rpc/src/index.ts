@@ -1,5 +1,9 @@
+export { type AcceptedHandler, type AcceptorOptions, SessionAcceptor } from "./accepting-sessions.ts";
+export { type DialOptions, dialSession } from "./dialing-session.ts";
 export type { Frame, Goodbye, Hello, SessionControl, Version, Welcome } from "./frame.ts";
+export type { SessionSizes } from "./limits.ts";
 export type { Link, LinkEnd } from "./link.ts";
+export { MemoryNetwork } from "./memory.ts";
 export {
   type Listening,
   type MessageCodec,
@@ -11,4 +15,6 @@ export {
   type UnaryMethod,
   unaryRoute,
 } from "./rpc.ts";
+export { rpcError } from "./rpc-error.ts";
 export type { Session, SessionEnd, SessionHandler } from "./session.ts";
+export { Waiters } from "./waiters.ts";

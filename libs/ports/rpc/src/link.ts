@@ -17,6 +17,8 @@ export interface Link<Out, In> extends AsyncDisposable {
   drained(signal?: AbortSignal): Promise<void>;
   /** Messages in order, once; ends when the link is over. An unread message holds back the sender. */
   readonly incoming: AsyncIterable<In>;
+  /** Encoded bytes of the messages handed out by `incoming` so far; undefined where messages are not encoded. Only grows. */
+  readonly receivedBytes: number | undefined;
   /** Resolves, never rejects, when the link is over. */
   readonly closed: Promise<LinkEnd>;
   /** Ends the link in order, flushing what was sent; idempotent, bounded in time. */

@@ -1,19 +1,35 @@
-/**
- * A lasting, ordered, lossless conversation over links that come and go. SPECIFICATION (types are final, implementation follows):
- *
- * - Entries pushed in one turn leave in one frame (flushed by microtask), at most FRAME_ENTRIES_MAX entries and FRAME_BYTES_MAX payload bytes a frame.
- * - Two lanes. Control entries leave at the next flush. Bulk entries (sent with a byte size) leave in order while less than
- *   SESSION_WINDOW_BYTES of bulk is unacknowledged; control overtakes bulk that still waits. One entry larger than the window may leave alone.
- * - Sent frames are kept until acknowledged and sent again, same sequence, when a link is resumed; a frame seen before is dropped.
- *   The receiver acknowledges on any frame it sends, at once when a quarter of the window or 64 frames are unacknowledged, else at its heartbeat.
- * - Each side sends a frame at least every heartbeatMs. A dialer that hears nothing for leaseMs / 3 drops the link and dials again
- *   (full jitter 50 ms..2 s); whoever hears nothing for leaseMs ends the session: { reason: "expired" }. Lag of the own event loop
- *   (the watch timer fired late) is added to the deadline before anyone is given up.
- * - A gap or repetition of sequences that resuming cannot explain, an oversize frame, a first frame without hello/welcome, an entry before
- *   the handshake: goodbye "protocol" with words, the session ends; only the offender is dropped.
- * - Versions without a common minor: goodbye "protocol" naming both sides' versions and what to upgrade.
- */
 import type { Goodbye } from "./frame.ts";
+
+/**
+ * A session is a lasting, ordered, lossless conversation over links that come and go.
+ *
+ * - Entries sent in one turn leave in one frame (flushed by microtask), within the entry and byte limits of a frame.
+ * - Two lanes. Control entries leave at the next flush. Bulk entries (sent with a byte size) leave in order while the window has
+ *   room; control overtakes bulk that still waits. An entry larger than the window leaves alone, once everything is acknowledged.
+ * - Sent frames are kept until acknowledged and sent again, with the same sequence, when a link is resumed; a frame seen before is
+ *   dropped. An acknowledgement rides on any frame; it leaves at once when a quarter of the window or 64 frames wait for it, else
+ *   at the heartbeat.
+ * - Each side sends a frame at least every heartbeat. A dialer that hears nothing for a third of the lease drops the link and dials
+ *   again; whoever hears nothing for a lease ends the session. Lag of the own event loop is added before anyone is given up.
+ * - What no honest peer sends (a gap, an oversize frame, an entry before the handshake, no common version) is answered by goodbye
+ *   "protocol" in words and ends the session: only the offender is dropped.
+ */
+export interface Session<Out> {
+  readonly id: string;
+  /** Who is at the other end, for people. */
+  readonly peer: string;
+  /** Bulk bytes that wait for the window. */
+  readonly queuedBytes: number;
+  /**
+   * Sends an entry. With `bulkBytes` (its payload's size, may be 0) it goes in the bulk lane, without in the control lane, which is
+   * for entries of less than 1 KiB. Before the link is up entries wait. Ignored after `close()` and after the end.
+   */
+  send(entry: Out, bulkBytes?: number): void;
+  /** Resolves when `queuedBytes` is below SESSION_WINDOW_BYTES, and when the session is over. */
+  drained(signal?: AbortSignal): Promise<void>;
+  /** Sends what waits (bounded: 2 s), says goodbye and ends. Idempotent. */
+  close(goodbye?: Goodbye): Promise<void>;
+}
 
 /** Why a session is over. */
 export type SessionEnd =
@@ -32,18 +48,4 @@ export interface SessionHandler<In> {
   readonly entries: (entries: readonly In[]) => void;
   /** Called once; nothing follows. */
   readonly ended: (end: SessionEnd) => void;
-}
-
-/** The sending half that an owner holds. */
-export interface Session<Out> {
-  readonly id: string;
-  readonly peer: string;
-  /** Bulk bytes that wait for the window. */
-  readonly queuedBytes: number;
-  /** Sends an entry. With `bulkBytes` (its payload's size, may be 0) it goes in the bulk lane, without in the control lane. Ignored after the end. */
-  send(entry: Out, bulkBytes?: number): void;
-  /** Resolves when `queuedBytes` is below SESSION_WINDOW_BYTES, and when the session is over. */
-  drained(signal?: AbortSignal): Promise<void>;
-  /** Sends what waits (bounded: 2 s), says goodbye and ends. Idempotent. */
-  close(goodbye?: Goodbye): Promise<void>;
 }

@@ -1,0 +1,160 @@
+import { type Environment, HeddleError, InvariantViolation, type Millis, ProtocolError } from "@heddle/kernel";
+import { Conversation, controlFrame } from "./conversation.ts";
+import type { Frame, Goodbye, Hello, Version } from "./frame.ts";
+import { HELLO_TIMEOUT_MS, SESSIONS_MAX, type SessionSizes } from "./limits.ts";
+import type { Link } from "./link.ts";
+import type { Session, SessionHandler } from "./session.ts";
+import { commonMinor } from "./version.ts";
+
+/** What the owner of an accepted session wants to hear; `link` says whether the peer can be reached, from the first link on. */
+export type AcceptedHandler<In> = SessionHandler<In> & { readonly link?: (up: boolean) => void };
+
+/** How an acceptor introduces itself, and who listens. */
+export interface AcceptorOptions<Out, In> {
+  readonly env: Environment;
+  /** This life of the server: new at each start. */
+  readonly serverId: string;
+  readonly version: Version;
+  readonly leaseMs: Millis;
+  readonly heartbeatMs: Millis;
+  /** A new session begins. It may be sent to at once. A HeddleError thrown here refuses the session with its code and message. */
+  readonly onSession: (session: Session<Out>, hello: Hello) => AcceptedHandler<In>;
+  readonly sizes?: Partial<SessionSizes>;
+  /** Sessions at a time; more are refused with goodbye "limit". */
+  readonly sessionsMax?: number;
+}
+
+/** The accepting half of sessions: knows them by id and joins each with the newest link that claims it. */
+export class SessionAcceptor<Out, In> {
+  readonly #options: AcceptorOptions<Out, In>;
+  /** Sessions that have not ended. */
+  readonly #sessions = new Map<string, Conversation<Out, In>>();
+  /** Links whose hello has not come. */
+  readonly #strangers = new Set<Link<Frame<Out>, Frame<In>>>();
+  #closed: Goodbye | undefined;
+
+  constructor(options: AcceptorOptions<Out, In>) {
+    this.#options = options;
+  }
+
+  /** Number of live sessions. */
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  /** Takes a link over: the `accept` of a stream route. */
+  readonly accept = (link: Link<Frame<Out>, Frame<In>>): void => {
+    void this.#serve(link);
+  };
+
+  /** Says goodbye to every session, within bounded time, and refuses new ones from now on. Idempotent. */
+  async close(goodbye: Goodbye = { code: "closed", message: "the server is shutting down" }): Promise<void> {
+    this.#closed ??= goodbye;
+    const strangers = [...this.#strangers];
+    await Promise.all([
+      ...[...this.#sessions.values()].map((session) => session.close(goodbye)),
+      ...strangers.map((link) => farewell(link, goodbye)),
+    ]);
+  }
+
+  async #serve(link: Link<Frame<Out>, Frame<In>>): Promise<void> {
+    const { clock } = this.#options.env;
+    this.#strangers.add(link);
+    const timer = clock.setTimer(clock.nowMs() + HELLO_TIMEOUT_MS, () => {
+      void farewell(link, { code: "protocol", message: `no hello within ${HELLO_TIMEOUT_MS} ms` });
+    });
+    let session: Conversation<Out, In> | undefined;
+    for await (const frame of link.incoming) {
+      if (session !== undefined) {
+        session.receive(link, frame);
+        if (session.ended) break;
+        continue;
+      }
+      timer[Symbol.dispose]();
+      this.#strangers.delete(link);
+      session = this.#greet(link, frame);
+      if (session === undefined) break;
+    }
+    timer[Symbol.dispose]();
+    this.#strangers.delete(link);
+    session?.detach(link);
+    await link[Symbol.asyncDispose]();
+  }
+
+  /** Judges the first frame of a link. Undefined: it was refused, and told why. */
+  #greet(link: Link<Frame<Out>, Frame<In>>, frame: Frame<In>): Conversation<Out, In> | undefined {
+    try {
+      const hello = this.#checkHello(frame);
+      const known = this.#sessions.get(hello.sessionId);
+      const session = known ?? this.#begin(link, hello);
+      if (session.ended) return undefined;
+      known?.detach(); // frames of the older link count no more: what is received is final
+      link.send(this.#welcome(session, known !== undefined));
+      session.attach(link, hello.received);
+      return session;
+    } catch (error) {
+      if (error instanceof InvariantViolation) throw error;
+      link.send(controlFrame({ $case: "goodbye", value: asGoodbye(error) }, 0));
+      this.#options.env.log.warn("session refused", { peer: link.peer, message: asGoodbye(error).message });
+      return undefined;
+    }
+  }
+
+  #checkHello(frame: Frame<In>): Hello {
+    const control = frame.control?.kind;
+    if (this.#closed !== undefined) throw new HeddleError("unavailable", "the server is shutting down");
+    if (control?.$case !== "hello") throw new ProtocolError("the first frame of a stream must be a hello");
+    if (frame.entries.length > 0) throw new ProtocolError("entries came with the hello");
+    const hello = control.value;
+    if (!/^[0-9a-f]{32}$/.test(hello.sessionId)) throw new ProtocolError("the session id is not 32 hex digits");
+    commonMinor(this.#options.version, hello.version);
+    return hello;
+  }
+
+  #begin(link: Link<Frame<Out>, Frame<In>>, hello: Hello): Conversation<Out, In> {
+    const { env, leaseMs, heartbeatMs, onSession, sizes, sessionsMax = SESSIONS_MAX } = this.#options;
+    if (this.#sessions.size >= sessionsMax) throw new HeddleError("limit", `${sessionsMax} sessions are open already`);
+    let handler: AcceptedHandler<In> | undefined;
+    const session = new Conversation<Out, In>({
+      env,
+      id: hello.sessionId,
+      peer: link.peer,
+      lease: { leaseMs, heartbeatMs, giveUpMs: leaseMs },
+      sizes,
+      owner: {
+        entries: (entries) => handler?.entries(entries),
+        linked: (up) => handler?.link?.(up),
+        silent: () => undefined,
+        ended: (end) => {
+          this.#sessions.delete(hello.sessionId);
+          handler?.ended(end);
+        },
+      },
+    });
+    this.#sessions.set(hello.sessionId, session);
+    try {
+      handler = onSession(session, hello);
+    } catch (error) {
+      session.end({ reason: "closed" });
+      throw error;
+    }
+    return session;
+  }
+
+  #welcome(session: Conversation<Out, In>, resumed: boolean): Frame<Out> {
+    const { version, leaseMs, heartbeatMs, serverId } = this.#options;
+    const { received } = session;
+    const value = { version, resumed, received, leaseMs, heartbeatMs, serverId };
+    return controlFrame({ $case: "welcome", value }, received);
+  }
+}
+
+async function farewell<Out, In>(link: Link<Frame<Out>, Frame<In>>, goodbye: Goodbye): Promise<void> {
+  link.send(controlFrame({ $case: "goodbye", value: goodbye }, 0));
+  await link[Symbol.asyncDispose]();
+}
+
+function asGoodbye(error: unknown): Goodbye {
+  if (error instanceof HeddleError) return { code: error.code, message: error.message };
+  return { code: "internal", message: error instanceof Error ? error.message : String(error) };
+}

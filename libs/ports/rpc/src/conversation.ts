@@ -1,0 +1,299 @@
+import { type Environment, InvariantViolation, type Millis, ProtocolError } from "@heddle/kernel";
+import type { Frame, Goodbye, SessionControl } from "./frame.ts";
+import { Inbox } from "./inbox.ts";
+import { CLOSE_TIMEOUT_MS, SESSION_SIZES, type SessionSizes } from "./limits.ts";
+import type { Link } from "./link.ts";
+import { Outbox } from "./outbox.ts";
+import type { Session, SessionEnd } from "./session.ts";
+import { Waiters } from "./waiters.ts";
+
+/** The side of a session that finds links for the conversation: a dialer or an acceptor. */
+export interface ConversationOwner<In> {
+  readonly entries: (entries: readonly In[]) => void;
+  /** The conversation has a link that can carry entries (true), or lost it (false). */
+  readonly linked: (up: boolean) => void;
+  /** Nothing was heard for a third of the lease since the newest attempt to connect. Called again while it lasts. */
+  readonly silent: () => void;
+  readonly ended: (end: SessionEnd) => void;
+}
+
+/** How long a conversation stands silence. */
+export interface Lease {
+  readonly leaseMs: Millis;
+  readonly heartbeatMs: Millis;
+  /** Time without a link that ends the session, as silence of a lease does. */
+  readonly giveUpMs: Millis;
+}
+
+/** What a conversation is made of. */
+export interface ConversationOptions<In> {
+  readonly env: Environment;
+  readonly id: string;
+  readonly peer: string;
+  readonly lease: Lease;
+  readonly sizes: Partial<SessionSizes> | undefined;
+  readonly owner: ConversationOwner<In>;
+}
+
+/** A frame without entries. */
+export function controlFrame<Out>(control: SessionControl["kind"], acknowledged: number): Frame<Out> {
+  return { sequence: 0, acknowledged, control: control === undefined ? undefined : { kind: control }, entries: [] };
+}
+
+/** What both kinds of sessions share: everything but the finding of links and the handshake. */
+export class Conversation<Out, In> implements Session<Out> {
+  readonly id: string;
+  peer: string;
+  readonly #env: Environment;
+  readonly #owner: ConversationOwner<In>;
+  readonly #sizes: SessionSizes;
+  readonly #outbox: Outbox<Out>;
+  readonly #inbox: Inbox;
+  readonly #drained = new Waiters();
+  readonly #emptied = new Waiters();
+  #lease: Lease;
+  /** The link that carries entries now, after its handshake. */
+  #link: Link<Frame<Out>, Frame<In>> | undefined;
+  /** `#link.receivedBytes` as of the last frame. */
+  #linkBytes = 0;
+  /** The link said false: nothing is sent until it has drained. */
+  #blocked = false;
+  #flushing = false;
+  #ended = false;
+  #closing: Promise<void> | undefined;
+  /** Settles when the last link is closed. */
+  #unlinked: Promise<void> = Promise.resolve();
+  #heardAtMs: Millis;
+  #sentAtMs: Millis;
+  /** When the newest attempt to connect began. */
+  #attemptAtMs: Millis;
+  /** When the last link was lost; means nothing while there is one. */
+  #unlinkedAtMs: Millis;
+  #watch: Disposable | undefined;
+
+  constructor(options: ConversationOptions<In>) {
+    this.id = options.id;
+    this.peer = options.peer;
+    this.#env = options.env;
+    this.#owner = options.owner;
+    this.#lease = options.lease;
+    this.#sizes = { ...SESSION_SIZES, ...options.sizes };
+    this.#outbox = new Outbox(this.#sizes);
+    this.#inbox = new Inbox(this.#sizes);
+    const nowMs = this.#env.clock.nowMs();
+    this.#heardAtMs = this.#sentAtMs = this.#attemptAtMs = this.#unlinkedAtMs = nowMs;
+    this.#watchLater();
+  }
+
+  get queuedBytes(): number {
+    return this.#outbox.queuedBytes;
+  }
+
+  /** Last sequence received, for the handshake. */
+  get received(): number {
+    return this.#inbox.received;
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  send(entry: Out, bulkBytes?: number): void {
+    if (this.#ended || this.#closing !== undefined) return;
+    if (bulkBytes !== undefined) this.#outbox.pushBulk(entry, bulkBytes);
+    else if (!this.#outbox.pushControl(entry)) {
+      const message = `more than ${this.#sizes.controlEntriesMax} control entries wait for the peer`;
+      this.end({ reason: "lost", message }, { code: "limit", message });
+      return;
+    }
+    this.#flushLater();
+  }
+
+  async drained(signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    while (!this.#ended && this.#outbox.queuedBytes >= this.#sizes.windowBytes) await this.#drained.wait(signal);
+  }
+
+  close(goodbye: Goodbye = { code: "closed", message: "" }): Promise<void> {
+    this.#closing ??= this.#close(goodbye);
+    return this.#closing;
+  }
+
+  /** The peer's terms, from its welcome. */
+  adopt(lease: Lease): void {
+    this.#lease = lease;
+    this.#watchLater();
+  }
+
+  /** An attempt to connect begins: silence before it does not count against it. */
+  attempt(): void {
+    this.#attemptAtMs = this.#env.clock.nowMs();
+  }
+
+  /** Goes on over `link`, whose handshake is done and told that the peer has `received`. An older link is dropped. */
+  attach(link: Link<Frame<Out>, Frame<In>>, received: number): void {
+    this.detach();
+    this.#heard();
+    this.peer = link.peer;
+    this.#link = link;
+    this.#linkBytes = link.receivedBytes ?? 0;
+    this.#blocked = false;
+    this.#inbox.resume();
+    this.#owner.linked(true);
+    try {
+      this.#outbox.resume(received);
+    } catch (error) {
+      this.#offended(error);
+      return;
+    }
+    this.#flush();
+  }
+
+  /** Forgets the link (only if it is `link`, when given) and closes it. The session goes on. */
+  detach(link?: Link<Frame<Out>, Frame<In>>): void {
+    const old = this.#link;
+    if (old === undefined || (link !== undefined && link !== old)) return;
+    this.#link = undefined;
+    this.#unlinkedAtMs = this.#env.clock.nowMs();
+    this.#unlinked = old[Symbol.asyncDispose]();
+    this.#owner.linked(false);
+  }
+
+  /** A frame came on `link`. Frames of a link that was given up are ignored. */
+  receive(link: Link<Frame<Out>, Frame<In>>, frame: Frame<In>): void {
+    if (link !== this.#link) return;
+    this.#heard();
+    const bytes = link.receivedBytes;
+    const frameBytes = bytes === undefined ? Number.POSITIVE_INFINITY : bytes - this.#linkBytes;
+    this.#linkBytes = bytes ?? 0;
+    try {
+      if (frame.control !== undefined) this.#control(frame.control);
+      if (this.#ended) return;
+      this.#outbox.acknowledge(frame.acknowledged);
+      if (this.#inbox.take(frame, frameBytes)) this.#owner.entries(frame.entries);
+    } catch (error) {
+      this.#offended(error);
+      return;
+    }
+    if (!this.#outbox.empty || this.#inbox.acknowledgementDue) this.#flushLater();
+  }
+
+  /** Ends the session now. `goodbye` is told to the peer if there is a link. Idempotent. */
+  end(end: SessionEnd, goodbye?: Goodbye): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#watch?.[Symbol.dispose]();
+    if (goodbye !== undefined)
+      this.#link?.send(controlFrame({ $case: "goodbye", value: goodbye }, this.#inbox.received));
+    this.detach();
+    this.#outbox.clear();
+    this.#drained.wake();
+    this.#emptied.wake();
+    this.#owner.ended(end);
+  }
+
+  /** Ends the session because the peer broke the rules: it is told so. */
+  refuse(message: string): void {
+    this.#env.log.warn("session refused", { session: this.id, peer: this.peer, message });
+    this.end({ reason: "lost", message }, { code: "protocol", message });
+  }
+
+  async #close(goodbye: Goodbye): Promise<void> {
+    this.#flush();
+    if (!this.#ended && !this.#outbox.empty) {
+      const atMs = this.#env.clock.nowMs() + CLOSE_TIMEOUT_MS;
+      using _timer = this.#env.clock.setTimer(atMs, () => this.#emptied.wake());
+      await this.#emptied.wait();
+    }
+    this.end({ reason: "closed" }, goodbye);
+    await this.#unlinked;
+  }
+
+  #offended(error: unknown): void {
+    this.refuse(error instanceof Error ? error.message : String(error));
+    if (error instanceof InvariantViolation) throw error;
+  }
+
+  #control({ kind }: SessionControl): void {
+    if (kind === undefined) return; // a kind that this build does not know
+    if (kind.$case !== "goodbye") throw new ProtocolError(`a second handshake (${kind.$case}) came on one stream`);
+    this.end({ reason: "goodbye", goodbye: kind.value });
+  }
+
+  #flushLater(): void {
+    if (this.#flushing || this.#blocked || this.#link === undefined) return;
+    this.#flushing = true;
+    queueMicrotask(() => {
+      this.#flushing = false;
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    while (this.#link !== undefined && !this.#blocked) {
+      const frame = this.#outbox.next();
+      if (frame === undefined) break;
+      this.#transmit(this.#link, frame);
+    }
+    if (this.#link !== undefined && !this.#blocked && this.#inbox.acknowledgementDue) this.#heartbeat(this.#link);
+    if (this.#outbox.queuedBytes < this.#sizes.windowBytes) this.#drained.wake();
+    if (this.#outbox.empty) this.#emptied.wake();
+  }
+
+  #heartbeat(link: Link<Frame<Out>, Frame<In>>): void {
+    this.#transmit(link, controlFrame(undefined, 0));
+  }
+
+  #transmit(link: Link<Frame<Out>, Frame<In>>, frame: Frame<Out>): void {
+    frame.acknowledged = this.#inbox.acknowledge();
+    this.#sentAtMs = this.#env.clock.nowMs();
+    if (link.send(frame)) return;
+    this.#blocked = true;
+    void this.#unblock(link);
+  }
+
+  async #unblock(link: Link<Frame<Out>, Frame<In>>): Promise<void> {
+    await link.drained();
+    if (this.#link !== link) return;
+    this.#blocked = false;
+    this.#flush();
+  }
+
+  #heard(): void {
+    this.#heardAtMs = this.#env.clock.nowMs();
+  }
+
+  #watchLater(): void {
+    this.#watch?.[Symbol.dispose]();
+    if (this.#ended) return;
+    const periodMs = Math.max(1, Math.min(this.#lease.heartbeatMs / 2, this.#lease.giveUpMs / 4));
+    const dueAtMs = this.#env.clock.nowMs() + periodMs;
+    this.#watch = this.#env.clock.setTimer(dueAtMs, () => this.#look(dueAtMs));
+  }
+
+  /** The watch timer, due at `dueAtMs`: what this loop slept beyond that is not the peer's silence. */
+  #look(dueAtMs: Millis): void {
+    const nowMs = this.#env.clock.nowMs();
+    const lagMs = Math.max(0, nowMs - dueAtMs);
+    this.#heardAtMs = Math.min(nowMs, this.#heardAtMs + lagMs);
+    this.#attemptAtMs = Math.min(nowMs, this.#attemptAtMs + lagMs);
+    this.#unlinkedAtMs = Math.min(nowMs, this.#unlinkedAtMs + lagMs);
+    if (this.#isHopeless(nowMs)) {
+      const message = `nothing was heard for ${Math.round(nowMs - this.#heardAtMs)} ms`;
+      this.end({ reason: "expired" }, { code: "timeout", message });
+      return;
+    }
+    const { leaseMs, heartbeatMs } = this.#lease;
+    if (nowMs - Math.max(this.#heardAtMs, this.#attemptAtMs) >= leaseMs / 3) this.#owner.silent();
+    if (this.#link !== undefined && !this.#blocked && nowMs - this.#sentAtMs >= heartbeatMs / 2) {
+      this.#heartbeat(this.#link);
+    }
+    this.#watchLater();
+  }
+
+  #isHopeless(nowMs: Millis): boolean {
+    const { giveUpMs, leaseMs } = this.#lease;
+    if (nowMs - this.#heardAtMs >= Math.max(giveUpMs, leaseMs)) return true;
+    return this.#link === undefined && nowMs - Math.max(this.#heardAtMs, this.#unlinkedAtMs) >= giveUpMs;
+  }
+}
