@@ -1,0 +1,82 @@
+import type { SchedulerLimits } from "./limits.ts";
+import type { Span, SpanSeed } from "./state.ts";
+
+/** What becomes of a span whose attempt the system ended. */
+export type Verdict =
+  | { readonly type: "rerun"; readonly spans: readonly SpanSeed[] }
+  /** The only item of the span is given up. */
+  | { readonly type: "quarantine" };
+
+/**
+ * The worker died. A mark names the item: it goes on alone, what stands before and after it goes on without blame. An item that was alone is
+ * named by that. The first death of several items without marks only turns marks on; later ones without a mark are counted and halve the span.
+ */
+export function judgeDeath(
+  span: Span,
+  marks: boolean,
+  markedOffset: number | undefined,
+  limits: SchedulerLimits,
+): Verdict {
+  if (span.count > 1) {
+    if (markedOffset !== undefined && holds(span, markedOffset))
+      return { type: "rerun", spans: isolate(span, markedOffset) };
+    if (!marks) return { type: "rerun", spans: [{ ...seed(span), marks: true }] };
+  }
+  return countDeath(span, span.losses, limits);
+}
+
+/** The node was lost. The first losses blame nobody, later ones count as deaths without a mark. */
+export function judgeLoss(span: Span, limits: SchedulerLimits): Verdict {
+  const losses = span.losses + 1;
+  if (losses < limits.lossesMax) return { type: "rerun", spans: [{ ...seed(span), losses }] };
+  return countDeath(span, losses, limits);
+}
+
+/** The rest of a span from its failed item on; the failures of the item so far, this one included, go with it. */
+export function restFrom(span: Span, offset: number, failures: number): SpanSeed {
+  return { ...seed(span), offset, count: span.offset + span.count - offset, failures };
+}
+
+/** Own errors of the item at `offset` after one more. */
+export function failuresAt(span: Span, offset: number): number {
+  return offset === span.offset ? span.failures + 1 : 1;
+}
+
+function countDeath(span: Span, losses: number, limits: SchedulerLimits): Verdict {
+  const deaths = span.deaths + 1;
+  const blamed: SpanSeed = { ...seed(span), losses, marks: true };
+  if (deaths < limits.deathsMax) return { type: "rerun", spans: [{ ...blamed, deaths }] };
+  if (span.count === 1) return { type: "quarantine" };
+  const half = Math.ceil(span.count / 2);
+  return {
+    type: "rerun",
+    spans: [
+      { ...blamed, count: half, deaths: 0 },
+      { ...blamed, offset: span.offset + half, count: span.count - half, deaths: 0, failures: 0 },
+    ],
+  };
+}
+
+/** The item at `offset` alone with one death, the items before and after it with none; empty parts are left out. */
+function isolate(span: Span, offset: number): SpanSeed[] {
+  const end = span.offset + span.count;
+  const part = (from: number, to: number, deaths: number): SpanSeed => ({
+    ...seed(span),
+    offset: from,
+    count: to - from,
+    marks: true,
+    deaths,
+    failures: from === span.offset ? span.failures : 0,
+  });
+  const parts = [part(span.offset, offset, 0), part(offset, offset + 1, 1), part(offset + 1, end, 0)];
+  return parts.filter((it) => it.count > 0);
+}
+
+function holds(span: Span, offset: number): boolean {
+  return Number.isInteger(offset) && offset >= span.offset && offset < span.offset + span.count;
+}
+
+function seed(span: Span): SpanSeed {
+  const { offset, count, attempt, marks, failures, deaths, losses } = span;
+  return { offset, count, attempt, marks, failures, deaths, losses };
+}

@@ -1,0 +1,167 @@
+import { addChunk, dropPending, dropSpan, placedSpans } from "./spans.ts";
+import { type Assignment, type Job, newJob, newPool, type Pool, type State } from "./state.ts";
+import type { ClientKey, Effect, Input, JobKey, PoolKey } from "./types.ts";
+import { UsedKeys } from "./used-keys.ts";
+
+type InputOf<T extends Input["type"]> = Extract<Input, { readonly type: T }>;
+type JobOutcome = Extract<Effect, { readonly type: "end-job" }>["outcome"];
+
+/** Keys that were ever used, by kind. */
+export class KeyBook {
+  readonly clients = new UsedKeys();
+  readonly pools = new UsedKeys();
+  readonly jobs = new UsedKeys();
+  readonly nodes = new UsedKeys();
+}
+
+export function onClientJoined(state: State, keys: KeyBook, key: ClientKey): void {
+  if (keys.clients.claim(key)) state.clients.set(key, { key, pools: new Set(), throttled: false });
+}
+
+export function onClientLeft(state: State, key: ClientKey): void {
+  const client = state.clients.get(key);
+  if (client === undefined) return;
+  state.clients.delete(key);
+  for (const pool of client.pools) closePool(state, pool);
+}
+
+export function onClientThrottled(state: State, key: ClientKey, throttled: boolean): void {
+  const client = state.clients.get(key);
+  if (client === undefined || client.throttled === throttled) return;
+  client.throttled = throttled;
+  for (const pool of client.pools) for (const job of pool.jobs) state.queue.refresh(job);
+}
+
+export function onPoolOpened(state: State, keys: KeyBook, input: InputOf<"pool-opened">): void {
+  const client = state.clients.get(input.client);
+  if (!keys.pools.claim(input.pool) || client === undefined) return;
+  const pool = newPool(input.pool, client, input.slotsMax);
+  client.pools.add(pool);
+  state.pools.set(pool.key, pool);
+}
+
+export function onPoolClosed(state: State, key: PoolKey): void {
+  const pool = state.pools.get(key);
+  if (pool !== undefined && !pool.closed) closePool(state, pool);
+}
+
+/** A job in a pool that is closed or was never opened ends at once: nobody may wait for it. */
+export function onJobOpened(state: State, keys: KeyBook, input: InputOf<"job-opened">): void {
+  if (!keys.jobs.claim(input.job)) return;
+  const pool = state.pools.get(input.pool);
+  if (pool === undefined || pool.closed) {
+    state.effects.push({ type: "end-job", job: input.job, outcome: "cancelled", fault: undefined });
+    return;
+  }
+  const job = newJob(input.job, pool, input.retries);
+  pool.jobs.add(job);
+  state.jobs.set(job.key, job);
+}
+
+/** Out of order, after the seal or repeated: ignored. For a job that starts no chunk any more: released at once. */
+export function onChunkOffered(state: State, input: InputOf<"chunk-offered">): void {
+  const job = state.jobs.get(input.job);
+  if (job !== undefined) {
+    if (input.chunk !== job.chunksOffered || job.chunksSealed !== undefined || !(input.count >= 1)) return;
+    job.chunksOffered++;
+    job.itemsOffered += input.count;
+    if (job.state === "running") {
+      addChunk(job, input.chunk, input.count);
+      if (job.rankAt < 0) state.queue.refresh(job);
+      return;
+    }
+    job.chunksDone++;
+  }
+  state.effects.push({ type: "release-chunk", job: input.job, chunk: input.chunk });
+}
+
+export function onJobSealed(state: State, key: JobKey, chunks: number): void {
+  const job = state.jobs.get(key);
+  if (job === undefined || job.state === "ended" || job.chunksSealed !== undefined) return;
+  job.chunksSealed = chunks;
+  const offered = job.chunksOffered;
+  if (job.state === "failing" || chunks === offered) endIfComplete(state, job);
+  else abandonJob(state, job, "failed", `the job was sealed with ${chunks} chunks, but ${offered} were offered`);
+}
+
+export function onJobCancelRequested(state: State, key: JobKey): void {
+  const job = state.jobs.get(key);
+  if (job !== undefined) abandonJob(state, job, "cancelled", undefined);
+}
+
+/** Ends the job now: its nodes are told to stop, and what they still report is dropped. */
+export function abandonJob(state: State, job: Job, outcome: JobOutcome, fault: string | undefined): void {
+  if (job.state === "ended") return;
+  job.state = "ended";
+  dropPending(state, job);
+  for (const assignment of placedSpans(job)) {
+    revoke(state, assignment, "stop");
+    dropSpan(state, assignment.span);
+  }
+  endJob(state, job, outcome, fault);
+}
+
+/** An item failed for good: nothing new starts, what runs may end. The job ends with its last assignment. */
+export function failJob(state: State, job: Job): void {
+  if (job.state !== "running") return;
+  job.state = "failing";
+  dropPending(state, job);
+  for (const assignment of placedSpans(job)) if (!assignment.started) revoke(state, assignment, "if-unstarted");
+  state.queue.refresh(job);
+}
+
+/** Ends a job with nothing left to wait for. */
+export function endIfComplete(state: State, job: Job): void {
+  if (job.state === "failing" && job.spansPlaced === 0) endJob(state, job, "failed", undefined);
+  if (job.state === "running" && job.spansOpen === 0 && job.chunksSealed !== undefined) {
+    endJob(state, job, "done", undefined);
+  }
+}
+
+/** Asks the node to give an assignment back, once for each way of asking. */
+export function revoke(state: State, assignment: Assignment, how: "if-unstarted" | "stop"): void {
+  if (assignment.revoked === how || assignment.revoked === "stop") return;
+  assignment.revoked = how;
+  const { node, id } = assignment;
+  state.effects.push({ type: "revoke-chunk", node: node.key, assignment: id, stop: how === "stop" });
+}
+
+/** Tells the nodes without an assignment of an ended job or closed pool to let go of it, and lets go of it when no node is left. */
+export function letGo(state: State, job: Job): void {
+  if (job.state === "ended") forgetJob(state, job);
+  if (job.pool.closed) retirePool(state, job.pool);
+}
+
+function closePool(state: State, pool: Pool): void {
+  pool.closed = true;
+  pool.client.pools.delete(pool);
+  for (const job of pool.jobs) abandonJob(state, job, "cancelled", undefined);
+  state.fleet.forget(pool);
+  retirePool(state, pool);
+}
+
+function endJob(state: State, job: Job, outcome: JobOutcome, fault: string | undefined): void {
+  job.state = "ended";
+  job.pool.jobs.delete(job);
+  state.queue.refresh(job);
+  state.effects.push({ type: "end-job", job: job.key, outcome, fault });
+  forgetJob(state, job);
+}
+
+function forgetJob(state: State, job: Job): void {
+  for (const [node, placed] of job.placed) {
+    if (placed > 0) continue;
+    job.placed.delete(node);
+    state.effects.push({ type: "forget-job", node: node.key, job: job.key });
+  }
+  if (job.spansPlaced === 0) state.jobs.delete(job.key);
+}
+
+function retirePool(state: State, pool: Pool): void {
+  for (const [node, placed] of pool.placed) {
+    if (placed > 0) continue;
+    pool.placed.delete(node);
+    state.effects.push({ type: "retire-pool", node: node.key, pool: pool.key });
+  }
+  if (pool.placed.size === 0) state.pools.delete(pool.key);
+}

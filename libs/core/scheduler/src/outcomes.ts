@@ -1,0 +1,158 @@
+import { backoffMs, type Millis, unreachable } from "@heddle/kernel";
+import { failuresAt, judgeDeath, restFrom, type Verdict } from "./blame.ts";
+import { abandonJob, endIfComplete, failJob, letGo } from "./jobs.ts";
+import { placedSpans, replaceSpan, requeue, settleItems } from "./spans.ts";
+import type { Assignment, Job, Node, Pool, Span, State } from "./state.ts";
+import type { AssignmentId, Effect, Outcome } from "./types.ts";
+
+type FailureCause = Extract<Effect, { readonly type: "fail-item" }>["cause"];
+
+export function onChunkStarted(state: State, id: AssignmentId): void {
+  const assignment = state.assignments.get(id);
+  if (assignment !== undefined) assignment.started = true;
+}
+
+/** The one answer to an assignment: a second one, or one from a node that was lost, finds nothing. */
+export function onChunkFinished(state: State, id: AssignmentId, outcome: Outcome, runMs: Millis): void {
+  const assignment = state.assignments.get(id);
+  if (assignment === undefined) return;
+  takeBack(state, assignment);
+  if (outcome.type !== "not-started") noteStart(assignment);
+  if (assignment.job.state !== "ended") {
+    settle(state, assignment, outcome, runMs);
+    endIfComplete(state, assignment.job);
+  }
+  letGo(state, assignment.job);
+  announceDrained(state, assignment.node);
+}
+
+/** Carries out what was decided about a span that the system ended. */
+export function followVerdict(state: State, assignment: Assignment, verdict: Verdict, cause: FailureCause): void {
+  const { span } = assignment;
+  if (verdict.type === "quarantine") failItem(state, assignment, span.offset, span.count, cause);
+  else for (const successor of replaceSpan(state, span, verdict.spans)) requeue(state, successor);
+}
+
+/** Tells that a drain is complete, when it is. */
+export function announceDrained(state: State, node: Node): void {
+  if (node.draining && node.assignments.size === 0) state.effects.push({ type: "node-drained", node: node.key });
+}
+
+/** Frees the place of an assignment on its node. */
+function takeBack(state: State, assignment: Assignment): void {
+  const { id, node, job } = assignment;
+  state.assignments.delete(id);
+  node.assignments.delete(assignment);
+  job.spansPlaced--;
+  job.placed.set(node, (job.placed.get(node) ?? 0) - 1);
+  job.pool.placed.set(node, (job.pool.placed.get(node) ?? 0) - 1);
+  state.fleet.freed(node, job.pool);
+}
+
+/** The node can start workers, also for this pool. */
+function noteStart({ node, job: { pool } }: Assignment): void {
+  node.faults = 0;
+  pool.faults = 0;
+  if (pool.faultyNodes.size > 0) pool.faultyNodes.clear();
+}
+
+function settle(state: State, assignment: Assignment, outcome: Outcome, runMs: Millis): void {
+  const { span, job } = assignment;
+  switch (outcome.type) {
+    case "done":
+      state.queue.observe(job, runMs);
+      deliver(state, assignment, span.count);
+      replaceSpan(state, span, []);
+      return;
+    case "item-error":
+      state.queue.observe(job, runMs);
+      settleItemError(state, assignment, outcome.completed);
+      return;
+    case "worker-death":
+      settleDeath(state, assignment, outcome.markedOffset);
+      return;
+    case "not-started":
+      requeue(state, span);
+      if (outcome.fault !== undefined) noteFault(state, assignment, outcome.fault);
+      return;
+    case "stopped":
+      requeue(state, span);
+      return;
+    default:
+      unreachable(outcome);
+  }
+}
+
+/** A count that the span cannot have comes from a worker out of its mind: that is a death. */
+function settleItemError(state: State, assignment: Assignment, completed: number): void {
+  const { span, job } = assignment;
+  if (!Number.isInteger(completed) || completed < 0 || completed >= span.count) {
+    settleDeath(state, assignment, undefined);
+    return;
+  }
+  if (completed > 0) deliver(state, assignment, completed);
+  const offset = span.offset + completed;
+  const failures = failuresAt(span, offset);
+  if (failures > job.retries) failItem(state, assignment, offset, span.count - completed, "item-error");
+  else for (const rest of replaceSpan(state, span, [restFrom(span, offset, failures)])) retryLater(state, rest);
+}
+
+function settleDeath(state: State, assignment: Assignment, markedOffset: number | undefined): void {
+  const verdict = judgeDeath(assignment.span, assignment.marks, markedOffset, state.limits);
+  followVerdict(state, assignment, verdict, "worker-death");
+}
+
+/** The first `count` items of the span are done. */
+function deliver(state: State, { id, span, job }: Assignment, count: number): void {
+  settleItems(span.chunk, count);
+  job.itemsDone += count;
+  const { chunk, offset } = span;
+  state.effects.push({ type: "deliver-span", job: job.key, chunk: chunk.index, offset, count, assignment: id });
+}
+
+/** The item at `offset` failed for good, and with it the span: its last `dropped` items, this one included, get no result. */
+function failItem(state: State, assignment: Assignment, offset: number, dropped: number, cause: FailureCause): void {
+  const { id, span, job } = assignment;
+  const { chunk, attempt } = span;
+  state.effects.push({ type: "fail-item", job: job.key, chunk: chunk.index, offset, assignment: id, cause, attempt });
+  settleItems(chunk, dropped);
+  replaceSpan(state, span, []);
+  failJob(state, job);
+}
+
+/** Puts a span whose first item failed aside: 0.1 s, doubled with each further failure, +-50 %. */
+function retryLater(state: State, span: Span): void {
+  const { job } = span.chunk;
+  if (job.state !== "running") {
+    requeue(state, span); // drops it
+    return;
+  }
+  const { retryFirstMs, retryMaxMs } = state.limits;
+  const delayMs = Math.min(retryMaxMs, retryFirstMs * 2 ** Math.min(span.failures - 1, 30));
+  job.delayed.add(span);
+  state.timers.add(state.nowMs + Math.round(delayMs * (0.5 + state.random.float())), { type: "retry", span });
+}
+
+/**
+ * The node could not start a worker. What it gives back while on hold belongs to the same trouble. The pool gives up when that went on
+ * too often, unless a node that is not known to be faulty still has a chunk of it: its answer will tell.
+ */
+function noteFault(state: State, { node, job: { pool } }: Assignment, fault: string): void {
+  const { hold, poolFaultsMax } = state.limits;
+  pool.faultyNodes.add(node);
+  if (node.heldUntilMs === undefined) {
+    pool.faults++;
+    node.faults++;
+    node.heldUntilMs = state.nowMs + backoffMs(hold, node.faults, state.random);
+    state.timers.add(node.heldUntilMs, { type: "release-hold", node });
+    state.fleet.refresh(node);
+  }
+  if (pool.faults < poolFaultsMax || hasHopefulNode(pool)) return;
+  pool.faults = 0;
+  for (const job of pool.jobs) abandonJob(state, job, "failed", fault);
+}
+
+function hasHopefulNode(pool: Pool): boolean {
+  const isHopeful = (job: Job): boolean => placedSpans(job).some(({ node }) => !pool.faultyNodes.has(node));
+  return [...pool.jobs].some(isHopeful);
+}

@@ -1,0 +1,217 @@
+import { assert, type Millis, type Random, unreachable } from "@heddle/kernel";
+import { FairQueue } from "./fairness.ts";
+import {
+  KeyBook,
+  onChunkOffered,
+  onClientJoined,
+  onClientLeft,
+  onClientThrottled,
+  onJobCancelRequested,
+  onJobOpened,
+  onJobSealed,
+  onPoolClosed,
+  onPoolOpened,
+} from "./jobs.ts";
+import { SCHEDULER_LIMITS, type SchedulerLimits } from "./limits.ts";
+import {
+  onCreditGranted,
+  onNodeCordoned,
+  onNodeDrainRequested,
+  onNodeJoined,
+  onNodeLost,
+  onNodeSilent,
+} from "./nodes.ts";
+import { onChunkFinished, onChunkStarted } from "./outcomes.ts";
+import { Fleet } from "./placement.ts";
+import type { Assignment, Job, Share, State } from "./state.ts";
+import { type Alarm, Timers } from "./timers.ts";
+import type { AssignmentId, Effect, Input, JobView, NodeView } from "./types.ts";
+import { validateState } from "./validate.ts";
+import { jobView, nodeView } from "./views.ts";
+
+/** What the core is told once. */
+export interface SchedulerOptions {
+  /** Jitter of delays, nothing else. */
+  readonly random: Random;
+  readonly limits?: Partial<SchedulerLimits> | undefined;
+}
+
+/**
+ * Decides which chunk runs where and what becomes of it. Synchronous and deterministic: the same inputs at the same times with the same
+ * random numbers give the same effects. STATES.md has the tables.
+ */
+export class Scheduler {
+  readonly #keys = new KeyBook();
+  readonly #state: State;
+
+  constructor(options: SchedulerOptions) {
+    const limits = { ...SCHEDULER_LIMITS, ...options.limits };
+    const queue = new FairQueue(limits.costMinMs);
+    this.#state = {
+      nowMs: Number.NEGATIVE_INFINITY,
+      effects: [],
+      limits,
+      random: options.random,
+      clients: new Map(),
+      pools: new Map(),
+      jobs: new Map(),
+      assignments: new Map(),
+      fleet: new Fleet(queue),
+      queue,
+      timers: new Timers(),
+      assignmentsMinted: 0,
+    };
+  }
+
+  /** Takes one fact at `nowMs` (monotonic) and returns the wishes that follow from it, to be performed in order. */
+  step(nowMs: Millis, input: Input): readonly Effect[] {
+    const state = this.#state;
+    state.nowMs = Math.max(nowMs, state.nowMs);
+    state.effects = [];
+    for (let alarm = state.timers.takeDue(state.nowMs); alarm; alarm = state.timers.takeDue(state.nowMs)) {
+      ring(state, alarm);
+    }
+    this.#take(input);
+    placeAll(state);
+    const atMs = state.timers.arm();
+    if (atMs !== undefined) state.effects.push({ type: "set-timer", atMs });
+    return state.effects;
+  }
+
+  /** Jobs with anything left to do, in the order in which they were opened. */
+  jobs(): JobView[] {
+    return this.#state.jobs.values().map(jobView).toArray();
+  }
+
+  /** Nodes in the order in which they joined. */
+  nodes(): NodeView[] {
+    return this.#state.fleet.nodes.values().map(nodeView).toArray();
+  }
+
+  /** Checks every invariant of STATES.md; throws InvariantViolation. Costs as much as there is state. */
+  validate(): void {
+    validateState(this.#state);
+  }
+
+  #take(input: Input): void {
+    const state = this.#state;
+    switch (input.type) {
+      case "chunk-finished":
+        onChunkFinished(state, input.assignment, input.outcome, input.runMs);
+        return;
+      case "chunk-started":
+        onChunkStarted(state, input.assignment);
+        return;
+      case "chunk-offered":
+        onChunkOffered(state, input);
+        return;
+      case "credit-granted":
+        onCreditGranted(state, input.node, input.chunks);
+        return;
+      case "client-joined":
+        onClientJoined(state, this.#keys, input.client);
+        return;
+      case "client-left":
+        onClientLeft(state, input.client);
+        return;
+      case "client-throttled":
+        onClientThrottled(state, input.client, input.throttled);
+        return;
+      case "pool-opened":
+        onPoolOpened(state, this.#keys, input);
+        return;
+      case "pool-closed":
+        onPoolClosed(state, input.pool);
+        return;
+      case "job-opened":
+        onJobOpened(state, this.#keys, input);
+        return;
+      case "job-sealed":
+        onJobSealed(state, input.job, input.chunks);
+        return;
+      case "job-cancel-requested":
+        onJobCancelRequested(state, input.job);
+        return;
+      case "node-joined":
+        onNodeJoined(state, this.#keys, input.node, input.slots);
+        return;
+      case "node-silent":
+        onNodeSilent(state, input.node, input.silent);
+        return;
+      case "node-cordoned":
+        onNodeCordoned(state, input.node, input.cordoned);
+        return;
+      case "node-drain-requested":
+        onNodeDrainRequested(state, input.node);
+        return;
+      case "node-lost":
+        onNodeLost(state, input.node);
+        return;
+      case "timer-fired":
+        return;
+      default:
+        unreachable(input);
+    }
+  }
+}
+
+function ring(state: State, alarm: Alarm): void {
+  switch (alarm.type) {
+    case "retry": {
+      const { job } = alarm.span.chunk;
+      if (!job.delayed.delete(alarm.span)) return; // dropped meanwhile
+      job.again.push(alarm.span);
+      state.queue.refresh(job);
+      return;
+    }
+    case "release-hold":
+      alarm.node.heldUntilMs = undefined;
+      if (state.fleet.nodes.has(alarm.node.key)) state.fleet.refresh(alarm.node);
+      return;
+    default:
+      unreachable(alarm);
+  }
+}
+
+/** Places chunks as long as there is a job to serve and a node with room. */
+function placeAll(state: State): void {
+  const { queue, fleet } = state;
+  while (fleet.hasRoom) {
+    const job = queue.peek();
+    if (job === undefined) return;
+    const share = fleet.choose(job.pool);
+    if (share !== undefined) place(state, job, share);
+    else {
+      queue.park(job);
+      fleet.awaitRoom(job.pool);
+    }
+  }
+}
+
+function place(state: State, job: Job, { node, slots }: Share): void {
+  const span = job.again.pop() ?? job.fresh.shift();
+  assert(span !== undefined, "a job in the queue has a span to place");
+  span.attempt++;
+  const { marks, offset, count, attempt, chunk } = span;
+  const id = ++state.assignmentsMinted as AssignmentId;
+  const assignment: Assignment = { id, node, job, span, marks, started: false, revoked: "no" };
+  state.assignments.set(id, assignment);
+  node.assignments.add(assignment);
+  job.spansPlaced++;
+  job.placed.set(node, (job.placed.get(node) ?? 0) + 1);
+  job.pool.placed.set(node, (job.pool.placed.get(node) ?? 0) + 1);
+  state.queue.charge(job);
+  state.fleet.refresh(node);
+  state.effects.push({
+    type: "assign-chunk",
+    node: node.key,
+    assignment: id,
+    job: job.key,
+    chunk: chunk.index,
+    offset,
+    count,
+    attempt,
+    marks,
+    poolSlots: slots,
+  });
+}

@@ -1,0 +1,62 @@
+import { type Assignment, type Chunk, type Job, type Span, type SpanSeed, type State, spanHeap } from "./state.ts";
+
+/** Adds a chunk of `count` items as one fresh span. */
+export function addChunk(job: Job, index: number, count: number): void {
+  const chunk: Chunk = { job, index, spansOpen: 1, itemsOpen: count };
+  job.fresh.push({ chunk, offset: 0, count, attempt: 0, marks: false, failures: 0, deaths: 0, losses: 0 });
+  job.spansOpen++;
+}
+
+/** Settles `count` items of a chunk: they are delivered, failed or dropped. */
+export function settleItems(chunk: Chunk, count: number): void {
+  chunk.itemsOpen -= count;
+}
+
+/** Ends a span in favour of none or several that take over what is left of its items; releases the chunk with its last span. */
+export function replaceSpan(state: State, span: Span, successors: readonly SpanSeed[]): Span[] {
+  const { chunk } = span;
+  const spans = successors.map((seed): Span => ({ chunk, ...seed }));
+  chunk.spansOpen += spans.length - 1;
+  chunk.job.spansOpen += spans.length - 1;
+  if (chunk.spansOpen === 0) releaseChunk(state, chunk);
+  return spans;
+}
+
+/** Settles the whole span without a result. */
+export function dropSpan(state: State, span: Span): void {
+  settleItems(span.chunk, span.count);
+  replaceSpan(state, span, []);
+}
+
+/** Drops every PENDING span of the job. */
+export function dropPending(state: State, job: Job): void {
+  for (let span = job.again.pop(); span !== undefined; span = job.again.pop()) dropSpan(state, span);
+  for (const span of job.delayed) dropSpan(state, span);
+  for (const span of job.fresh) dropSpan(state, span);
+  job.again = spanHeap();
+  job.delayed.clear();
+  job.fresh.clear();
+}
+
+/** Spans of the job that are LEASED or RUNNING. */
+export function* placedSpans(job: Job): Generator<Assignment> {
+  for (const node of job.placed.keys()) {
+    for (const assignment of node.assignments) if (assignment.job === job) yield assignment;
+  }
+}
+
+/** A span comes back to be placed again at once; dropped when the job places nothing any more. */
+export function requeue(state: State, span: Span): void {
+  const { job } = span.chunk;
+  if (job.state !== "running") {
+    dropSpan(state, span);
+    return;
+  }
+  job.again.push(span);
+  state.queue.refresh(job);
+}
+
+function releaseChunk(state: State, chunk: Chunk): void {
+  chunk.job.chunksDone++;
+  state.effects.push({ type: "release-chunk", job: chunk.job.key, chunk: chunk.index });
+}

@@ -1,0 +1,236 @@
+import { Fifo, Heap, type Millis, type Random } from "@heddle/kernel";
+import type { FairQueue } from "./fairness.ts";
+import type { SchedulerLimits } from "./limits.ts";
+import type { Fleet } from "./placement.ts";
+import type { Ranked } from "./ranking.ts";
+import type { Timers } from "./timers.ts";
+import type { AssignmentId, ClientKey, Effect, JobKey, NodeKey, PoolKey } from "./types.ts";
+
+/** Everything the scheduler knows. Written by the functions of this folder only, within one step. */
+export interface State {
+  /** Time of the step that runs. */
+  nowMs: Millis;
+  /** Wishes of the step that runs, in order. */
+  effects: Effect[];
+  readonly limits: SchedulerLimits;
+  readonly random: Random;
+  readonly clients: Map<ClientKey, Client>;
+  /** Open pools, and closed ones until their last assignment is finished. */
+  readonly pools: Map<PoolKey, Pool>;
+  /** Open jobs, and ended ones until their last assignment is finished. */
+  readonly jobs: Map<JobKey, Job>;
+  /** Spans that are LEASED or RUNNING. */
+  readonly assignments: Map<AssignmentId, Assignment>;
+  readonly fleet: Fleet;
+  readonly queue: FairQueue;
+  readonly timers: Timers;
+  assignmentsMinted: number;
+}
+
+export interface Client {
+  readonly key: ClientKey;
+  readonly pools: Set<Pool>;
+  /** Its jobs get no new chunk; what was begun and came back is still placed, else an ordered reader would wait for ever. */
+  throttled: boolean;
+}
+
+export interface Pool {
+  readonly key: PoolKey;
+  readonly client: Client;
+  readonly slotsMax: number | undefined;
+  closed: boolean;
+  /** Its jobs that have not ended. */
+  readonly jobs: Set<Job>;
+  /** Nodes that were given chunks of it and not yet told to retire it, with its assignments there. */
+  readonly placed: Map<Node, number>;
+  /** Its slots on each node, none for a node with share 0. Empty when unbounded. Computed anew when `sharesVersion` is not the fleet's. */
+  shares: Share[];
+  sharesVersion: number;
+  /** Jobs that could be placed, were there a node with a share and room. Not in the queue. */
+  readonly parked: Set<Job>;
+  /** Faults in a row, each on a node that was not on hold; back to 0 when a chunk of it was run. */
+  faults: number;
+  /** Nodes that could not start a worker for it since a chunk of it was run. */
+  readonly faultyNodes: Set<Node>;
+}
+
+/** Slots of a bounded pool on one node. */
+export interface Share {
+  readonly node: Node;
+  readonly slots: number;
+}
+
+/** running: gets placed; failing: an item failed for good, what runs may end; ended: `end-job` is out, late results are dropped. */
+export type JobState = "running" | "failing" | "ended";
+
+export interface Job extends Ranked {
+  readonly key: JobKey;
+  readonly pool: Pool;
+  readonly retries: number;
+  state: JobState;
+  /** PENDING spans that were never placed: whole chunks, ascending. */
+  readonly fresh: Fifo<Span>;
+  /** PENDING spans that were placed before, lowest first; they go before `fresh`. */
+  again: Heap<Span>;
+  /** PENDING spans that wait for their backoff. */
+  readonly delayed: Set<Span>;
+  /** Spans not settled: fresh + again + delayed + placed, when not ended. */
+  spansOpen: number;
+  /** Spans LEASED or RUNNING; of an ended job those that its nodes have not given back. */
+  spansPlaced: number;
+  chunksOffered: number;
+  itemsOffered: number;
+  itemsDone: number;
+  chunksDone: number;
+  /** Number of chunks the client says there are; undefined while it may offer more. */
+  chunksSealed: number | undefined;
+  /** Nodes that were given chunks of it and not yet told to forget it, with its assignments there. */
+  readonly placed: Map<Node, number>;
+  /** Virtual time at which its next chunk is due: what it was charged so far, never behind the queue when it enters. */
+  dueMs: number;
+  /** Order among jobs with the same `dueMs`. */
+  turn: number;
+  /** Mean run time of its chunks; undefined until the first has finished. */
+  meanMs: Millis | undefined;
+}
+
+export interface Chunk {
+  readonly job: Job;
+  readonly index: number;
+  /** Spans of it not settled or dropped; at 0 it is released. */
+  spansOpen: number;
+  /** Items of it not delivered, failed or dropped. */
+  itemsOpen: number;
+}
+
+/** Consecutive items of one chunk that travel together. Spans of a chunk never overlap. */
+export interface Span {
+  readonly chunk: Chunk;
+  readonly offset: number;
+  readonly count: number;
+  /** Placements of these items so far. */
+  attempt: number;
+  /** The next attempt marks each item. */
+  readonly marks: boolean;
+  /** Own errors of its first item so far. */
+  readonly failures: number;
+  /** Deaths that count: with its only item, or without a mark though marks were on. */
+  readonly deaths: number;
+  /** Nodes lost with it. Each has a key of its own, so no node counts twice. */
+  readonly losses: number;
+}
+
+/** What a new span has beside its chunk. */
+export type SpanSeed = Omit<Span, "chunk">;
+
+export interface Assignment {
+  readonly id: AssignmentId;
+  readonly node: Node;
+  readonly job: Job;
+  readonly span: Span;
+  readonly marks: boolean;
+  /** RUNNING, as far as the node told. */
+  started: boolean;
+  revoked: "no" | "if-unstarted" | "stop";
+}
+
+export interface Node extends Ranked {
+  readonly key: NodeKey;
+  readonly slots: number;
+  /** Place in the order of joining. */
+  readonly joined: number;
+  credit: number;
+  silent: boolean;
+  cordoned: boolean;
+  draining: boolean;
+  /** It gets nothing before; undefined when not on hold. */
+  heldUntilMs: Millis | undefined;
+  /** Faults in a row, for the length of the hold. */
+  faults: number;
+  readonly assignments: Set<Assignment>;
+  /** Assignments per slot: what the order of the free nodes looks at. Written with `assignments`. */
+  load: number;
+  /** Ready, not on hold, has credit: it counts for the shares of bounded pools. */
+  takesWork: boolean;
+  /** Bounded pools with parked jobs that may use it when it has room. */
+  readonly waiting: Set<Pool>;
+}
+
+/** Neither silent nor cordoned nor draining. */
+export function isReady(node: Node): boolean {
+  return !node.silent && !node.cordoned && !node.draining;
+}
+
+/** Assignments per slot. */
+export function loadOf(node: Node): number {
+  return node.assignments.size / Math.max(1, node.slots);
+}
+
+/** The heap for requeued spans: lowest chunk first, lowest offset first. */
+export function spanHeap(): Heap<Span> {
+  return new Heap<Span>((a, b) =>
+    a.chunk.index === b.chunk.index ? a.offset < b.offset : a.chunk.index < b.chunk.index,
+  );
+}
+
+/** A job of an open pool, with no chunk yet. */
+export function newJob(key: JobKey, pool: Pool, retries: number): Job {
+  return {
+    key,
+    pool,
+    retries,
+    state: "running",
+    fresh: new Fifo(),
+    again: spanHeap(),
+    delayed: new Set(),
+    spansOpen: 0,
+    spansPlaced: 0,
+    chunksOffered: 0,
+    itemsOffered: 0,
+    itemsDone: 0,
+    chunksDone: 0,
+    chunksSealed: undefined,
+    placed: new Map(),
+    dueMs: 0,
+    turn: 0,
+    meanMs: undefined,
+    rankAt: -1,
+  };
+}
+
+/** An open pool with no job yet. */
+export function newPool(key: PoolKey, client: Client, slotsMax: number | undefined): Pool {
+  return {
+    key,
+    client,
+    slotsMax,
+    closed: false,
+    jobs: new Set(),
+    placed: new Map(),
+    shares: [],
+    sharesVersion: -1,
+    parked: new Set(),
+    faults: 0,
+    faultyNodes: new Set(),
+  };
+}
+
+/** A node that has just joined: ready, without credit. */
+export function newNode(key: NodeKey, slots: number, joined: number): Node {
+  return {
+    key,
+    slots,
+    joined,
+    credit: 0,
+    silent: false,
+    cordoned: false,
+    draining: false,
+    heldUntilMs: undefined,
+    faults: 0,
+    assignments: new Set(),
+    load: 0,
+    takesWork: false,
+    waiting: new Set(),
+    rankAt: -1,
+  };
+}

@@ -1,0 +1,117 @@
+import { assert } from "@heddle/kernel";
+import { hasPlaceable } from "./fairness.ts";
+import { placedSpans } from "./spans.ts";
+import {
+  type Assignment,
+  type Chunk,
+  isReady,
+  type Job,
+  loadOf,
+  type Node,
+  type Pool,
+  type Span,
+  type State,
+} from "./state.ts";
+
+/** Throws InvariantViolation unless every invariant of STATES.md holds. */
+export function validateState(state: State): void {
+  state.queue.validate();
+  state.fleet.validate();
+  for (const node of state.fleet.nodes.values()) validateNode(state, node);
+  for (const job of state.jobs.values()) validateJob(state, job);
+  for (const pool of state.pools.values()) validatePool(state, pool);
+  for (const [id, assignment] of state.assignments) {
+    assert(assignment.id === id && assignment.node.assignments.has(assignment), "an assignment is with its node");
+    assert(state.jobs.get(assignment.job.key) === assignment.job, "an assignment belongs to a known job");
+  }
+  validateWork(state);
+}
+
+/** S3 and what the order of the free nodes rests on. */
+function validateNode(state: State, node: Node): void {
+  for (const assignment of node.assignments) {
+    assert(
+      state.assignments.get(assignment.id) === assignment && assignment.node === node,
+      "a node holds known assignments",
+    );
+  }
+  const takesWork = isReady(node) && node.heldUntilMs === undefined && node.credit > 0 && node.slots > 0;
+  assert(node.takesWork === takesWork, "takesWork follows from the node's flags");
+  assert(node.load === loadOf(node), "load follows from the assignments");
+  assert(
+    node.rankAt >= 0 === (takesWork && node.assignments.size < node.credit),
+    "exactly the nodes with room are free",
+  );
+}
+
+/** S1, S5: each span is in one place, and the spans of a chunk make up its open items without overlap. */
+function validateJob(state: State, job: Job): void {
+  const placed = [...placedSpans(job)];
+  assert(placed.length === job.spansPlaced, "placed spans are counted");
+  for (const [node, count] of job.placed) assertPlaced(state, node, count, (it) => it.job === job);
+  if (job.state === "ended") {
+    assert(job.spansPlaced > 0 && job.spansOpen === 0, "an ended job is kept for its last assignments only");
+    return;
+  }
+  const pending = [...job.fresh, ...drained(job), ...job.delayed];
+  assert(job.state === "running" || pending.length === 0, "a failing job has nothing pending");
+  const spans = [...pending, ...placed.map((it) => it.span)];
+  assert(new Set(spans).size === spans.length, "a span is in one place");
+  assert(spans.length === job.spansOpen, "open spans are counted");
+  assert(
+    spans.length > 0 || (job.state === "running" && job.chunksSealed === undefined),
+    "a job with nothing left ends",
+  );
+  for (const [chunk, parts] of Map.groupBy(spans, (span) => span.chunk)) validateChunk(chunk, parts);
+}
+
+function validateChunk(chunk: Chunk, spans: readonly Span[]): void {
+  assert(chunk.spansOpen === spans.length, "a chunk counts its spans");
+  assert(
+    chunk.itemsOpen === spans.reduce((sum, span) => sum + span.count, 0),
+    "the spans of a chunk hold its open items",
+  );
+  let end = 0;
+  for (const span of spans.toSorted((a, b) => a.offset - b.offset)) {
+    assert(span.count >= 1 && span.offset >= end, "spans hold items and do not overlap");
+    end = span.offset + span.count;
+  }
+}
+
+function validatePool(state: State, pool: Pool): void {
+  for (const [node, count] of pool.placed) assertPlaced(state, node, count, (it) => it.job.pool === pool);
+  assert(
+    !pool.closed || (pool.jobs.size === 0 && pool.placed.size > 0),
+    "a closed pool is kept for its last assignments only",
+  );
+  for (const job of pool.jobs)
+    assert(job.state !== "ended" && state.jobs.get(job.key) === job, "a pool lists its open jobs");
+  for (const job of pool.parked)
+    assert(hasPlaceable(job) && job.rankAt < 0, "a parked job has work and is not in the queue");
+}
+
+/** A step leaves no chunk waiting that could be placed. Looks only: a parked pool's shares are always the newest. */
+function validateWork(state: State): void {
+  assert(
+    !state.fleet.hasRoom || state.queue.peek() === undefined,
+    "no node with room idles while a job is in the queue",
+  );
+  for (const job of state.jobs.values()) {
+    const { parked } = job.pool;
+    assert(hasPlaceable(job) === (job.rankAt >= 0 || parked.has(job)), "exactly the jobs with work wait for a node");
+    assert(!parked.has(job) || state.fleet.choose(job.pool) === undefined, "a parked job fits on no node");
+  }
+}
+
+function assertPlaced(state: State, node: Node, count: number, belongs: (assignment: Assignment) => boolean): void {
+  assert(state.fleet.nodes.get(node.key) === node, "only known nodes were given chunks");
+  assert([...node.assignments].filter(belongs).length === count, "assignments on a node are counted");
+}
+
+/** The spans in the heap, which stays as it was. */
+function drained(job: Job): Span[] {
+  const spans: Span[] = [];
+  for (let span = job.again.pop(); span !== undefined; span = job.again.pop()) spans.push(span);
+  for (const span of spans) job.again.push(span);
+  return spans;
+}

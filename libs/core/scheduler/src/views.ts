@@ -1,0 +1,36 @@
+import { unreachable } from "@heddle/kernel";
+import type { Job, JobState, Node } from "./state.ts";
+import type { JobView, NodeView } from "./types.ts";
+
+/** What operators see of a job. */
+export function jobView(job: Job): JobView {
+  return {
+    job: job.key,
+    state: viewState(job.state),
+    itemsOffered: job.itemsOffered,
+    itemsDone: job.itemsDone,
+    chunksOffered: job.chunksOffered,
+    chunksDone: job.chunksDone,
+    chunksPlaced: job.spansPlaced,
+    chunksWaiting: job.fresh.size + job.again.size + job.delayed.size,
+  };
+}
+
+/** What operators see of a node. The first that applies: draining, silent, cordoned, ready. */
+export function nodeView(node: Node): NodeView {
+  const { key, slots, credit, assignments } = node;
+  const state = node.draining ? "draining" : node.silent ? "silent" : node.cordoned ? "cordoned" : "ready";
+  return { node: key, state, slots, credit, chunks: assignments.size };
+}
+
+function viewState(state: JobState): JobView["state"] {
+  switch (state) {
+    case "running":
+    case "failing":
+      return state;
+    case "ended":
+      return "cancelling"; // `end-job` is out, its nodes are still giving chunks back
+    default:
+      return unreachable(state);
+  }
+}
