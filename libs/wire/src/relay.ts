@@ -148,7 +148,12 @@ export class PayloadOutflow {
     const { encoding, count, size } = flow;
     if (flow.state === "complete" && size <= PART_BYTES_MAX) {
       const data = flow.pieces.length === 1 ? (flow.pieces[0] ?? EMPTY) : joined(flow.pieces, size);
-      return { header: { encoding, count, size, data, partStream: 0 }, inlineBytes: size, start: nothing, end: nothing };
+      return {
+        header: { encoding, count, size, data, partStream: 0 },
+        inlineBytes: size,
+        start: nothing,
+        end: nothing,
+      };
     }
     const partStream = this.#mint();
     const follower: FlowFollower = {
@@ -178,8 +183,15 @@ export class PayloadOutflow {
 }
 
 /** A complete flow over bytes at hand. */
-export function flowOf(payload: { readonly encoding: Payload["encoding"]; readonly count: number; readonly bytes: Uint8Array }): PayloadFlow {
-  const flow = new PayloadFlow({ encoding: payload.encoding, count: payload.count, size: payload.bytes.byteLength }, true);
+export function flowOf(payload: {
+  readonly encoding: Payload["encoding"];
+  readonly count: number;
+  readonly bytes: Uint8Array;
+}): PayloadFlow {
+  const flow = new PayloadFlow(
+    { encoding: payload.encoding, count: payload.count, size: payload.bytes.byteLength },
+    true,
+  );
   if (payload.bytes.byteLength > 0) flow.push(payload.bytes);
   flow.finish(false);
   return flow;

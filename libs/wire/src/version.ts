@@ -1,0 +1,20 @@
+import { Encoding, type Version } from "./gen/heddle/v1/common.ts";
+
+/** Newest minor of heddle.v1 that this build speaks. */
+export const PROTOCOL_MINOR = 1;
+/** Oldest minor of heddle.v1 that this build still speaks. */
+export const PROTOCOL_MIN_MINOR = 1;
+
+/** What this build speaks, for Hello and Welcome. `build` is its release, `nodeMajor` the major version of the running Node.js. */
+export function protocolVersion(build: string, nodeMajor: number): Version {
+  return {
+    minor: PROTOCOL_MINOR,
+    minMinor: PROTOCOL_MIN_MINOR,
+    encodings: [Encoding.RANGE, Encoding.REPEAT, Encoding.F64, Encoding.I32, Encoding.BOOL, Encoding.MSGPACK],
+    nodeMajor,
+    build,
+  };
+}
+
+/** The FileDescriptorSet of all of heddle.v1, with imports: what reflection serves. */
+export const descriptorSetUrl: URL = new URL("./gen/heddle.binpb", import.meta.url);
