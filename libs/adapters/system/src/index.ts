@@ -1,1 +1,7 @@
-export {};
+export { systemClock } from "./clock.ts";
+export { systemEnvironment } from "./environment.ts";
+export { type FileBlobsOptions, fileBlobs } from "./file-blobs.ts";
+export { type LogLevel, type LogOptions, logLevels, stderrLogger } from "./log.ts";
+export { systemRandom } from "./random.ts";
+export { privateDirectory, runtimeDirectory } from "./runtime-directory.ts";
+export { availableSlots, type CoreFacts, type ReadText, readCgroupQuota, slotsFrom } from "./slots.ts";

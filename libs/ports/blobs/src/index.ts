@@ -1,3 +1,6 @@
+export { memoryBlobs } from "./memory.ts";
+export { sha256Hex } from "./sha256.ts";
+
 /** Content-addressed bytes. `hash` is always the SHA-256 of the content in hex: an adapter verifies it when it stores. */
 export interface Blobs extends AsyncDisposable {
   /** Stores bytes under their hash. Rejects with ProtocolError when the hash is another's. Storing twice is one. */

@@ -1,0 +1,118 @@
+import { createHash } from "node:crypto";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { PermissionError } from "@heddle/kernel";
+import { blobsContract } from "@heddle/port-blobs/contract";
+import { afterAll, describe, expect, test } from "vitest";
+import { fileBlobs } from "./file-blobs.ts";
+
+const scratch = mkdtempSync(join(tmpdir(), "file-blobs-test-"));
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+let folders = 0;
+const folder = (): string => join(scratch, String(folders++));
+
+const blob = (fill: number, length = 100): { hash: string; bytes: Uint8Array } => {
+  const bytes = new Uint8Array(length).fill(fill);
+  return { hash: createHash("sha256").update(bytes).digest("hex"), bytes };
+};
+
+blobsContract("files", async () => fileBlobs(folder(), { maxBytes: 1e9 }));
+
+describe("blobs in files", () => {
+  test("only the user can enter the directory, and a directory open to others is refused", async () => {
+    const directory = folder();
+    await using blobs = fileBlobs(directory, { maxBytes: 1e6 });
+    await blobs.put(blob(1).hash, blob(1).bytes);
+    expect(statSync(directory).mode & 0o777).toBe(0o700);
+    await using open = fileBlobs("/tmp", { maxBytes: 1e6 });
+    await expect(open.get(blob(1).hash)).rejects.toThrow(PermissionError);
+  });
+
+  test("the location is a file that holds the bytes", async () => {
+    await using blobs = fileBlobs(folder(), { maxBytes: 1e6 });
+    await blobs.put(blob(1).hash, blob(1).bytes);
+    const location = await blobs.locate(blob(1).hash);
+    expect(new Uint8Array(readFileSync(location ?? ""))).toEqual(blob(1).bytes);
+    expect(location).toMatch(/\.mjs$/);
+  });
+
+  test("above the limit those unused for longest go first", async () => {
+    await using blobs = fileBlobs(folder(), { maxBytes: 250 });
+    const [a, b, c] = [blob(1), blob(2), blob(3)];
+    await blobs.put(a.hash, a.bytes);
+    await blobs.put(b.hash, b.bytes);
+    await blobs.get(a.hash);
+    await blobs.put(c.hash, c.bytes);
+    expect(await blobs.get(b.hash)).toBeUndefined();
+    expect(await blobs.get(a.hash)).toEqual(a.bytes);
+    expect(await blobs.get(c.hash)).toEqual(c.bytes);
+  });
+
+  test("what was located lately stays, whatever the limit, and goes once that is long ago", async () => {
+    let nowMs = 0;
+    await using blobs = fileBlobs(folder(), { maxBytes: 150, nowMs: () => nowMs });
+    const [a, b, c] = [blob(1), blob(2), blob(3)];
+    await blobs.put(a.hash, a.bytes);
+    await blobs.locate(a.hash);
+    await blobs.put(b.hash, b.bytes);
+    expect(await blobs.locate(a.hash)).toEqual(expect.any(String));
+    nowMs = 3_600_000;
+    await blobs.put(c.hash, c.bytes);
+    expect(await blobs.locate(a.hash)).toBeUndefined();
+    expect(await blobs.locate(c.hash)).toEqual(expect.any(String));
+  });
+
+  test("a blob larger than the limit is kept until the next comes", async () => {
+    await using blobs = fileBlobs(folder(), { maxBytes: 10 });
+    await blobs.put(blob(1).hash, blob(1).bytes);
+    expect(await blobs.get(blob(1).hash)).toEqual(blob(1).bytes);
+  });
+
+  test("the next life finds them, counts them and evicts in order of use", async () => {
+    const directory = folder();
+    const [a, b, c] = [blob(1), blob(2), blob(3)];
+    {
+      await using blobs = fileBlobs(directory, { maxBytes: 1e6 });
+      await blobs.put(a.hash, a.bytes);
+      await blobs.put(b.hash, b.bytes);
+    }
+    utimesSync(join(directory, `${b.hash}.mjs`), 1, 1);
+    await using blobs = fileBlobs(directory, { maxBytes: 250 });
+    await blobs.put(c.hash, c.bytes);
+    expect(await blobs.get(b.hash)).toBeUndefined();
+    expect(await blobs.get(a.hash)).toEqual(a.bytes);
+  });
+
+  test("a file torn by a crash, or removed behind our back, is not there, and can be stored again", async () => {
+    const directory = folder();
+    const [a, b] = [blob(1), blob(2)];
+    {
+      await using blobs = fileBlobs(directory, { maxBytes: 1e6 });
+      await blobs.put(a.hash, a.bytes);
+      await blobs.put(b.hash, b.bytes);
+    }
+    writeFileSync(join(directory, `${a.hash}.mjs`), a.bytes.subarray(0, 50));
+    await using blobs = fileBlobs(directory, { maxBytes: 1e6 });
+    expect(await blobs.locate(a.hash)).toBeUndefined();
+    await blobs.put(a.hash, a.bytes);
+    expect(await blobs.get(a.hash)).toEqual(a.bytes);
+    await blobs.locate(b.hash);
+    rmSync(join(directory, `${b.hash}.mjs`));
+    expect(await blobs.locate(b.hash)).toBeUndefined();
+  });
+
+  test("what a process that died left half-written is cleared away", async () => {
+    const directory = folder();
+    {
+      await using blobs = fileBlobs(directory, { maxBytes: 1e6 });
+      await blobs.get(blob(1).hash);
+    }
+    writeFileSync(join(directory, ".tmp-1-0"), "old");
+    utimesSync(join(directory, ".tmp-1-0"), 1, 1);
+    writeFileSync(join(directory, ".tmp-1-1"), "young: its writer may live");
+    await using blobs = fileBlobs(directory, { maxBytes: 1e6 });
+    await blobs.get(blob(1).hash);
+    expect(readdirSync(directory)).toEqual([".tmp-1-1"]);
+  });
+});
