@@ -1,0 +1,233 @@
+import type { Chunk } from "./chunk.ts";
+import type { Credit } from "./credit.ts";
+import type { Fleet } from "./fleet.ts";
+import { LONG_HEAD_MS, REPORT_STARTED_MS } from "./limits.ts";
+import type { Outbox } from "./outbox.ts";
+import type { PoolRecord, Worker } from "./records.ts";
+
+/**
+ * Which chunk goes to which worker. Between pools: a free slot goes to the pool that runs least here, then to the one served longest ago.
+ * In a pool: first come first served; every startable worker has a head before one gets a second chunk.
+ */
+export class Dispatcher {
+  /** Pools with a queue, in no order. */
+  readonly backlog: PoolRecord[] = [];
+  /** Chunks in all queues. */
+  queued = 0;
+  readonly #fleet: Fleet;
+  readonly #credit: Credit;
+  readonly #out: Outbox;
+  readonly #chunksPerWorkerMax: number;
+  #nextOrder = 1;
+  #nextTurn = 1;
+  /** Busy workers that were found to have a long head since the last look; more than there are. 0 says that there is none. */
+  #longHeads = 0;
+
+  constructor(fleet: Fleet, credit: Credit, out: Outbox, chunksPerWorkerMax: number) {
+    this.#fleet = fleet;
+    this.#credit = credit;
+    this.#out = out;
+    this.#chunksPerWorkerMax = chunksPerWorkerMax;
+  }
+
+  /** The chunk may run: at the end of its pool's queue, or in its old place when it was there before. */
+  enqueue(chunk: Chunk): void {
+    const pool = chunk.job.pool;
+    chunk.place = "queued";
+    chunk.worker = undefined;
+    chunk.skipAsked = false;
+    if (chunk.order === 0) {
+      chunk.order = this.#nextOrder++;
+      pool.queue.push(chunk);
+    } else pool.queue.insertInOrder(chunk);
+    this.queued++;
+    if (pool.backlogAt < 0) pool.backlogAt = this.backlog.push(pool) - 1;
+  }
+
+  /** Takes a queued chunk out. */
+  dequeue(chunk: Chunk): void {
+    const pool = chunk.job.pool;
+    pool.queue.remove(chunk);
+    this.queued--;
+    if (pool.queue.size > 0) return;
+    const last = this.backlog.pop();
+    if (last !== undefined && last !== pool) {
+      this.backlog[pool.backlogAt] = last;
+      last.backlogAt = pool.backlogAt;
+    }
+    pool.backlogAt = -1;
+  }
+
+  /** Places what can be placed and gets workers for what cannot. `favourite`: has just answered, is filled up first. */
+  pump(favourite: Worker | undefined): void {
+    const fleet = this.#fleet;
+    if (this.backlog.length > 0 && fleet.running < fleet.slots) this.#placeHeads();
+    if (this.backlog.length > 0) this.#deepen(favourite);
+    fleet.recruit(this.backlog.length > 0 && fleet.running < fleet.slots ? this.#demand() : 0);
+    if (this.#longHeads > 0 && fleet.running < fleet.slots) this.#takeBack();
+  }
+
+  /** A worker's first chunk is now another one. */
+  headChanged(worker: Worker, pool: PoolRecord): void {
+    const head = worker.held.first;
+    worker.headSinceMs = this.#out.nowMs;
+    worker.longHead = false;
+    if (head === undefined || worker.state !== "busy") return;
+    const meanMs = pool.runTime.meanMs;
+    if (!head.reported && (meanMs === undefined || meanMs > REPORT_STARTED_MS)) this.#report(head);
+    this.#wakeForHead(worker, head);
+  }
+
+  /** Looks at what the heads have been doing since the last timer. */
+  watchHeads(): void {
+    const nowMs = this.#out.nowMs;
+    for (const worker of this.#fleet.workers.values()) {
+      const head = worker.held.first;
+      if (worker.state !== "busy" || head === undefined || worker.pool === undefined) continue;
+      if (!head.reported && worker.headSinceMs + REPORT_STARTED_MS <= nowMs) this.#report(head);
+      if (worker.headSinceMs + LONG_HEAD_MS <= nowMs) this.#isLong(worker, head, worker.pool);
+      this.#wakeForHead(worker, head);
+    }
+  }
+
+  /** The worker is asked to leave out a chunk that is not its head. */
+  askToSkip(chunk: Chunk, worker: Worker): void {
+    if (chunk.skipAsked) return;
+    chunk.skipAsked = true;
+    this.#out.emit({ type: "skip-chunk", worker: worker.key, assignment: chunk.assignment });
+  }
+
+  #placeHeads(): void {
+    const fleet = this.#fleet;
+    const fresh: Worker[] = [];
+    while (fleet.running < fleet.slots) {
+      const pool = this.#nextPool();
+      const worker = pool === undefined ? undefined : fleet.freeFor(pool);
+      if (pool === undefined || worker === undefined) break;
+      pool.servedTurn = this.#nextTurn++;
+      fleet.occupy(worker, pool);
+      this.#send(worker, pool);
+      this.headChanged(worker, pool);
+      fresh.push(worker);
+    }
+    // Whoever got a slot gets a helping with it, even when others wait: else a worker would be asked anew for each tiny chunk.
+    for (const worker of fresh) if (worker.pool !== undefined) this.#fill(worker, worker.pool, fairDepth(worker.pool));
+  }
+
+  /** The pool whose first chunk can start now. */
+  #nextPool(): PoolRecord | undefined {
+    let next: PoolRecord | undefined;
+    const blank = this.#fleet.blanks.length > 0;
+    for (const pool of this.backlog) {
+      if (pool.running >= pool.slotsMax || !(blank || pool.idle.length > 0)) continue;
+      if (next === undefined || comesBefore(pool, next)) next = pool;
+    }
+    return next;
+  }
+
+  /** Gives busy workers chunks behind their heads. */
+  #deepen(favourite: Worker | undefined): void {
+    for (let at = this.backlog.length - 1; at >= 0; at--) {
+      const pool = this.backlog[at];
+      if (pool === undefined || pool.held >= pool.busy.length * pool.runTime.depth || !this.#mayDeepen(pool)) continue;
+      const depth = fairDepth(pool);
+      if (favourite?.state === "busy" && favourite.pool === pool) this.#fill(favourite, pool, depth);
+      if (pool.held < pool.busy.length * depth) this.#fillAll(pool, depth);
+    }
+  }
+
+  #fillAll(pool: PoolRecord, depth: number): void {
+    for (let looked = 0; looked < pool.busy.length && pool.queue.size > 0; looked++) {
+      if (pool.cursor >= pool.busy.length) pool.cursor = 0;
+      const worker = pool.busy[pool.cursor++];
+      if (worker !== undefined) this.#fill(worker, pool, depth);
+    }
+  }
+
+  #fill(worker: Worker, pool: PoolRecord, depth: number): void {
+    if (depth === 1 || worker.longHead) return;
+    const most = Math.min(depth - worker.held.size, this.#chunksPerWorkerMax - worker.chunksTaken);
+    for (let count = 0; count < most && pool.queue.size > 0; count++) this.#send(worker, pool);
+  }
+
+  /** A pool with more than its share of the slots lets its workers run dry while another one waits for a slot. */
+  #mayDeepen(pool: PoolRecord): boolean {
+    if (pool.running > pool.slotsMax) return false;
+    const fleet = this.#fleet;
+    if (this.backlog.length === 1 || fleet.running < fleet.slots) return true;
+    const rivals = this.backlog.filter((rival) => rival !== pool && rival.running < rival.slotsMax);
+    return rivals.length === 0 || pool.running <= Math.floor(fleet.slots / (rivals.length + 1));
+  }
+
+  #send(worker: Worker, pool: PoolRecord): void {
+    const chunk = pool.queue.first;
+    if (chunk === undefined) return;
+    this.dequeue(chunk);
+    chunk.place = "sent";
+    chunk.worker = worker;
+    worker.held.push(chunk);
+    worker.chunksTaken++;
+    pool.held++;
+    this.#out.emit({ type: "run-chunk", worker: worker.key, assignment: chunk.assignment });
+    if (worker.held.size === 2) this.#out.wakeAt(worker.headSinceMs + LONG_HEAD_MS);
+  }
+
+  /** Workers that the queues could use now if they were there. */
+  #demand(): number {
+    let demand = 0;
+    for (const pool of this.backlog) demand += Math.max(0, Math.min(pool.queue.size, pool.slotsMax - pool.running));
+    return Math.min(demand, this.#fleet.slots - this.#fleet.running);
+  }
+
+  /** What waits behind long heads comes back when a free worker could run it. */
+  #takeBack(): void {
+    this.#longHeads = 0;
+    for (const worker of this.#fleet.workers.values()) {
+      const pool = worker.pool;
+      if (worker.state !== "busy" || !worker.longHead || pool === undefined) continue;
+      this.#longHeads++;
+      const hasRoom = pool.running < pool.slotsMax && pool.queue.size === 0;
+      if (!hasRoom || this.#fleet.freeFor(pool) === undefined) continue;
+      for (const chunk of worker.held) if (chunk !== worker.held.first) this.askToSkip(chunk, worker);
+    }
+  }
+
+  #isLong(worker: Worker, head: Chunk, pool: PoolRecord): void {
+    if (head.revocation === "stop") {
+      // It was asked to leave it out when it was not the head, and had the time to say so.
+      this.#fleet.stop(worker, "asked");
+      return;
+    }
+    if (worker.longHead) return;
+    worker.longHead = true;
+    this.#longHeads++;
+    this.#credit.sample(pool, this.#out.nowMs - worker.headSinceMs);
+  }
+
+  #report(head: Chunk): void {
+    head.reported = true;
+    this.#out.emit({ type: "report-started", assignment: head.assignment });
+  }
+
+  #wakeForHead(worker: Worker, head: Chunk): void {
+    if (worker.state !== "busy") return;
+    if (!head.reported) this.#out.wakeAt(worker.headSinceMs + REPORT_STARTED_MS);
+    if (!worker.longHead && this.#mustWatch(worker, head)) this.#out.wakeAt(worker.headSinceMs + LONG_HEAD_MS);
+  }
+
+  /** Whether it matters that the head turns out to be long. */
+  #mustWatch(worker: Worker, head: Chunk): boolean {
+    const meanMs = worker.pool?.runTime.meanMs;
+    return worker.held.size > 1 || head.revocation === "stop" || (meanMs !== undefined && meanMs < LONG_HEAD_MS);
+  }
+}
+
+/** Chunks that each busy worker of the pool may hold: its depth, or less when there are too few to fill all. */
+function fairDepth(pool: PoolRecord): number {
+  return Math.min(pool.runTime.depth, Math.ceil((pool.queue.size + pool.held) / pool.busy.length));
+}
+
+function comesBefore(pool: PoolRecord, other: PoolRecord): boolean {
+  if (pool.running !== other.running) return pool.running < other.running;
+  return pool.servedTurn < other.servedTurn;
+}

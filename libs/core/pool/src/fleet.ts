@@ -1,0 +1,197 @@
+import { assert } from "@heddle/kernel";
+import { KILL_GRACE_MS, SPAWN_READY_MS, WORKERS_PER_SLOT_MAX } from "./limits.ts";
+import type { Outbox } from "./outbox.ts";
+import { type Ending, type PoolRecord, Worker } from "./records.ts";
+import { SpawnGate } from "./spawn-gate.ts";
+import type { WorkerKey } from "./types.ts";
+
+/** The worker processes: how many there are, in which state, and for whom. Knows nothing of queues. */
+export class Fleet {
+  readonly slots: number;
+  /** Every live worker by key, oldest first. Size <= WORKERS_PER_SLOT_MAX * slots. */
+  readonly workers = new Map<WorkerKey, Worker>();
+  /** Workers in state "blank", the longest ready first. */
+  readonly blanks: Worker[] = [];
+  readonly gate = new SpawnGate();
+  /** Workers that occupy a slot. Rises only below `slots`. */
+  running = 0;
+  /** Workers in state "spawning". */
+  spawning = 0;
+  /** Workers in state "stopping". */
+  stopping = 0;
+  /** Those of them that are recycled. */
+  recycling = 0;
+  readonly #out: Outbox;
+  #nextKey = 1;
+  #open = false;
+
+  constructor(slots: number, out: Outbox) {
+    this.slots = slots;
+    this.#out = out;
+  }
+
+  /** Workers may be started from now on. */
+  open(): void {
+    this.#open = true;
+  }
+
+  /** Nothing is started any more. */
+  close(): void {
+    this.#open = false;
+  }
+
+  /** A spawning worker can take a chunk. */
+  ready(worker: Worker): void {
+    this.#leaveState(worker);
+    worker.state = "blank";
+    this.blanks.push(worker);
+    this.gate.succeeded();
+  }
+
+  /** A free worker for a chunk of the pool: its own that was busy last, else a blank one. It stays where it is until `occupy`. */
+  freeFor(pool: PoolRecord): Worker | undefined {
+    return pool.idle.at(-1) ?? this.blanks[0];
+  }
+
+  /** A free worker gets its head: it is busy, and bound to the pool for ever. */
+  occupy(worker: Worker, pool: PoolRecord): void {
+    assert(worker.pool === undefined || worker.pool === pool, "a worker serves one pool");
+    this.#leaveState(worker);
+    worker.state = "busy";
+    worker.pool = pool;
+    worker.busyAt = pool.busy.push(worker) - 1;
+    worker.occupiesSlot = true;
+    this.running++;
+    pool.running++;
+  }
+
+  /** A busy worker has no chunk left. */
+  idle(worker: Worker, pool: PoolRecord): void {
+    this.#leaveState(worker);
+    this.vacate(worker);
+    worker.state = "idle";
+    worker.idleTurn = this.#out.turn;
+    pool.idle.push(worker);
+  }
+
+  /** The worker runs nothing any more. */
+  vacate(worker: Worker): void {
+    if (!worker.occupiesSlot) return;
+    worker.occupiesSlot = false;
+    this.running--;
+    if (worker.pool !== undefined) worker.pool.running--;
+  }
+
+  /** Tells a worker to end: SIGTERM now, SIGKILL after KILL_GRACE_MS. Once. */
+  stop(worker: Worker, ending: Ending): void {
+    if (worker.state === "stopping") return;
+    this.#leaveState(worker);
+    worker.state = "stopping";
+    worker.ending = ending;
+    worker.deadlineMs = this.#out.nowMs + KILL_GRACE_MS;
+    this.stopping++;
+    if (ending === "recycled") this.recycling++;
+    this.#out.emit({ type: "kill-worker", worker: worker.key, signal: "SIGTERM" });
+    this.#out.wakeAt(worker.deadlineMs);
+  }
+
+  /** The process has ended. */
+  gone(worker: Worker): void {
+    this.#leaveState(worker);
+    this.vacate(worker);
+    this.workers.delete(worker.key);
+  }
+
+  /**
+   * Brings the number of workers back to `slots`, one more than that while some are ending, and gets up to `demand` workers for
+   * chunks that could run now: by starting them, or by evicting the longest idle ones when there are too many.
+   */
+  recruit(demand: number): void {
+    if (!this.#open) return;
+    const workersMax = WORKERS_PER_SLOT_MAX * this.slots;
+    while (this.workers.size - this.stopping < this.slots && this.workers.size <= this.slots && this.#spawn());
+    let lacking = demand - this.spawning - this.recycling;
+    while (lacking > 0 && this.workers.size < workersMax && this.#spawn()) lacking--;
+    if (this.gate.notBeforeMs > this.#out.nowMs) this.#out.wakeAt(this.gate.notBeforeMs);
+    if (this.workers.size < workersMax || !this.#maySpawn()) return;
+    for (lacking -= this.stopping - this.recycling; lacking > 0; lacking--) {
+      const victim = this.#longestIdle();
+      if (victim === undefined) return;
+      this.stop(victim, "asked");
+    }
+  }
+
+  /** Kills what did not end in time, and what did not get ready in time. */
+  enforceDeadlines(): void {
+    for (const worker of this.workers.values()) {
+      if (worker.deadlineMs <= this.#out.nowMs) this.#overdue(worker);
+      this.#out.wakeAt(worker.deadlineMs);
+    }
+  }
+
+  #overdue(worker: Worker): void {
+    if (worker.state === "spawning") {
+      this.stop(worker, "late");
+      return;
+    }
+    worker.deadlineMs = Number.POSITIVE_INFINITY;
+    this.#out.emit({ type: "kill-worker", worker: worker.key, signal: "SIGKILL" });
+  }
+
+  /** Starts a blank worker, unless the gate is shut. */
+  #spawn(): boolean {
+    if (!this.#maySpawn()) return false;
+    const worker = new Worker(this.#nextKey++ as WorkerKey, this.gate.wave);
+    worker.deadlineMs = this.#out.nowMs + SPAWN_READY_MS;
+    this.workers.set(worker.key, worker);
+    this.spawning++;
+    this.#out.emit({ type: "spawn-worker", worker: worker.key });
+    this.#out.wakeAt(worker.deadlineMs);
+    return true;
+  }
+
+  #maySpawn(): boolean {
+    return this.gate.allows(this.#out.nowMs, this.spawning);
+  }
+
+  /** Only asked for pools without an idle worker: whoever is idle belongs to another one. */
+  #longestIdle(): Worker | undefined {
+    let longest: Worker | undefined;
+    for (const worker of this.workers.values()) {
+      if (worker.state === "idle" && (longest === undefined || worker.idleTurn < longest.idleTurn)) longest = worker;
+    }
+    return longest;
+  }
+
+  #leaveState(worker: Worker): void {
+    worker.deadlineMs = Number.POSITIVE_INFINITY;
+    if (worker.state === "spawning") this.spawning--;
+    else if (worker.state === "blank") removeFrom(this.blanks, worker);
+    else if (worker.state === "idle" && worker.pool !== undefined) removeFrom(worker.pool.idle, worker);
+    else if (worker.state === "busy" && worker.pool !== undefined) leaveBusy(worker, worker.pool);
+    else if (worker.state === "stopping") {
+      this.stopping--;
+      if (worker.ending === "recycled") this.recycling--;
+    }
+  }
+}
+
+/** From the end, where it usually is. */
+function removeFrom(workers: Worker[], worker: Worker): void {
+  const at = workers.lastIndexOf(worker);
+  assert(at >= 0, "a worker is in the list of its state");
+  if (at === workers.length - 1) workers.pop();
+  else workers.splice(at, 1);
+}
+
+/** The last one takes its place. */
+function leaveBusy(worker: Worker, pool: PoolRecord): void {
+  const last = pool.busy.pop();
+  assert(last !== undefined, "a busy worker is in its pool's list");
+  if (last !== worker) {
+    pool.busy[worker.busyAt] = last;
+    last.busyAt = worker.busyAt;
+  }
+  pool.held -= worker.held.size;
+  worker.longHead = false;
+}

@@ -1,0 +1,96 @@
+import type { Millis } from "@heddle/kernel";
+import { ChunkList } from "./chunk.ts";
+import { RunTime } from "./run-time.ts";
+import type { JobNumber, PoolNumber, WorkerKey } from "./types.ts";
+
+/** Whether a job's code is on this machine. */
+export type Code =
+  | { readonly type: "awaited" }
+  | { readonly type: "ready" }
+  | { readonly type: "broken"; readonly fault: string };
+
+/** A described job. Kept while it is not forgotten or has unfinished chunks. */
+export class Job {
+  readonly number: JobNumber;
+  readonly pool: PoolRecord;
+  code: Code = { type: "awaited" };
+  /** Its chunks while its code is awaited; empty otherwise. */
+  readonly waiting = new ChunkList();
+  /** Unfinished chunks of it, wherever they are. */
+  unfinished = 0;
+  forgotten = false;
+
+  constructor(number: JobNumber, pool: PoolRecord) {
+    this.number = number;
+    this.pool = pool;
+  }
+}
+
+/** What this node knows of one pool. Outlives its retirement while a worker bound to it lives. */
+export class PoolRecord {
+  readonly number: PoolNumber;
+  readonly runTime = new RunTime();
+  /** Chunks that may run and have no worker yet, by rising `order`. */
+  readonly queue = new ChunkList();
+  /** Its workers with a chunk that were not told to end. */
+  readonly busy: Worker[] = [];
+  /** Its workers without a chunk that were not told to end; the longest idle first. */
+  readonly idle: Worker[] = [];
+  /** Most chunks of it that run here at a time: the latest value told. */
+  slotsMax = 1;
+  /** Its workers that occupy a slot: the busy ones and those that were told to end and still run something. */
+  running = 0;
+  /** Chunks sent to its busy workers. */
+  held = 0;
+  /** Turn of its last head start: of pools that run equally much the one served longest ago is next. */
+  servedTurn = 0;
+  /** Its decaying part of the node's recent run time. Written by Credit. */
+  useMs = 0;
+  /** Index in the dispatcher's backlog; -1 while its queue is empty. */
+  backlogAt = -1;
+  /** Where the search for a worker to deepen goes on. */
+  cursor = 0;
+  retired = false;
+
+  constructor(number: PoolNumber) {
+    this.number = number;
+  }
+}
+
+/** Life of a worker process; gone is to be in no map. STATES.md has the table. */
+export type WorkerState = "spawning" | "blank" | "idle" | "busy" | "stopping";
+/** Why a worker was told to end; "late": it was not ready in time. */
+export type Ending = "asked" | "recycled" | "late";
+
+/** A worker process from the wish to spawn it to its exit. */
+export class Worker {
+  readonly key: WorkerKey;
+  /** The spawn gate's wave when it was started. */
+  readonly wave: number;
+  state: WorkerState = "spawning";
+  /** The only pool it ever serves; undefined until its first chunk. */
+  pool: PoolRecord | undefined = undefined;
+  /** Chunks sent and not answered; the first one is its head, believed to run. Emptied when they are dropped. */
+  readonly held = new ChunkList();
+  /** It counts as running: it has a head, or had one that was dropped and has not exited. */
+  occupiesSlot = false;
+  /** When its head became its head. Means nothing without one. */
+  headSinceMs: Millis = 0;
+  /** Its head was seen to run for LONG_HEAD_MS. */
+  longHead = false;
+  /** Chunks it was given and did not leave out. */
+  chunksTaken = 0;
+  /** Set while "stopping". */
+  ending: Ending = "asked";
+  /** While spawning: when it must be ready. While stopping: when it gets SIGKILL, Infinity once it got it. */
+  deadlineMs: Millis = Number.POSITIVE_INFINITY;
+  /** Index in its pool's `busy`. Means nothing in other states. */
+  busyAt = 0;
+  /** Turn in which it became idle. Means nothing in other states. */
+  idleTurn = 0;
+
+  constructor(key: WorkerKey, wave: number) {
+    this.key = key;
+    this.wave = wave;
+  }
+}

@@ -1,0 +1,314 @@
+import { InvalidArgumentError, type Millis, unreachable } from "@heddle/kernel";
+import type { Chunk } from "./chunk.ts";
+import { Credit } from "./credit.ts";
+import { Dispatcher } from "./dispatcher.ts";
+import { Fleet } from "./fleet.ts";
+import { Ledger } from "./ledger.ts";
+import { LONG_HEAD_MS } from "./limits.ts";
+import { Outbox } from "./outbox.ts";
+import type { PoolRecord, Worker, WorkerState } from "./records.ts";
+import type { Assignment, Effect, Input, JobNumber, PoolNumber, PoolOptions, WorkerKey } from "./types.ts";
+import { validatePool } from "./validate.ts";
+
+/** Numbers for operators; a snapshot. */
+export interface PoolView {
+  /** Live workers by state. */
+  readonly workers: Readonly<Record<WorkerState, number>>;
+  /** Unfinished chunks that no worker has: in queues, or waiting for their code. */
+  readonly queued: number;
+  /** Slots in use. */
+  readonly running: number;
+  /** The last grant. */
+  readonly credit: number;
+}
+
+type WorkerExited = Extract<Input, { type: "worker-exited" }>;
+type ChunkReturned = Extract<Input, { type: "chunk-returned" }>;
+type ChunkAssigned = Extract<Input, { type: "chunk-assigned" }>;
+
+/**
+ * The worker processes of one node and the chunks assigned to it: who runs what, and how each chunk ended.
+ * STATES.md has the tables. Synchronous and deterministic: all it knows of the world comes in by `step`.
+ */
+export class WorkerPool {
+  readonly #out = new Outbox();
+  readonly #ledger = new Ledger(this.#out);
+  readonly #fleet: Fleet;
+  readonly #credit: Credit;
+  readonly #dispatcher: Dispatcher;
+  readonly #chunksPerWorkerMax: number;
+  #phase: "new" | "open" | "draining" | "drained" = "new";
+
+  /** Throws InvalidArgumentError unless the options are whole numbers from 1. */
+  constructor(options: PoolOptions) {
+    this.#chunksPerWorkerMax = options.chunksPerWorkerMax ?? Number.POSITIVE_INFINITY;
+    if (!Number.isSafeInteger(options.slots) || options.slots < 1) {
+      throw new InvalidArgumentError(`slots must be a whole number from 1, not ${options.slots}`);
+    }
+    if (!(this.#chunksPerWorkerMax >= 1)) {
+      throw new InvalidArgumentError(`chunksPerWorkerMax must be at least 1, not ${options.chunksPerWorkerMax}`);
+    }
+    this.#fleet = new Fleet(options.slots, this.#out);
+    this.#credit = new Credit(options.slots, this.#ledger.pools, this.#out);
+    this.#dispatcher = new Dispatcher(this.#fleet, this.#credit, this.#out, this.#chunksPerWorkerMax);
+  }
+
+  /** Takes in one fact and returns what is to be done about it, in order. `nowMs` never falls. */
+  step(nowMs: Millis, input: Input): readonly Effect[] {
+    this.#out.begin(nowMs);
+    this.#take(input);
+    // Whatever happened may have made room or work. Who has just answered is filled up first.
+    this.#dispatcher.pump(input.type === "chunk-returned" ? this.#fleet.workers.get(input.worker) : undefined);
+    return this.#out.end();
+  }
+
+  /** Throws InvariantViolation when the books do not agree. O(everything): for tests. */
+  validate(): void {
+    validatePool(this.#ledger, this.#fleet, this.#dispatcher);
+  }
+
+  view(): PoolView {
+    const workers = { spawning: 0, blank: 0, idle: 0, busy: 0, stopping: 0 };
+    for (const worker of this.#fleet.workers.values()) workers[worker.state]++;
+    let queued = this.#dispatcher.queued;
+    for (const job of this.#ledger.jobs.values()) queued += job.waiting.size;
+    return { workers, queued, running: this.#fleet.running, credit: this.#credit.granted };
+  }
+
+  #take(input: Input): void {
+    switch (input.type) {
+      case "started":
+        this.#started();
+        return;
+      case "job-described":
+        this.#ledger.describeJob(input.job, input.pool);
+        return;
+      case "job-ready":
+        this.#jobReady(input.job);
+        return;
+      case "job-broken":
+        this.#jobBroken(input.job, input.fault);
+        return;
+      case "job-forgotten":
+        this.#ledger.forgetJob(input.job);
+        return;
+      case "chunk-assigned":
+        this.#chunkAssigned(input);
+        return;
+      case "revoke-requested":
+        this.#revokeRequested(input.assignment, input.stop);
+        return;
+      case "pool-retired":
+        this.#poolRetired(input.pool);
+        return;
+      case "worker-ready":
+        this.#workerReady(input.worker);
+        return;
+      case "chunk-returned":
+        this.#chunkReturned(input);
+        return;
+      case "worker-exited":
+        this.#workerExited(input);
+        return;
+      case "coordinator-lost":
+        this.#coordinatorLost();
+        return;
+      case "drain-requested":
+        this.#drainRequested();
+        return;
+      case "timer-fired":
+        this.#timerFired();
+        return;
+      default:
+        unreachable(input);
+    }
+  }
+
+  #started(): void {
+    if (this.#phase !== "new") return;
+    this.#phase = "open";
+    this.#fleet.open();
+    this.#credit.settle();
+  }
+
+  #jobReady(number: JobNumber): void {
+    const job = this.#ledger.jobs.get(number);
+    if (job === undefined || job.code.type === "ready") return;
+    job.code = { type: "ready" };
+    for (const chunk of job.waiting.takeAll()) this.#dispatcher.enqueue(chunk);
+  }
+
+  #jobBroken(number: JobNumber, fault: string): void {
+    const job = this.#ledger.jobs.get(number);
+    if (job === undefined) return;
+    job.code = { type: "broken", fault };
+    for (const chunk of [...job.waiting, ...job.pool.queue]) {
+      if (chunk.job === job) this.#giveUp(chunk, fault);
+    }
+  }
+
+  #chunkAssigned({ assignment, job: number, poolSlots }: ChunkAssigned): void {
+    if (this.#ledger.knows(assignment)) return;
+    const job = this.#ledger.jobs.get(number);
+    if (this.#isDraining()) this.#ledger.refuse(assignment, undefined);
+    else if (job === undefined) this.#ledger.refuse(assignment, `job ${number} was not described to this node`);
+    else if (job.code.type === "broken") this.#ledger.refuse(assignment, job.code.fault);
+    else {
+      job.pool.slotsMax = Math.max(1, poolSlots);
+      const chunk = this.#ledger.begin(assignment, job);
+      if (job.code.type === "ready") this.#dispatcher.enqueue(chunk);
+      else job.waiting.push(chunk);
+    }
+  }
+
+  #revokeRequested(assignment: Assignment, stop: boolean): void {
+    const chunk = this.#ledger.chunks.get(assignment);
+    if (chunk === undefined) return;
+    const { worker } = chunk;
+    if (worker === undefined) {
+      this.#giveUp(chunk, undefined);
+      return;
+    }
+    if (stop) chunk.revocation = "stop";
+    else if (chunk.revocation === "none") chunk.revocation = "unstarted";
+    if (worker.state !== "busy") return;
+    if (chunk !== worker.held.first) this.#dispatcher.askToSkip(chunk, worker);
+    else if (stop) this.#stopHead(chunk, worker);
+  }
+
+  /** A head that was asked to be left out before it became one gets a moment to be so. */
+  #stopHead(head: Chunk, worker: Worker): void {
+    const patientUntilMs = worker.headSinceMs + LONG_HEAD_MS;
+    if (head.skipAsked && patientUntilMs > this.#out.nowMs) this.#out.wakeAt(patientUntilMs);
+    else this.#fleet.stop(worker, "asked");
+  }
+
+  #poolRetired(number: PoolNumber): void {
+    const pool = this.#ledger.pools.get(number);
+    if (pool === undefined) return;
+    const waiting = [...this.#ledger.jobs.values()]
+      .filter((job) => job.pool === pool)
+      .flatMap((job) => [...job.waiting]);
+    for (const chunk of [...pool.queue, ...waiting]) this.#giveUp(chunk, undefined);
+    for (const worker of [...pool.busy, ...pool.idle]) this.#fleet.stop(worker, "asked");
+    this.#ledger.retirePool(pool);
+    this.#credit.settle();
+  }
+
+  #workerReady(key: WorkerKey): void {
+    const worker = this.#fleet.workers.get(key);
+    if (worker?.state !== "spawning") return;
+    this.#fleet.ready(worker);
+  }
+
+  #chunkReturned({ worker: key, assignment, skipped, runMs }: ChunkReturned): void {
+    const chunk = this.#ledger.chunks.get(assignment);
+    const worker = chunk?.worker;
+    if (chunk === undefined || worker?.key !== key || worker.pool === undefined) return;
+    const pool = worker.pool;
+    const wasHead = worker.held.first === chunk;
+    worker.held.remove(chunk);
+    if (worker.state === "busy") pool.held--;
+    if (skipped) {
+      worker.chunksTaken--;
+      this.#comesBack(chunk);
+    } else {
+      this.#ledger.finishReturned(chunk, key);
+      this.#credit.sample(pool, runMs);
+    }
+    if (worker.held.size === 0) this.#ranDry(worker, pool);
+    else if (wasHead) this.#dispatcher.headChanged(worker, pool);
+  }
+
+  #ranDry(worker: Worker, pool: PoolRecord): void {
+    if (worker.state === "stopping") {
+      this.#fleet.vacate(worker);
+      return;
+    }
+    this.#fleet.idle(worker, pool);
+    if (this.#isDraining()) this.#fleet.stop(worker, "asked");
+    else if (worker.chunksTaken >= this.#chunksPerWorkerMax) this.#fleet.stop(worker, "recycled");
+  }
+
+  #workerExited({ worker: key, mark, fault }: WorkerExited): void {
+    const worker = this.#fleet.workers.get(key);
+    if (worker === undefined) return;
+    const asked = worker.state === "stopping";
+    this.#fleet.gone(worker);
+    const held = worker.held.takeAll();
+    const begun = held.find((chunk) => chunk.assignment === mark?.assignment) ?? held[0];
+    for (const chunk of held) {
+      if (chunk !== begun) this.#comesBack(chunk);
+      else if (chunk.revocation === "stop" || (asked && chunk.job.pool.retired)) this.#ledger.finishStopped(chunk, key);
+      else if (asked) this.#comesBack(chunk);
+      else this.#ledger.finishDeath(chunk, key, mark?.assignment === chunk.assignment ? mark.offset : undefined);
+    }
+    const failedToServe = asked ? worker.ending === "late" : held.length === 0;
+    if (failedToServe) this.#spawnFailed(worker, fault);
+    if (this.#phase === "draining" && this.#fleet.workers.size === 0) this.#drained();
+  }
+
+  #spawnFailed(worker: Worker, fault: string | undefined): void {
+    const { gate, blanks } = this.#fleet;
+    if (!gate.failed(this.#out.nowMs, worker.wave) || !gate.hopeless || blanks.length > 0) return;
+    const why = fault ?? "workers end before they are ready";
+    for (const pool of [...this.#dispatcher.backlog]) {
+      if (pool.busy.length + pool.idle.length > 0) continue;
+      for (const chunk of [...pool.queue]) this.#giveUp(chunk, why);
+    }
+  }
+
+  #coordinatorLost(): void {
+    for (const chunk of this.#ledger.chunks.values()) if (chunk.place === "queued") this.#dispatcher.dequeue(chunk);
+    for (const worker of this.#fleet.workers.values()) {
+      if (worker.pool === undefined) continue;
+      this.#fleet.stop(worker, "asked");
+      worker.held.takeAll();
+    }
+    this.#ledger.clear();
+    if (this.#phase !== "new") this.#credit.retell();
+  }
+
+  #drainRequested(): void {
+    if (this.#isDraining()) return;
+    this.#phase = "draining";
+    this.#fleet.close();
+    this.#credit.close();
+    for (const chunk of this.#ledger.chunks.values()) {
+      if (chunk.worker === undefined) this.#giveUp(chunk, undefined);
+      else this.#revokeRequested(chunk.assignment, false);
+    }
+    for (const worker of this.#fleet.workers.values()) if (worker.state !== "busy") this.#fleet.stop(worker, "asked");
+    if (this.#fleet.workers.size === 0) this.#drained();
+  }
+
+  #drained(): void {
+    this.#phase = "drained";
+    this.#out.emit({ type: "drained" });
+  }
+
+  #timerFired(): void {
+    this.#out.timerSpent();
+    this.#fleet.enforceDeadlines();
+    this.#dispatcher.watchHeads();
+  }
+
+  /** A chunk that no worker has is finished as not started. */
+  #giveUp(chunk: Chunk, fault: string | undefined): void {
+    if (chunk.place === "queued") this.#dispatcher.dequeue(chunk);
+    else chunk.job.waiting.remove(chunk);
+    this.#ledger.finishNotStarted(chunk, fault);
+  }
+
+  /** A chunk that was sent has not been run, or not to its end for a reason that is not its own: it runs later, if it still shall. */
+  #comesBack(chunk: Chunk): void {
+    const { code, pool } = chunk.job;
+    const isWanted = chunk.revocation === "none" && !pool.retired && !this.#isDraining();
+    if (isWanted && code.type === "ready") this.#dispatcher.enqueue(chunk);
+    else this.#ledger.finishNotStarted(chunk, isWanted && code.type === "broken" ? code.fault : undefined);
+  }
+
+  #isDraining(): boolean {
+    return this.#phase === "draining" || this.#phase === "drained";
+  }
+}
