@@ -89,7 +89,6 @@ export function memoryLinkPair<Request, Response>(
     acceptor,
     cut: (cause) => {
       dialer.over({ reason: "broken", cause }, false);
-      acceptor.over({ reason: "broken", cause }, false);
     },
     blackhole: () => {
       dialer.isDeaf = true;
@@ -135,11 +134,12 @@ class MemoryLink<Out, In> implements Link<Out, In> {
     return this.#outgoing.room(signal);
   }
 
-  /** This end is over. What it sent may still be read when it ends in order. */
+  /** This end is over, and the other with it when it broke. What was sent may still be read when it ends in order. */
   over(end: LinkEnd, inOrder: boolean): void {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#close(end);
+    if (end.reason === "broken") this.other?.over(end, false);
     this.#incoming.end(false);
     if (!this.isDeaf) this.#outgoing.end(inOrder);
   }

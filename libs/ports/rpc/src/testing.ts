@@ -1,3 +1,4 @@
+// biome-ignore-all lint/style/noRestrictedGlobals: this file stands in for the world, in tests only
 import {
   type Clock,
   type Environment,
@@ -16,7 +17,6 @@ interface Timer {
 
 /** Lets everything that is ready run: microtasks, and one turn of the event loop. */
 export function turn(): Promise<void> {
-  // biome-ignore lint/style/noRestrictedGlobals: this file stands in for the world, in tests only
   return new Promise((resolve) => setImmediate(resolve));
 }
 
@@ -77,4 +77,16 @@ export class ManualClock implements Clock {
 /** A world for one test. */
 export function manualEnvironment(seed = 1, log: Logger = silentLogger): Environment & { readonly clock: ManualClock } {
   return { clock: new ManualClock(), random: seededRandom(seed), log };
+}
+
+/** The machine's own time. */
+export function realClock(): Clock {
+  return {
+    nowMs: () => performance.now(),
+    setTimer: (atMs, run) => {
+      const timer = setTimeout(run, Math.max(0, atMs - performance.now()));
+      timer.unref();
+      return { [Symbol.dispose]: () => clearTimeout(timer) };
+    },
+  };
 }
