@@ -105,5 +105,16 @@ export {
   type PayloadItems,
   payloadItems,
 } from "./payload.ts";
-export { PayloadEncoder } from "./payloadEncoder.ts";
+export { PayloadEncoder } from "./payload-encoder.ts";
+export {
+  type FlowFollower,
+  flowBytes,
+  flowOf,
+  type HeldOutgoing,
+  OPEN_FLOWS_MAX,
+  type Outgoing,
+  PayloadFlow,
+  PayloadInflow,
+  PayloadOutflow,
+} from "./relay.ts";
 export { descriptorSetUrl, PROTOCOL_MIN_MINOR, PROTOCOL_MINOR, protocolVersion } from "./version.ts";

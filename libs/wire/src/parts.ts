@@ -7,7 +7,7 @@ import type { Part, Payload } from "./gen/heddle/v1/common.ts";
 import type { EncodedPayload } from "./payload.ts";
 
 /** Payloads whose parts are still coming, of one peer. More is a ProtocolError: the peer is dropped. */
-export const PART_STREAMS_MAX = 1024;
+export const PART_STREAMS_MAX = 20_000;
 
 /** A payload ready to send: the header goes into its entry, the parts follow in order, others' entries may come between. */
 export interface SplitPayload {
@@ -22,19 +22,15 @@ export function splitPayload(payload: EncodedPayload, mintStream: () => number):
   const size = bytes.length;
   if (size > PAYLOAD_BYTES_MAX) throw new LimitError("PAYLOAD_BYTES_MAX", PAYLOAD_BYTES_MAX, size);
   if (size <= PART_BYTES_MAX) {
-    return { header: { encoding, count, size, data: asBuffer(bytes), partStream: 0 }, parts: [] };
+    return { header: { encoding, count, size, data: bytes, partStream: 0 }, parts: [] };
   }
   const partStream = mintStream();
   const parts: Part[] = [];
   for (let from = 0; from < size; from += PART_BYTES_MAX) {
     const to = Math.min(from + PART_BYTES_MAX, size);
-    parts.push({ partStream, data: asBuffer(bytes.subarray(from, to)), last: to === size, aborted: false });
+    parts.push({ partStream, data: bytes.subarray(from, to), last: to === size, aborted: false });
   }
-  return { header: { encoding, count, size, data: Buffer.alloc(0), partStream }, parts };
-}
-
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength);
+  return { header: { encoding, count, size, data: new Uint8Array(0), partStream }, parts };
 }
 
 /** The last part of a stream came. */

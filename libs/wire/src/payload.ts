@@ -7,7 +7,7 @@ import { Encoding } from "./gen/heddle/v1/common.ts";
 import { readErrorValue, writeErrorValue } from "./msgpack/errors.ts";
 import { ValueReader } from "./msgpack/reader.ts";
 import { ValueWriter } from "./msgpack/writer.ts";
-import { PayloadEncoder } from "./payloadEncoder.ts";
+import { PayloadEncoder } from "./payload-encoder.ts";
 
 /** Values as bytes. `bytes` may be a view into a larger buffer and is not written to any more. */
 export interface EncodedPayload {

@@ -3,7 +3,7 @@ import { toLittleEndian } from "../columns.ts";
 import { errorClassOf, formOf } from "./classify.ts";
 import { arrayKinds, DateClass, Tag, VALUE_DEPTH_MAX, VALUE_OBJECTS_MAX } from "./format.ts";
 import { pathOf, Step } from "./path.ts";
-import { ScalarWriter } from "./scalarWriter.ts";
+import { ScalarWriter } from "./scalar-writer.ts";
 
 /** Objects of a value that are looked up by walking a list; from there on by a Map. */
 const LISTED_OBJECTS_MAX = 12;
