@@ -233,3 +233,33 @@ export class PermissionError extends HeddleError {
     super("permission", message, options);
   }
 }
+
+/** The error class that stands for a code that came over a wire; a HeddleError with that code where the class needs more than words. */
+export function heddleError(code: string, message: string, options?: ErrorOptions): HeddleError {
+  const make = WORD_ERRORS[code as ErrorCode];
+  return make === undefined ? new HeddleError("internal", `${code}: ${message}`, options) : make(message, options);
+}
+
+type MakeError = (message: string, options?: ErrorOptions) => HeddleError;
+
+const WORD_ERRORS: Readonly<Record<ErrorCode, MakeError>> = {
+  timeout: (message, options) => new TimeoutError(message, options),
+  "invalid-argument": (message, options) => new InvalidArgumentError(message, options),
+  "not-found": (message, options) => new NotFoundError(message, options),
+  closed: (message, options) => new ClosedError(message, options),
+  terminated: (message, options) => new PoolTerminatedError(message, options),
+  state: (message, options) => new StateError(message, options),
+  "worker-lost": (message, options) => new HeddleError("worker-lost", message, options),
+  "pool-init": (message, options) => new PoolInitError(message, options),
+  capture: (message, options) => new HeddleError("capture", message, options),
+  serialization: (message, options) => new HeddleError("serialization", message, options),
+  limit: (message, options) => new HeddleError("limit", message, options),
+  conflict: (message, options) => new ConflictError(message, options),
+  unavailable: (message, options) => new UnavailableError(message, options),
+  unschedulable: (message, options) => new UnschedulableError(message, options),
+  protocol: (message, options) => new ProtocolError(message, options),
+  authentication: (message, options) => new AuthenticationError(message, options),
+  permission: (message, options) => new PermissionError(message, options),
+  cancelled: (message, options) => new HeddleError("cancelled", message, options),
+  internal: (message, options) => new HeddleError("internal", message, options),
+};

@@ -1,4 +1,11 @@
-import { type Assignment, type Effect, type Input, type JobNumber, type PoolNumber, WorkerPool } from "@heddle/core-pool";
+import {
+  type Assignment,
+  type Effect,
+  type Input,
+  type JobNumber,
+  type PoolNumber,
+  WorkerPool,
+} from "@heddle/core-pool";
 import { assert, type Environment, Fifo, NodeName, ProtocolError, unreachable } from "@heddle/kernel";
 import type { Blobs } from "@heddle/port-blobs";
 import type { WorkerSpawner } from "@heddle/port-processes";
@@ -144,7 +151,9 @@ export class AgentShell {
       case "finish-returned":
         return this.#finishReturned(effect.assignment, this.#workers.get(effect.worker));
       case "finish-death":
-        return this.#finish(effect.assignment, (chunk) => deathReport(chunk, this.#worker(effect.worker), effect.markedOffset));
+        return this.#finish(effect.assignment, (chunk) =>
+          deathReport(chunk, this.#worker(effect.worker), effect.markedOffset),
+        );
       case "finish-not-started":
         return this.#finish(effect.assignment, (chunk) => notStartedReport(chunk.assign.assignment, effect.fault));
       case "finish-stopped":
@@ -181,7 +190,8 @@ export class AgentShell {
     const chunk = this.#known(assignment);
     const { returned } = chunk;
     assert(returned !== undefined && worker !== undefined, "only what a worker returned is reported as returned");
-    if (returned.relay === undefined) return this.#finish(assignment, () => returnedReport(this.#out(), chunk, worker, returned));
+    if (returned.relay === undefined)
+      return this.#finish(assignment, () => returnedReport(this.#out(), chunk, worker, returned));
     returned.relay.end(false);
     chunk.returned = undefined;
     this.#drop(chunk);
@@ -279,7 +289,8 @@ export class AgentShell {
   #assigned(assign: AssignChunk): void {
     const assignment = assign.assignment as Assignment;
     const job = this.#jobs.get(assign.job as JobNumber);
-    if (job === undefined) throw new ProtocolError(`chunk ${assign.chunk} came before its job ${assign.job} was described`);
+    if (job === undefined)
+      throw new ProtocolError(`chunk ${assign.chunk} came before its job ${assign.job} was described`);
     this.#newest = assign.assignment;
     const input = this.#inflow.open(assign.input, true);
     job.chunks++;
@@ -325,14 +336,17 @@ export class AgentShell {
   }
 
   #artifactArrived({ hash, content, missing }: ArtifactContent): void {
-    const waiting = [...this.#jobs.values()].filter((job) => job.location === undefined && job.description.function?.artifact === hash);
+    const waiting = [...this.#jobs.values()].filter(
+      (job) => job.location === undefined && job.description.function?.artifact === hash,
+    );
     if (content === undefined) {
       for (const job of waiting) this.#broken(job, missing);
       return;
     }
     const flow = this.#inflow.open(content, true);
     const stored = (): void => {
-      for (const job of waiting) this.#locate(job, hash, () => this.#broken(job, `artifact ${hash} was evicted at once`));
+      for (const job of waiting)
+        this.#locate(job, hash, () => this.#broken(job, `artifact ${hash} was evicted at once`));
     };
     const refused = (cause: unknown): void => {
       for (const job of waiting) this.#broken(job, `artifact ${hash} cannot be stored: ${String(cause)}`);

@@ -29,7 +29,8 @@ export class OutputRelay {
     if (job === undefined) return;
     const stderr = stream === "stderr";
     const block = this.#block;
-    const fits = block?.worker === worker && block.job === job && block.stderr === stderr && block.bytes < OUTPUT_BLOCK_BYTES;
+    const fits =
+      block?.worker === worker && block.job === job && block.stderr === stderr && block.bytes < OUTPUT_BLOCK_BYTES;
     if (!fits) this.flush();
     if (this.#block === undefined) {
       this.#block = { job, worker, stderr, lines: [], bytes: 0 };

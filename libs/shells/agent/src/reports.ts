@@ -1,5 +1,5 @@
-import type { ChunkFinished, Failure, NotStarted, PayloadOutflow, WorkerLoss } from "@heddle/wire";
 import type { WorkerExit } from "@heddle/port-processes";
+import type { ChunkFinished, Failure, NotStarted, PayloadOutflow, WorkerLoss } from "@heddle/wire";
 import type { ChunkRecord, Returned, WorkerRecord } from "./records.ts";
 
 /** An outcome to be sent, and what must follow it. */
@@ -12,7 +12,12 @@ export interface Report {
 }
 
 /** What a worker returned, on its way to the coordinator. */
-export function returnedReport(outflow: PayloadOutflow, chunk: ChunkRecord, worker: WorkerRecord, returned: Returned): Report {
+export function returnedReport(
+  outflow: PayloadOutflow,
+  chunk: ChunkRecord,
+  worker: WorkerRecord,
+  returned: Returned,
+): Report {
   const { message, values, userError } = returned;
   const base = { assignment: chunk.assign.assignment, pid: worker.process.pid, runMicros: message.runMicros };
   if (message.outcome?.$case === "error") {

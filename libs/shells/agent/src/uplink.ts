@@ -1,5 +1,12 @@
 import { backoffMs, type Environment, unreachable } from "@heddle/kernel";
-import { dialSession, type Goodbye, type RpcClient, type Session, type SessionEnd, type Version } from "@heddle/port-rpc";
+import {
+  dialSession,
+  type Goodbye,
+  type RpcClient,
+  type Session,
+  type SessionEnd,
+  type Version,
+} from "@heddle/port-rpc";
 import { type AttachRequestEntry, type AttachResponseEntry, nodesAttach } from "@heddle/wire";
 import { REDIAL_BACKOFF } from "./limits.ts";
 

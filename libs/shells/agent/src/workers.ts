@@ -16,7 +16,12 @@ export interface WorkersHost {
   readonly feed: (input: Input) => void;
   readonly chunk: (assignment: Assignment) => ChunkRecord | undefined;
   /** Values of a chunk begin to arrive that will not fit one entry: announce them, or undefined when nobody is there to tell. */
-  readonly announce: (chunk: ChunkRecord, worker: WorkerRecord, message: ChunkReturned, values: PayloadFlow) => Returned["relay"];
+  readonly announce: (
+    chunk: ChunkRecord,
+    worker: WorkerRecord,
+    message: ChunkReturned,
+    values: PayloadFlow,
+  ) => Returned["relay"];
   readonly output: (worker: WorkerRecord, stream: "stdout" | "stderr", line: string) => void;
 }
 
@@ -49,7 +54,17 @@ export class Workers {
       exited: (exit) => this.#exited(key, exit),
     });
     const outflow = new PayloadOutflow((part) => process.send({ kind: { $case: "part", value: part } }));
-    this.#records.set(key, { key, process, inflow, outflow, prepared: new Set(), lastJob: undefined, lastAttempt: 0, ready: false, exit: undefined });
+    this.#records.set(key, {
+      key,
+      process,
+      inflow,
+      outflow,
+      prepared: new Set(),
+      lastJob: undefined,
+      lastAttempt: 0,
+      ready: false,
+      exit: undefined,
+    });
   }
 
   /** Sends a chunk, and before the first of a job where its code lies. */
@@ -133,7 +148,13 @@ export class Workers {
     const done = (): void => {
       chunk.returned = { message, values: valuesFlow, userError, relay };
       const { key } = worker;
-      this.#host.feed({ type: "chunk-returned", worker: key, assignment: chunk.assignment, skipped, runMs: message.runMicros / 1_000 });
+      this.#host.feed({
+        type: "chunk-returned",
+        worker: key,
+        assignment: chunk.assignment,
+        skipped,
+        runMs: message.runMicros / 1_000,
+      });
     };
     whenBoth(valuesFlow, userError, (aborted) => (aborted ? relay?.end(true) : done()));
   }
@@ -143,7 +164,8 @@ export class Workers {
     if (worker === undefined) return;
     worker.exit = exit;
     worker.inflow.abort();
-    const mark = exit.mark === null ? null : { assignment: exit.mark.assignment as Assignment, offset: exit.mark.offset };
+    const mark =
+      exit.mark === null ? null : { assignment: exit.mark.assignment as Assignment, offset: exit.mark.offset };
     this.#host.feed({ type: "worker-exited", worker: key, mark, fault: worker.ready ? undefined : startFault(exit) });
     this.#records.delete(key);
   }

@@ -69,7 +69,14 @@ export class AdminView {
     for (const job of this.#ledger.jobs.values()) {
       const view = views.get(job.key);
       if (view === undefined) continue;
-      live.push({ ...common(job), state: view.state, ageMs: Math.round(nowMs - job.openedMs), durationMs: 0, chunksPlaced: view.chunksPlaced, chunksDone: view.chunksDone });
+      live.push({
+        ...common(job),
+        state: view.state,
+        ageMs: Math.round(nowMs - job.openedMs),
+        durationMs: 0,
+        chunksPlaced: view.chunksPlaced,
+        chunksDone: view.chunksDone,
+      });
     }
     const ended = this.#ledger.ended.map((end) => endedStatus(end, nowMs));
     return { jobs: [...live.reverse(), ...ended.reverse()] };
@@ -78,7 +85,14 @@ export class AdminView {
 
 function endedStatus({ job, outcome, chunksDone, endedMs }: EndedJob, nowMs: Millis): JobStatus {
   const durationMs = Math.max(1, Math.round(endedMs - job.openedMs));
-  return { ...common(job), state: outcome, ageMs: Math.round(nowMs - job.openedMs), durationMs, chunksPlaced: 0, chunksDone };
+  return {
+    ...common(job),
+    state: outcome,
+    ageMs: Math.round(nowMs - job.openedMs),
+    durationMs,
+    chunksPlaced: 0,
+    chunksDone,
+  };
 }
 
 function common(job: JobRecord) {

@@ -61,7 +61,8 @@ export class ClientDesk implements ClientHost {
     }
     const dropped = client.droppedLines;
     client.droppedLines = 0;
-    const text = dropped > 0 ? `[${dropped} blocks of output dropped: the client reads too slowly]\n${output.text}` : output.text;
+    const text =
+      dropped > 0 ? `[${dropped} blocks of output dropped: the client reads too slowly]\n${output.text}` : output.text;
     client.session.send({ kind: { $case: "output", value: { ...output, job: job.number, text } } }, bytes);
   }
 
@@ -82,7 +83,12 @@ export class ClientDesk implements ClientHost {
     const pool: PoolRecord = { key, id, client };
     client.pools.set(id, pool);
     this.#office.ledger.pools.set(key, pool);
-    this.#office.feed({ type: "pool-opened", pool: key, client: client.key, slotsMax: processes === 0 ? undefined : processes });
+    this.#office.feed({
+      type: "pool-opened",
+      pool: key,
+      client: client.key,
+      slotsMax: processes === 0 ? undefined : processes,
+    });
   }
 
   closePool(pool: PoolRecord): void {

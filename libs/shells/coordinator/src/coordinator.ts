@@ -74,7 +74,9 @@ export class CoordinatorShell {
       open: () => !this.#stopping,
     };
     this.#clients = new ClientDesk(office);
-    const nodes = new NodeDesk(office, this.#clients, (finish, outcome, runMs) => this.#finished(finish, outcome, runMs));
+    const nodes = new NodeDesk(office, this.#clients, (finish, outcome, runMs) =>
+      this.#finished(finish, outcome, runMs),
+    );
     const serverId = mintId(options.env.random);
     const identity = { build: options.build, serverId, pid: options.pid, startedMs: options.env.clock.nowMs() };
     const sessions = {
@@ -168,7 +170,8 @@ export class CoordinatorShell {
         return this.#release(effect.job, effect.chunk);
       case "forget-job": {
         const node = this.#ledger.nodes.get(effect.node);
-        if (node?.described.delete(effect.job)) node.session.send({ kind: { $case: "forgetJob", value: { job: effect.job } } }, 0);
+        if (node?.described.delete(effect.job))
+          node.session.send({ kind: { $case: "forgetJob", value: { job: effect.job } } }, 0);
         return;
       }
       case "retire-pool": {
@@ -195,7 +198,15 @@ export class CoordinatorShell {
     assert(node !== undefined && job !== undefined && chunk !== undefined, "the core assigns what it was told of");
     const number = wireAssignment(effect.assignment);
     const { offset, count, attempt } = effect;
-    const assignment: AssignmentRecord = { id: effect.assignment, node, job, chunk: effect.chunk, offset, count, attempt };
+    const assignment: AssignmentRecord = {
+      id: effect.assignment,
+      node,
+      job,
+      chunk: effect.chunk,
+      offset,
+      count,
+      attempt,
+    };
     this.#ledger.assignments.set(effect.assignment, assignment);
     node.assignments.set(number, assignment);
     if (!node.described.has(job.key)) {
@@ -239,7 +250,8 @@ export class CoordinatorShell {
     const finish = this.#finish ?? (lost && lostFinish(lost));
     assert(finish !== undefined, "an item fails by a finish or by the loss of its node");
     const { job } = finish.assignment;
-    if (job.failure === "") job.failure = (finish.failure?.summary ?? `node ${finish.assignment.node.name} was lost`).slice(0, 200);
+    if (job.failure === "")
+      job.failure = (finish.failure?.summary ?? `node ${finish.assignment.node.name} was lost`).slice(0, 200);
     sendItemFailed(finish, effect);
   }
 
@@ -249,7 +261,10 @@ export class CoordinatorShell {
     const { client } = job.pool;
     if (effect.fault !== undefined && job.failure === "") job.failure = effect.fault.slice(0, 200);
     const error = effect.fault === undefined ? undefined : fabricError("pool-init", effect.fault);
-    client.session.send({ kind: { $case: "jobEnded", value: { job: job.number, outcome: JOB_OUTCOMES[effect.outcome], error } } }, 0);
+    client.session.send(
+      { kind: { $case: "jobEnded", value: { job: job.number, outcome: JOB_OUTCOMES[effect.outcome], error } } },
+      0,
+    );
     client.jobs.delete(job.number);
     for (const chunk of job.chunks.keys()) this.#release(job.key, chunk);
     this.#ledger.jobs.delete(job.key);

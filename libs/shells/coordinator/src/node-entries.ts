@@ -2,7 +2,7 @@ import type { AssignmentId, Outcome } from "@heddle/core-scheduler";
 import { ArtifactHash, ProtocolError, unreachable } from "@heddle/kernel";
 import type { AttachRequestEntry, ChunkFinished, Output, PayloadFlow } from "@heddle/wire";
 import type { AssignmentRecord, NodeRecord } from "./ledger.ts";
-import { announceValues, failureOf, type Finish, userErrorOf } from "./results.ts";
+import { announceValues, type Finish, failureOf, userErrorOf } from "./results.ts";
 
 /** What a node's entries ask of the coordinator. */
 export interface NodeHost {
@@ -75,7 +75,8 @@ function takeDone(host: NodeHost, assignment: AssignmentRecord, pid: number, val
   values.follow({
     piece: () => undefined,
     end: (aborted) => {
-      if (aborted) relay?.end(true); // the node says later how it ended, or is lost
+      if (aborted)
+        relay?.end(true); // the node says later how it ended, or is lost
       else host.finished(finish, { type: "done" }, runMs);
     },
   });

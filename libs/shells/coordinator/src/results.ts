@@ -96,7 +96,12 @@ export function failureOf(outcome: ChunkFinished["outcome"]): Failure | undefine
     }
     case "workerDeath": {
       const loss = outcome.value.loss ?? { signal: "", exitCode: undefined, rssBytes: 0, stderrTail: "" };
-      return { offset: undefined, place: undefined, summary: deathSummary(loss), kind: { $case: "workerLoss", value: loss } };
+      return {
+        offset: undefined,
+        place: undefined,
+        summary: deathSummary(loss),
+        kind: { $case: "workerLoss", value: loss },
+      };
     }
     default:
       return undefined;
@@ -108,7 +113,9 @@ export const noValues: PayloadFlow = flowOf({ encoding: 0, count: 0, bytes: new 
 
 function deathSummary(loss: { readonly signal: string; readonly exitCode: number | undefined }): string {
   if (loss.signal !== "") return `the worker process was killed by ${loss.signal}`;
-  return loss.exitCode === undefined ? "the worker process died" : `the worker process exited with code ${loss.exitCode}`;
+  return loss.exitCode === undefined
+    ? "the worker process died"
+    : `the worker process exited with code ${loss.exitCode}`;
 }
 
 function spanDone(assignment: AssignmentRecord, offset: number, count: number, values: Payload): RunResponseEntry {

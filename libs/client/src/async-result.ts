@@ -1,0 +1,112 @@
+import { type Clock, StateError, TimeoutError } from "@heddle/kernel";
+
+/** How far a call is. */
+export interface Progress {
+  /** Items with a result. */
+  readonly done: number;
+  /** Items that failed for good. */
+  readonly failed: number;
+  readonly total: number;
+}
+
+/** What an AsyncResult stands for. */
+export interface Pending<R> {
+  readonly jobId: string;
+  readonly outcome: Promise<R>;
+  readonly progress: () => Progress;
+  readonly cancel: (reason: unknown) => void;
+}
+
+/** A promised result, as multiprocessing's AsyncResult; may also be awaited. One that nobody awaits causes no unhandled rejection. */
+export class AsyncResult<R> implements PromiseLike<R> {
+  readonly #pending: Pending<R>;
+  readonly #clock: Clock;
+  #state: "pending" | "fulfilled" | "rejected" = "pending";
+
+  /** Made by a Pool. */
+  constructor(pending: Pending<R>, clock: Clock) {
+    this.#pending = pending;
+    this.#clock = clock;
+    pending.outcome.then(
+      () => {
+        this.#state = "fulfilled";
+      },
+      () => {
+        this.#state = "rejected";
+      },
+    );
+  }
+
+  /** The job's id in the fabric. */
+  get jobId(): string {
+    return this.#pending.jobId;
+  }
+
+  /** How far it is. */
+  get progress(): Progress {
+    return this.#pending.progress();
+  }
+
+  /** Whether it is over, well or badly. */
+  ready(): boolean {
+    return this.#state !== "pending";
+  }
+
+  /** Whether it ended without an error. Throws StateError before it is ready. */
+  successful(): boolean {
+    if (this.#state === "pending") throw new StateError("successful() was called before the result is ready");
+    return this.#state === "fulfilled";
+  }
+
+  /**
+   * The result, or what the task threw; repeatable. With `timeoutMs` (0 or less: only if it is there now) rejects with TimeoutError,
+   * with `signal` with its reason; neither cancels the work.
+   */
+  async get(options: { readonly timeoutMs?: number; readonly signal?: AbortSignal } = {}): Promise<R> {
+    const { timeoutMs, signal } = options;
+    signal?.throwIfAborted();
+    if (timeoutMs === undefined && signal === undefined) return this.#pending.outcome;
+    using scope = new DisposableStack();
+    const { promise: ended, reject } = Promise.withResolvers<never>();
+    if (timeoutMs !== undefined) scope.use(this.#deadline(timeoutMs, reject));
+    if (signal !== undefined) {
+      const abort = (): void => reject(signal.reason);
+      signal.addEventListener("abort", abort, { once: true });
+      scope.defer(() => signal.removeEventListener("abort", abort));
+    }
+    return await Promise.race([this.#pending.outcome, ended]);
+  }
+
+  /** Resolves when it is over or `timeoutMs` has passed; never rejects for what the task did. */
+  async wait(options: { readonly timeoutMs?: number } = {}): Promise<void> {
+    try {
+      await this.get(options);
+    } catch (error) {
+      if (!(error instanceof TimeoutError) && !this.ready()) throw error;
+    }
+  }
+
+  /** Stops the work; `get` then rejects with an AbortError unless it was over already. */
+  async cancel(): Promise<void> {
+    this.#pending.cancel(new DOMException("The call was cancelled", "AbortError"));
+    await this.wait();
+  }
+
+  /** Makes it awaitable. */
+  // biome-ignore lint/suspicious/noThenProperty: being awaitable is what it is for
+  then<A = R, B = never>(
+    onFulfilled?: ((value: R) => A | PromiseLike<A>) | null,
+    onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    return this.#pending.outcome.then(onFulfilled, onRejected);
+  }
+
+  #deadline(timeoutMs: number, reject: (reason: unknown) => void): Disposable {
+    if (typeof timeoutMs !== "number" || Number.isNaN(timeoutMs))
+      throw new TypeError(`timeoutMs must be a number, got ${String(timeoutMs)}`);
+    const late = (): void => reject(new TimeoutError(`job ${this.jobId} has no result after ${timeoutMs} ms`));
+    if (timeoutMs > 0) return this.#clock.setTimer(this.#clock.nowMs() + timeoutMs, late);
+    queueMicrotask(late); // a result that is there already wins the race
+    return { [Symbol.dispose]: () => undefined };
+  }
+}

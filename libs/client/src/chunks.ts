@@ -1,0 +1,100 @@
+import { CHUNK_BYTES_TARGET, CHUNK_ITEMS_MAX } from "@heddle/kernel";
+import { type EncodedPayload, encodeRange, PayloadEncoder } from "@heddle/wire";
+import { Range } from "./range.ts";
+
+/** Inputs that a map takes. Other iterables than arrays, typed arrays and ranges are read to their end first. */
+export type Inputs<T> = Iterable<T>;
+
+/** Consecutive inputs made ready to travel. */
+export interface InputChunk {
+  /** Index of the first item in the call's inputs. */
+  readonly firstIndex: number;
+  readonly payload: EncodedPayload;
+}
+
+/** Cuts the inputs of one call into chunks, one at a time and only once. */
+export interface ChunkSource {
+  /** Number of inputs. */
+  readonly total: number;
+  /** The next chunk, or undefined after the last. Throws SerializationError or LimitError for an input that cannot travel. */
+  next(): InputChunk | undefined;
+}
+
+/** CPython's rule: four chunks for each slot. */
+export function defaultChunkSize(total: number, slots: number): number {
+  return Math.max(1, Math.ceil(total / (4 * Math.max(1, slots))));
+}
+
+/** A user's chunk size, if it is one: a whole number from 1. Throws RangeError or TypeError otherwise. */
+export function checkChunkSize(chunkSize: unknown): number | undefined {
+  if (chunkSize === undefined) return undefined;
+  if (typeof chunkSize !== "number") throw new TypeError(`chunkSize must be a number, got ${typeof chunkSize}`);
+  if (!Number.isInteger(chunkSize) || chunkSize < 1 || chunkSize > CHUNK_ITEMS_MAX)
+    throw new RangeError(`chunkSize must be a whole number from 1 to ${CHUNK_ITEMS_MAX}, got ${chunkSize}`);
+  return chunkSize;
+}
+
+/** Inputs with a length: an iterable without one is read to its end, and what its iterator throws comes out untouched. */
+export function materialise<T>(inputs: Inputs<T>): Range | ArrayLike<T> {
+  if (inputs instanceof Range || Array.isArray(inputs)) return inputs;
+  if (ArrayBuffer.isView(inputs) && !(inputs instanceof DataView)) return inputs as unknown as ArrayLike<T>;
+  if (inputs === null || inputs === undefined || typeof inputs[Symbol.iterator] !== "function")
+    throw new TypeError("inputs must be iterable: an array, a typed array, range(...), a Set, a generator, ...");
+  return Array.from(inputs);
+}
+
+/** `chunkSize` undefined: the default for `slots`, and a chunk is cut short where its encoding reaches CHUNK_BYTES_TARGET. */
+export function chunkSource(
+  inputs: Range | ArrayLike<unknown>,
+  options: { readonly chunkSize: number | undefined; readonly slots: number },
+): ChunkSource {
+  const size = options.chunkSize ?? defaultChunkSize(inputs.length, options.slots);
+  if (inputs instanceof Range) return new RangeSource(inputs, size);
+  return new ArraySource(inputs, size, options.chunkSize === undefined ? CHUNK_BYTES_TARGET : Number.POSITIVE_INFINITY);
+}
+
+class RangeSource implements ChunkSource {
+  readonly total: number;
+  readonly #range: Range;
+  readonly #chunkSize: number;
+  #at = 0;
+
+  constructor(range: Range, chunkSize: number) {
+    this.total = range.length;
+    this.#range = range;
+    this.#chunkSize = chunkSize;
+  }
+
+  next(): InputChunk | undefined {
+    if (this.#at >= this.total) return undefined;
+    const firstIndex = this.#at;
+    const count = Math.min(this.#chunkSize, this.total - firstIndex);
+    this.#at += count;
+    const { start, step } = this.#range;
+    return { firstIndex, payload: encodeRange(start + firstIndex * step, step, count) };
+  }
+}
+
+class ArraySource implements ChunkSource {
+  readonly total: number;
+  readonly #items: ArrayLike<unknown>;
+  readonly #chunkSize: number;
+  readonly #bytesTarget: number;
+  readonly #encoder = new PayloadEncoder("argument");
+  #at = 0;
+
+  constructor(items: ArrayLike<unknown>, chunkSize: number, bytesTarget: number) {
+    this.total = items.length;
+    this.#items = items;
+    this.#chunkSize = chunkSize;
+    this.#bytesTarget = bytesTarget;
+  }
+
+  next(): InputChunk | undefined {
+    if (this.#at >= this.total) return undefined;
+    const firstIndex = this.#at;
+    const until = Math.min(this.total, firstIndex + this.#chunkSize);
+    this.#at = this.#encoder.addAll(this.#items, firstIndex, until, this.#bytesTarget);
+    return { firstIndex, payload: this.#encoder.finish() };
+  }
+}

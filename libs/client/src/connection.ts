@@ -1,0 +1,398 @@
+import {
+  CLIENT_CHUNKS_MAX,
+  CLIENT_INPUT_BYTES_MAX,
+  CLIENT_JOBS_MAX,
+  type Environment,
+  Fifo,
+  HeddleError,
+  heddleError,
+  mintId,
+  type PoolId,
+  ProtocolError,
+  SESSION_WINDOW_BYTES,
+  UnavailableError,
+  unreachable,
+} from "@heddle/kernel";
+import { dialSession, type RpcClient, type Session, type SessionEnd, type Version } from "@heddle/port-rpc";
+import type { Artifact } from "@heddle/port-shipper";
+import {
+  type EncodedPayload,
+  type FunctionRef,
+  type ItemFailed,
+  jobsRun,
+  type Output,
+  type Payload,
+  PayloadAssembler,
+  type RunRequestEntry,
+  type RunResponseEntry,
+  type SpanDone,
+  splitPayload,
+} from "@heddle/wire";
+import type { JobRun } from "./job-run.ts";
+
+/** What a client needs of the world. */
+export interface ConnectionOptions {
+  readonly env: Environment;
+  readonly client: RpcClient;
+  readonly address: string;
+  readonly version: Version;
+  /** Host, program and process id, for people. */
+  readonly description: string;
+  /** Longest wait for a vanished coordinator. */
+  readonly unavailableTimeoutMs: number;
+  /** Lines that user functions printed. */
+  readonly print: (output: Output, jobName: string) => void;
+}
+
+/** What the fabric can run now. */
+export interface FabricCapacity {
+  readonly slots: number;
+  readonly nodes: number;
+}
+
+/** A job to be run: what the coordinator must know of it beside its chunks. */
+export interface JobRequest {
+  readonly run: JobRun;
+  readonly pool: { readonly id: PoolId; readonly processes: number | undefined; readonly name: string };
+  readonly artifact: Artifact;
+  readonly function: FunctionRef;
+  readonly retries: number;
+  readonly name: string;
+  readonly spread: boolean;
+}
+
+/** What is true of one session only. */
+interface Line {
+  readonly session: Session<RunRequestEntry>;
+  readonly assembler: PayloadAssembler<(payload: EncodedPayload) => void>;
+  readonly pools: Set<PoolId>;
+  readonly artifacts: Map<string, Artifact>;
+  /** Open jobs by number. */
+  readonly jobs: Map<number, JobRequest>;
+  /** Those of them with inputs to offer. */
+  readonly unsealed: Set<JobRequest>;
+  /** Chunks and their bytes that are offered and unanswered, over all jobs. */
+  openChunks: number;
+  openBytes: number;
+  lastPartStream: number;
+  lastJob: number;
+}
+
+/** A client's conversation with a coordinator: many jobs over one session, which is dialled when it is first needed. */
+export class Connection {
+  readonly #options: ConnectionOptions;
+  readonly #clientId: string;
+  readonly #waiting = new Fifo<JobRequest>();
+  readonly #capacityWaiters = new Set<{
+    resolve: (capacity: FabricCapacity) => void;
+    reject: (error: Error) => void;
+  }>();
+  #line: Line | undefined;
+  #capacity: FabricCapacity | undefined;
+  #pumping = false;
+  #awaitingDrain = false;
+  #closed = false;
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+    this.#clientId = mintId(options.env.random);
+  }
+
+  /** Capacity once there is some: a fabric without nodes is waited for. Rejects with UnavailableError. */
+  capacity(): Promise<FabricCapacity> {
+    if (this.#capacity !== undefined && this.#capacity.slots > 0) return Promise.resolve(this.#capacity);
+    const waiter = Promise.withResolvers<FabricCapacity>();
+    this.#capacityWaiters.add(waiter);
+    this.#open();
+    return waiter.promise;
+  }
+
+  /** Runs a job; it settles through its JobRun. */
+  submit(request: JobRequest): void {
+    this.#open();
+    this.#waiting.push(request);
+    this.#schedulePump();
+  }
+
+  /** Stops a job that was submitted. Its JobRun must be settled by the caller. */
+  cancel(run: JobRun, reason: string): void {
+    this.#waiting.take((request) => request.run === run);
+    const line = this.#line;
+    const request = line?.jobs.get(run.number);
+    if (line === undefined || request?.run !== run) return;
+    forget(line, request);
+    line.session.send({ kind: { $case: "cancelJob", value: { job: run.number, reason } } });
+    this.#schedulePump();
+  }
+
+  /** The pool is over: its workers may end. */
+  closePool(id: PoolId): void {
+    if (this.#line?.pools.delete(id))
+      this.#line.session.send({ kind: { $case: "closePool", value: { poolId: id } } }, 0);
+  }
+
+  /** Ends the session; what is still open fails with `error`. */
+  async close(error: Error): Promise<void> {
+    this.#closed = true;
+    const line = this.#line;
+    this.#line = undefined;
+    this.#failAll(line, error);
+    await line?.session.close();
+  }
+
+  #open(): Line {
+    if (this.#closed) throw new HeddleError("closed", "the fabric was closed");
+    if (this.#line !== undefined) return this.#line;
+    const { env, client, address, version, unavailableTimeoutMs, description } = this.#options;
+    const session: Session<RunRequestEntry> = dialSession<RunRequestEntry, RunResponseEntry>({
+      env,
+      client,
+      method: jobsRun,
+      address,
+      version,
+      unavailableTimeoutMs,
+      handler: {
+        entries: (entries) => {
+          if (this.#line?.session === session) for (const entry of entries) this.#entry(this.#line, entry);
+        },
+        ended: (end) => {
+          if (this.#line?.session === session) this.#lost(end);
+        },
+      },
+    });
+    const line: Line = {
+      session,
+      assembler: new PayloadAssembler(),
+      pools: new Set(),
+      artifacts: new Map(),
+      jobs: new Map(),
+      unsealed: new Set(),
+      openChunks: 0,
+      openBytes: 0,
+      lastPartStream: 0,
+      lastJob: 0,
+    };
+    this.#line = line;
+    session.send({ kind: { $case: "registerClient", value: { clientId: this.#clientId, description } } });
+    return line;
+  }
+
+  #lost(end: SessionEnd): void {
+    const line = this.#line;
+    this.#line = undefined;
+    this.#capacity = undefined;
+    this.#failAll(line, endedError(end, this.#options.address));
+  }
+
+  #failAll(line: Line | undefined, error: Error): void {
+    const requests = [...(line?.jobs.values() ?? []), ...this.#waiting];
+    line?.jobs.clear();
+    line?.unsealed.clear();
+    this.#waiting.clear();
+    for (const { run } of requests) run.fail(error);
+    const waiters = [...this.#capacityWaiters];
+    this.#capacityWaiters.clear();
+    for (const waiter of waiters) waiter.reject(error);
+  }
+
+  #entry(line: Line, { kind }: RunResponseEntry): void {
+    switch (kind?.$case) {
+      case "spanDone":
+        return this.#spanDone(line, kind.value);
+      case "part": {
+        const completion = line.assembler.add(kind.value);
+        if (completion?.payload !== undefined) completion.tag(completion.payload);
+        return;
+      }
+      case "itemFailed":
+        return this.#itemFailed(line, kind.value);
+      case "jobEnded": {
+        const request = line.jobs.get(kind.value.job);
+        if (request !== undefined) forget(line, request);
+        request?.run.ended(kind.value);
+        return this.#schedulePump();
+      }
+      case "capacity":
+        return this.#capacityChanged(kind.value);
+      case "wantArtifact":
+        return this.#upload(line, kind.value.hash);
+      case "output": {
+        const request = line.jobs.get(kind.value.job);
+        const name = request === undefined ? "" : request.name || request.function.displayName;
+        return this.#options.print(kind.value, name);
+      }
+      case undefined:
+        return; // a newer peer's entry that this build does not know
+      default:
+        return unreachable(kind);
+    }
+  }
+
+  #spanDone(line: Line, done: SpanDone): void {
+    this.#receive(line, done.values, (values) => {
+      const run = line.jobs.get(done.job)?.run;
+      if (run === undefined) return; // it was cancelled from here
+      track(line, run, () => run.spanDone(done, values));
+      if (line.unsealed.size > 0) this.#schedulePump();
+    });
+  }
+
+  #itemFailed(line: Line, failed: ItemFailed): void {
+    const { failure } = failed;
+    if (failure === undefined) throw new ProtocolError("a failed item came without its failure");
+    const take = (userError: Uint8Array | undefined): void => {
+      const run = line.jobs.get(failed.job)?.run;
+      if (run !== undefined) track(line, run, () => run.itemFailed({ ...failed, failure }, userError));
+    };
+    if (failure.kind?.$case === "userError") this.#receive(line, failure.kind.value, (payload) => take(payload.bytes));
+    else take(undefined);
+  }
+
+  #receive(line: Line, header: Payload | undefined, take: (payload: EncodedPayload) => void): void {
+    if (header === undefined) throw new ProtocolError("an entry lacks its payload");
+    const payload = line.assembler.open(header, take);
+    if (payload !== undefined) take(payload);
+  }
+
+  #capacityChanged(capacity: FabricCapacity): void {
+    this.#capacity = capacity;
+    if (capacity.slots === 0) return;
+    const waiters = [...this.#capacityWaiters];
+    this.#capacityWaiters.clear();
+    for (const waiter of waiters) waiter.resolve(capacity);
+  }
+
+  #schedulePump(): void {
+    if (this.#pumping) return;
+    this.#pumping = true;
+    queueMicrotask(() => {
+      this.#pumping = false;
+      if (this.#line !== undefined) this.#pump(this.#line);
+    });
+  }
+
+  /** Opens jobs and offers their chunks, one of each job in turn, while the coordinator's bounds and the window allow. */
+  #pump(line: Line): void {
+    while (line.jobs.size < CLIENT_JOBS_MAX) {
+      const request = this.#waiting.shift();
+      if (request === undefined) break;
+      this.#openJob(line, request);
+    }
+    while (line.unsealed.size > 0)
+      for (const request of line.unsealed) {
+        if (line.openChunks >= CLIENT_CHUNKS_MAX) return;
+        if (line.session.queuedBytes >= SESSION_WINDOW_BYTES) return this.#pumpWhenDrained(line);
+        const size = this.#peek(line, request);
+        if (size === undefined) continue;
+        if (line.openChunks > 0 && line.openBytes + size > CLIENT_INPUT_BYTES_MAX) return;
+        this.#offer(line, request.run);
+      }
+  }
+
+  /** Bytes of the next chunk; seals the job after its last one, and fails it for an input that cannot travel. */
+  #peek(line: Line, request: JobRequest): number | undefined {
+    const { run } = request;
+    try {
+      const size = run.peekBytes();
+      if (size === undefined) {
+        line.unsealed.delete(request);
+        line.session.send({ kind: { $case: "sealJob", value: { job: run.number, chunkCount: run.chunkCount } } }, 0);
+      }
+      return size;
+    } catch (error) {
+      this.cancel(run, "an input cannot travel");
+      run.fail(error);
+      return undefined;
+    }
+  }
+
+  #pumpWhenDrained(line: Line): void {
+    if (this.#awaitingDrain) return;
+    this.#awaitingDrain = true;
+    const resume = (): void => {
+      this.#awaitingDrain = false;
+      this.#schedulePump();
+    };
+    line.session.drained().then(resume, resume);
+  }
+
+  #openJob(line: Line, request: JobRequest): void {
+    const { run, pool, artifact, retries, name, spread } = request;
+    if (run.settled) return;
+    run.number = ++line.lastJob;
+    line.jobs.set(run.number, request);
+    line.unsealed.add(request);
+    if (!line.pools.has(pool.id)) {
+      line.pools.add(pool.id);
+      const value = { poolId: pool.id, processes: pool.processes ?? 0, name: pool.name };
+      line.session.send({ kind: { $case: "openPool", value } }, 0);
+    }
+    if (!line.artifacts.has(artifact.hash)) {
+      line.artifacts.set(artifact.hash, artifact);
+      const value = { hash: artifact.hash, size: artifact.bytes.byteLength };
+      line.session.send({ kind: { $case: "offerArtifact", value } }, 0);
+    }
+    const value = {
+      job: run.number,
+      jobId: run.id,
+      poolId: pool.id,
+      function: request.function,
+      retries,
+      name,
+      spread,
+    };
+    line.session.send({ kind: { $case: "openJob", value } }, 0);
+  }
+
+  #offer(line: Line, run: JobRun): void {
+    const { chunk, firstIndex, payload } = track(line, run, () => run.take());
+    this.#sendPayload(line, payload, (input) => ({
+      kind: { $case: "offerChunk", value: { job: run.number, chunk, firstIndex, input } },
+    }));
+  }
+
+  #upload(line: Line, hash: string): void {
+    const artifact = line.artifacts.get(hash);
+    if (artifact === undefined) throw new ProtocolError(`artifact ${hash} is wanted, which was never offered`);
+    this.#sendPayload(line, { encoding: 0, count: 0, bytes: artifact.bytes }, (content) => ({
+      kind: { $case: "artifactContent", value: { hash, content, missing: "" } },
+    }));
+  }
+
+  #sendPayload(line: Line, payload: EncodedPayload, entry: (header: Payload) => RunRequestEntry): void {
+    const { header, parts } = splitPayload(payload, () => ++line.lastPartStream);
+    line.session.send(entry(header), header.data.byteLength);
+    for (const part of parts) line.session.send({ kind: { $case: "part", value: part } }, part.data.byteLength);
+  }
+}
+
+/** Changes a run and keeps the line's sums. */
+function track<T>(line: Line, run: JobRun, change: () => T): T {
+  const { openChunks, openBytes } = run;
+  const result = change();
+  line.openChunks += run.openChunks - openChunks;
+  line.openBytes += run.openBytes - openBytes;
+  return result;
+}
+
+function forget(line: Line, request: JobRequest): void {
+  line.jobs.delete(request.run.number);
+  line.unsealed.delete(request);
+  line.openChunks -= request.run.openChunks;
+  line.openBytes -= request.run.openBytes;
+}
+
+function endedError(end: SessionEnd, address: string): Error {
+  switch (end.reason) {
+    case "goodbye":
+      return heddleError(end.goodbye.code, `the coordinator at ${address} said goodbye: ${end.goodbye.message}`);
+    case "lost":
+      return new UnavailableError(`the coordinator at ${address} lost this client's session: ${end.message}`);
+    case "expired":
+      return new UnavailableError(`the coordinator at ${address} cannot be reached`);
+    case "closed":
+      return new HeddleError("closed", "the fabric was closed");
+    default:
+      return unreachable(end);
+  }
+}

@@ -1,0 +1,137 @@
+import { type Environment, UnavailableError } from "@heddle/kernel";
+import type { RpcClient, UnaryMethod, Version } from "@heddle/port-rpc";
+import type { Shipper } from "@heddle/port-shipper";
+import {
+  adminGetStatus,
+  adminListJobs,
+  adminListNodes,
+  type GetStatusResponse,
+  type JobStatus,
+  type NodeStatus,
+  type Output,
+} from "@heddle/wire";
+import { Connection } from "./connection.ts";
+import { QUESTION_TIMEOUT_MS } from "./limits.ts";
+import { Pool, type PoolHost, type PoolSettings } from "./pool.ts";
+
+/** What a fabric handle needs of the world. */
+export interface FabricOptions {
+  readonly env: Environment;
+  readonly client: RpcClient;
+  /** The coordinator's. */
+  readonly address: string;
+  readonly shipper: Shipper;
+  readonly version: Version;
+  /** Host, program and process id, for people. */
+  readonly description: string;
+  readonly unavailableTimeoutMs: number;
+  /** Keeps the caller's process alive until disposed. */
+  readonly hold: () => Disposable;
+  /** Lines that user functions printed, without control characters. */
+  readonly print: (stderr: boolean, line: string) => void;
+  /** Told of each new pool, before it is used. */
+  readonly prepare?: (settings: PoolSettings) => void;
+  /** Called once, after the session was closed. */
+  readonly dispose?: () => Promise<void>;
+}
+
+/** A fabric: somewhere to run work. Made by `connect()`. */
+export class Fabric implements AsyncDisposable {
+  readonly #options: FabricOptions;
+  readonly #connection: Connection;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: FabricOptions) {
+    this.#options = options;
+    this.#connection = new Connection({ ...options, print: (output, job) => printOutput(options.print, output, job) });
+  }
+
+  /** The coordinator's address. */
+  get address(): string {
+    return this.#options.address;
+  }
+
+  /** A pool of workers of its own on this fabric. */
+  pool(settings: PoolSettings = {}): Pool {
+    return new Pool(this.host, settings);
+  }
+
+  /** Every node, in order of name. Rejects with UnavailableError or TimeoutError. */
+  async nodes(): Promise<NodeStatus[]> {
+    return (await this.#ask(() => this.#call(adminListNodes, {}))).nodes;
+  }
+
+  /** Live and lately ended jobs, newest first. Rejects with UnavailableError or TimeoutError. */
+  async jobs(): Promise<JobStatus[]> {
+    return (await this.#ask(() => this.#call(adminListJobs, {}))).jobs;
+  }
+
+  /** The fabric in a few numbers. Rejects with UnavailableError or TimeoutError. */
+  status(): Promise<GetStatusResponse> {
+    return this.#ask(() => this.#call(adminGetStatus, {}));
+  }
+
+  /** Resolves when the fabric can run something. Rejects with UnavailableError, also after `timeoutMs`. */
+  async ready(options: { readonly timeoutMs?: number } = {}): Promise<void> {
+    const { env, hold, address } = this.#options;
+    using _hold = hold();
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    const { timeoutMs } = options;
+    const message = `the fabric at ${address} has no node ready after ${timeoutMs} ms`;
+    using _deadline =
+      timeoutMs === undefined
+        ? undefined
+        : env.clock.setTimer(env.clock.nowMs() + timeoutMs, () => reject(new UnavailableError(message)));
+    await Promise.race([this.#connection.capacity(), late]);
+  }
+
+  /** What is open fails with a HeddleError of code "closed". Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** What this fabric gives its pools. */
+  get host(): PoolHost {
+    const { env, shipper, hold, prepare } = this.#options;
+    return {
+      env,
+      shipper,
+      hold,
+      connection: (settings) => {
+        prepare?.(settings);
+        return this.#connection;
+      },
+    };
+  }
+
+  async #close(): Promise<void> {
+    await this.#connection.close(new UnavailableError("the fabric was closed by its owner"));
+    await this.#options.dispose?.();
+  }
+
+  #call<Request, Response>(method: UnaryMethod<Request, Response>, request: Request): Promise<Response> {
+    return this.#options.client.call(method, this.#options.address, request, {
+      timeoutMs: QUESTION_TIMEOUT_MS,
+    });
+  }
+
+  async #ask<T>(question: () => Promise<T>): Promise<T> {
+    using _hold = this.#options.hold();
+    return await question();
+  }
+}
+
+/** Prefixes each line with where it came from, and takes out what could steer a terminal. */
+function printOutput(print: (stderr: boolean, line: string) => void, output: Output, job: string): void {
+  const { place, stderr, text } = output;
+  const prefix = `[${place?.node ?? "?"}/${place?.pid ?? 0} ${job}]`;
+  for (const line of text.split("\n")) print(stderr, `${prefix} ${line.replace(CONTROL, "")}`);
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;

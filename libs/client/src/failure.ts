@@ -1,0 +1,84 @@
+import { heddleError, SerializationError, type SerializationSide, WorkerLostError } from "@heddle/kernel";
+import { decodeError, type FabricError, type Failure } from "@heddle/wire";
+
+/** Where a task failed: the own property `remote` of the error that its caller gets. */
+export interface RemotePlace {
+  /** The node's name. */
+  readonly node: string;
+  /** The worker's process id there. */
+  readonly pid: number;
+  readonly jobId: string;
+  /** Number of the chunk in its job. */
+  readonly chunk: number;
+  /** Index of the item in the call's inputs. */
+  readonly index: number;
+  /** Which placement of the item it was, from 1. */
+  readonly attempt: number;
+  /** The stack as the worker saw it. */
+  readonly stack: string;
+}
+
+/** What a failure was about, beside what it says itself. */
+export interface FailureContext {
+  readonly jobId: string;
+  readonly chunk: number;
+  readonly index: number;
+}
+
+/** The error to give to the caller of a failed item. `userError` holds the bytes of the user's own error. */
+export function failureError(failure: Failure, userError: Uint8Array | undefined, context: FailureContext): unknown {
+  const { kind, place } = failure;
+  switch (kind?.$case) {
+    case "userError":
+      return withRemote(
+        userError === undefined ? new Error(failure.summary) : decodeError(userError),
+        failure,
+        context,
+      );
+    case "workerLoss": {
+      const { signal, exitCode, rssBytes, stderrTail } = kind.value;
+      const loss = {
+        index: context.index,
+        node: place?.node ?? "",
+        pid: place?.pid ?? 0,
+        signal: signal === "" ? null : signal,
+        exitCode: exitCode ?? null,
+        rssBytes,
+        attempts: place?.attempt ?? 1,
+        stderrTail,
+      };
+      const words = `item ${context.index} was given up after ${loss.attempts} attempts: ${failure.summary} (node ${loss.node}, pid ${loss.pid})`;
+      return new WorkerLostError(stderrTail === "" ? words : `${words}\n${stderrTail}`, loss);
+    }
+    case "fabricError":
+      return withRemote(fabricErrorOf(kind.value), failure, context);
+    case undefined:
+      return heddleError("internal", failure.summary);
+  }
+}
+
+/** An error that the fabric raised elsewhere, as its own class. */
+export function fabricErrorOf(error: FabricError): Error {
+  if (error.code === "serialization")
+    return new SerializationError(error.message, { path: error.path, side: error.side as SerializationSide });
+  return heddleError(error.code, error.message);
+}
+
+function withRemote(error: unknown, failure: Failure, context: FailureContext): unknown {
+  if (typeof error !== "object" || error === null || !Object.isExtensible(error)) return error;
+  const remote: RemotePlace = {
+    node: failure.place?.node ?? "",
+    pid: failure.place?.pid ?? 0,
+    jobId: context.jobId,
+    chunk: context.chunk,
+    index: context.index,
+    attempt: failure.place?.attempt ?? 1,
+    stack: error instanceof Error ? (error.stack ?? "") : "",
+  };
+  return Object.defineProperty(error, "remote", {
+    value: remote,
+    enumerable: true,
+    configurable: true,
+    writable: true,
+  });
+}

@@ -1,0 +1,4 @@
+/** Longest wait for a server that does not answer, unless `unavailableTimeoutMs` says otherwise. Then UnavailableError. */
+export const UNAVAILABLE_TIMEOUT_MS = 60_000;
+/** Longest wait for the answer to a question about the fabric. Then TimeoutError. */
+export const QUESTION_TIMEOUT_MS = 10_000;
