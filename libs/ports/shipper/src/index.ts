@@ -1,3 +1,5 @@
+export { memoryShipper } from "./memory.ts";
+
 /** Any function a user may pass. */
 // biome-ignore lint/suspicious/noExplicitAny: parameters of user functions are theirs
 export type AnyFunction = (...args: any[]) => unknown;

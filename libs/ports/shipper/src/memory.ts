@@ -1,0 +1,44 @@
+import { ProtocolError } from "@heddle/kernel";
+import type { AnyFunction, FunctionLoader, ShippedFunction, Shipper } from "./index.ts";
+
+/**
+ * Both halves in one process: functions stay where they are, and the artifact is a line that names one. For simulations and tests.
+ * `sha256Hex` names artifacts. `load` takes the locations of memory blobs, "memory:HASH".
+ */
+export function memoryShipper(sha256Hex: (bytes: Uint8Array) => string): {
+  readonly shipper: Shipper;
+  readonly loader: FunctionLoader;
+} {
+  const shipped = new Map<AnyFunction, ShippedFunction>();
+  const byHash = new Map<string, AnyFunction>();
+
+  function artifactOf(fn: AnyFunction): ShippedFunction {
+    const displayName = fn.name || "anonymous";
+    const bytes = new TextEncoder().encode(`// function ${shipped.size} of this process: ${displayName}\n`);
+    return { artifact: { hash: sha256Hex(bytes), bytes }, exportName: "default", displayName };
+  }
+
+  return {
+    shipper: {
+      ship: async (fn) => {
+        let known = shipped.get(fn);
+        if (known === undefined) {
+          known = artifactOf(fn);
+          shipped.set(fn, known);
+          byHash.set(known.artifact.hash, fn);
+        }
+        return known;
+      },
+      [Symbol.asyncDispose]: async () => undefined,
+    },
+    loader: {
+      load: async (location, hash, exportName) => {
+        const fn = byHash.get(hash);
+        if (fn === undefined || location !== `memory:${hash}`)
+          throw new ProtocolError(`${location} is not artifact ${hash}`);
+        if (exportName !== "default") throw new ProtocolError(`artifact ${hash} has no export ${exportName}`);
+        return fn;
+      },
+    },
+  };
+}
