@@ -1,1 +1,37 @@
-export {};
+export {
+  AsyncResult,
+  type CallOptions,
+  Fabric,
+  type Inputs,
+  type MapOptions,
+  type Progress,
+  Range,
+  type RemotePlace,
+  range,
+} from "@heddle/client";
+export {
+  AuthenticationError,
+  CaptureError,
+  ClosedError,
+  ConflictError,
+  type ErrorCode,
+  HeddleError,
+  InvalidArgumentError,
+  LimitError,
+  NotFoundError,
+  PermissionError,
+  PoolClosedError,
+  PoolInitError,
+  PoolTerminatedError,
+  ProtocolError,
+  SerializationError,
+  type SerializationSide,
+  StateError,
+  TimeoutError,
+  UnavailableError,
+  UnschedulableError,
+  type WorkerLoss,
+  WorkerLostError,
+} from "@heddle/kernel";
+export { type ConnectOptions, connect } from "./connect.ts";
+export { Pool, type PoolOptions } from "./pool.ts";

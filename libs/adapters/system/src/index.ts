@@ -1,6 +1,14 @@
 export { systemClock } from "./clock.ts";
 export { systemEnvironment } from "./environment.ts";
 export { type FileBlobsOptions, fileBlobs } from "./file-blobs.ts";
+export {
+  environmentVariable,
+  type HostFacts,
+  hostFacts,
+  printLine,
+  processHolds,
+  temporaryDirectory,
+} from "./host.ts";
 export { type LogLevel, type LogOptions, logLevels, stderrLogger } from "./log.ts";
 export { systemRandom } from "./random.ts";
 export { privateDirectory, runtimeDirectory } from "./runtime-directory.ts";

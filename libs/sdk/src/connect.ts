@@ -1,0 +1,98 @@
+import { createShipper } from "@heddle/adapter-ship";
+import { environmentVariable, hostFacts, printLine, processHolds, systemEnvironment } from "@heddle/adapter-system";
+import { Fabric, UNAVAILABLE_TIMEOUT_MS } from "@heddle/client";
+import { backoffMs, type Environment, UnavailableError } from "@heddle/kernel";
+import { protocolVersion } from "@heddle/wire";
+import { BUILD } from "./build.ts";
+import { EmbeddedFabric } from "./embedded.ts";
+import { lazyGrpcClient } from "./lazy-grpc.ts";
+
+/** Options of `connect`. */
+export interface ConnectOptions {
+  /** How long the coordinator may take to answer; 10 s unless given. Then UnavailableError. */
+  readonly timeoutMs?: number;
+  /** Longest wait for a coordinator that vanished later; 60 s unless given. Then what waits rejects with UnavailableError. */
+  readonly unavailableTimeoutMs?: number;
+}
+
+const CONNECT_TIMEOUT_MS = 10_000;
+const CONNECT_BACKOFF = { firstMs: 50, maxMs: 500 } as const;
+
+/**
+ * A fabric to run work on: the coordinator at `address`, else at HEDDLE_ADDRESS, else one embedded in this process.
+ * Rejects with UnavailableError when no coordinator answers there.
+ */
+export async function connect(address?: string, options: ConnectOptions = {}): Promise<Fabric> {
+  const at = address ?? environmentVariable("HEDDLE_ADDRESS");
+  if (at === undefined) return embeddedFabric(options);
+  const fabric = remoteFabric(at, options);
+  try {
+    await answered(fabric, options.timeoutMs ?? CONNECT_TIMEOUT_MS);
+    return fabric;
+  } catch (error) {
+    await fabric.close();
+    throw error;
+  }
+}
+
+/** The fabric that pools share which are not told another: one per address in a process, made at first use, gone with the process. */
+export function sharedFabric(address?: string): Fabric {
+  const at = address ?? environmentVariable("HEDDLE_ADDRESS") ?? "";
+  let fabric = shared.get(at);
+  if (fabric === undefined) {
+    fabric = at === "" ? embeddedFabric({}) : remoteFabric(at, {});
+    shared.set(at, fabric);
+  }
+  return fabric;
+}
+
+/** The one place where a process remembers its fabrics: two pools of one script share slots and a connection. */
+const shared = new Map<string, Fabric>();
+
+function embeddedFabric(options: ConnectOptions): Fabric {
+  const env = systemEnvironment();
+  const embedded = new EmbeddedFabric(env);
+  return new Fabric({
+    ...common(env, options),
+    client: embedded.client,
+    address: embedded.address,
+    prepare: (settings) => embedded.prepare(settings),
+    dispose: () => embedded[Symbol.asyncDispose](),
+  });
+}
+
+function remoteFabric(address: string, options: ConnectOptions): Fabric {
+  const env = systemEnvironment();
+  const client = lazyGrpcClient(env);
+  return new Fabric({ ...common(env, options), client, address, dispose: () => client[Symbol.asyncDispose]() });
+}
+
+function common(env: Environment, options: ConnectOptions) {
+  const { pid, host, program, nodeMajor } = hostFacts();
+  return {
+    env,
+    shipper: createShipper(),
+    version: protocolVersion(BUILD, nodeMajor),
+    description: `${program}@${host} pid ${pid}`,
+    unavailableTimeoutMs: options.unavailableTimeoutMs ?? UNAVAILABLE_TIMEOUT_MS,
+    hold: processHolds(),
+    print: printLine,
+  };
+}
+
+/** Asks until there is an answer: a coordinator that is just starting is no error. */
+async function answered(fabric: Fabric, timeoutMs: number): Promise<void> {
+  const { clock, random } = fabric.host.env;
+  using _hold = fabric.host.hold();
+  const deadlineMs = clock.nowMs() + timeoutMs;
+  for (let failures = 1; ; failures++) {
+    try {
+      await fabric.status();
+      return;
+    } catch (cause) {
+      const pauseMs = backoffMs(CONNECT_BACKOFF, failures, random);
+      if (!(cause instanceof UnavailableError) || clock.nowMs() + pauseMs > deadlineMs) throw cause;
+      await new Promise<void>((resolve) => clock.setTimer(clock.nowMs() + pauseMs, resolve));
+    }
+  }
+}
