@@ -71,7 +71,7 @@ class RangeSource implements ChunkSource {
     const count = Math.min(this.#chunkSize, this.total - firstIndex);
     this.#at += count;
     const { start, step } = this.#range;
-    return { firstIndex, payload: encodeRange(start + firstIndex * step, step, count) };
+    return { firstIndex, payload: encodeRange(start, step, count, firstIndex) };
   }
 }
 

@@ -64,7 +64,7 @@ function embeddedFabric(options: ConnectOptions): Fabric {
 function remoteFabric(address: string, options: ConnectOptions): Fabric {
   const env = systemEnvironment();
   const client = lazyGrpcClient(env);
-  return new Fabric({ ...common(env, options), client, address, dispose: () => client[Symbol.asyncDispose]() });
+  return new Fabric({ ...common(env, options), client, address, dispose: async () => client[Symbol.asyncDispose]() });
 }
 
 function common(env: Environment, options: ConnectOptions) {

@@ -11,6 +11,8 @@ export function lazyGrpcClient(env: Environment): RpcClient {
   return {
     dial: async (method, address, signal) => (await load()).dial(method, address, signal),
     call: async (method, address, request, options) => (await load()).call(method, address, request, options),
-    [Symbol.asyncDispose]: async () => (await loading)?.[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: async () => {
+      await (await loading)?.[Symbol.asyncDispose]();
+    },
   };
 }

@@ -52,9 +52,12 @@ export function encodePayload(values: ArrayLike<unknown>, side: SerializationSid
   return encoder.finish();
 }
 
-/** The sequence start, start + step, start + 2 * step, ... in 16 bytes, whatever its length. */
-export function encodeRange(start: number, step: number, count: number): EncodedPayload {
-  return { encoding: Encoding.RANGE, count, bytes: f64Column.bytesOf(Float64Array.of(start, step)) };
+/**
+ * `count` numbers of the sequence start, start + step, start + 2 * step, ... from number `first` on, in 24 bytes, whatever its length.
+ * The first index travels beside the start, so that fractions come out the same however a sequence is cut.
+ */
+export function encodeRange(start: number, step: number, count: number, first = 0): EncodedPayload {
+  return { encoding: Encoding.RANGE, count, bytes: f64Column.bytesOf(Float64Array.of(start, step, first)) };
 }
 
 /** One value, `count` times, in the bytes of one. Each comes back as a copy of its own. */
@@ -149,7 +152,7 @@ function checkSize({ encoding, count, bytes }: EncodedPayload): void {
   const size = bytes.length;
   switch (encoding) {
     case Encoding.RANGE:
-      if (size !== 16) throw broken(`RANGE of ${size} bytes`);
+      if (size !== 24) throw broken(`RANGE of ${size} bytes`);
       return;
     case Encoding.F64:
       if (size !== count * 8) throw broken(`${count} F64 in ${size} bytes`);
@@ -178,8 +181,8 @@ function itemsOf(payload: EncodedPayload, offset: number, count: number): Payloa
   const { bytes } = payload;
   switch (payload.encoding) {
     case Encoding.RANGE: {
-      const [start = 0, step = 0] = f64Column.view(bytes, 0, 2);
-      return indexed(count, (index) => start + (offset + index) * step);
+      const [start = 0, step = 0, first = 0] = f64Column.view(bytes, 0, 3);
+      return indexed(count, (index) => start + (first + offset + index) * step);
     }
     case Encoding.F64: {
       const column = f64Column.view(bytes, offset, count);

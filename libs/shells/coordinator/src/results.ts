@@ -8,6 +8,7 @@ import {
   type Payload,
   type PayloadFlow,
   type RunResponseEntry,
+  type WorkerLoss,
 } from "@heddle/wire";
 import type { AssignmentRecord, ClientRecord } from "./ledger.ts";
 
@@ -66,7 +67,7 @@ function lostFailure(assignment: AssignmentRecord): Failure {
     offset: undefined,
     place: undefined,
     summary: `node ${assignment.node.name} was lost while it ran this item, as nodes before it`,
-    kind: { $case: "workerLoss", value: { signal: "", exitCode: undefined, rssBytes: 0, stderrTail: "" } },
+    kind: { $case: "workerLoss", value: unknownLoss },
   };
 }
 
@@ -95,7 +96,7 @@ export function failureOf(outcome: ChunkFinished["outcome"]): Failure | undefine
       return outcome.value.failure;
     }
     case "workerDeath": {
-      const loss = outcome.value.loss ?? { signal: "", exitCode: undefined, rssBytes: 0, stderrTail: "" };
+      const loss = outcome.value.loss ?? unknownLoss;
       return {
         offset: undefined,
         place: undefined,
@@ -111,7 +112,10 @@ export function failureOf(outcome: ChunkFinished["outcome"]): Failure | undefine
 /** An empty payload, for outcomes that bring no values. */
 export const noValues: PayloadFlow = flowOf({ encoding: 0, count: 0, bytes: new Uint8Array(0) });
 
-function deathSummary(loss: { readonly signal: string; readonly exitCode: number | undefined }): string {
+/** Nothing is known of how it died. */
+const unknownLoss: WorkerLoss = { signal: "", exitCode: undefined, rssBytes: 0, stderrTail: "" };
+
+function deathSummary(loss: WorkerLoss): string {
   if (loss.signal !== "") return `the worker process was killed by ${loss.signal}`;
   return loss.exitCode === undefined
     ? "the worker process died"
