@@ -1,0 +1,230 @@
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { unreachable } from "@heddle/kernel";
+import { describe, expect, test } from "vitest";
+import {
+  type AssignmentId,
+  type ClientKey,
+  type Effect,
+  type Input,
+  type JobKey,
+  type NodeKey,
+  type Outcome,
+  type PoolKey,
+  Scheduler,
+} from "./index.ts";
+
+/*
+ * Scenarios: testdata/*.txt. A file is one scheduler; a block is commands, "----", the effects they cause, and an empty line. Commands:
+ *   client c1 | pool p1 client=c1 [slots-max=2] | job j1 pool=p1 [retries=1] | offer j1 count=4 [chunks=3] | seal j1 chunks=1
+ *   node n1 slots=2 [credit=3] | credit n1 chunks=4 | silent|heard|cordon|uncordon|drain|lose n1
+ *   start a1 | finish a1 done|stopped|not-started [fault=words]|error completed=1|death [mark=3] [run=10]
+ *   throttle|unthrottle|leave c1 | close p1 | cancel j1 | wait 100 (milliseconds, then the timer fires) | jobs | nodes
+ * `offer` numbers chunks by itself; `chunk=2` says which. A block without effects has an empty answer. Jitter is always in the middle.
+ * UPDATE_SCENARIOS=1 rewrites the answers: review the difference.
+ */
+const folder = new URL("../testdata/", import.meta.url);
+const SEPARATOR = "----";
+
+describe("scenarios", () => {
+  for (const file of readdirSync(folder).sort()) {
+    test(file.replace(/\.txt$/, "").replaceAll("-", " "), () => {
+      const written = readFileSync(new URL(file, folder), "utf8");
+      const played = play(written);
+      if (process.env.UPDATE_SCENARIOS === "1") writeFileSync(new URL(file, folder), played);
+      else expect(played).toBe(written);
+    });
+  }
+});
+
+/** The scenario's text with the answers that the scheduler gives. */
+function play(text: string): string {
+  const stage = new Stage();
+  const blocks = text.trimEnd().split("\n\n");
+  const answers = blocks.map((block) => {
+    const [commands = ""] = block.split(`\n${SEPARATOR}`);
+    if (!block.includes(SEPARATOR)) return block;
+    const effects = commands.split("\n").flatMap((line) => (line.startsWith("#") ? [] : stage.run(line)));
+    return [commands, SEPARATOR, ...effects].join("\n");
+  });
+  return `${answers.join("\n\n")}\n`;
+}
+
+/** One scheduler and the words of one command at a time. */
+class Stage {
+  readonly #scheduler = new Scheduler({ random: { float: () => 0.5, int: (bound) => bound >> 1 } });
+  readonly #offered = new Map<string, number>();
+  #nowMs = 0;
+
+  run(line: string): string[] {
+    const words = new Words(line);
+    if (words.verb === "jobs") return this.#scheduler.jobs().map((job) => JSON.stringify(job));
+    if (words.verb === "nodes") return this.#scheduler.nodes().map((node) => JSON.stringify(node));
+    if (words.verb === "wait") this.#nowMs += Number(words.subject);
+    return this.#inputs(words).flatMap((input) => {
+      const effects = this.#scheduler.step(this.#nowMs, input);
+      this.#scheduler.validate();
+      return effects.map(print);
+    });
+  }
+
+  #inputs(words: Words): Input[] {
+    switch (words.verb) {
+      case "node": {
+        const node = words.key("n") as NodeKey;
+        const joined: Input = { type: "node-joined", node, slots: words.number("slots") ?? 1 };
+        const chunks = words.number("credit");
+        return chunks === undefined ? [joined] : [joined, { type: "credit-granted", node, chunks }];
+      }
+      case "offer":
+        return this.#offers(words);
+      default:
+        return [input(words)];
+    }
+  }
+
+  #offers(words: Words): Input[] {
+    const job = words.key("j") as JobKey;
+    const first = words.number("chunk") ?? this.#offered.get(words.subject) ?? 0;
+    const chunks = words.number("chunks") ?? 1;
+    this.#offered.set(words.subject, first + chunks);
+    const count = words.number("count") ?? 1;
+    return Array.from({ length: chunks }, (_, at) => ({ type: "chunk-offered", job, chunk: first + at, count }));
+  }
+}
+
+/** A command: verb, subject, then words and key=value pairs; a value goes on to the end of the line when the key is `fault`. */
+class Words {
+  readonly verb: string;
+  readonly subject: string;
+  readonly rest: string;
+
+  constructor(line: string) {
+    const [verb = "", subject = "", ...rest] = line.split(" ");
+    this.verb = verb;
+    this.subject = subject;
+    this.rest = rest.join(" ");
+  }
+
+  key(letter: string, text = this.subject): number {
+    if (!new RegExp(`^${letter}\\d+$`).test(text))
+      throw new Error(`"${text}" in "${this.verb}" is not ${letter}<number>`);
+    return Number(text.slice(1));
+  }
+
+  text(name: string): string | undefined {
+    const pattern = name === "fault" ? /fault=(.*)$/ : new RegExp(`(?:^| )${name}=(\\S+)`);
+    return pattern.exec(this.rest)?.[1];
+  }
+
+  number(name: string): number | undefined {
+    const text = this.text(name);
+    return text === undefined ? undefined : Number(text);
+  }
+}
+
+function input(words: Words): Input {
+  const client = (): ClientKey => words.key("c") as ClientKey;
+  const pool = (): PoolKey => words.key("p") as PoolKey;
+  const job = (): JobKey => words.key("j") as JobKey;
+  const node = (): NodeKey => words.key("n") as NodeKey;
+  const assignment = (): AssignmentId => words.key("a") as AssignmentId;
+  switch (words.verb) {
+    case "client":
+      return { type: "client-joined", client: client() };
+    case "leave":
+      return { type: "client-left", client: client() };
+    case "throttle":
+    case "unthrottle":
+      return { type: "client-throttled", client: client(), throttled: words.verb === "throttle" };
+    case "pool": {
+      const owner = words.key("c", words.text("client")) as ClientKey;
+      return { type: "pool-opened", pool: pool(), client: owner, slotsMax: words.number("slots-max") };
+    }
+    case "close":
+      return { type: "pool-closed", pool: pool() };
+    case "job": {
+      const owner = words.key("p", words.text("pool")) as PoolKey;
+      return { type: "job-opened", job: job(), pool: owner, retries: words.number("retries") ?? 0 };
+    }
+    case "seal":
+      return { type: "job-sealed", job: job(), chunks: words.number("chunks") ?? 0 };
+    case "cancel":
+      return { type: "job-cancel-requested", job: job() };
+    case "credit":
+      return { type: "credit-granted", node: node(), chunks: words.number("chunks") ?? 0 };
+    case "silent":
+    case "heard":
+      return { type: "node-silent", node: node(), silent: words.verb === "silent" };
+    case "cordon":
+    case "uncordon":
+      return { type: "node-cordoned", node: node(), cordoned: words.verb === "cordon" };
+    case "drain":
+      return { type: "node-drain-requested", node: node() };
+    case "lose":
+      return { type: "node-lost", node: node() };
+    case "start":
+      return { type: "chunk-started", assignment: assignment() };
+    case "finish":
+      return {
+        type: "chunk-finished",
+        assignment: assignment(),
+        outcome: outcome(words),
+        runMs: words.number("run") ?? 10,
+      };
+    case "wait":
+      return { type: "timer-fired" };
+    default:
+      throw new Error(`unknown command "${words.verb}"`);
+  }
+}
+
+function outcome(words: Words): Outcome {
+  const [kind] = words.rest.split(" ");
+  switch (kind) {
+    case "done":
+    case "stopped":
+      return { type: kind };
+    case "not-started":
+      return { type: "not-started", fault: words.text("fault") };
+    case "error":
+      return { type: "item-error", completed: words.number("completed") ?? 0 };
+    case "death":
+      return { type: "worker-death", markedOffset: words.number("mark") };
+    default:
+      throw new Error(`unknown outcome "${kind}"`);
+  }
+}
+
+function print(effect: Effect): string {
+  switch (effect.type) {
+    case "assign-chunk": {
+      const { node, assignment, job, chunk, offset, count, attempt, marks, poolSlots } = effect;
+      const items = `j${job} c${chunk} ${offset}+${count}`;
+      return `assign n${node} a${assignment} ${items} attempt=${attempt}${marks ? " marks" : ""} slots=${poolSlots}`;
+    }
+    case "revoke-chunk":
+      return `revoke n${effect.node} a${effect.assignment}${effect.stop ? " stop" : " if-unstarted"}`;
+    case "deliver-span":
+      return `deliver j${effect.job} c${effect.chunk} ${effect.offset}+${effect.count} from a${effect.assignment}`;
+    case "fail-item": {
+      const { job, chunk, offset, assignment, cause, attempt } = effect;
+      return `fail j${job} c${chunk} item ${offset} by a${assignment} cause=${cause} attempt=${attempt}`;
+    }
+    case "end-job":
+      return `end j${effect.job} ${effect.outcome}${effect.fault === undefined ? "" : `: ${effect.fault}`}`;
+    case "release-chunk":
+      return `release j${effect.job} c${effect.chunk}`;
+    case "forget-job":
+      return `forget n${effect.node} j${effect.job}`;
+    case "retire-pool":
+      return `retire n${effect.node} p${effect.pool}`;
+    case "node-drained":
+      return `drained n${effect.node}`;
+    case "announce-capacity":
+      return `capacity slots=${effect.slots} nodes=${effect.nodes}`;
+    case "set-timer":
+      return `timer at ${effect.atMs}`;
+    default:
+      return unreachable(effect);
+  }
+}
