@@ -3,11 +3,7 @@ import type { EventLoop } from "./event-loop.ts";
 import { drawMs, type FaultPlan } from "./fault-plan.ts";
 import type { Host } from "./host.ts";
 import type { Network } from "./network.ts";
-
-/** Something that a random fault may kill, beside machines: a worker process. */
-export interface Mortal {
-  readonly die: () => void;
-}
+import type { ProcessTable } from "./process-table.ts";
 
 /** What faults act upon. */
 export interface ChaosWorld {
@@ -16,7 +12,7 @@ export interface ChaosWorld {
   readonly random: (stream: string) => Random;
   /** In order of creation. */
   readonly hosts: () => readonly Host[];
-  readonly mortals: ReadonlySet<Mortal>;
+  readonly processes: ProcessTable;
 }
 
 /** Faults by chance: each kind comes at its own rate, from its own stream of numbers, until healed. */
@@ -35,7 +31,7 @@ export class Chaos {
     this.#every("partition", (random) => this.#partition(random));
     this.#every("crash", (random) => this.#crash(random));
     this.#every("pause", (random) => this.#pause(random));
-    this.#every("killWorker", (random) => pick([...world.mortals], random)?.die());
+    this.#every("killWorker", (random) => pick([...world.processes.live], random)?.kill("SIGKILL"));
   }
 
   /** No more faults; what they did to machines is undone. */

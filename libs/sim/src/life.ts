@@ -49,6 +49,9 @@ export class Life implements EventOwner {
   readonly machine: Machine;
   readonly #loop: EventLoop;
   readonly #endings = new Set<(silent: boolean) => void>();
+  /** What became due while frozen, in order. */
+  readonly #held: SimEvent[] = [];
+  #isFrozen = false;
   #alive = true;
   #endedSilently = false;
 
@@ -67,8 +70,32 @@ export class Life implements EventOwner {
     return this.#endedSilently;
   }
 
+  /** The world's time. */
+  get worldMs(): Millis {
+    return this.#loop.nowMs;
+  }
+
   hold(event: SimEvent): boolean {
-    return this.machine.hold(event);
+    if (this.#isFrozen) this.#held.push(event);
+    return this.#isFrozen || this.machine.hold(event);
+  }
+
+  /** Stops running, as by SIGSTOP: what becomes due waits for `thaw`, and then sees that time has jumped. */
+  freeze(): void {
+    this.#isFrozen = true;
+  }
+
+  thaw(): void {
+    this.#isFrozen = false;
+    this.#loop.release(this.#held.splice(0));
+  }
+
+  /** Another process of the same machine, which ends with this one. */
+  fork(name: string): Life {
+    const child = new Life(this.#loop, this.machine, name);
+    const ending = this.onEnd((silent) => child.end(silent));
+    child.onEnd(() => ending[Symbol.dispose]());
+    return child;
   }
 
   /** Plans an event of this process, `delayMs` of the world's time from now. */

@@ -1,9 +1,10 @@
 import { type Clock, type LogFields, type Logger, type Millis, type Random, seededRandom } from "@heddle/kernel";
-import { Chaos, type Mortal } from "./chaos.ts";
+import { Chaos } from "./chaos.ts";
 import { EventLoop, SimFailure } from "./event-loop.ts";
 import { calmPlan, type FaultPlan } from "./fault-plan.ts";
 import { type Boot, Host, type HostOptions, type SimHost } from "./host.ts";
 import { Network, type Rule } from "./network.ts";
+import { ProcessTable } from "./process-table.ts";
 
 /** How a run ended, and what tells it from any other. */
 export interface RunReport {
@@ -46,8 +47,8 @@ export interface World {
   report(ended: RunReport["ended"]): RunReport;
   /** For people: machines, links, last events. */
   describe(): string;
-  /** Registers a process for the plan's `killWorker`. */
-  readonly mortals: Set<Mortal>;
+  /** Every simulated worker process. */
+  readonly processes: ProcessTable;
 }
 
 /** Virtual time that `drive` allows unless told: longer than any wait that the fabric promises to end. */
@@ -62,7 +63,7 @@ class SimWorld implements World {
   readonly seed: number;
   readonly plan: FaultPlan;
   readonly clock: Clock;
-  readonly mortals = new Set<Mortal>();
+  readonly processes = new ProcessTable();
   readonly #loop = new EventLoop();
   readonly #hosts = new Map<string, Host>();
   readonly #streams = new Map<string, Random>();
@@ -87,7 +88,7 @@ class SimWorld implements World {
         network: this.#network,
         random: (stream) => this.random(stream),
         hosts: () => [...this.#hosts.values()],
-        mortals: this.mortals,
+        processes: this.processes,
       },
       plan,
     );

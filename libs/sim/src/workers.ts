@@ -1,0 +1,225 @@
+import { type Environment, type Millis, type Random, STDERR_TAIL_BYTES } from "@heddle/kernel";
+import type { Mark, WorkerEvents, WorkerExit, WorkerProcess, WorkerSpawner } from "@heddle/port-processes";
+import type { Link } from "@heddle/port-rpc";
+import type { AnyFunction, FunctionLoader } from "@heddle/port-shipper";
+import { WorkerRequest, type WorkerRequestEntry, WorkerResponse, type WorkerResponseEntry } from "@heddle/wire";
+import { drawMs } from "./fault-plan.ts";
+import type { HostContext } from "./host.ts";
+import type { Life } from "./life.ts";
+import { PipeLane, PipeLink, TurnBatch } from "./pipe.ts";
+import { ProcessIsGone, type ProcessTable, type SimProcess, type TaskContext } from "./process-table.ts";
+
+/** How long a process takes from its start to the first line of its program. */
+const START_MS: readonly [min: Millis, mean: Millis] = [20, 60];
+/** Delay of what passes between processes of one machine, and of signals. */
+const PIPE_MS: readonly [min: Millis, mean: Millis] = [0, 0.5];
+
+/** What a worker's program finds in its process. */
+export interface WorkerPort {
+  readonly env: Environment;
+  readonly pid: number;
+  readonly link: Link<WorkerResponseEntry, WorkerRequestEntry>;
+  /** Recorded at once: it survives whatever comes next. */
+  readonly mark: (mark: Mark) => void;
+  readonly loader: FunctionLoader;
+  /** Whether user code wrote to its standard output or error since the last call. */
+  readonly wroteOutput: () => boolean;
+}
+
+/** A worker's program, such as the worker shell. The process exits with 0 when it resolves, with 1 when it rejects. */
+export type WorkerProgram = (port: WorkerPort) => Promise<void>;
+
+/** What a spawner of simulated processes needs. */
+export interface SimWorkersOptions {
+  /** Of the agent whose workers they are: they end with it and stand still with its machine. */
+  readonly context: HostContext;
+  readonly processes: ProcessTable;
+  readonly program: WorkerProgram;
+  /** Gives the functions that the client's shipper took. */
+  readonly loader: FunctionLoader;
+  /** Asked at each start; a text means that the process cannot be started, and why. */
+  readonly fault?: () => string | undefined;
+}
+
+type Events = WorkerEvents<WorkerResponseEntry>;
+
+/** Starts simulated worker processes. Everything takes time drawn from the seed. */
+export class SimWorkers implements WorkerSpawner<WorkerRequestEntry, WorkerResponseEntry> {
+  readonly #options: SimWorkersOptions;
+  readonly #random: Random;
+  readonly #live = new Set<Process>();
+
+  constructor(options: SimWorkersOptions) {
+    this.#options = options;
+    this.#random = options.context.random("workers");
+  }
+
+  spawn(events: Events): WorkerProcess<WorkerRequestEntry> {
+    const fault = this.#options.fault?.();
+    if (fault !== undefined) return this.#stillborn(fault, events);
+    const process = new Process(this.#options, this.#random, events);
+    this.#live.add(process);
+    void process.gone.then(() => this.#live.delete(process));
+    return process;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const process of this.#live) process.kill("SIGKILL");
+    await Promise.all([...this.#live].map((process) => process.gone));
+  }
+
+  #stillborn(fault: string, events: Events): WorkerProcess<WorkerRequestEntry> {
+    const exit: WorkerExit = { exitCode: null, signal: null, mark: null, rssBytes: 0, stderrTail: "", fault };
+    this.#options.context.life.post(drawMs(this.#random, START_MS), "spawn failed", () => events.exited(exit));
+    return { pid: 0, send: () => undefined, kill: () => undefined };
+  }
+}
+
+/** One simulated worker process. */
+class Process implements WorkerProcess<WorkerRequestEntry>, SimProcess {
+  readonly pid: number;
+  readonly machine: string;
+  readonly task: TaskContext;
+  /** Resolves when its exit was told. */
+  readonly gone: Promise<void>;
+  readonly #options: SimWorkersOptions;
+  readonly #random: Random;
+  readonly #events: Events;
+  readonly #agent: Life;
+  readonly #life: Life;
+  readonly #down: TurnBatch<WorkerRequestEntry>;
+  readonly #up: PipeLane<WorkerResponse>;
+  readonly #link: PipeLink<WorkerResponseEntry, WorkerRequestEntry>;
+  #settleGone: () => void = () => undefined;
+  #mark: Mark | null = null;
+  #wroteOutput = false;
+  #stderrTail = "";
+  #runningCount = 0;
+  #ignoresSigterm = false;
+
+  constructor(options: SimWorkersOptions, random: Random, events: Events) {
+    const { life } = options.context;
+    this.#options = options;
+    this.#random = random;
+    this.#events = events;
+    this.#agent = life;
+    this.pid = options.processes.nextPid();
+    this.machine = life.machine.name;
+    this.#life = life.fork(`${life.name} pid ${this.pid}`);
+    this.gone = new Promise((resolve) => {
+      this.#settleGone = resolve;
+    });
+    const delayMs = (): Millis => drawMs(random, PIPE_MS);
+    const down = new PipeLane(WorkerRequest, this.#life, delayMs);
+    this.#up = new PipeLane(WorkerResponse, this.#agent, delayMs);
+    const up = new TurnBatch<WorkerResponseEntry>((entries) => this.#sendUp(entries));
+    this.#link = new PipeLink((entry) => up.add(entry));
+    this.#down = new TurnBatch((entries) =>
+      down.write({ entries }, (message, size) => this.#link.receive(message.entries, size)),
+    );
+    this.task = this.#context();
+    options.processes.live.add(this);
+    this.#life.onEnd(() => options.processes.live.delete(this));
+    this.#life.post(drawMs(random, START_MS), "process starts", () => this.#start());
+  }
+
+  get isBusy(): boolean {
+    return this.#runningCount > 0;
+  }
+
+  send(entry: WorkerRequestEntry): void {
+    this.#down.add(entry);
+  }
+
+  kill(signal: "SIGTERM" | "SIGKILL"): void {
+    this.#agent.post(drawMs(this.#random, PIPE_MS), `${signal} to pid ${this.pid}`, () => {
+      if (signal === "SIGKILL" || !this.#ignoresSigterm) this.#die({ signal, exitCode: null });
+    });
+  }
+
+  hang(): void {
+    this.#life.freeze();
+  }
+
+  #start(): void {
+    const { context, program, loader } = this.#options;
+    const env = this.#life.environment(context.random(`pid ${this.pid}`), context.env.log);
+    const running = program({
+      env,
+      pid: this.pid,
+      link: this.#link,
+      mark: (mark) => {
+        if (this.#life.alive) this.#mark = mark;
+      },
+      loader: { load: async (...from) => this.#asTask(await loader.load(...from)) },
+      wroteOutput: () => {
+        const wrote = this.#wroteOutput;
+        this.#wroteOutput = false;
+        return wrote;
+      },
+    });
+    running.then(
+      () => this.#die({ signal: null, exitCode: 0 }),
+      (error: unknown) => {
+        this.#print("stderr", error instanceof Error ? `${error.name}: ${error.message}` : String(error));
+        this.#die({ signal: null, exitCode: 1 });
+      },
+    );
+  }
+
+  /** The user's function, run as part of this process. */
+  #asTask(fn: AnyFunction): AnyFunction {
+    return (...args: readonly unknown[]) => {
+      this.#runningCount++;
+      let result: unknown;
+      try {
+        result = this.#options.processes.enter(this, () => fn(...args));
+      } finally {
+        if (!(result instanceof Promise)) this.#runningCount--;
+      }
+      return result instanceof Promise ? result.finally(() => this.#runningCount--) : result;
+    };
+  }
+
+  #context(): TaskContext {
+    return {
+      pid: this.pid,
+      machine: this.machine,
+      sleep: (ms) => new Promise((resolve) => this.#life.post(ms, "sleep", resolve)),
+      crash: (how) => {
+        this.#die(typeof how === "number" ? { signal: null, exitCode: how } : { signal: how, exitCode: null });
+        throw new ProcessIsGone(`pid ${this.pid} is gone`);
+      },
+      print: (line, stream = "stdout") => this.#print(stream, line),
+      ignoreSigterm: () => {
+        this.#ignoresSigterm = true;
+      },
+    };
+  }
+
+  #print(stream: "stdout" | "stderr", line: string): void {
+    if (!this.#life.alive) return;
+    this.#wroteOutput = true;
+    if (stream === "stderr") this.#stderrTail = `${this.#stderrTail}${line}\n`.slice(-STDERR_TAIL_BYTES);
+    this.#up.after(`${stream} of pid ${this.pid}`, () => this.#events.output(stream, line));
+  }
+
+  #sendUp(entries: WorkerResponseEntry[]): void {
+    if (this.#life.alive) this.#up.write({ entries }, (message) => this.#events.entries(message.entries));
+  }
+
+  #die(how: { readonly signal: string | null; readonly exitCode: number | null }): void {
+    if (!this.#life.alive) return;
+    this.#life.end();
+    const exit: WorkerExit = {
+      ...how,
+      mark: this.#mark,
+      rssBytes: 50_000_000 + this.#random.int(10_000_000),
+      stderrTail: this.#stderrTail,
+    };
+    this.#up.after(`exit of pid ${this.pid}`, () => {
+      this.#settleGone();
+      this.#events.exited(exit);
+    });
+  }
+}
