@@ -1,1 +1,2 @@
-export {};
+export * from "./limits.ts";
+export { createProcessSpawner, type ProcessSpawnerOptions } from "./spawner.ts";

@@ -1,0 +1,45 @@
+import type { Payload, WorkerRequestEntry, WorkerResponseEntry } from "@heddle/wire";
+
+/** Field tags, numbers and short texts of an entry, generously. */
+const ENTRY_OVERHEAD_BYTES = 256;
+
+/** About the encoded size of an entry to a worker, in bytes; never much less than it is. */
+export function requestBytes({ kind }: WorkerRequestEntry): number {
+  switch (kind?.$case) {
+    case "part":
+      return ENTRY_OVERHEAD_BYTES + kind.value.data.length;
+    case "runChunk":
+      return ENTRY_OVERHEAD_BYTES + payloadBytes(kind.value.input);
+    case "prepareJob":
+      return ENTRY_OVERHEAD_BYTES + 3 * (kind.value.location.length + kind.value.exportName.length);
+    default:
+      return ENTRY_OVERHEAD_BYTES;
+  }
+}
+
+/** About the encoded size of an entry from a worker, in bytes; never much less than it is. */
+export function responseBytes({ kind }: WorkerResponseEntry): number {
+  switch (kind?.$case) {
+    case "part":
+      return ENTRY_OVERHEAD_BYTES + kind.value.data.length;
+    case "chunkReturned":
+      return ENTRY_OVERHEAD_BYTES + outcomeBytes(kind.value.outcome);
+    default:
+      return ENTRY_OVERHEAD_BYTES;
+  }
+}
+
+type Outcome = Extract<WorkerResponseEntry["kind"], { $case: "chunkReturned" }>["value"]["outcome"];
+
+function outcomeBytes(outcome: Outcome): number {
+  if (outcome?.$case === "done") return payloadBytes(outcome.value);
+  if (outcome?.$case !== "error") return 0;
+  const { values, failure } = outcome.value;
+  const error = failure?.kind?.$case === "userError" ? payloadBytes(failure.kind.value) : 0;
+  const refusal = failure?.kind?.$case === "fabricError" ? 3 * failure.kind.value.message.length : 0;
+  return payloadBytes(values) + error + refusal + 3 * (failure?.summary.length ?? 0);
+}
+
+function payloadBytes(payload: Payload | undefined): number {
+  return payload?.data.length ?? 0;
+}
