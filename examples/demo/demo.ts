@@ -1,0 +1,90 @@
+/**
+ * `npm run demo`: a coordinator and two node agents as real processes on loopback, four programs that every course on
+ * multiprocessing starts with, and beside each a plain loop on one thread.
+ */
+import { connect, range } from "heddle";
+import { startFabric } from "./fabric.ts";
+import { busy, cube, isPrime, meanOfSquares, SAMPLES_PER_CHUNK } from "./tasks.ts";
+
+const CUBES = 10_000_000;
+const SAMPLES = 10_000_000;
+const PRIMES_BELOW = 1_000_000;
+const BUSY_MS = 500;
+
+interface Measured<T> {
+  readonly value: T;
+  readonly seconds: number;
+}
+
+async function measure<T>(run: () => T | Promise<T>): Promise<Measured<T>> {
+  const start = performance.now();
+  const value = await run();
+  return { value, seconds: (performance.now() - start) / 1_000 };
+}
+
+function report(what: string, items: number, plain: Measured<unknown>, pool: Measured<unknown>): void {
+  const perSecond = Math.round(items / pool.seconds).toLocaleString("en-US");
+  const speedUp = (plain.seconds / pool.seconds).toFixed(2);
+  console.log(
+    `  ${what}\n    plain loop ${plain.seconds.toFixed(3)} s   pool ${pool.seconds.toFixed(3)} s   ` +
+      `speed-up ${speedUp}x   ${perSecond} items/s`,
+  );
+}
+
+function check(condition: boolean, what: string): void {
+  if (!condition) throw new Error(`the demo got a wrong result: ${what}`);
+}
+
+/** The plain loop a reader would write. */
+function loop<R>(count: number, run: (index: number) => R): R[] {
+  const results = new Array<R>(count);
+  for (let index = 0; index < count; index++) results[index] = run(index);
+  return results;
+}
+
+console.log("Starting a coordinator and two node agents ...");
+await using running = await startFabric(2, (line) => console.log(`  | ${line}`));
+await using fabric = await connect(running.address);
+await using pool = fabric.pool();
+for (const node of await waitForNodes(2)) console.log(`  node ${node.name}: ${node.slots} slot(s), agent pid ${node.pid}`);
+
+console.log("\n1. apply and applyAsync");
+const blocking = await measure(() => pool.apply(busy, [BUSY_MS]));
+console.log(`  apply blocks: ${blocking.value} ms of work took ${Math.round(blocking.seconds * 1_000)} ms`);
+const pending = pool.applyAsync(busy, [BUSY_MS]);
+let polls = 0;
+while (!pending.ready()) {
+  polls++;
+  await new Promise((resolve) => setTimeout(resolve, 50));
+}
+console.log(`  applyAsync: polled ready() ${polls} times meanwhile, then get() gave ${await pending.get()}`);
+
+console.log(`\n2. cubes of range(${CUBES.toLocaleString("en-US")})`);
+const cubesPlain = await measure(() => loop(CUBES, cube));
+const cubes = await measure(() => pool.map(cube, range(CUBES)));
+check(cubes.value.length === CUBES && cubes.value.every((value, index) => value === cubesPlain.value[index]), "cubes");
+report("all equal, in order", CUBES, cubesPlain, cubes);
+
+console.log(`\n3. Monte Carlo integral of x^2 over [0, 1), ${SAMPLES.toLocaleString("en-US")} samples`);
+const chunks = SAMPLES / SAMPLES_PER_CHUNK;
+const mean = (means: readonly number[]): number => means.reduce((sum, value) => sum + value, 0) / means.length;
+const integralPlain = await measure(() => mean(loop(chunks, meanOfSquares)));
+const integral = await measure(async () => mean(await pool.map(meanOfSquares, range(chunks))));
+check(integral.value === integralPlain.value && Math.abs(integral.value - 1 / 3) < 1e-3, "integral");
+report(`${integral.value.toFixed(6)} (exact: 0.333333), the same to the last bit`, SAMPLES, integralPlain, integral);
+
+console.log(`\n4. primes below ${PRIMES_BELOW.toLocaleString("en-US")}`);
+const count = (flags: readonly boolean[]): number => flags.reduce((sum, flag) => sum + Number(flag), 0);
+const primesPlain = await measure(() => count(loop(PRIMES_BELOW, isPrime)));
+const primes = await measure(async () => count(await pool.map(isPrime, range(PRIMES_BELOW))));
+check(primes.value === primesPlain.value && primes.value === 78_498, "primes");
+report(`${primes.value.toLocaleString("en-US")} primes`, PRIMES_BELOW, primesPlain, primes);
+console.log("\nStopping everything ...");
+
+async function waitForNodes(wanted: number) {
+  for (;;) {
+    const nodes = await fabric.nodes();
+    if (nodes.length >= wanted) return nodes;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
