@@ -46,7 +46,8 @@ console.log("Starting a coordinator and two node agents ...");
 await using running = await startFabric(2, (line) => console.log(`  | ${line}`));
 await using fabric = await connect(running.address);
 await using pool = fabric.pool();
-for (const node of await waitForNodes(2)) console.log(`  node ${node.name}: ${node.slots} slot(s), agent pid ${node.pid}`);
+for (const node of await waitForNodes(2))
+  console.log(`  node ${node.name}: ${node.slots} slot(s), agent pid ${node.pid}`);
 
 console.log("\n1. apply and applyAsync");
 const blocking = await measure(() => pool.apply(busy, [BUSY_MS]));

@@ -14,7 +14,7 @@ export interface WorkerExit {
   readonly fault?: string;
 }
 
-/** "I am about to run this item": written to a pipe of its own, synchronously, so that it survives whatever the item does. */
+/** "I am about to run this item": left behind synchronously, so that it survives whatever the item does. */
 export interface Mark {
   /** The assignment being run. */
   readonly assignment: number;
