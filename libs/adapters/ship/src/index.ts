@@ -1,1 +1,2 @@
-export {};
+export { createFunctionLoader } from "./loader.ts";
+export { createShipper, type ShipperOptions } from "./shipper.ts";

@@ -1,0 +1,173 @@
+import { type AnyNode, type Program, parse } from "acorn";
+
+/** A function of any spelling but a method. */
+export type FunctionNode = Extract<
+  AnyNode,
+  { type: "FunctionDeclaration" | "FunctionExpression" | "ArrowFunctionExpression" }
+>;
+
+/** The exports of a module, read off its text as V8 has it. */
+export interface ModuleExports {
+  /** Export names by the top-level function that they surely are. A function may have several. */
+  readonly functions: ReadonlyMap<FunctionNode, readonly string[]>;
+  readonly hasDefault: boolean;
+  readonly program: Program;
+}
+
+/** What module-level names stand for: a function, and whether that can change later. */
+interface Bindings {
+  readonly functions: Map<string, FunctionNode>;
+  readonly constants: Set<string>;
+  readonly reassigned: Set<string>;
+}
+
+/** Reads an ES module, or the function that vitest makes of one. Throws SyntaxError for what is no JavaScript. */
+export function readModuleExports(text: string, isModule: boolean): ModuleExports {
+  const sourceType = isModule ? "module" : "script";
+  const program = parse(text, { ecmaVersion: "latest", sourceType, allowHashBang: true });
+  const wrapped = isModule ? undefined : vitestBody(program);
+  const body = wrapped ?? program.body;
+  const bindings = bindingsOf(body, program);
+  const named = wrapped === undefined ? standardExports(body, bindings) : vitestExports(body, bindings);
+  const functions = new Map<FunctionNode, string[]>();
+  for (const [name, fn] of named) {
+    if (fn !== undefined) functions.set(fn, [...(functions.get(fn) ?? []), name]);
+  }
+  return { functions, hasDefault: named.some(([name]) => name === "default"), program };
+}
+
+/** The text is one that vitest made of a module: an async arrow function whose parameters are `__vite_ssr_...`. */
+export function isVitestModule(text: string): boolean {
+  return /^\s*(['"]use strict['"];?\s*)?(\(?)async\s*\(__vite_ssr_/.test(text);
+}
+
+/** The innermost function whose own code begins at the offset. */
+export function functionAt(program: Program, offset: number): FunctionNode | undefined {
+  let found: FunctionNode | undefined;
+  walk(program, (node) => {
+    if (isFunction(node) && node.start <= offset && offset <= node.body.start) found = node; // inner ones come later
+    return node.start <= offset && offset <= node.end;
+  });
+  return found;
+}
+
+type NamedExport = readonly [name: string, fn: FunctionNode | undefined];
+
+function standardExports(body: readonly AnyNode[], bindings: Bindings): NamedExport[] {
+  const named: NamedExport[] = [];
+  for (const node of body) {
+    if (node.type === "ExportDefaultDeclaration") {
+      named.push(["default", functionIn(node.declaration, bindings)]);
+    } else if (node.type === "ExportNamedDeclaration" && node.source == null) {
+      for (const name of node.declaration == null ? [] : declaredNames(node.declaration)) {
+        named.push([name, lookUp(name, bindings)]);
+      }
+      for (const { local, exported } of node.specifiers) {
+        named.push([nameOf(exported), lookUp(nameOf(local), bindings)]);
+      }
+    } else if (node.type === "ExportNamedDeclaration") {
+      for (const { exported } of node.specifiers) named.push([nameOf(exported), undefined]);
+    }
+  }
+  return named;
+}
+
+/** `__vite_ssr_exportName__("name", () => { try { return local } catch {} })`, and the older `Object.defineProperty(..., "name", { get(){ return local } })`. */
+function vitestExports(body: readonly AnyNode[], bindings: Bindings): NamedExport[] {
+  const named: NamedExport[] = [];
+  for (const statement of body) {
+    if (statement.type !== "ExpressionStatement" || statement.expression.type !== "CallExpression") continue;
+    const { callee, arguments: given } = statement.expression;
+    const isExport =
+      (callee.type === "Identifier" && callee.name === "__vite_ssr_exportName__") ||
+      (callee.type === "MemberExpression" && given[0]?.type === "Identifier" && given[0].name.startsWith("__vi"));
+    const name = given.find((argument) => argument.type === "Literal" && typeof argument.value === "string");
+    if (!isExport || name?.type !== "Literal") continue;
+    const local = returnedName(statement);
+    named.push([String(name.value), local === undefined ? undefined : lookUp(local, bindings)]);
+  }
+  return named;
+}
+
+function returnedName(node: AnyNode): string | undefined {
+  let name: string | undefined;
+  walk(node, (inner) => {
+    if (inner.type === "ReturnStatement" && inner.argument?.type === "Identifier") name = inner.argument.name;
+    return true;
+  });
+  return name;
+}
+
+function vitestBody(program: Program): readonly AnyNode[] | undefined {
+  const last = program.body.findLast((node) => node.type === "ExpressionStatement");
+  if (last?.type !== "ExpressionStatement" || last.expression.type !== "ArrowFunctionExpression") return undefined;
+  const { params, body } = last.expression;
+  const isVitest = params[0]?.type === "Identifier" && params[0].name.startsWith("__vite_ssr_");
+  if (!isVitest || body.type !== "BlockStatement") return undefined;
+  const [only] = body.body;
+  return body.body.length === 1 && only?.type === "BlockStatement" ? only.body : body.body;
+}
+
+function bindingsOf(body: readonly AnyNode[], program: Program): Bindings {
+  const bindings: Bindings = { functions: new Map(), constants: new Set(), reassigned: new Set() };
+  for (const statement of body) {
+    const node = declarationIn(statement);
+    if (node?.type === "FunctionDeclaration" && node.id !== null) bindings.functions.set(node.id.name, node);
+    if (node?.type !== "VariableDeclaration") continue;
+    for (const { id, init } of node.declarations) {
+      if (id.type !== "Identifier" || init == null || !isFunction(init)) continue;
+      bindings.functions.set(id.name, init);
+      if (node.kind === "const") bindings.constants.add(id.name);
+    }
+  }
+  walk(program, (node) => {
+    if (node.type === "AssignmentExpression" && node.left.type === "Identifier")
+      bindings.reassigned.add(node.left.name);
+    return true;
+  });
+  return bindings;
+}
+
+function declarationIn(statement: AnyNode): AnyNode | undefined {
+  if (statement.type === "ExportNamedDeclaration") return statement.declaration ?? undefined;
+  return statement.type === "ExportDefaultDeclaration" ? statement.declaration : statement;
+}
+
+function functionIn(node: AnyNode, bindings: Bindings): FunctionNode | undefined {
+  if (node.type === "Identifier") return lookUp(node.name, bindings);
+  return isFunction(node) ? node : undefined;
+}
+
+/** A name that is assigned to anywhere may stand for another function by now: it stands for none. */
+function lookUp(name: string, { functions, constants, reassigned }: Bindings): FunctionNode | undefined {
+  return reassigned.has(name) && !constants.has(name) ? undefined : functions.get(name);
+}
+
+function declaredNames(declaration: AnyNode): string[] {
+  if (declaration.type !== "VariableDeclaration") {
+    return "id" in declaration && declaration.id?.type === "Identifier" ? [declaration.id.name] : [];
+  }
+  return declaration.declarations.flatMap(({ id }) => (id.type === "Identifier" ? [id.name] : []));
+}
+
+function nameOf(node: AnyNode): string {
+  return node.type === "Identifier" ? node.name : String((node as { value?: unknown }).value);
+}
+
+function isFunction(node: AnyNode): node is FunctionNode {
+  return (
+    node.type === "FunctionDeclaration" || node.type === "FunctionExpression" || node.type === "ArrowFunctionExpression"
+  );
+}
+
+/** Visits a node and all below it, outer ones first; `visit` says whether to go deeper. */
+function walk(node: AnyNode, visit: (node: AnyNode) => boolean): void {
+  if (!visit(node)) return;
+  for (const child of Object.values(node)) {
+    for (const one of Array.isArray(child) ? child : [child]) if (isNode(one)) walk(one, visit);
+  }
+}
+
+function isNode(value: unknown): value is AnyNode {
+  return typeof value === "object" && value !== null && typeof (value as { type?: unknown }).type === "string";
+}
