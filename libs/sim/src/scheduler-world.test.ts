@@ -1,0 +1,148 @@
+import {
+  type AssignmentId,
+  type Effect,
+  type Input,
+  type JobView,
+  type NodeView,
+  Scheduler,
+} from "@heddle/core-scheduler";
+import { describe, expect, test } from "vitest";
+import { type RunOptions, type RunReport, runSeed, type SchedulerUnderTest } from "./scheduler-world.ts";
+
+const SEEDS = 300;
+const replayed = process.env.HEDDLE_SIM_SEED;
+
+describe("the scheduler in a world of faults", () => {
+  if (replayed !== undefined) {
+    test(`seed ${replayed} again, with its trace`, () => {
+      const report = runSeed(Number(replayed), { trace: (line) => console.log(line) });
+      console.log(report);
+      expect(report.failure).toBe(undefined);
+    });
+    return;
+  }
+
+  test(`keeps every promise for ${SEEDS} seeds, and every job ends once faults are over`, () => {
+    const reports = seeds(SEEDS).map((seed) => runSeed(seed));
+    const failed = reports.filter((report) => report.failure !== undefined);
+    expect(failed.map(retell)).toEqual([]);
+    const ends = new Set(reports.flatMap((report) => [...report.ends.values()]));
+    expect(ends).toEqual(new Set(["done", "failed", "cancelled"]));
+    expect(new Set(reports.map((report) => report.options.model))).toEqual(new Set(["stream", "hostile"]));
+  });
+
+  test("finds each item that kills its worker by its index, and fails no other", () => {
+    const quiet = { broken: 0, cancels: 0, kills: 0, markLoss: 0, breaks: 0, crashes: 0, startFaults: 0, drop: 0 };
+    const reports = seeds(60).map((seed) => runSeed(seed, { override: { ...quiet, flaky: 0, poison: 0.02 } }));
+    expect(reports.filter((report) => report.failure !== undefined).map(retell)).toEqual([]);
+    const ends = new Set(reports.flatMap((report) => [...report.ends.values()]));
+    expect(ends).toEqual(new Set(["done", "failed"]));
+  });
+
+  test("never fails a job for what the system did, below the bounds of blame", () => {
+    const system = { poison: 0, flaky: 0, broken: 0, cancels: 0, kills: 0, startFaults: 0, drop: 0 };
+    const override = { ...system, breaks: 1, crashes: 1, drains: 1, cordons: 1, troubleEveryMs: 1_000 };
+    const reports = seeds(60).map((seed) => runSeed(seed, { override }));
+    expect(reports.filter((report) => report.failure !== undefined).map(retell)).toEqual([]);
+    expect(new Set(reports.flatMap((report) => [...report.ends.values()]))).toEqual(new Set(["done"]));
+  });
+
+  test("takes the same way for the same seed", () => {
+    for (const seed of seeds(20)) expect(runSeed(seed)).toEqual(runSeed(seed));
+  });
+});
+
+describe.skipIf(replayed !== undefined)("the net of seeds", () => {
+  test("catches results that are accepted from stale assignments", () => {
+    const caught = firstCaught((options) => new AcceptsStaleResults(new Scheduler(options)));
+    expect(caught?.failure).toMatch(/^PromiseBroken: delivery of /);
+  });
+
+  test("catches a lost node whose chunks are not placed again", () => {
+    const caught = firstCaught((options) => new ForgetsLostNodes(new Scheduler(options)));
+    expect(caught?.failure).toMatch(/^PromiseBroken: the nodes shown|^Error: no progress/);
+  });
+
+  test("catches a drain that does not keep new chunks away", () => {
+    const caught = firstCaught((options) => new IgnoresDrains(new Scheduler(options)));
+    expect(caught?.failure).toMatch(/^PromiseBroken: /);
+  });
+});
+
+function firstCaught(make: NonNullable<RunOptions["make"]>): RunReport | undefined {
+  for (const seed of seeds(SEEDS)) {
+    const report = runSeed(seed, { make });
+    if (report.failure !== undefined) return report;
+  }
+  return undefined;
+}
+
+function seeds(count: number): number[] {
+  return Array.from({ length: count }, (_, at) => at + 1);
+}
+
+function retell({ seed, options, failure }: RunReport): string {
+  return `HEDDLE_SIM_SEED=${seed}: ${failure} with ${JSON.stringify(options)}`;
+}
+
+/** A scheduler with a bug: it is told and wishes something else. */
+abstract class Planted implements SchedulerUnderTest {
+  protected readonly sound: Scheduler;
+
+  constructor(sound: Scheduler) {
+    this.sound = sound;
+  }
+
+  abstract step(nowMs: number, input: Input): readonly Effect[];
+
+  validate(): void {
+    this.sound.validate();
+  }
+
+  jobs(): JobView[] {
+    return this.sound.jobs();
+  }
+
+  nodes(): NodeView[] {
+    return this.sound.nodes();
+  }
+}
+
+/** Delivers what an assignment brings, also when its node was lost and the chunk placed again. */
+class AcceptsStaleResults extends Planted {
+  readonly #placed = new Map<AssignmentId, Extract<Effect, { type: "assign-chunk" }>>();
+  readonly #stale = new Set<AssignmentId>();
+
+  override step(nowMs: number, input: Input): readonly Effect[] {
+    const effects = this.sound.step(nowMs, input);
+    for (const effect of effects) if (effect.type === "assign-chunk") this.#placed.set(effect.assignment, effect);
+    if (input.type === "node-lost") {
+      for (const [id, { node }] of this.#placed) if (node === input.node) this.#stale.add(id);
+    }
+    if (input.type !== "chunk-finished") return effects;
+    const assign = this.#placed.get(input.assignment);
+    this.#placed.delete(input.assignment);
+    if (assign === undefined || !this.#stale.has(input.assignment) || input.outcome.type !== "done") return effects;
+    const { job, chunk, offset, count, assignment } = assign;
+    return [...effects, { type: "deliver-span", job, chunk, offset, count, assignment }];
+  }
+}
+
+/** Takes a lost node for one that is silent for ever. */
+class ForgetsLostNodes extends Planted {
+  override step(nowMs: number, input: Input): readonly Effect[] {
+    if (input.type !== "node-lost") return this.sound.step(nowMs, input);
+    return this.sound.step(nowMs, { type: "node-silent", node: input.node, silent: true });
+  }
+
+  override nodes(): NodeView[] {
+    return this.sound.nodes().filter((node) => node.state !== "silent");
+  }
+}
+
+/** Drains by taking back, but goes on giving. */
+class IgnoresDrains extends Planted {
+  override step(nowMs: number, input: Input): readonly Effect[] {
+    return input.type === "node-drain-requested" ? [] : this.sound.step(nowMs, input);
+  }
+}

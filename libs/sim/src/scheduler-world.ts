@@ -1,0 +1,419 @@
+import {
+  type ClientKey,
+  type Effect,
+  type Input,
+  type JobKey,
+  type NodeKey,
+  type PoolKey,
+  Scheduler,
+  type SchedulerOptions,
+} from "@heddle/core-scheduler";
+import { Heap, hash32, type Millis, type Random, seededRandom } from "@heddle/kernel";
+import { type AgentWorld, type FromNode, ModelAgent, type ToNode, type Workload } from "./scheduler-agents.ts";
+import { drawTrouble, type SwarmOptions, swarm } from "./scheduler-faults.ts";
+import { SchedulerOracle } from "./scheduler-oracle.ts";
+
+/** What is simulated: a Scheduler, or one with a planted bug. */
+export type SchedulerUnderTest = Pick<Scheduler, "step" | "validate" | "jobs" | "nodes">;
+
+/** How a run is made. */
+export interface RunOptions {
+  readonly make?: (options: SchedulerOptions) => SchedulerUnderTest;
+  /** Called with a line per step. */
+  readonly trace?: (line: string) => void;
+  /** Changes what the seed drew. */
+  readonly override?: Partial<SwarmOptions>;
+}
+
+/** What a run was. The same seed gives the same report, digest included, on every machine. */
+export interface RunReport {
+  readonly seed: number;
+  readonly options: SwarmOptions;
+  readonly steps: number;
+  readonly virtualMs: Millis;
+  /** Of every input and effect, in order. */
+  readonly digest: string;
+  readonly ends: ReadonlyMap<JobKey, string>;
+  /** Why the run failed; undefined when every promise was kept. */
+  readonly failure: string | undefined;
+}
+
+/** All work must be over this long after everything healed. */
+const LIVENESS_BOUND_MS = 120_000;
+/** Steps after which a run that goes round in circles is given up. */
+const STEPS_MAX = 100_000;
+
+/** Runs the scheduler through the faults of `seed`, then through the time after. Never throws: what broke is in the report. */
+export function runSeed(seed: number, run: RunOptions = {}): RunReport {
+  const world = new SchedulerWorld(seed, run);
+  let failure: string | undefined;
+  try {
+    world.run();
+  } catch (error) {
+    failure = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  }
+  return { ...world.report(), failure };
+}
+
+interface Event {
+  readonly atMs: Millis;
+  readonly sequence: number;
+  readonly run: () => void;
+}
+
+/** One life of a node as the coordinator's side sees it: the agent and the link to it. */
+interface NodeLife {
+  readonly agent: ModelAgent;
+  /** The link is broken: what is sent waits. */
+  broken: boolean;
+  /** The core was told that it is lost. */
+  lost: boolean;
+  /** What waits for the link to heal, in order. */
+  readonly waiting: (() => void)[];
+  /** Stream model: nothing arrives before what was sent earlier, by direction. */
+  readonly arrivedMs: [toNode: Millis, fromNode: Millis];
+}
+
+interface ClientPlan {
+  readonly key: ClientKey;
+  readonly pools: readonly PoolKey[];
+}
+
+/** The simulated world of one Scheduler: clients, links, nodes, time. */
+class SchedulerWorld implements AgentWorld {
+  readonly options: SwarmOptions;
+  readonly random: Random;
+  readonly workload: Workload;
+  readonly #seed: number;
+  readonly #core: SchedulerUnderTest;
+  readonly #oracle: SchedulerOracle;
+  readonly #trace: ((line: string) => void) | undefined;
+  readonly #events = new Heap<Event>((a, b) => a.atMs < b.atMs || (a.atMs === b.atMs && a.sequence < b.sequence));
+  readonly #network: Random;
+  readonly #trouble: Random;
+  readonly #plan: Random;
+  readonly #lives = new Map<NodeKey, NodeLife>();
+  readonly #clients: ClientPlan[] = [];
+  readonly #jobs: JobKey[] = [];
+  #nowMs: Millis = 0;
+  #sequence = 0;
+  #steps = 0;
+  #digest = 0;
+  #lastKey = 0;
+  /** The timer the core asked for; an older one is void. */
+  #timer = 0;
+  #healed = false;
+
+  constructor(seed: number, run: RunOptions) {
+    this.#seed = seed;
+    this.options = { ...swarm(seed), ...run.override };
+    this.random = seededRandom(seed, "duration");
+    this.#network = seededRandom(seed, "network");
+    this.#trouble = seededRandom(seed, "trouble");
+    this.#plan = seededRandom(seed, "workload");
+    const make = run.make ?? ((options) => new Scheduler(options));
+    this.#core = make({ random: seededRandom(seed, "jitter") });
+    this.#trace = run.trace;
+    this.workload = items(seed, this.options);
+    const { kills, markLoss } = this.options;
+    const isPoison = (job: JobKey, chunk: number, offset: number): boolean =>
+      isPoisoned(seed, this.options, job, chunk, offset);
+    this.#oracle = new SchedulerOracle({ isPoison: kills === 0 && markLoss === 0 ? isPoison : undefined });
+  }
+
+  get faulty(): boolean {
+    return !this.#healed;
+  }
+
+  after(delayMs: Millis, run: () => void): void {
+    this.#events.push({ atMs: this.#nowMs + Math.max(0, Math.round(delayMs)), sequence: this.#sequence++, run });
+  }
+
+  /** Phase 1 with faults, phase 2 without, and at the end everything late has arrived and nothing is left. */
+  run(): void {
+    for (let at = 0; at < this.options.nodes; at++) this.#joinNode();
+    for (let at = 0; at < this.options.clients; at++) this.#joinClient();
+    for (let at = 0; at < this.options.jobs; at++) this.after(this.#plan.int(1_000), () => this.#openJob());
+    this.after(this.options.faultsUntilMs, () => this.#heal());
+    for (let event = this.#events.pop(); event !== undefined; event = this.#events.pop()) {
+      this.#nowMs = event.atMs;
+      if (this.#nowMs > this.options.faultsUntilMs + LIVENESS_BOUND_MS || this.#steps > STEPS_MAX) break;
+      event.run();
+    }
+    const stuck = this.#core.jobs();
+    if (stuck.length > 0)
+      throw new Error(`no progress: ${JSON.stringify(stuck)} on ${JSON.stringify(this.#core.nodes())}`);
+    this.#oracle.checkQuiet();
+  }
+
+  report(): Omit<RunReport, "failure"> {
+    const ends = new Map(this.#jobs.map((job) => [job, this.#oracle.endOf(job) ?? "open"]));
+    const digest = (this.#digest >>> 0).toString(16).padStart(8, "0");
+    return { seed: this.#seed, options: this.options, steps: this.#steps, virtualMs: this.#nowMs, digest, ends };
+  }
+
+  /** A message from an agent. */
+  send(agent: ModelAgent, message: FromNode): void {
+    const life = this.#lives.get(agent.key);
+    if (life !== undefined) this.#transmit(life, 1, message.type, () => this.#feed(message));
+  }
+
+  #feed(input: Input): void {
+    this.#steps++;
+    const effects = this.#core.step(this.#nowMs, input);
+    const line = `${this.#nowMs} ${JSON.stringify(input)} -> ${JSON.stringify(effects)}`;
+    this.#trace?.(line);
+    this.#digest = Math.imul(this.#digest, 31) + hash32(line);
+    this.#core.validate();
+    this.#oracle.observe(input, effects, this.#core.nodes());
+    for (const effect of effects) this.#perform(effect);
+  }
+
+  #perform(effect: Effect): void {
+    switch (effect.type) {
+      case "assign-chunk":
+      case "revoke-chunk":
+        this.#sendToNode(effect);
+        return;
+      case "set-timer": {
+        const timer = ++this.#timer;
+        this.after(effect.atMs - this.#nowMs, () => {
+          if (timer === this.#timer) this.#feed({ type: "timer-fired" });
+        });
+        return;
+      }
+      case "node-drained":
+        this.after(this.#network.int(this.options.delayMsMax), () => this.#loseNode(effect.node));
+        return;
+      case "deliver-span":
+      case "fail-item":
+      case "end-job":
+      case "release-chunk":
+      case "forget-job":
+      case "retire-pool":
+      case "announce-capacity":
+        return;
+    }
+  }
+
+  // ---- links
+
+  #sendToNode(message: ToNode): void {
+    const life = this.#lives.get(message.node);
+    if (life !== undefined) this.#transmit(life, 0, message.type, () => life.agent.receive(message, this.#nowMs));
+  }
+
+  #transmit(life: NodeLife, direction: 0 | 1, type: string, arrive: () => void): void {
+    const { model, delayMsMax } = this.options;
+    const delayMs = this.#network.int(delayMsMax) + 1;
+    if (model === "hostile" && !this.#healed) {
+      this.#transmitHostile(life, type, delayMs, arrive);
+      return;
+    }
+    const atMs = Math.max(life.arrivedMs[direction], this.#nowMs + delayMs);
+    life.arrivedMs[direction] = atMs;
+    this.after(atMs - this.#nowMs, () => this.#arrive(life, arrive));
+  }
+
+  /** A session carries on where the link broke, so what is on its way then arrives in order later, if the node is not lost. */
+  #arrive(life: NodeLife, arrive: () => void): void {
+    if (life.broken) life.waiting.push(arrive);
+    else arrive();
+  }
+
+  /** A lost assignment or answer is noticed by nobody but the lease. */
+  #transmitHostile(life: NodeLife, type: string, delayMs: Millis, arrive: () => void): void {
+    const { drop, duplicate, reorder, leaseMs } = this.options;
+    const draw = (): boolean => this.#network.float() < reorder;
+    if (this.#network.float() < drop) {
+      if (type === "credit-granted") this.after(leaseMs, () => life.agent.grant());
+      else if (type !== "chunk-started") this.after(leaseMs, () => this.#crash(life));
+      return;
+    }
+    this.after(draw() ? delayMs * 10 : delayMs, () => this.#arrive(life, arrive));
+    if (this.#network.float() < duplicate) this.after(delayMs * (draw() ? 20 : 1), () => this.#arrive(life, arrive));
+  }
+
+  // ---- nodes and their trouble
+
+  #joinNode(): void {
+    const agent = new ModelAgent(this, ++this.#lastKey as NodeKey);
+    const life: NodeLife = { agent, broken: false, lost: false, waiting: [], arrivedMs: [0, 0] };
+    this.#lives.set(agent.key, life);
+    this.#feed({ type: "node-joined", node: agent.key, slots: agent.slots });
+    agent.grant();
+    this.#planTrouble(life);
+  }
+
+  #planTrouble(life: NodeLife): void {
+    if (this.#healed) return;
+    this.after(this.#trouble.int(2 * this.options.troubleEveryMs), () => {
+      if (this.#healed || life.lost) return;
+      this.#makeTrouble(life);
+      this.#planTrouble(life);
+    });
+  }
+
+  #makeTrouble(life: NodeLife): void {
+    const node = life.agent.key;
+    const lastsMs = this.#trouble.int(2 * this.options.leaseMs);
+    switch (drawTrouble(this.options, this.#trouble.float())) {
+      case "break":
+        this.#break(life);
+        return;
+      case "crash":
+        this.#crash(life);
+        return;
+      case "drain":
+        this.#feed({ type: "node-drain-requested", node });
+        return;
+      case "cordon":
+        this.#feed({ type: "node-cordoned", node, cordoned: true });
+        this.after(lastsMs, () => this.#feed({ type: "node-cordoned", node, cordoned: false }));
+        return;
+      case "start-fault":
+        life.agent.brokenUntilMs = this.#nowMs + lastsMs;
+        return;
+      case undefined:
+        return;
+    }
+  }
+
+  /** The link breaks and comes back, or not before the lease is over. */
+  #break(life: NodeLife): void {
+    if (life.broken || life.lost) return;
+    const { leaseMs } = this.options;
+    const node = life.agent.key;
+    life.broken = true;
+    this.#feed({ type: "node-silent", node, silent: true });
+    const mendsAfterMs = this.#trouble.int(2 * leaseMs);
+    if (mendsAfterMs < leaseMs) this.after(mendsAfterMs, () => this.#mend(life));
+    else this.after(leaseMs, () => this.#loseNode(node));
+  }
+
+  #mend(life: NodeLife): void {
+    if (!life.broken || life.lost) return;
+    life.broken = false;
+    this.#feed({ type: "node-silent", node: life.agent.key, silent: false });
+    for (const arrive of life.waiting.splice(0)) arrive();
+  }
+
+  #crash(life: NodeLife): void {
+    life.agent.dead = true;
+    this.#loseNode(life.agent.key);
+  }
+
+  /** Given up by the coordinator; old answers may still arrive, and a new life of the node begins. */
+  #loseNode(node: NodeKey): void {
+    const life = this.#lives.get(node);
+    if (life === undefined || life.lost) return;
+    life.lost = true;
+    this.#feed({ type: "node-lost", node });
+    life.broken = false;
+    for (const arrive of life.waiting.splice(0)) this.after(this.#network.int(this.options.leaseMs), arrive);
+    this.after(this.#network.int(this.options.leaseMs), () => {
+      life.agent.dead = true;
+      this.#joinNode();
+    });
+  }
+
+  /** Faults end: links mend, nodes come back into service or are replaced, clients read. */
+  #heal(): void {
+    this.#healed = true;
+    for (const life of [...this.#lives.values()]) {
+      if (life.lost) continue;
+      this.#mend(life);
+      const node = life.agent.key;
+      this.#feed({ type: "node-cordoned", node, cordoned: false });
+      life.agent.grant();
+    }
+    for (const { key } of this.#clients) this.#feed({ type: "client-throttled", client: key, throttled: false });
+  }
+
+  // ---- clients
+
+  #joinClient(): void {
+    const client = ++this.#lastKey as ClientKey;
+    this.#feed({ type: "client-joined", client });
+    const pools = Array.from({ length: 1 + this.#plan.int(2) }, () => this.#openPool(client));
+    this.#clients.push({ key: client, pools });
+    this.#planThrottle(client);
+    if (this.#plan.float() < this.options.cancels / 4) {
+      this.after(this.#plan.int(this.options.faultsUntilMs), () => this.#feed({ type: "client-left", client }));
+    }
+  }
+
+  #openPool(client: ClientKey): PoolKey {
+    const pool = ++this.#lastKey as PoolKey;
+    const slotsMax = this.#plan.float() < this.options.bounded ? 1 + this.#plan.int(6) : undefined;
+    this.#feedTwice({ type: "pool-opened", pool, client, slotsMax });
+    if (this.#plan.float() < this.options.cancels / 4) {
+      this.after(this.#plan.int(this.options.faultsUntilMs), () => this.#feedTwice({ type: "pool-closed", pool }));
+    }
+    return pool;
+  }
+
+  #planThrottle(client: ClientKey): void {
+    if (this.#plan.float() >= this.options.throttles) return;
+    const fromMs = this.#plan.int(this.options.faultsUntilMs);
+    this.after(fromMs, () => this.#feed({ type: "client-throttled", client, throttled: !this.#healed }));
+    const untilMs = fromMs + this.#plan.int(500);
+    this.after(untilMs, () => this.#feed({ type: "client-throttled", client, throttled: false }));
+  }
+
+  #openJob(): void {
+    const client = this.#clients[this.#plan.int(this.#clients.length)];
+    const pool = client?.pools[this.#plan.int(client.pools.length)];
+    if (pool === undefined) return;
+    const job = ++this.#lastKey as JobKey;
+    this.#jobs.push(job);
+    const chunks = this.#plan.int(this.options.chunksMax + 1);
+    this.#feedTwice({ type: "job-opened", job, pool, retries: this.#plan.int(this.options.retriesMax + 1) });
+    if (this.#plan.float() < this.options.cancels) {
+      this.after(this.#plan.int(1_500), () => this.#feedTwice({ type: "job-cancel-requested", job }));
+    }
+    this.#offer(job, 0, chunks);
+  }
+
+  /** One chunk after the other, some at once, some later; the client does not know yet that its job may be over. */
+  #offer(job: JobKey, from: number, chunks: number): void {
+    let chunk = from;
+    do {
+      if (chunk === chunks) {
+        this.#feedTwice({ type: "job-sealed", job, chunks });
+        return;
+      }
+      this.#feedTwice({ type: "chunk-offered", job, chunk, count: 1 + this.#plan.int(this.options.itemsMax) });
+      chunk++;
+    } while (this.#plan.float() < 0.8);
+    this.after(this.#plan.int(100), () => this.#offer(job, chunk, chunks));
+  }
+
+  /** Clients' facts come in order; in the hostile model each may come again much later. */
+  #feedTwice(input: Input): void {
+    this.#feed(input);
+    if (this.options.model !== "hostile" || this.#network.float() >= this.options.duplicate) return;
+    this.after(this.#network.int(1_000), () => this.#feed(input));
+  }
+}
+
+/** What each item does, by its seed and place alone; flaky ones count how often they ran. */
+function items(seed: number, options: SwarmOptions): Workload {
+  const left = new Map<string, number>();
+  return {
+    run: (job, chunk, offset) => {
+      if (isPoisoned(seed, options, job, chunk, offset)) return "poison";
+      const place = `${job}/${chunk}/${offset}`;
+      const random = seededRandom(seed, `item ${place}`);
+      if (random.float() < options.broken) return "error";
+      const failures = left.get(place) ?? (random.float() < options.flaky ? 1 + random.int(2) : 0);
+      left.set(place, failures - 1);
+      return failures > 0 ? "error" : "ok";
+    },
+  };
+}
+
+function isPoisoned(seed: number, options: SwarmOptions, job: JobKey, chunk: number, offset: number): boolean {
+  if (options.poison === 0) return false;
+  return seededRandom(seed, `poison ${job}/${chunk}/${offset}`).float() < options.poison;
+}
