@@ -20,7 +20,7 @@ const codec: MessageCodec<Note> = {
   decode: (encoded) => {
     const n = new DataView(encoded.buffer, encoded.byteOffset, encoded.byteLength).getInt32(0, true);
     if (n < 0) throw new RangeError("a note's number is negative");
-    return { n, bytes: encoded.slice(4) };
+    return { n, bytes: new Uint8Array(encoded.subarray(4)) };
   },
 };
 

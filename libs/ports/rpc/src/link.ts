@@ -1,4 +1,7 @@
-/** Why a link is over. `local`: this side closed it; `remote`: the peer ended it in order; `broken`: anything else. */
+/**
+ * Why a link is over. `local`: this side closed it; `remote`: the peer ended it; `broken`: anything else, `cause` says what.
+ * Where one side finds a message wrong, its link is broken, and the other's is over as `broken` or `remote`.
+ */
 export interface LinkEnd {
   readonly reason: "local" | "remote" | "broken";
   readonly cause?: unknown;

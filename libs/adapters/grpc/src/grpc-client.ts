@@ -1,0 +1,177 @@
+import {
+  Client,
+  type ClientDuplexStream,
+  connectivityState,
+  credentials,
+  Metadata,
+  type ServiceError,
+} from "@grpc/grpc-js";
+import { UnavailableError } from "@heddle/kernel";
+import type { Link, RpcClient, StreamMethod, UnaryMethod } from "@heddle/port-rpc";
+import { formatAddress, parseAddress } from "./addresses.ts";
+import { decode, encode, raw } from "./bytes.ts";
+import { GrpcLink } from "./grpc-link.ts";
+import { DEADLINE_MS_MAX, DIAL_TIMEOUT_MS } from "./limits.ts";
+import { clientOptions, silenceGrpc } from "./options.ts";
+import { errorOfStatus } from "./status.ts";
+
+/** Settings of a client. */
+export interface GrpcClientOptions {
+  /** A dial that the server has not accepted within this time is given up. Default 5 s. */
+  readonly dialTimeoutMs?: number;
+}
+
+type Call = ClientDuplexStream<Buffer, Buffer>;
+
+/** The connection to one address. */
+interface Channel {
+  readonly client: Client;
+  /** Streams and questions that are under way on it. */
+  useCount: number;
+}
+
+/** A client of servers made by `createGrpcServer`: one connection per address, kept while it is used. */
+export function createGrpcClient(options: GrpcClientOptions = {}): RpcClient {
+  silenceGrpc();
+  return new GrpcClient(options.dialTimeoutMs ?? DIAL_TIMEOUT_MS);
+}
+
+class GrpcClient implements RpcClient {
+  readonly #dialTimeoutMs: number;
+  readonly #channels = new Map<string, Channel>();
+  readonly #links = new Set<AsyncDisposable>();
+  #disposing: Promise<void> | undefined;
+
+  constructor(dialTimeoutMs: number) {
+    this.#dialTimeoutMs = dialTimeoutMs;
+  }
+
+  async dial<Request, Response>(
+    method: StreamMethod<Request, Response>,
+    address: string,
+    signal: AbortSignal,
+  ): Promise<Link<Request, Response>> {
+    signal.throwIfAborted();
+    const channel = this.#use(address);
+    const call: Call = channel.client.makeBidiStreamRequest(method.path, raw.serialize, raw.deserialize);
+    const what = `${method.path} at ${address}`;
+    const link = clientLink(call, method, address);
+    const accepted = once(call, "metadata");
+    this.#links.add(link);
+    void link.closed.then(() => {
+      this.#links.delete(link);
+      channel.useCount--;
+    });
+    const abort = (): void => call.cancel();
+    signal.addEventListener("abort", abort, { once: true });
+    const timer = setTimeout(() => {
+      link.broke(new UnavailableError(`${what}: no answer within ${this.#dialTimeoutMs} ms`));
+      call.cancel();
+    }, this.#dialTimeoutMs);
+    const end = await Promise.race([accepted, link.closed]);
+    clearTimeout(timer);
+    signal.removeEventListener("abort", abort);
+    if (end === undefined) return link;
+    if (end.reason === "broken") this.#dropUnused(address, channel);
+    signal.throwIfAborted();
+    throw end.cause ?? new UnavailableError(`${what}: the client is closed`);
+  }
+
+  async call<Request, Response>(
+    method: UnaryMethod<Request, Response>,
+    address: string,
+    request: Request,
+    options: { readonly timeoutMs: number },
+  ): Promise<Response> {
+    const bytes = encode(method.request, request);
+    const channel = this.#use(address);
+    const what = `${method.path} at ${address}`;
+    try {
+      return decode(method.response, await ask(channel.client, method.path, bytes, options.timeoutMs), what);
+    } catch (error) {
+      if (!isServiceError(error)) throw error;
+      throw errorOfStatus(error, what);
+    } finally {
+      channel.useCount--;
+      if (channel.client.getChannel().getConnectivityState(false) !== connectivityState.READY) {
+        this.#dropUnused(address, channel);
+      }
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#disposing ??= this.#dispose();
+    return this.#disposing;
+  }
+
+  async #dispose(): Promise<void> {
+    await Promise.all([...this.#links].map((link) => link[Symbol.asyncDispose]()));
+    for (const { client } of this.#channels.values()) client.close();
+    this.#channels.clear();
+  }
+
+  #use(address: string): Channel {
+    if (this.#disposing !== undefined) throw new UnavailableError("the client is closed");
+    let channel = this.#channels.get(address);
+    if (channel === undefined) {
+      const parsed = parseAddress(address);
+      const client = new Client(formatAddress(parsed), credentials.createInsecure(), clientOptions(parsed));
+      channel = { client, useCount: 0 };
+      this.#channels.set(address, channel);
+    }
+    channel.useCount++;
+    return channel;
+  }
+
+  /** After a failure nothing is known of the connection: the next attempt gets a new one, without gRPC's own backoff. */
+  #dropUnused(address: string, channel: Channel): void {
+    if (channel.useCount > 0 || this.#channels.get(address) !== channel) return;
+    this.#channels.delete(address);
+    channel.client.close();
+  }
+}
+
+function clientLink<Request, Response>(
+  call: Call,
+  method: StreamMethod<Request, Response>,
+  address: string,
+): GrpcLink<Request, Response> {
+  const link = new GrpcLink<Request, Response>({
+    peer: address,
+    call,
+    outgoing: method.request,
+    incoming: method.response,
+    abort: () => call.cancel(),
+    reset: () => call.cancel(),
+    breakage: () => undefined, // it comes as an error event
+    errorOf: (event) => errorOfStatus(event as ServiceError, `${method.path} at ${address}`),
+  });
+  call.on("status", () => link.finished());
+  return link;
+}
+
+function ask(client: Client, path: string, bytes: Buffer, timeoutMs: number): Promise<Buffer> {
+  const deadline = Date.now() + Math.min(timeoutMs, DEADLINE_MS_MAX);
+  return new Promise((resolve, reject) => {
+    client.makeUnaryRequest(
+      path,
+      raw.serialize,
+      raw.deserialize,
+      bytes,
+      new Metadata(),
+      { deadline },
+      (error, answer) => {
+        if (error !== null) reject(error);
+        else resolve(answer ?? Buffer.alloc(0));
+      },
+    );
+  });
+}
+
+function once(call: Call, event: string): Promise<undefined> {
+  return new Promise((resolve) => call.once(event, () => resolve(undefined)));
+}
+
+function isServiceError(error: unknown): error is ServiceError {
+  return error instanceof Error && "details" in error && "metadata" in error;
+}

@@ -1,0 +1,40 @@
+/** Named bounds of the gRPC adapter. */
+
+/** A client or server asks a silent connection for a sign of life this often. */
+export const KEEPALIVE_TIME_MS = 10_000;
+/** A connection that does not answer the question within this time is dropped. */
+export const KEEPALIVE_TIMEOUT_MS = 5_000;
+/** A stream that the server has not accepted within this time: its dial is given up, and its connection if nothing else uses it. */
+export const DIAL_TIMEOUT_MS = 5_000;
+/** A connection that does not greet within this time is dropped by the server. */
+export const GREETING_TIMEOUT_MS = 5_000;
+/** Flow-control window of a stream and of a connection over TCP, at both ends. Larger ones can deadlock Node's http2. */
+export const TCP_WINDOW_BYTES = 1024 * 1024;
+/** The same over unix sockets, whose buffers are smaller: HTTP/2's own default. */
+export const UNIX_WINDOW_BYTES = 65_535;
+/** Streams of one connection. More are refused as unavailable. */
+export const STREAMS_MAX = 256;
+/** Connections of one server. More are dropped as they come. */
+export const CONNECTIONS_MAX = 4_096;
+/** A connection without streams is closed after this time. */
+export const CONNECTION_IDLE_MS = 5 * 60_000;
+/** A connection is closed after about this time; its sessions dial again. */
+export const CONNECTION_AGE_MS = 30 * 60_000;
+/** Streams of a connection that came of age are broken after this time. */
+export const CONNECTION_GRACE_MS = 60_000;
+/** Memory of one HTTP/2 connection in megabytes, the unit of Node's http2. Above: new streams are refused. */
+export const CONNECTION_MEMORY_MB = 64;
+/** Handed over and not yet taken by HTTP/2: `send()` returns false from either one. */
+export const UNSENT_BYTES = 512 * 1024;
+export const UNSENT_MESSAGES = 64;
+/** Received and not yet read: the peer is held back from either one. */
+export const UNREAD_BYTES = 512 * 1024;
+export const UNREAD_MESSAGES = 64;
+/** Longest time that an orderly end waits for the peer. Above: the stream is reset. */
+export const END_TIMEOUT_MS = 1_000;
+/** Longest time that a server waits for its connections to end once its streams have. Above: they are destroyed. */
+export const SHUTDOWN_TIMEOUT_MS = 2_000;
+/** Encoded length of a status message. Longer ones are cut: oversize trailers make Node refuse the stream. */
+export const STATUS_TEXT_BYTES = 3_072;
+/** Longest deadline of a question; a larger one would wrap around on the wire. */
+export const DEADLINE_MS_MAX = 24 * 3_600_000;

@@ -1,0 +1,89 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { silentLogger } from "@heddle/kernel";
+import type { RpcFixture } from "@heddle/port-rpc/contract";
+import { createGrpcClient, createGrpcServer } from "./index.ts";
+
+/** The descriptor set that `nx run @heddle/wire:gen` made. */
+export const descriptorSet = new Uint8Array(
+  readFileSync(fileURLToPath(import.meta.resolve("@heddle/wire").replace(/index\.ts$/, "gen/heddle.binpb"))),
+);
+
+/** A relay of TCP that can be cut. Keeps no bytes: what one side says goes to the other. */
+export interface Relay extends AsyncDisposable {
+  readonly address: string;
+  readonly cut: () => void;
+}
+
+/** Relays connections to `target`, an address of TCP or a unix socket; without one it takes them and stays silent. */
+export async function openRelay(target?: string): Promise<Relay> {
+  const sockets = new Set<Socket>();
+  const keep = (socket: Socket): void => {
+    sockets.add(socket);
+    socket.on("error", () => socket.destroy());
+    socket.once("close", () => sockets.delete(socket));
+  };
+  const server = createServer((near) => {
+    keep(near);
+    if (target === undefined) return;
+    const far = target.startsWith("unix:") ? connect(target.slice(5)) : connect(Number(target.split(":").at(-1)));
+    keep(far);
+    near.pipe(far);
+    far.pipe(near);
+    near.once("close", () => far.destroy());
+    far.once("close", () => near.destroy());
+  });
+  const port = await listening(server);
+  const cut = (): void => {
+    for (const socket of sockets) socket.destroy();
+  };
+  return {
+    address: `127.0.0.1:${port}`,
+    cut,
+    [Symbol.asyncDispose]: async () => {
+      const closed = new Promise((resolve) => server.close(resolve));
+      cut();
+      await closed;
+    },
+  };
+}
+
+/** A client, a server and relays between them, over TCP or unix sockets. */
+export async function grpcFixture(kind: "tcp" | "unix"): Promise<RpcFixture> {
+  const directory = mkdtempSync(join(tmpdir(), "heddle-grpc-"));
+  const client = createGrpcClient();
+  const relays: Relay[] = [];
+  let socketCount = 0;
+  return {
+    client,
+    server: createGrpcServer({ log: silentLogger, descriptorSet }),
+    address: () => (kind === "tcp" ? "127.0.0.1:0" : `unix:${join(directory, `${++socketCount}.sock`)}`),
+    route: async (address) => {
+      const relay = await openRelay(address);
+      relays.push(relay);
+      return relay.address;
+    },
+    cut: () => {
+      for (const relay of relays) relay.cut();
+    },
+    hole: async () => {
+      const relay = await openRelay();
+      relays.push(relay);
+      return relay.address;
+    },
+    [Symbol.asyncDispose]: async () => {
+      for (const relay of relays) await relay[Symbol.asyncDispose]();
+      await client[Symbol.asyncDispose]();
+      rmSync(directory, { recursive: true });
+    },
+  };
+}
+
+function listening(server: Server): Promise<number> {
+  return new Promise((resolve) => {
+    server.listen(0, "127.0.0.1", () => resolve((server.address() as AddressInfo).port));
+  });
+}
