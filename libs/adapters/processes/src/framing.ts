@@ -9,12 +9,11 @@ export class FrameReader {
   #pieces: Buffer[] = [];
   #buffered = 0;
 
-  /** Whole frames that `piece` completes, in order. Throws ProtocolError for a length that cannot be: nothing more can be read then. */
-  push(piece: Buffer): Buffer[] {
+  /** Gives the frames that `piece` completes, in order. Throws ProtocolError at a length that cannot be: nothing more can be read then. */
+  push(piece: Buffer, take: (frame: Buffer) => void): void {
     this.#pieces.push(piece);
     this.#buffered += piece.length;
-    const frames: Buffer[] = [];
-    if (this.#buffered < HEADER_BYTES) return frames;
+    if (this.#buffered < HEADER_BYTES) return;
     let needed = this.#frameBytes();
     while (this.#buffered >= needed) {
       const joined = this.#join();
@@ -22,14 +21,13 @@ export class FrameReader {
       while (joined.length - at >= HEADER_BYTES) {
         const length = lengthAt(joined, at);
         if (joined.length - at < HEADER_BYTES + length) break;
-        frames.push(joined.subarray(at + HEADER_BYTES, at + HEADER_BYTES + length));
+        take(joined.subarray(at + HEADER_BYTES, at + HEADER_BYTES + length));
         at += HEADER_BYTES + length;
       }
       this.#reset(joined.subarray(at));
-      if (this.#buffered < HEADER_BYTES) return frames;
+      if (this.#buffered < HEADER_BYTES) return;
       needed = this.#frameBytes();
     }
-    return frames;
   }
 
   /** Bytes of the frame that is coming, header included; its header is here. */

@@ -3,6 +3,9 @@ import { processesContract } from "@heddle/port-processes/contract";
 import { isAlive } from "./process-table.ts";
 import { createProcessSpawner } from "./spawner.ts";
 import { heard, order } from "./testing/puppet-acts.ts";
+import { scratchDirectory } from "./testing/scratch.ts";
+
+scratchDirectory();
 
 const workerEntry = new URL("./testing/puppet.ts", import.meta.url);
 

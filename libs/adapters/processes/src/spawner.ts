@@ -21,6 +21,8 @@ export interface ProcessSpawnerOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Heap limit of each worker, in MiB; Node's own by default. */
   readonly maxOldSpaceMb?: number;
+  /** A private directory where workers keep compiled code, so that later ones start faster. None by default. */
+  readonly compileCacheDir?: string;
   /** Where this agent is written down, so that the next one can clear up after it. Nowhere by default. */
   readonly stateFile?: string;
 }
@@ -82,7 +84,8 @@ class ProcessSpawner implements WorkerSpawner<WorkerRequestEntry, WorkerResponse
   }
 
   #start(number: number, marks: MarkFile): ChildProcess {
-    const { workerEntry, execArgv = [], maxOldSpaceMb, env = {} } = this.#options;
+    const { workerEntry, execArgv = [], maxOldSpaceMb, env, compileCacheDir } = this.#options;
+    const extra = { NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? compileCacheDir, ...env };
     const { command, args } = workerCommand({
       execPath: process.execPath,
       workerEntry,
@@ -92,7 +95,7 @@ class ProcessSpawner implements WorkerSpawner<WorkerRequestEntry, WorkerResponse
     });
     return spawn(command, args, {
       detached: true,
-      env: workerEnvironment(process.env, env, `${this.#cookie}.${number}`),
+      env: workerEnvironment(process.env, extra, `${this.#cookie}.${number}`),
       stdio: ["ignore", "pipe", "pipe", "pipe", marks.fd],
     });
   }

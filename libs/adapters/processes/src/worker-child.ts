@@ -118,7 +118,7 @@ export class WorkerChild implements WorkerProcess<WorkerRequestEntry> {
     if (this.#fault !== undefined) return;
     const entries: WorkerResponseEntry[] = [];
     try {
-      for (const frame of this.#reader.push(bytes)) entries.push(...WorkerResponse.decode(frame).entries);
+      this.#reader.push(bytes, (frame) => entries.push(...WorkerResponse.decode(frame).entries));
     } catch (error) {
       this.#break(`it broke the framing: ${error instanceof Error ? error.message : String(error)}`);
     }

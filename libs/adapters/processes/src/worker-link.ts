@@ -71,7 +71,8 @@ class PipeLink implements WorkerLink {
 
   open(listen: (entries: WorkerRequestEntry[]) => void, ended: () => void): void {
     this.#socket.on("data", (bytes: Buffer) => {
-      const entries = this.#reader.push(bytes).flatMap((frame) => WorkerRequest.decode(frame).entries);
+      const entries: WorkerRequestEntry[] = [];
+      this.#reader.push(bytes, (frame) => entries.push(...WorkerRequest.decode(frame).entries));
       if (entries.length > 0) listen(entries);
     });
     this.#socket.on("error", () => undefined); // its close says it

@@ -1,6 +1,7 @@
 /** A worker process that does as it is told. */
 import { spawn } from "node:child_process";
 import { closeSync, writeSync } from "node:fs";
+import { flushCompileCache } from "node:module";
 import { unreachable } from "@heddle/kernel";
 import { LINK_FD, openMarks, openWorkerLink } from "../worker-link.ts";
 import { actOf, type ProcessAct, saying } from "./puppet-acts.ts";
@@ -66,3 +67,4 @@ link.open(
   () => process.exit(0),
 );
 link.send({ kind: { $case: "workerReady", value: { pid: process.pid, nodeVersion: process.version } } });
+flushCompileCache(); // it may be killed any time, and the next one should start faster
