@@ -37,12 +37,12 @@ const REQUIRE =
  * Bundles a module. The same sources give the same bytes, wherever the checkout is. Rejects with esbuild's own error when something
  * cannot be resolved or parsed, and with LimitError above ARTIFACT_BYTES_MAX.
  */
-export async function bundleModule(module: Module): Promise<Bundle> {
+export async function bundleModule(module: Module, bytesMax: number = ARTIFACT_BYTES_MAX): Promise<Bundle> {
   const root = packageRoot(dirname(module.file));
   const result = await built(optionsFor(module, root));
   const [output] = Object.values(result.metafile.outputs).filter(({ entryPoint }) => entryPoint !== undefined);
   const bytes = new TextEncoder().encode(finished(result, root));
-  if (bytes.length > ARTIFACT_BYTES_MAX) throw new LimitError("ARTIFACT_BYTES_MAX", ARTIFACT_BYTES_MAX, bytes.length);
+  if (bytes.length > bytesMax) throw new LimitError("ARTIFACT_BYTES_MAX", bytesMax, bytes.length);
   return {
     artifact: { hash: createHash("sha256").update(bytes).digest("hex"), bytes },
     exportNames: new Set(output?.exports),

@@ -18,6 +18,8 @@ export interface ModuleExports {
 interface Bindings {
   readonly functions: Map<string, FunctionNode>;
   readonly constants: Set<string>;
+  /** Constants that are another name, by their own. */
+  readonly aliases: Map<string, string>;
   readonly reassigned: Set<string>;
 }
 
@@ -109,15 +111,16 @@ function vitestBody(program: Program): readonly AnyNode[] | undefined {
 }
 
 function bindingsOf(body: readonly AnyNode[], program: Program): Bindings {
-  const bindings: Bindings = { functions: new Map(), constants: new Set(), reassigned: new Set() };
+  const bindings: Bindings = { functions: new Map(), constants: new Set(), aliases: new Map(), reassigned: new Set() };
   for (const statement of body) {
     const node = declarationIn(statement);
     if (node?.type === "FunctionDeclaration" && node.id !== null) bindings.functions.set(node.id.name, node);
     if (node?.type !== "VariableDeclaration") continue;
     for (const { id, init } of node.declarations) {
-      if (id.type !== "Identifier" || init == null || !isFunction(init)) continue;
-      bindings.functions.set(id.name, init);
+      if (id.type !== "Identifier" || init == null) continue;
       if (node.kind === "const") bindings.constants.add(id.name);
+      if (isFunction(init)) bindings.functions.set(id.name, init);
+      else if (init.type === "Identifier" && node.kind === "const") bindings.aliases.set(id.name, init.name);
     }
   }
   walk(program, (node) => {
@@ -139,8 +142,10 @@ function functionIn(node: AnyNode, bindings: Bindings): FunctionNode | undefined
 }
 
 /** A name that is assigned to anywhere may stand for another function by now: it stands for none. */
-function lookUp(name: string, { functions, constants, reassigned }: Bindings): FunctionNode | undefined {
-  return reassigned.has(name) && !constants.has(name) ? undefined : functions.get(name);
+function lookUp(name: string, { functions, constants, aliases, reassigned }: Bindings): FunctionNode | undefined {
+  let at = name;
+  for (let passed = 0; passed < aliases.size; passed++) at = aliases.get(at) ?? at; // a chain ends within as many steps
+  return reassigned.has(at) && !constants.has(at) ? undefined : functions.get(at);
 }
 
 function declaredNames(declaration: AnyNode): string[] {

@@ -1,0 +1,401 @@
+import { CaptureError, LimitError } from "@heddle/kernel";
+import type { AnyFunction } from "@heddle/port-shipper";
+import { shipperContract } from "@heddle/port-shipper/contract";
+import { describe, expect, test } from "vitest";
+import { bundleModule, stopBundler } from "./bundle.ts";
+import { createFunctionLoader } from "./loader.ts";
+import { createShipper } from "./shipper.ts";
+import { Project } from "./testing.ts";
+
+const tasks = `
+export function double(n: number): number { return 2 * n; }
+export const fail = (): never => { throw new TypeError("as told"); };
+`;
+
+shipperContract("the shipper of modules, with the loader of files,", async () => {
+  const project = new Project({ "tasks.ts": tasks });
+  const shipper = createShipper();
+  const { double, fail } = await project.import<{ double: AnyFunction; fail: AnyFunction }>("tasks.ts");
+  return {
+    shipper,
+    loader: createFunctionLoader(),
+    store: async (artifact) => project.store(artifact),
+    functions: { double, fail },
+    [Symbol.asyncDispose]: async () => {
+      await shipper[Symbol.asyncDispose]();
+      project[Symbol.dispose]();
+    },
+  };
+});
+
+/** What main.mjs of a project prints: what each export of its modules becomes after shipping and loading. */
+const main = (modules: readonly string[]): string => `
+import { writeFileSync } from "node:fs";
+import { createFunctionLoader, createShipper } from ${JSON.stringify(new URL("./index.ts", import.meta.url).href)};
+await using shipper = createShipper();
+const loader = createFunctionLoader();
+const report = {};
+for (const name of ${JSON.stringify(modules)}) {
+  for (const [exported, fn] of Object.entries(await import(name))) {
+    const { artifact, exportName } = await shipper.ship(fn);
+    const location = new URL("./" + artifact.hash + ".mjs", import.meta.url).pathname;
+    writeFileSync(location, artifact.bytes);
+    report[name + " " + exported] = [exportName, await (await loader.load(location, artifact.hash, exportName))(20)];
+  }
+}
+console.log(JSON.stringify(report));
+`;
+
+const forms: readonly { form: string; text: string; name: string; expected: unknown }[] = [
+  { form: "a declaration", text: "export function f(n: number) { return n + 1; }", name: "f", expected: 21 },
+  { form: "an async one", text: "export async function f(n: number) { return n + 1; }", name: "f", expected: 21 },
+  { form: "an arrow function", text: "export const f = (n: number) => n + 1;", name: "f", expected: 21 },
+  {
+    form: "a function expression",
+    text: "export const f = function g(n: number) { return n + 1; };",
+    name: "f",
+    expected: 21,
+  },
+  { form: "one of several constants", text: "export const a = 1, f = (n: number) => n + a;", name: "f", expected: 21 },
+  {
+    form: "a default declaration",
+    text: "export default function f(n: number) { return n + 1; }",
+    name: "default",
+    expected: 21,
+  },
+  { form: "a nameless default", text: "export default (n: number) => n + 1;", name: "default", expected: 21 },
+  {
+    form: "a default by name",
+    text: "const f = (n: number) => n + 1; export default f;",
+    name: "default",
+    expected: 21,
+  },
+  {
+    form: "one exported by another name",
+    text: "function f(n: number) { return n + 1; } export { f as g };",
+    name: "g",
+    expected: 21,
+  },
+  {
+    form: "one of two that swap their names",
+    text: "function f(n: number) { return n + 1; } function g() { return 0; } export { f as g, g as f };",
+    name: "g",
+    expected: 21,
+  },
+  {
+    form: "one that uses its module",
+    text: "const one = 1; export const f = (n: number) => n + one;",
+    name: "f",
+    expected: 21,
+  },
+  {
+    form: "one that uses another module",
+    text: 'import { add } from "./add.ts"; export const f = (n: number) => add(n);',
+    name: "f",
+    expected: 21,
+  },
+  {
+    form: "one that uses a package",
+    text: 'import add from "adder"; export const f = (n: number): number => add(n);',
+    name: "f",
+    expected: 21,
+  },
+  {
+    form: "one whose module declares require and __dirname itself",
+    text: `import { createRequire } from "node:module"; import add from "adder";
+      const require = createRequire(import.meta.url); const __dirname: string = import.meta.dirname;
+      export const f = (n: number): number => add(n) + require("node:path").basename(__dirname).length * 0;`,
+    name: "f",
+    expected: 21,
+  },
+  {
+    form: "one whose module knows heddle by type only",
+    text: 'import type { Pool } from "heddle"; export const f = (n: number, _?: Pool) => n + 1;',
+    name: "f",
+    expected: 21,
+  },
+  {
+    form: "one with types and defaults",
+    text: "export const f = <T,>(n: T, one = (() => 1)()): number => Number(n) + one;",
+    name: "f",
+    expected: 21,
+  },
+];
+
+const surroundings = {
+  "package.json": '{"type": "module"}',
+  "add.ts": "export const add = (n: number) => n + 1;",
+  "node_modules/adder/package.json": '{"name": "adder", "main": "index.js"}',
+  "node_modules/adder/index.js":
+    'const path = require("path"); const one = require("./one.js"); module.exports = (n) => n + one + path.basename(__filename).length * 0;',
+  "node_modules/adder/one.js": "module.exports = 1;",
+};
+
+describe("an exported function ships, as vitest runs it:", () => {
+  test.each(forms)("$form", async ({ text, name, expected }) => {
+    using project = new Project({ ...surroundings, "tasks.ts": text });
+    const module = await project.import<Record<string, AnyFunction>>("tasks.ts");
+    const fn = module[name] as AnyFunction;
+    await using shipper = createShipper();
+    const { artifact, exportName } = await shipper.ship(fn);
+    expect(exportName).toBe(name);
+    const loaded = await createFunctionLoader().load(project.store(artifact), artifact.hash, exportName);
+    expect(await loaded(20)).toBe(expected);
+  });
+});
+
+test("an exported function ships, as Node.js runs it from TypeScript", async () => {
+  const files = forms.map(({ text }, at) => [`tasks${at}.ts`, text] as const);
+  // one module with one function each: what else is exported there is not shipped
+  const only = files.filter(([, text]) => !/export const a|swap|f as g, g as f/.test(text));
+  const modules = only.map(([name]) => `./${name}`);
+  using project = new Project({ ...surroundings, ...Object.fromEntries(files), "main.mjs": main(modules) });
+  const report = JSON.parse(await project.run("main.mjs")) as Record<string, unknown>;
+  const expected = only.map(([name]) => {
+    const form = forms[files.findIndex(([file]) => file === name)];
+    return [`./${name} ${form?.name}`, [form?.name, form?.expected]];
+  });
+  expect(report).toEqual(Object.fromEntries(expected));
+});
+
+test("JavaScript modules, CommonJS and modules with a query ship as well", async () => {
+  using project = new Project({
+    ...surroundings,
+    "plain.mjs": "export const f = (n) => n + 1;",
+    "again.ts": "export const f = (n: number) => n + 1;",
+    "old.cjs":
+      'const path = require("node:path"); exports.f = (n) => n + path.sep.length; exports["odd name"] = (n) => n + 2;',
+    "single.cjs": "module.exports = function f(n) { return n + 1; };",
+    "main.mjs": main(["./plain.mjs", "./again.ts?tsx-namespace=1", "./again.ts?2"]),
+    "old.mjs":
+      'import old from "./old.cjs"; import single from "./single.cjs"; const { f } = old; export { f, single }; export const odd = old["odd name"];',
+    "common.mjs": main(["./old.mjs"]),
+  });
+  expect(JSON.parse(await project.run("main.mjs"))).toEqual({
+    "./plain.mjs f": ["f", 21],
+    "./again.ts?tsx-namespace=1 f": ["f", 21],
+    "./again.ts?2 f": ["f", 21],
+  });
+  expect(JSON.parse(await project.run("common.mjs"))).toEqual({
+    "./old.mjs f": ["f", 21],
+    "./old.mjs odd": ["odd name", 22],
+    "./old.mjs single": ["default", 21],
+  });
+});
+
+describe("what cannot travel is refused in words:", () => {
+  const refusals: readonly {
+    what: string;
+    text: string;
+    fn: (module: Record<string, AnyFunction>) => unknown;
+    words: RegExp;
+  }[] = [
+    {
+      what: "an inline function",
+      text: "",
+      fn: () => (n: number) => n,
+      words: /\(anonymous\).*name it, export it and import it/,
+    },
+    {
+      what: "a function that is not exported",
+      text: "function f() {} export const get = () => f;",
+      fn: (m) => m.get?.(),
+      words: /function f .*export f/,
+    },
+    {
+      what: "an inner function of an exported one's name",
+      text: "export function f() { return function f() {}; }",
+      fn: (m) => m.f?.(),
+      words: /function f .*inline functions are not supported yet/,
+    },
+    {
+      what: "a name that was given another function",
+      text: "export let f = () => 1; f = () => 2;",
+      fn: (m) => m.f,
+      words: /is not an export of its module/,
+    },
+    {
+      what: "a method",
+      text: "export class C { static m() {} }",
+      fn: (m) => Reflect.get(m.C ?? {}, "m"),
+      words: /function m .*not an export/,
+    },
+    { what: "a bound function", text: "export function f() {}", fn: (m) => m.f?.bind(null), words: /bound f is bound/ },
+    { what: "a native function", text: "", fn: () => Math.max, words: /max is native/ },
+    { what: "evaluated code", text: "", fn: () => new Function("return 1"), words: /code without a file/ },
+    {
+      what: "heddle at run time",
+      text: 'import { Pool } from "heddle"; export const f = () => Pool;',
+      fn: (m) => m.f,
+      words: /needs "heddle" at run time.*tasks\.ts:1/,
+    },
+    {
+      what: "heddle on the way",
+      text: 'import { g } from "./uses.ts"; export const f = () => g;',
+      fn: (m) => m.f,
+      words: /needs "heddle".*uses\.ts:2/,
+    },
+    {
+      what: "a native addon",
+      text: 'export const f = () => require("./build/addon.node");',
+      fn: (m) => m.f,
+      words: /native addon \.\/build\/addon\.node/,
+    },
+    {
+      what: "the native addon of a package",
+      text: 'import native from "native"; export const f = () => native;',
+      fn: (m) => m.f,
+      words: /native addon, loaded by .*bindings/,
+    },
+    {
+      what: "a package that is not there",
+      text: 'export const f = () => import("nowhere");',
+      fn: (m) => m.f,
+      words: /cannot be bundled: .*"nowhere"/s,
+    },
+  ];
+
+  test.each(refusals)("$what", async ({ text, fn, words }) => {
+    using project = new Project({
+      ...surroundings,
+      "tasks.ts": text,
+      "uses.ts": '\nimport { Pool } from "heddle"; export const g = Pool;',
+      "node_modules/heddle/package.json": '{"name": "heddle", "type": "module", "exports": "./index.js"}',
+      "node_modules/heddle/index.js": "export class Pool {}",
+      "node_modules/native/package.json": '{"name": "native", "main": "index.js"}',
+      "node_modules/native/index.js": 'module.exports = () => require("bindings")("addon");',
+      "node_modules/bindings/package.json": '{"name": "bindings", "main": "index.js"}',
+      "node_modules/bindings/index.js": "module.exports = (name) => name;",
+    });
+    await using shipper = createShipper();
+    const shipped = shipper.ship(fn(await project.import<Record<string, AnyFunction>>("tasks.ts")) as AnyFunction);
+    await expect(shipped).rejects.toThrow(CaptureError);
+    await expect(shipped).rejects.toThrow(words);
+  });
+
+  test("functions of the entry script, and of modules that import it", async () => {
+    using project = new Project({
+      "entry.ts": "export const f = () => 1;",
+      "tasks.ts": 'import { f } from "./entry.ts"; export const g = () => f();',
+    });
+    const { f } = await project.import<{ f: AnyFunction }>("entry.ts");
+    const { g } = await project.import<{ g: AnyFunction }>("tasks.ts");
+    await using shipper = createShipper({ entryFiles: [project.path("entry.ts")] });
+    await expect(shipper.ship(f)).rejects.toThrow(/belongs to the entry script, which would run again in each worker/);
+    await expect(shipper.ship(g)).rejects.toThrow(/imports the entry script .*entry\.ts/);
+  });
+
+  test("functions of the script that Node.js was started with", async () => {
+    using project = new Project({
+      "main.ts": `
+        import { createShipper } from ${JSON.stringify(new URL("./index.ts", import.meta.url).href)};
+        export const f = (n: number): number => n;
+        await using shipper = createShipper();
+        console.log(await shipper.ship(f).catch(({ name, message, line }) => [name, message, line].join("|")));`,
+    });
+    expect(await project.run("main.ts")).toMatch(
+      /^CaptureError\|the function f \(.*main\.ts:3\) belongs to the entry script.*\|3\n$/,
+    );
+  });
+
+  test("a refusal says where: variable, file and line", async () => {
+    using project = new Project({
+      "tasks.ts": 'export const a = 1;\nimport { Pool } from "heddle"; export const f = () => Pool;',
+      "node_modules/heddle/index.js": "exports.Pool = 1;",
+    });
+    const { f } = await project.import<{ f: AnyFunction }>("tasks.ts");
+    await using shipper = createShipper();
+    await expect(shipper.ship(f)).rejects.toMatchObject({
+      variable: "f",
+      path: "heddle",
+      file: project.path("tasks.ts"),
+      line: 2,
+    });
+  });
+});
+
+describe("an artifact", () => {
+  const sources = {
+    "package.json": '{"name": "my-tasks", "type": "module"}',
+    "src/deep/tasks.ts":
+      'import { one } from "../one.ts";\nimport add from "adder";\nexport const f = (n: number) => add(n) + one;\n',
+    "src/one.ts": "export const one = 1;",
+    "node_modules/adder/package.json": surroundings["node_modules/adder/package.json"],
+    "node_modules/adder/index.js": surroundings["node_modules/adder/index.js"],
+    "node_modules/adder/one.js": surroundings["node_modules/adder/one.js"],
+  };
+
+  test("is the same wherever the checkout is", async () => {
+    using here = new Project(sources);
+    using there = new Project(sources);
+    await using shipper = createShipper();
+    const hashes = [];
+    for (const project of [here, there]) {
+      const { f } = await project.import<{ f: AnyFunction }>("src/deep/tasks.ts");
+      hashes.push((await shipper.ship(f)).artifact.hash);
+    }
+    expect(hashes[0]).toBe(hashes[1]);
+  });
+
+  test("is one for all functions of a module, and new when a file of it changed", async () => {
+    using project = new Project({
+      "tasks.ts": 'export { g } from "./g.ts"; export const f = () => 1; export const h = () => 1;',
+      "g.ts": "export const g = () => 1;",
+    });
+    const { f, h } = await project.import<{ f: AnyFunction; h: AnyFunction }>("tasks.ts");
+    await using shipper = createShipper();
+    const first = await shipper.ship(f);
+    project.write("g.ts", "export const g = () => 1000;");
+    const second = await shipper.ship(h);
+    expect(await shipper.ship(f)).toBe(first);
+    expect(second.artifact.hash).not.toBe(first.artifact.hash);
+    await using fresh = createShipper();
+    expect((await fresh.ship(f)).artifact.hash).toBe(second.artifact.hash);
+  });
+
+  test("points with its stack traces at the user's file and line", async () => {
+    using project = new Project({
+      ...sources,
+      "src/throws.ts":
+        "interface Unused {\n  x: 1;\n}\nexport function boom(): never {\n  throw new Error('here');\n}\n",
+    });
+    const { boom } = await project.import<{ boom: AnyFunction }>("src/throws.ts");
+    await using shipper = createShipper();
+    const location = project.store((await shipper.ship(boom)).artifact);
+    project.write(
+      "main.mjs",
+      `import { boom } from ${JSON.stringify(location)}; try { boom(); } catch (error) { console.log(error.stack); }`,
+    );
+    expect(await project.run("main.mjs", "--enable-source-maps")).toMatch(
+      /at boom \(.*my-tasks\/src\/throws\.ts:5:9\)/,
+    );
+  });
+
+  test("above its limit is a LimitError", async () => {
+    using project = new Project({ "tasks.ts": "export const f = () => 1;" });
+    const module = { file: project.path("tasks.ts"), hasDefault: false, commonJsNames: undefined };
+    await expect(bundleModule(module, 100)).rejects.toThrow(LimitError);
+    await stopBundler();
+  });
+});
+
+test("shipping a function again costs nothing, at the same time too", async () => {
+  using project = new Project({ "tasks.ts": "export const f = () => 1;" });
+  const { f } = await project.import<{ f: AnyFunction }>("tasks.ts");
+  await using shipper = createShipper();
+  const shipped = await Promise.all([shipper.ship(f), shipper.ship(f), shipper.ship(f)]);
+  expect(new Set(shipped).size).toBe(1);
+});
+
+test("what was refused is tried again", async () => {
+  using project = new Project({
+    "tasks.ts": 'import { g } from "./missing.ts"; export const f = () => g;',
+    "missing.ts": "export const g = 1;",
+  });
+  const { f } = await project.import<{ f: AnyFunction }>("tasks.ts");
+  await using shipper = createShipper();
+  project.write("missing.ts", "export const h = 1;");
+  await expect(shipper.ship(f)).rejects.toThrow(/cannot be bundled/);
+  project.write("missing.ts", "export const g = 1;");
+  expect((await shipper.ship(f)).exportName).toBe("f");
+});

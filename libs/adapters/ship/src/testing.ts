@@ -1,0 +1,48 @@
+import { execFile } from "node:child_process";
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { promisify } from "node:util";
+import type { Artifact } from "@heddle/port-shipper";
+
+/** A project of somebody else, in a directory of its own. */
+export class Project implements Disposable {
+  readonly root = realpathSync(mkdtempSync(join(tmpdir(), "ship-test-")));
+
+  constructor(files: Readonly<Record<string, string>>) {
+    for (const [name, text] of Object.entries(files)) this.write(name, text);
+  }
+
+  write(name: string, content: string | Uint8Array): string {
+    const path = join(this.root, name);
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, content);
+    return path;
+  }
+
+  /** Stores an artifact as blobs do. */
+  store({ hash, bytes }: Artifact): string {
+    return this.write(`artifacts/${hash}.mjs`, bytes);
+  }
+
+  path(name: string): string {
+    return join(this.root, name);
+  }
+
+  import<T = Record<string, (...args: never[]) => unknown>>(name: string): Promise<T> {
+    return import(/* @vite-ignore */ pathToFileURL(this.path(name)).href) as Promise<T>;
+  }
+
+  /** Runs a script of the project with plain Node.js; resolves to what it printed. */
+  async run(script: string, ...nodeOptions: string[]): Promise<string> {
+    const { NODE_OPTIONS: _, ...env } = process.env;
+    const options = [...nodeOptions, "--conditions=@heddle/source", this.path(script)];
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, options, { cwd: this.root, env });
+    return stdout + stderr;
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.root, { recursive: true, force: true });
+  }
+}
