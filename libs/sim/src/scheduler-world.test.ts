@@ -12,16 +12,19 @@ import { type RunOptions, type RunReport, runSeed, type SchedulerUnderTest } fro
 const SEEDS = 300;
 const replayed = process.env.HEDDLE_SIM_SEED;
 
-describe("the scheduler in a world of faults", () => {
-  if (replayed !== undefined) {
-    test(`seed ${replayed} again, with its trace`, () => {
-      const report = runSeed(Number(replayed), { trace: (line) => console.log(line) });
-      console.log(report);
-      expect(report.failure).toBe(undefined);
-    });
-    return;
-  }
+// HEDDLE_SIM_SEED=n runs that seed alone and prints every step.
+if (replayed === undefined) {
+  describe("the scheduler in a world of faults", worldOfFaults);
+  describe("the net of seeds", netOfSeeds);
+} else {
+  test(`seed ${replayed} keeps every promise`, () => {
+    const report = runSeed(Number(replayed), { trace: (line) => console.log(line) });
+    console.log(report);
+    expect(report.failure).toBe(undefined);
+  });
+}
 
+function worldOfFaults(): void {
   test(`keeps every promise for ${SEEDS} seeds, and every job ends once faults are over`, () => {
     const reports = seeds(SEEDS).map((seed) => runSeed(seed));
     const failed = reports.filter((report) => report.failure !== undefined);
@@ -50,9 +53,9 @@ describe("the scheduler in a world of faults", () => {
   test("takes the same way for the same seed", () => {
     for (const seed of seeds(20)) expect(runSeed(seed)).toEqual(runSeed(seed));
   });
-});
+}
 
-describe.skipIf(replayed !== undefined)("the net of seeds", () => {
+function netOfSeeds(): void {
   test("catches results that are accepted from stale assignments", () => {
     const caught = firstCaught((options) => new AcceptsStaleResults(new Scheduler(options)));
     expect(caught?.failure).toMatch(/^PromiseBroken: delivery of /);
@@ -67,7 +70,7 @@ describe.skipIf(replayed !== undefined)("the net of seeds", () => {
     const caught = firstCaught((options) => new IgnoresDrains(new Scheduler(options)));
     expect(caught?.failure).toMatch(/^PromiseBroken: /);
   });
-});
+}
 
 function firstCaught(make: NonNullable<RunOptions["make"]>): RunReport | undefined {
   for (const seed of seeds(SEEDS)) {

@@ -46,7 +46,6 @@ export function onNodeLost(state: State, key: NodeKey): void {
   if (node === undefined) return;
   const lost = [...node.assignments];
   state.fleet.remove(node);
-  node.assignments.clear();
   for (const job of state.jobs.values()) job.placed.delete(node);
   for (const pool of state.pools.values()) {
     pool.placed.delete(node);
