@@ -1,0 +1,226 @@
+import { Fabric } from "@heddle/client";
+import { memoryBlobs, sha256Hex } from "@heddle/port-blobs";
+import { memoryShipper } from "@heddle/port-shipper";
+import { AgentShell } from "@heddle/shell-agent";
+import { CoordinatorShell } from "@heddle/shell-coordinator";
+import {
+  createWorld,
+  type FaultPlan,
+  type HostContext,
+  type SimHost,
+  type SimProcess,
+  SimWorkers,
+  type World,
+} from "@heddle/sim";
+import { protocolVersion } from "@heddle/wire";
+import type { Cluster, Tasks } from "./cluster.ts";
+import { simulatedTasks } from "./simulated-tasks.ts";
+import { simulatedWorker } from "./simulated-worker.ts";
+
+/** How a simulated cluster is made. */
+export interface SimulatedOptions {
+  /** Decides every delay, every fault and every id. */
+  readonly seed?: number;
+  /** 2 unless given. */
+  readonly nodes?: number;
+  /** Of each node; 2 unless given. */
+  readonly slots?: number;
+  /** What goes wrong by itself; nothing unless given. Machines of clients and of the coordinator are spared crashes. */
+  readonly plan?: FaultPlan;
+  /** Asked at each start of a worker: a text is why it cannot be started. */
+  readonly spawnFault?: () => string | undefined;
+  /** Longest wait of clients for a vanished coordinator; 60 s unless given. */
+  readonly unavailableTimeoutMs?: number;
+}
+
+const COORDINATOR = "coordinator:1";
+const BUILD = "0.0.0-sim";
+const NODE_MAJOR = 24;
+/** Virtual time that an agent and the coordinator have for a polite end. */
+const DRAIN_MS = 10_000;
+/** Virtual time within which anything that a test waits for must happen. */
+const DRIVE_MS = 600_000;
+
+/** A cluster in a simulated world. Same options, same run. */
+export class SimulatedCluster implements Cluster {
+  readonly kind = "simulated";
+  readonly isDistributed = true;
+  readonly tasks: Tasks;
+  readonly nodes: readonly string[];
+  readonly slots: number;
+  readonly printed: { readonly stderr: boolean; readonly line: string }[] = [];
+  readonly world: World;
+  readonly #options: SimulatedOptions;
+  readonly #ship = memoryShipper(sha256Hex);
+  readonly #coordinator: SimHost;
+  readonly #agents: readonly SimHost[];
+  #clientCount = 0;
+  #client: { readonly host: SimHost; readonly fabric: Fabric } | undefined;
+  /** Asks the coordinator when nobody else may. */
+  readonly #observer: Fabric;
+
+  constructor(options: SimulatedOptions = {}) {
+    this.#options = options;
+    const { seed = 1, nodes = 2, slots = 2, plan } = options;
+    this.world = createWorld(seed, plan === undefined ? {} : { plan });
+    this.tasks = simulatedTasks(this.world.processes);
+    this.nodes = Array.from({ length: nodes }, (_, at) => `n${at + 1}`);
+    this.slots = nodes * slots;
+    this.#coordinator = this.world.host("coordinator", bootCoordinator, { mayCrash: false });
+    this.#agents = this.nodes.map((name) => this.world.host(name, (context) => this.#bootAgent(context, name, slots)));
+    this.#observer = this.#connect("observer").fabric;
+  }
+
+  async fabric(): Promise<Fabric> {
+    this.#client ??= this.#connect(`client-${++this.#clientCount}`);
+    return this.#client.fabric;
+  }
+
+  drive<T>(promise: PromiseLike<T>): Promise<T> {
+    return this.world.drive(Promise.resolve(promise), { withinMs: DRIVE_MS });
+  }
+
+  /** Ends all faults of the plan and undoes them, but not what the test did by hand. */
+  heal(): void {
+    this.world.heal();
+  }
+
+  /** Resolves once a worker is running user code. */
+  async untilBusy(): Promise<void> {
+    const deadlineMs = this.world.clock.nowMs() + DRIVE_MS;
+    const { ended } = await this.world.run({ deadlineMs, done: () => this.#busy().length > 0 });
+    if (ended !== "done") throw new Error(`no worker ever ran user code\n${this.world.describe()}`);
+  }
+
+  async killWorker(): Promise<number> {
+    await this.untilBusy();
+    const busy = this.#busy();
+    const victim = busy[this.world.random("test").int(busy.length)];
+    if (victim === undefined) throw new TypeError("no worker is busy");
+    victim.kill("SIGKILL");
+    return victim.pid;
+  }
+
+  killAgent(index: number): void {
+    this.#agent(index).crash();
+  }
+
+  startAgent(index: number): void {
+    this.#agent(index).restart();
+  }
+
+  pauseAgent(index: number): void {
+    this.#agent(index).pause();
+  }
+
+  resumeAgent(index: number): void {
+    this.#agent(index).resume();
+  }
+
+  drainAgent(index: number): Promise<void> {
+    return this.drive(this.#agent(index).stop());
+  }
+
+  vanishClient(): void {
+    this.#client?.host.crash();
+    this.#client = undefined;
+  }
+
+  stopCoordinator(): Promise<void> {
+    return this.drive(this.#coordinator.stop());
+  }
+
+  async settled(): Promise<void> {
+    for (;;) {
+      const { jobs, chunksPlaced } = await this.drive(this.#observer.status());
+      if (jobs === 0 && chunksPlaced === 0 && this.#busy().length === 0) return;
+      await this.#pass(100);
+    }
+  }
+
+  /** Stops everything politely, coordinator last. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.heal();
+    await this.drive(Promise.all([this.#client?.fabric.close(), this.#observer.close()]));
+    await this.drive(Promise.all(this.#agents.map((agent) => agent.stop())));
+    await this.stopCoordinator();
+  }
+
+  #busy(): SimProcess[] {
+    return [...this.world.processes.live].filter((process) => process.isBusy);
+  }
+
+  #agent(index: number): SimHost {
+    const agent = this.#agents[index];
+    if (agent === undefined) throw new RangeError(`there is no node ${index}`);
+    return agent;
+  }
+
+  async #pass(ms: number): Promise<void> {
+    await this.world.run({ deadlineMs: this.world.clock.nowMs() + ms, done: () => false });
+  }
+
+  #connect(name: string): { readonly host: SimHost; readonly fabric: Fabric } {
+    let context: HostContext | undefined;
+    const host = this.world.host(
+      name,
+      (booted) => {
+        context = booted;
+        return undefined;
+      },
+      { mayCrash: false },
+    );
+    if (context === undefined) throw new TypeError("boot is synchronous");
+    const fabric = new Fabric({
+      env: context.env,
+      client: context.rpc,
+      address: COORDINATOR,
+      shipper: this.#ship.shipper,
+      version: protocolVersion(BUILD, NODE_MAJOR),
+      description: `simulated client ${name}`,
+      unavailableTimeoutMs: this.#options.unavailableTimeoutMs ?? 60_000,
+      hold: () => ({ [Symbol.dispose]: () => undefined }),
+      print: (stderr, line) => this.printed.push({ stderr, line }),
+    });
+    return { host, fabric };
+  }
+
+  #bootAgent(context: HostContext, name: string, slots: number): AsyncDisposable {
+    const blobs = memoryBlobs();
+    const { spawnFault } = this.#options;
+    const spawner = new SimWorkers({
+      context,
+      processes: this.world.processes,
+      program: simulatedWorker,
+      loader: this.#ship.loader,
+      ...(spawnFault === undefined ? {} : { fault: spawnFault }),
+    });
+    const agent = new AgentShell({
+      env: context.env,
+      client: context.rpc,
+      addresses: [COORDINATOR],
+      spawner,
+      blobs,
+      name,
+      slots,
+      host: name,
+      pid: 1,
+      build: BUILD,
+      nodeMajor: NODE_MAJOR,
+    });
+    const scope = new AsyncDisposableStack();
+    scope.use(blobs);
+    scope.use(spawner);
+    scope.defer(() => agent.drain(DRAIN_MS));
+    return scope;
+  }
+}
+
+async function bootCoordinator({ env, rpc }: HostContext): Promise<AsyncDisposable> {
+  const scope = new AsyncDisposableStack();
+  const blobs = scope.use(memoryBlobs());
+  const shell = new CoordinatorShell({ env, blobs, build: BUILD, nodeMajor: NODE_MAJOR, pid: 1 });
+  scope.use(await rpc.listen(COORDINATOR, shell.routes));
+  scope.defer(() => shell.stop(DRAIN_MS));
+  return scope;
+}
