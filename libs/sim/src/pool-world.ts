@@ -55,6 +55,7 @@ interface Plan {
   readonly repeat: number;
 }
 
+/** Mild or severe, from the seed. */
 function drawPlan(random: Random): Plan {
   const maybe = (most: number): number => (random.int(2) === 0 ? 0 : random.float() * most);
   return {
@@ -140,6 +141,8 @@ interface Seen {
   pool: string | undefined;
   held: Assignment[];
   told: boolean;
+  /** Chunks it was given and did not leave out. */
+  taken: number;
   /** It had a chunk when the coordinator was lost. */
   abandoned: boolean;
 }
@@ -174,10 +177,11 @@ class Oracle {
       this.workers.delete(input.worker);
     }
     if (input.type === "chunk-returned") {
-      const held = this.workers.get(input.worker)?.held ?? [];
-      if (held.includes(input.assignment)) {
-        held.splice(held.indexOf(input.assignment), 1);
-        if (!input.skipped) this.#answered = input.assignment;
+      const seen = this.workers.get(input.worker);
+      if (seen?.held.includes(input.assignment)) {
+        seen.held.splice(seen.held.indexOf(input.assignment), 1);
+        if (input.skipped) seen.taken--;
+        else this.#answered = input.assignment;
       }
     }
     if (input.type === "drain-requested") this.draining = true;
@@ -198,8 +202,12 @@ class Oracle {
     else if (effect.type === "run-chunk") this.#runs(effect.worker, effect.assignment);
     else if (effect.type === "kill-worker") this.#told(effect.worker, effect.signal);
     else if (effect.type === "skip-chunk") {
-      const held = this.workers.get(effect.worker)?.held ?? [];
-      check(held.indexOf(effect.assignment) > 0, `skip of ${effect.assignment}, which does not wait behind a head`);
+      const seen = this.workers.get(effect.worker);
+      check(seen?.told === false, `worker ${effect.worker} is asked to skip, but was told to end`);
+      check(
+        (seen?.held.indexOf(effect.assignment) ?? 0) > 0,
+        `skip of ${effect.assignment}, which does not wait behind a head`,
+      );
     } else if (effect.type === "grant-credit") {
       check(effect.chunks !== this.credit || input.type === "coordinator-lost", "credit is told when it changes");
       check(!this.draining || effect.chunks === 0, "nothing is granted while draining");
@@ -213,7 +221,7 @@ class Oracle {
 
   #spawned(worker: WorkerKey): void {
     check(!this.draining, "no worker is started while draining");
-    this.workers.set(worker, { pool: undefined, held: [], told: false, abandoned: false });
+    this.workers.set(worker, { pool: undefined, held: [], told: false, taken: 0, abandoned: false });
   }
 
   #told(worker: WorkerKey, signal: string): void {
@@ -237,6 +245,7 @@ class Oracle {
     check(seen.pool === undefined || seen.pool === pool, `worker ${worker} serves two pools`);
     seen.pool = pool;
     seen.held.push(assignment);
+    check(++seen.taken <= (this.#plan.chunksPerWorkerMax ?? Number.POSITIVE_INFINITY), `worker ${worker} is overused`);
     const workers = [...this.workers.values()];
     const running = workers.filter((worker) => worker.held.length > 0 || worker.abandoned);
     const ofPool = running.filter((worker) => worker.pool === pool).length;

@@ -5,10 +5,11 @@ import type { PoolRecord } from "./records.ts";
 import { boundedRunMs } from "./run-time.ts";
 
 /**
- * How many chunks this node asks for. One number for all pools: slots * (1 + level), where level is the smallest of the levels of those
- * pools that did at least CREDIT_SHARE_MIN of the recent work. The smallest, because whatever is granted fills with the slowest
- * chunks: they stay. A share, because a rare long chunk must not cost a busy pool of tiny ones its prefetch.
- * It rises at once and falls only at the end of a window of work, so that one pause of a worker moves nothing.
+ * How many chunks this node asks for. One number for all pools: slots * (1 + level), where level is the smallest of
+ * the levels of those pools that did at least CREDIT_SHARE_MIN of the recent work. The smallest, because whatever is
+ * granted fills with the slowest chunks: they stay. A share, because a rare long chunk must not cost a busy pool of
+ * tiny ones its prefetch. It rises at once and falls only when a whole window of work asked for less, so that one
+ * pause of a worker moves nothing.
  */
 export class Credit {
   readonly #slots: number;
@@ -33,12 +34,13 @@ export class Credit {
 
   /** A chunk of the pool took so long, or is seen to take at least so long. */
   sample(pool: PoolRecord, runMs: Millis): void {
-    const levelChanged = pool.runTime.add(runMs);
+    const isHigher = pool.runTime.add(runMs) && pool.runTime.level > pool.levelPeak;
+    if (isHigher) pool.levelPeak = pool.runTime.level;
     const usedMs = boundedRunMs(runMs);
     pool.useMs += usedMs;
     this.#usedMs += usedMs;
     if (this.#usedMs > CREDIT_WINDOW_MS * this.#slots) this.#endWindow();
-    else if (levelChanged && !this.#closed && this.#wanted() > this.#granted) this.settle();
+    else if (isHigher && !this.#closed && this.#wanted() > this.#granted) this.settle();
   }
 
   /** Nothing is granted from now on. */
@@ -68,6 +70,7 @@ export class Credit {
       this.#usedMs += pool.useMs;
     }
     this.settle();
+    for (const pool of this.#pools.values()) pool.levelPeak = pool.runTime.level;
     // A chunk of an hour fills many windows: what is left must not end one with every tiny chunk that follows.
     const scale = Math.min(1, (CREDIT_WINDOW_MS * this.#slots) / (2 * this.#usedMs || 1));
     for (const pool of this.#pools.values()) pool.useMs *= scale;
@@ -79,7 +82,7 @@ export class Credit {
     for (const pool of this.#pools.values()) usedMs += pool.useMs;
     let level = Number.POSITIVE_INFINITY;
     for (const pool of this.#pools.values()) {
-      if (pool.useMs > 0 && pool.useMs >= CREDIT_SHARE_MIN * usedMs) level = Math.min(level, pool.runTime.level);
+      if (pool.useMs > 0 && pool.useMs >= CREDIT_SHARE_MIN * usedMs) level = Math.min(level, pool.levelPeak);
     }
     return this.#slots * (1 + (level === Number.POSITIVE_INFINITY ? 0 : level));
   }

@@ -4,10 +4,12 @@ import type { Fleet } from "./fleet.ts";
 import { LONG_HEAD_MS, REPORT_STARTED_MS } from "./limits.ts";
 import type { Outbox } from "./outbox.ts";
 import type { PoolRecord, Worker } from "./records.ts";
+import { Recruiter } from "./recruiter.ts";
 
 /**
- * Which chunk goes to which worker. Between pools: a free slot goes to the pool that runs least here, then to the one served longest ago.
- * In a pool: first come first served; every startable worker has a head before one gets a second chunk.
+ * Which chunk goes to which worker. Between pools: a free slot goes to the pool that runs least here, then to the one
+ * served longest ago. In a pool: first come first served; every startable worker has a head before one gets a second
+ * chunk.
  */
 export class Dispatcher {
   /** Pools with a queue, in no order. */
@@ -17,16 +19,21 @@ export class Dispatcher {
   readonly #fleet: Fleet;
   readonly #credit: Credit;
   readonly #out: Outbox;
+  readonly #recruiter: Recruiter;
   readonly #chunksPerWorkerMax: number;
   #nextOrder = 1;
   #nextTurn = 1;
-  /** Busy workers that were found to have a long head since the last look; more than there are. 0 says that there is none. */
+  /**
+   * Busy workers that were found to have a long head since the last look; more than there are. 0 says that there is
+   * none.
+   */
   #longHeads = 0;
 
   constructor(fleet: Fleet, credit: Credit, out: Outbox, chunksPerWorkerMax: number) {
     this.#fleet = fleet;
     this.#credit = credit;
     this.#out = out;
+    this.#recruiter = new Recruiter(fleet, this.backlog);
     this.#chunksPerWorkerMax = chunksPerWorkerMax;
   }
 
@@ -63,7 +70,7 @@ export class Dispatcher {
     const fleet = this.#fleet;
     if (this.backlog.length > 0 && fleet.running < fleet.slots) this.#placeHeads();
     if (this.backlog.length > 0) this.#deepen(favourite);
-    fleet.recruit(this.backlog.length > 0 && fleet.running < fleet.slots ? this.#demand() : 0);
+    this.#recruiter.recruit();
     if (this.#longHeads > 0 && fleet.running < fleet.slots) this.#takeBack();
   }
 
@@ -110,7 +117,7 @@ export class Dispatcher {
       this.headChanged(worker, pool);
       fresh.push(worker);
     }
-    // Whoever got a slot gets a helping with it, even when others wait: else a worker would be asked anew for each tiny chunk.
+    // Whoever got a slot gets a helping with it, even when others wait: else each tiny chunk would cost a round trip.
     for (const worker of fresh) if (worker.pool !== undefined) this.#fill(worker, worker.pool, fairDepth(worker.pool));
   }
 
@@ -172,22 +179,14 @@ export class Dispatcher {
     if (worker.held.size === 2) this.#out.wakeAt(worker.headSinceMs + LONG_HEAD_MS);
   }
 
-  /** Workers that the queues could use now if they were there. */
-  #demand(): number {
-    let demand = 0;
-    for (const pool of this.backlog) demand += Math.max(0, Math.min(pool.queue.size, pool.slotsMax - pool.running));
-    return Math.min(demand, this.#fleet.slots - this.#fleet.running);
-  }
-
-  /** What waits behind long heads comes back when a free worker could run it. */
+  /** What waits behind long heads comes back when there is a slot for it. */
   #takeBack(): void {
     this.#longHeads = 0;
     for (const worker of this.#fleet.workers.values()) {
       const pool = worker.pool;
       if (worker.state !== "busy" || !worker.longHead || pool === undefined) continue;
       this.#longHeads++;
-      const hasRoom = pool.running < pool.slotsMax && pool.queue.size === 0;
-      if (!hasRoom || this.#fleet.freeFor(pool) === undefined) continue;
+      if (pool.running >= pool.slotsMax || pool.queue.size > 0) continue;
       for (const chunk of worker.held) if (chunk !== worker.held.first) this.askToSkip(chunk, worker);
     }
   }

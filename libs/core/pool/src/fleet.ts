@@ -48,7 +48,10 @@ export class Fleet {
     this.gate.succeeded();
   }
 
-  /** A free worker for a chunk of the pool: its own that was busy last, else a blank one. It stays where it is until `occupy`. */
+  /**
+   * A free worker for a chunk of the pool: its own that was busy last, else a blank one. It stays where it is until
+   * `occupy`.
+   */
   freeFor(pool: PoolRecord): Worker | undefined {
     return pool.idle.at(-1) ?? this.blanks[0];
   }
@@ -103,22 +106,19 @@ export class Fleet {
   }
 
   /**
-   * Brings the number of workers back to `slots`, one more than that while some are ending, and gets up to `demand` workers for
-   * chunks that could run now: by starting them, or by evicting the longest idle ones when there are too many.
+   * Brings the number of workers back to `slots`, one more than that while some are ending, and starts more for a
+   * `demand` of so many. Returns how many idle ones should end to make room for the rest of it: more than 0 only at
+   * the bound of live workers.
    */
-  recruit(demand: number): void {
-    if (!this.#open) return;
+  replenish(demand: number): number {
+    if (!this.#open) return 0;
     const workersMax = WORKERS_PER_SLOT_MAX * this.slots;
     while (this.workers.size - this.stopping < this.slots && this.workers.size <= this.slots && this.#spawn());
     let lacking = demand - this.spawning - this.recycling;
     while (lacking > 0 && this.workers.size < workersMax && this.#spawn()) lacking--;
     if (this.gate.notBeforeMs > this.#out.nowMs) this.#out.wakeAt(this.gate.notBeforeMs);
-    if (this.workers.size < workersMax || !this.#maySpawn()) return;
-    for (lacking -= this.stopping - this.recycling; lacking > 0; lacking--) {
-      const victim = this.#longestIdle();
-      if (victim === undefined) return;
-      this.stop(victim, "asked");
-    }
+    if (this.workers.size < workersMax || !this.#maySpawn()) return 0;
+    return lacking - (this.stopping - this.recycling);
   }
 
   /** Kills what did not end in time, and what did not get ready in time. */
@@ -131,6 +131,7 @@ export class Fleet {
 
   #overdue(worker: Worker): void {
     if (worker.state === "spawning") {
+      this.gate.failed(this.#out.nowMs, worker.wave);
       this.stop(worker, "late");
       return;
     }
@@ -152,15 +153,6 @@ export class Fleet {
 
   #maySpawn(): boolean {
     return this.gate.allows(this.#out.nowMs, this.spawning);
-  }
-
-  /** Only asked for pools without an idle worker: whoever is idle belongs to another one. */
-  #longestIdle(): Worker | undefined {
-    let longest: Worker | undefined;
-    for (const worker of this.workers.values()) {
-      if (worker.state === "idle" && (longest === undefined || worker.idleTurn < longest.idleTurn)) longest = worker;
-    }
-    return longest;
   }
 
   #leaveState(worker: Worker): void {

@@ -4,7 +4,10 @@ import type { Outbox } from "./outbox.ts";
 import { Job, PoolRecord } from "./records.ts";
 import type { Assignment, JobNumber, PoolNumber, WorkerKey } from "./types.ts";
 
-/** What the coordinator has told: pools, jobs and unfinished chunks. The one place where chunks begin and finish, each once. */
+/**
+ * What the coordinator has told: pools, jobs and unfinished chunks. The one place where chunks begin and finish, each
+ * once.
+ */
 export class Ledger {
   /** Pools that are not retired. */
   readonly pools = new Map<PoolNumber, PoolRecord>();
@@ -12,7 +15,9 @@ export class Ledger {
   /** Every unfinished chunk. */
   readonly chunks = new Map<Assignment, Chunk>();
   readonly #out: Outbox;
-  /** Finished assignments, each at its number modulo the size: one that comes again is a repetition, not a new chunk. */
+  /**
+   * Finished assignments, each at its number modulo the size: one that comes again is a repetition, not a new chunk.
+   */
   readonly #finished = new Float64Array(FINISHED_REMEMBERED).fill(Number.NaN);
 
   constructor(out: Outbox) {

@@ -1,16 +1,20 @@
 /** The named bounds of the worker pool. Each says what happens there. */
 
-/** Live workers per slot, over all pools. At the bound an idle worker of another pool is evicted before one is started. */
+/**
+ * Live workers per slot, over all pools. At the bound an idle worker of another pool is evicted before one is started.
+ */
 export const WORKERS_PER_SLOT_MAX = 2;
 /** Chunks that one worker may hold behind its head. More wait in the queue. */
 export const WORKER_DEPTH_MAX = 256;
-/** Work that one worker may hold behind its head: about what it does while an answer and the next chunk are under way. */
+/**
+ * Work that one worker may hold behind its head: about what it does while an answer and the next chunk are under way.
+ */
 export const PREFETCH_MS = 2.5;
 /** Chunks per slot granted beyond the running one. Twice WORKER_DEPTH_MAX: the other half is on its way. */
 export const CREDIT_PER_SLOT_MAX = 512;
 /** Chunks of a mean above this are granted one per slot: any node may take the next one. */
 export const CREDIT_LONG_MS = 50;
-/** Work per slot after which the granted credit may fall. It rises at once. */
+/** Work per slot that must ask for less before the granted credit falls. It rises at once. */
 export const CREDIT_WINDOW_MS = 100;
 /** A pool with a smaller part of the recent work has no say in the credit. */
 export const CREDIT_SHARE_MIN = 0.1;
@@ -18,7 +22,7 @@ export const CREDIT_SHARE_MIN = 0.1;
 export const CREDIT_HYSTERESIS = 1.4;
 /** A chunk that has run for longer is reported as started. */
 export const REPORT_STARTED_MS = 5;
-/** A head that has run for longer is long: what waits behind it is taken back when another worker could run it. */
+/** A head that has run for longer is long: what waits behind it is taken back when there is a slot for it. */
 export const LONG_HEAD_MS = 20;
 /** From SIGTERM to SIGKILL. */
 export const KILL_GRACE_MS = 1_000;
@@ -36,5 +40,8 @@ export const MEAN_WEIGHT = 1 / 8;
 export const RUN_MS_MIN = 0.001;
 /** Longest run time that counts: a day. */
 export const RUN_MS_MAX = 86_400_000;
-/** Finished assignments remembered, so that a repeated `chunk-assigned` is known as one. A power of two; older ones are forgotten. */
+/**
+ * Finished assignments remembered, so that a repeated `chunk-assigned` is known as one. A power of two; older ones are
+ * forgotten.
+ */
 export const FINISHED_REMEMBERED = 4_096;

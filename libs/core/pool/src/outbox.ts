@@ -2,8 +2,8 @@ import type { Millis } from "@heddle/kernel";
 import type { Effect } from "./types.ts";
 
 /**
- * What one step says, and the one timer. The timer is lazy: it is moved only when something is due earlier than it stands,
- * so a fast worker costs no timer per chunk; one that fires too early finds nothing to do and is set anew.
+ * What one step says, and the one timer. The timer is lazy: it is moved only when something is due earlier than it
+ * stands, so a fast worker costs no timer per chunk; one that fires too early finds nothing to do and is set anew.
  */
 export class Outbox {
   /** Time of the step. */

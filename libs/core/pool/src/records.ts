@@ -46,6 +46,8 @@ export class PoolRecord {
   servedTurn = 0;
   /** Its decaying part of the node's recent run time. Written by Credit. */
   useMs = 0;
+  /** Its highest level in this window of work. Written by Credit. */
+  levelPeak = 0;
   /** Index in the dispatcher's backlog; -1 while its queue is empty. */
   backlogAt = -1;
   /** Where the search for a worker to deepen goes on. */

@@ -50,7 +50,10 @@ export function depthOf(meanMs: Millis): number {
   return 1 + Math.min(WORKER_DEPTH_MAX, Math.floor(PREFETCH_MS / meanMs));
 }
 
-/** Credit per slot beyond the running chunk for this mean: twice what a worker holds behind its head, rounded down to a power of two. */
+/**
+ * Credit per slot beyond the running chunk for this mean: twice what a worker holds behind its head, rounded down to a
+ * power of two.
+ */
 export function levelOf(meanMs: Millis): number {
   if (meanMs > CREDIT_LONG_MS) return 0;
   if (meanMs > PREFETCH_MS) return 1;

@@ -2,8 +2,8 @@ import type { Millis } from "@heddle/kernel";
 import { SPAWN_BACKOFF_FIRST_MS, SPAWN_BACKOFF_MAX_MS, SPAWN_FAILURES_MAX } from "./limits.ts";
 
 /**
- * Whether a worker may be started now. Failures count in waves: workers that were started together and fail together fail once.
- * While the last attempt failed, one worker at a time is tried.
+ * Whether a worker may be started now. Failures count in waves: workers that were started together and fail together
+ * fail once. While the last attempt failed, one worker at a time is tried.
  */
 export class SpawnGate {
   /** Failed waves since the last worker that got ready. */

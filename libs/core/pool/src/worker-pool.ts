@@ -243,18 +243,19 @@ export class WorkerPool {
       else if (asked) this.#comesBack(chunk);
       else this.#ledger.finishDeath(chunk, key, mark?.assignment === chunk.assignment ? mark.offset : undefined);
     }
-    const failedToServe = asked ? worker.ending === "late" : held.length === 0;
-    if (failedToServe) this.#spawnFailed(worker, fault);
+    // A late one was counted when it was late.
+    const { gate } = this.#fleet;
+    const failed = asked ? worker.ending === "late" : held.length === 0 && gate.failed(this.#out.nowMs, worker.wave);
+    if (failed && gate.hopeless) this.#giveUpHopeless(fault ?? "workers end before they are ready");
     if (this.#phase === "draining" && this.#fleet.workers.size === 0) this.#drained();
   }
 
-  #spawnFailed(worker: Worker, fault: string | undefined): void {
-    const { gate, blanks } = this.#fleet;
-    if (!gate.failed(this.#out.nowMs, worker.wave) || !gate.hopeless || blanks.length > 0) return;
-    const why = fault ?? "workers end before they are ready";
+  /** Workers cannot be started: chunks of pools that have none do not wait for one. */
+  #giveUpHopeless(fault: string): void {
+    if (this.#fleet.blanks.length > 0) return;
     for (const pool of [...this.#dispatcher.backlog]) {
       if (pool.busy.length + pool.idle.length > 0) continue;
-      for (const chunk of [...pool.queue]) this.#giveUp(chunk, why);
+      for (const chunk of [...pool.queue]) this.#giveUp(chunk, fault);
     }
   }
 
@@ -300,7 +301,10 @@ export class WorkerPool {
     this.#ledger.finishNotStarted(chunk, fault);
   }
 
-  /** A chunk that was sent has not been run, or not to its end for a reason that is not its own: it runs later, if it still shall. */
+  /**
+   * A chunk that was sent has not been run, or not to its end for a reason that is not its own: it runs later, if it
+   * still shall.
+   */
   #comesBack(chunk: Chunk): void {
     const { code, pool } = chunk.job;
     const isWanted = chunk.revocation === "none" && !pool.retired && !this.#isDraining();
