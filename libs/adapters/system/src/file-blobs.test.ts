@@ -115,4 +115,16 @@ describe("blobs in files", () => {
     await blobs.get(blob(1).hash);
     expect(readdirSync(directory)).toEqual([".tmp-1-1"]);
   });
+
+  test("two that share a directory see what the other stores, and do not get in each other's way", async () => {
+    const directory = folder();
+    await using one = fileBlobs(directory, { maxBytes: 1e6 });
+    await using other = fileBlobs(directory, { maxBytes: 1e6 });
+    const all = Array.from({ length: 20 }, (_, i) => blob(i));
+    expect(await other.get(blob(0).hash)).toBeUndefined();
+    await Promise.all(all.flatMap(({ hash, bytes }) => [one.put(hash, bytes), other.put(hash, bytes)]));
+    await one.put(blob(99).hash, blob(99).bytes);
+    expect(await other.locate(blob(99).hash)).toBe(await one.locate(blob(99).hash));
+    expect(await other.get(blob(7).hash)).toEqual(blob(7).bytes);
+  });
 });

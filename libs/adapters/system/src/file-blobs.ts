@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ClosedError, ProtocolError } from "@heddle/kernel";
@@ -28,7 +28,10 @@ interface Entry {
   keptUntilMs: number;
 }
 
-/** Blobs as files of one private directory (0700), each named by its hash and complete from the moment it can be seen. */
+/**
+ * Blobs as files of one private directory (0700), each named by its hash and complete from the moment it can be seen.
+ * Several may share a directory, and see what the others store; each evicts what it knows of.
+ */
 export function fileBlobs(directory: string, options: FileBlobsOptions): Blobs {
   return new FileBlobs(directory, options);
 }
@@ -44,7 +47,6 @@ class FileBlobs implements Blobs {
   #opened: Promise<void> | undefined;
   /** Writes one after the other, so that an eviction never takes the file of a put beside it. */
   #writes: Promise<unknown> = Promise.resolve();
-  #temporaries = 0;
   #closed = false;
 
   constructor(directory: string, options: FileBlobsOptions) {
@@ -111,9 +113,19 @@ class FileBlobs implements Blobs {
     for (const { hash, bytes } of found) this.#remember(hash, { bytes, verified: false, keptUntilMs: 0 });
   }
 
+  /** The entry of a file, which another process may have put there. */
+  async #find(hash: string): Promise<Entry | undefined> {
+    if (!this.#entries.has(hash) && isHash(hash)) {
+      const file = await stat(this.#path(hash)).catch(() => undefined);
+      if (file !== undefined && !this.#entries.has(hash))
+        this.#remember(hash, { bytes: file.size, verified: false, keptUntilMs: 0 });
+    }
+    return this.#entries.get(hash);
+  }
+
   /** Whether the blob is here and whole. */
   async #verified(hash: string): Promise<boolean> {
-    const entry = this.#entries.get(hash);
+    const entry = await this.#find(hash);
     if (entry === undefined) return false;
     if (!entry.verified) return (await this.#read(hash)) !== undefined;
     const there = await stat(this.#path(hash)).catch(() => undefined);
@@ -124,7 +136,7 @@ class FileBlobs implements Blobs {
 
   /** The bytes, compared with their name; a file that is gone or torn is forgotten. */
   async #read(hash: string): Promise<Uint8Array | undefined> {
-    if (!this.#entries.has(hash)) return undefined;
+    if ((await this.#find(hash)) === undefined) return undefined;
     const bytes = await readFile(this.#path(hash)).catch(() => undefined);
     if (bytes === undefined || hashOf(bytes) !== hash) {
       this.#forget(hash);
@@ -136,7 +148,7 @@ class FileBlobs implements Blobs {
   }
 
   async #store(hash: string, bytes: Uint8Array): Promise<void> {
-    const temporary = join(this.#directory, `.tmp-${process.pid}-${this.#temporaries++}`);
+    const temporary = join(this.#directory, `.tmp-${randomBytes(12).toString("hex")}`);
     try {
       await writeFile(temporary, bytes, { mode: 0o600, flag: "wx" });
       await rename(temporary, this.#path(hash));

@@ -1,10 +1,11 @@
 import { execFileSync } from "node:child_process";
-import { chmodSync, mkdtempSync, rmSync, statSync, symlinkSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PermissionError } from "@heddle/kernel";
 import { afterAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { systemClock } from "./clock.ts";
+import { hostFacts, processHolds, temporaryDirectory } from "./host.ts";
 import { stderrLogger } from "./log.ts";
 import { systemRandom } from "./random.ts";
 import { privateDirectory, runtimeDirectory } from "./runtime-directory.ts";
@@ -164,4 +165,47 @@ describe("the runtime directory", () => {
     onTestFinished(() => somebody.mockRestore());
     expect(() => privateDirectory(path)).toThrow(/another user/);
   });
+});
+
+describe("a temporary directory", () => {
+  test("is the user's own and goes with all that is in it", () => {
+    const directory = temporaryDirectory("test-");
+    expect(statSync(directory.path).mode & 0o777).toBe(0o700);
+    writeFileSync(join(directory.path, "file"), "x");
+    directory[Symbol.dispose]();
+    directory[Symbol.dispose]();
+    expect(existsSync(directory.path)).toBe(false);
+  });
+
+  test("goes when its process exits, too", () => {
+    const script = `import { temporaryDirectory } from ${JSON.stringify(new URL("./host.ts", import.meta.url).href)};
+      process.stdout.write(temporaryDirectory("test-").path);`;
+    const path = execFileSync(process.execPath, ["--conditions=@heddle/source", "--input-type=module", "-e", script], {
+      encoding: "utf8",
+    });
+    expect(path).toMatch(/test-/);
+    expect(existsSync(path)).toBe(false);
+  });
+});
+
+test("a process knows its number, its machine and its Node", () => {
+  expect(hostFacts()).toMatchObject({ pid: process.pid, host: expect.any(String), program: expect.any(String) });
+  expect(process.versions.node.startsWith(`${hostFacts().nodeMajor}.`)).toBe(true);
+});
+
+test("a process lives as long as something holds it, and no longer", () => {
+  const script = (
+    disposed: number,
+  ) => `import { processHolds } from ${JSON.stringify(new URL("./host.ts", import.meta.url).href)};
+    const hold = processHolds(); const holds = [hold(), hold()];
+    setTimeout(() => { process.stdout.write("held"); for (const one of holds) { one[Symbol.dispose](); one[Symbol.dispose](); } }, 20).unref();
+    for (let i = 0; i < ${disposed}; i++) holds[i][Symbol.dispose]();`;
+  const run = (disposed: number): string =>
+    execFileSync(process.execPath, ["--conditions=@heddle/source", "--input-type=module", "-e", script(disposed)], {
+      encoding: "utf8",
+      timeout: 20_000,
+    });
+  expect(run(0)).toBe("held");
+  expect(run(1)).toBe("held");
+  expect(run(2)).toBe("");
 });
