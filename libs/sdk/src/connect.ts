@@ -63,7 +63,7 @@ function embeddedFabric(options: ConnectOptions): Fabric {
 
 function remoteFabric(address: string, options: ConnectOptions): Fabric {
   const env = systemEnvironment();
-  const client = lazyGrpcClient(env);
+  const client = lazyGrpcClient();
   return new Fabric({ ...common(env, options), client, address, dispose: async () => client[Symbol.asyncDispose]() });
 }
 

@@ -1,11 +1,10 @@
-import type { Environment } from "@heddle/kernel";
 import type { RpcClient } from "@heddle/port-rpc";
 
 /** A gRPC client whose library is loaded when it is first needed: embedded fabrics and imports of the package never pay for it. */
-export function lazyGrpcClient(env: Environment): RpcClient {
+export function lazyGrpcClient(): RpcClient {
   let loading: Promise<RpcClient> | undefined;
   const load = (): Promise<RpcClient> => {
-    loading ??= import("@heddle/adapter-grpc").then(({ createGrpcClient }) => createGrpcClient({ env }));
+    loading ??= import("@heddle/adapter-grpc").then(({ createGrpcClient }) => createGrpcClient());
     return loading;
   };
   return {

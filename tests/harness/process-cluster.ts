@@ -1,0 +1,217 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readFileSync } from "node:fs";
+import { connect as connectSocket, createServer, type Server, type Socket } from "node:net";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { connect, type Fabric } from "heddle";
+import { RealCluster } from "./real-cluster.ts";
+import { eventually } from "./waiting.ts";
+
+/** How a cluster of processes is made. */
+export interface ProcessOptions {
+  /** 2 unless given. */
+  readonly nodes?: number;
+  /** Of each node; 1 unless given. */
+  readonly slots?: number;
+  /** 1,500 unless given: tests of what happens after a lease need not wait for long. */
+  readonly leaseMs?: number;
+}
+
+interface Agent {
+  readonly name: string;
+  process: ChildProcess;
+}
+
+/** Coordinator and agents as processes of their own, over gRPC on loopback; clients come through a wire that can be cut. */
+export class ProcessCluster extends RealCluster {
+  readonly kind = "processes";
+  readonly isDistributed = true;
+  readonly nodes: readonly string[];
+  readonly slots: number;
+  readonly #options: Required<ProcessOptions>;
+  readonly #agents: Agent[] = [];
+  #coordinator: ChildProcess | undefined;
+  #address = "";
+  #wire: Wire | undefined;
+  #fabric: Fabric | undefined;
+
+  private constructor(options: Required<ProcessOptions>) {
+    super();
+    this.#options = options;
+    this.nodes = Array.from({ length: options.nodes }, (_, at) => `n${at + 1}`);
+    this.slots = options.nodes * options.slots;
+  }
+
+  /** Starts everything and waits until each node is there. */
+  static async start(options: ProcessOptions = {}): Promise<ProcessCluster> {
+    const cluster = new ProcessCluster({ nodes: 2, slots: 1, leaseMs: 1_500, ...options });
+    try {
+      await cluster.#start();
+      return cluster;
+    } catch (error) {
+      await cluster[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** Where the coordinator really listens. */
+  get address(): string {
+    return this.#address;
+  }
+
+  get coordinatorPid(): number {
+    return this.#coordinator?.pid ?? 0;
+  }
+
+  async fabric(): Promise<Fabric> {
+    if (this.#fabric === undefined) {
+      this.#wire = await Wire.open(this.#address);
+      const fabric = await connect(this.#wire.address, { unavailableTimeoutMs: 5_000 });
+      this.#fabric = fabric;
+      this.scope.defer(() => fabric.close());
+    }
+    return this.#fabric;
+  }
+
+  killAgent(index: number): void {
+    this.#agent(index).process.kill("SIGKILL");
+  }
+
+  startAgent(index: number): void {
+    const agent = this.#agent(index);
+    agent.process = this.#spawnAgent(agent.name);
+  }
+
+  pauseAgent(index: number): void {
+    this.#agent(index).process.kill("SIGSTOP");
+  }
+
+  resumeAgent(index: number): void {
+    this.#agent(index).process.kill("SIGCONT");
+  }
+
+  async drainAgent(index: number): Promise<void> {
+    const { process } = this.#agent(index);
+    const gone = once(process, "exit");
+    process.kill("SIGTERM");
+    await gone;
+  }
+
+  vanishClient(): void {
+    this.#wire?.cut();
+    this.#wire = undefined;
+    this.#fabric = undefined;
+  }
+
+  async stopCoordinator(): Promise<void> {
+    const coordinator = this.#coordinator;
+    if (coordinator === undefined || coordinator.exitCode !== null) return;
+    const gone = once(coordinator, "exit");
+    coordinator.kill("SIGTERM");
+    await gone;
+  }
+
+  /** Process ids of the agents, in order of the nodes. */
+  agentPids(): readonly number[] {
+    return this.#agents.map(({ process }) => process.pid ?? 0);
+  }
+
+  async #start(): Promise<void> {
+    const file = join(this.directory, "address.json");
+    const lease = [
+      "--lease-ms",
+      String(this.#options.leaseMs),
+      "--heartbeat-ms",
+      String(Math.round(this.#options.leaseMs / 10)),
+    ];
+    const flags = ["--listen", "127.0.0.1:0", "--address-file", file, "--drain-ms", "500", ...lease];
+    this.#coordinator = this.#spawn("coordinator", flags);
+    this.#address = await eventually("the coordinator's address file", () =>
+      existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as { address: string }).address : undefined,
+    );
+    for (const name of this.nodes) this.#agents.push({ name, process: this.#spawnAgent(name) });
+    const fabric = await this.fabric();
+    await eventually("every node", async () =>
+      (await fabric.nodes()).length === this.nodes.length ? true : undefined,
+    );
+  }
+
+  #spawnAgent(name: string): ChildProcess {
+    const { slots } = this.#options;
+    return this.#spawn("agent", [
+      "--coordinator",
+      this.#address,
+      "--name",
+      name,
+      "--processes",
+      String(slots),
+      "--drain-ms",
+      "5000",
+    ]);
+  }
+
+  #spawn(app: "coordinator" | "agent", flags: readonly string[]): ChildProcess {
+    const main = fileURLToPath(new URL(`../../apps/${app}/src/main.ts`, import.meta.url));
+    const options = { stdio: ["ignore", "ignore", "inherit"] as ["ignore", "ignore", "inherit"] };
+    const child = spawn(process.execPath, ["--conditions=@heddle/source", main, ...flags], options);
+    this.scope.defer(() => end(child));
+    return child;
+  }
+
+  #agent(index: number): Agent {
+    const agent = this.#agents[index];
+    if (agent === undefined) throw new RangeError(`there is no agent ${index}`);
+    return agent;
+  }
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = once(child, "exit");
+  child.kill("SIGCONT");
+  child.kill("SIGKILL");
+  await gone;
+}
+
+/** A TCP relay to `target` that can be cut, so that whoever is behind it vanishes without a word. */
+class Wire {
+  readonly address: string;
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+
+  private constructor(server: Server, sockets: Set<Socket>, address: string) {
+    this.#server = server;
+    this.#sockets = sockets;
+    this.address = address;
+  }
+
+  static async open(target: string): Promise<Wire> {
+    const [host, port] = target.split(":");
+    const sockets = new Set<Socket>();
+    const server = createServer((near) => {
+      const far = connectSocket(Number(port), host);
+      for (const socket of [near, far]) {
+        sockets.add(socket);
+        socket.on("error", () => undefined);
+        socket.on("close", () => {
+          sockets.delete(socket);
+          near.destroy();
+          far.destroy();
+        });
+      }
+      near.pipe(far).pipe(near);
+    });
+    server.listen(0, "127.0.0.1");
+    server.unref();
+    await once(server, "listening");
+    const address = server.address();
+    if (address === null || typeof address === "string") throw new Error("the wire has no port");
+    return new Wire(server, sockets, `127.0.0.1:${address.port}`);
+  }
+
+  cut(): void {
+    this.#server.close();
+    for (const socket of this.#sockets) socket.destroy();
+  }
+}
