@@ -40,7 +40,7 @@ export interface SimHost {
   /** Stands still, for ever unless `forMs` is given: messages and timers wait, then time has jumped. */
   pause(forMs?: Millis): void;
   resume(): void;
-  /** Disposes its program, then ends it. Needs a world that runs. */
+  /** Disposes its program, then ends it. Needs a world that runs. Resolves, too, when it crashes meanwhile. */
   stop(): Promise<void>;
 }
 
@@ -138,9 +138,15 @@ export class Host implements SimHost, Machine {
     const life = this.#life;
     if (!life.alive) return;
     this.#isStopping = true;
+    const { promise: ended, resolve: end } = Promise.withResolvers<void>();
+    life.onEnd(() => end());
+    await Promise.race([this.#disposeProgram(), ended]);
+    if (life.alive) this.crash();
+  }
+
+  async #disposeProgram(): Promise<void> {
     const program = await this.#program;
     await program?.[Symbol.asyncDispose]();
-    if (life.alive) this.crash();
   }
 
   #start(): Life {

@@ -5,7 +5,7 @@ import { type Link, streamRoute, unaryRoute } from "@heddle/port-rpc";
 import { describe, expect, it } from "vitest";
 import { ask, chatter, talk } from "./chatter.ts";
 import { SimFailure } from "./event-loop.ts";
-import { calmPlan, stormPlan } from "./fault-plan.ts";
+import { calmPlan, type FaultPlan, stormPlan } from "./fault-plan.ts";
 import type { HostContext, SimHost } from "./host.ts";
 import { createWorld, type World } from "./world.ts";
 
@@ -24,8 +24,8 @@ interface Stage {
   readonly dial: () => Promise<Link<string, string>>;
 }
 
-function stage(seed: number): Stage {
-  const world = createWorld(seed, { plan: { ...calmPlan, delayMs: [1, 5] } });
+function stage(seed: number, plan: FaultPlan = { ...calmPlan, delayMs: [1, 5] }): Stage {
+  const world = createWorld(seed, { plan });
   const heard: string[] = [];
   const accepted: Link<string, string>[] = [];
   const read = async (link: Link<string, string>): Promise<void> => {
@@ -39,10 +39,10 @@ function stage(seed: number): Stage {
     ]),
   );
   let client: HostContext | undefined;
-  const clientHost = world.host("client", (context) => {
-    client ??= context;
-    return undefined;
-  });
+  const boot = (context: HostContext): undefined => {
+    client = context;
+  };
+  const clientHost = world.host("client", boot, { mayCrash: false });
   if (client === undefined) throw new TypeError("boot is synchronous");
   const { rpc } = client;
   return { world, server, clientHost, client, heard, accepted, dial: () => rpc.dial(talk, "server:1", noSignal) };
@@ -208,6 +208,27 @@ describe("a machine", () => {
     ]);
   });
 
+  it("that is stopped politely ends its program first, unless it crashes meanwhile", async () => {
+    const world = createWorld(1);
+    const told: string[] = [];
+    const slowToEnd = (name: string) =>
+      world.host(name, ({ env }) => ({
+        [Symbol.asyncDispose]: () =>
+          new Promise((resolve) => {
+            env.clock.setTimer(env.clock.nowMs() + 5_000, () => {
+              told.push(`${name} ended`);
+              resolve();
+            });
+          }),
+      }));
+    const [polite, crashed] = [slowToEnd("polite"), slowToEnd("crashed")];
+    const stops = Promise.all([polite.stop(), crashed.stop()]);
+    crashed.crash();
+    await world.drive(stops);
+    expect(told).toEqual(["polite ended"]);
+    expect([polite.state, crashed.state]).toEqual(["down", "down"]);
+  });
+
   it("that dies breaks its peers' links; one that dies silently leaves them open until it boots again", async () => {
     for (const silent of [false, true]) {
       const { world, server, dial } = stage(1);
@@ -232,6 +253,25 @@ describe("a machine", () => {
     await expect(asked()).rejects.toThrow("took more than 1000 ms");
     server.crash();
     await expect(asked()).rejects.toThrow(UnavailableError);
+  });
+});
+
+describe("healing", () => {
+  it("brings back what faults put down, ends outages and lets nothing go wrong any more", async () => {
+    for (let seed = 0; seed < 10; seed++) {
+      const { world, server, clientHost, dial } = stage(seed, stormPlan);
+      await world.run(later(30_000));
+      world.heal();
+      expect([server.state, clientHost.state]).toEqual(["up", "up"]);
+      await world.run(later(31_000));
+      const link = await world.drive(dial());
+      let end = "open";
+      void link.closed.then(({ reason }) => {
+        end = reason;
+      });
+      await world.run(later(200_000));
+      expect(end, `seed ${seed}`).toBe("open");
+    }
   });
 });
 
