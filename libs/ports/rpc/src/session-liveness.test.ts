@@ -1,0 +1,163 @@
+import { describe, expect, test } from "vitest";
+import { heartbeatMs, leaseMs, rawServer, settle, World, words } from "./session-kit.ts";
+
+describe("a session whose peer goes silent", () => {
+  test("is dialled again after a third of the lease, and nothing is lost", async () => {
+    await using world = await World.open();
+    const [session, heard] = world.dial();
+    await settle();
+    world.network.blackhole(world.address, true);
+    session.send("into the hole");
+    world.talkers.session().send("out of the hole");
+    await settle();
+    world.network.blackhole(world.address, false); // the old link stays dead
+    await world.clock.advance(leaseMs / 3 - heartbeatMs / 2);
+    expect(heard.links).toEqual([true]);
+    await world.clock.advance(heartbeatMs + 200);
+    expect(heard.links).toEqual([true, false, true]);
+    expect(world.talkers.ears().words).toEqual(["into the hole"]);
+    expect(heard.words).toEqual(["out of the hole"]);
+    expect(world.talkers.sessions.length).toBe(1);
+  });
+
+  test("is over as expired at both sides after a lease", async () => {
+    await using world = await World.open();
+    const [session, heard] = world.dial();
+    session.send("w");
+    await settle();
+    world.network.blackhole(world.address, true);
+    await world.clock.advance(leaseMs - heartbeatMs);
+    expect([heard.ends, world.talkers.ears().ends]).toEqual([[], []]);
+    await world.clock.advance(2 * heartbeatMs);
+    expect(heard.ends).toEqual([{ reason: "expired" }]);
+    expect(world.talkers.ears().ends).toEqual([{ reason: "expired" }]);
+    expect(world.talkers.acceptor.size).toBe(0);
+    expect(world.clock.timerCount).toBe(0);
+  });
+
+  test("outlives an outage shorter than the lease", async () => {
+    await using world = await World.open();
+    const [session, heard] = world.dial();
+    await settle();
+    await world.listening?.[Symbol.asyncDispose]();
+    for (const word of words("w", 10)) session.send(word);
+    await world.clock.advance(leaseMs - 3_000);
+    await world.listen();
+    await world.clock.advance(2_500);
+    expect(world.talkers.ears().words).toEqual(words("w", 10));
+    expect(heard.ends).toEqual([]);
+    expect(world.talkers.sessions.length).toBe(1);
+  });
+
+  test("drops a server that takes the stream and never welcomes, and tries again", async () => {
+    await using world = await World.open();
+    const peers = await rawServer(world.network, "raw");
+    const [, heard] = world.dial({ address: "raw" });
+    await world.clock.advance(leaseMs / 3 + heartbeatMs);
+    expect(peers.length).toBe(2);
+    expect((await peers[0]?.link.closed)?.reason).toBe("remote");
+    peers[1]?.welcome();
+    await settle();
+    expect(heard.links).toEqual([true]);
+  });
+});
+
+describe("a session that never connects", () => {
+  test("is over as expired after the lease", async () => {
+    await using world = await World.open();
+    const [session, heard] = world.dial({ address: "nowhere" });
+    session.send("w");
+    await world.clock.advance(leaseMs - 1);
+    expect(heard.ends).toEqual([]);
+    await world.clock.advance(heartbeatMs);
+    expect(heard.ends).toEqual([{ reason: "expired" }]);
+    expect(heard.links).toEqual([]);
+    expect(world.clock.timerCount).toBe(0);
+  });
+
+  test.each([500, 60_000])("is over as expired after unavailableTimeoutMs (%i ms) when that is given", async (ms) => {
+    await using world = await World.open();
+    const [, heard] = world.dial({ address: "nowhere", unavailableTimeoutMs: ms });
+    await world.clock.advance(ms - 1);
+    expect(heard.ends).toEqual([]);
+    await world.clock.advance(heartbeatMs);
+    expect(heard.ends).toEqual([{ reason: "expired" }]);
+  });
+
+  test("connects when the server comes up late", async () => {
+    await using world = await World.open();
+    const [session, heard] = world.dial({ address: "late", unavailableTimeoutMs: 60_000 });
+    session.send("w");
+    await world.clock.advance(30_000);
+    const peers = await rawServer(world.network, "late");
+    await world.clock.advance(2_100);
+    peers[0]?.welcome();
+    await settle();
+    expect(peers[0]?.words).toEqual(["w"]);
+    expect(heard.links).toEqual([true]);
+  });
+});
+
+test("a short unavailableTimeoutMs does not end a session that is merely quiet", async () => {
+  await using world = await World.open();
+  const [, heard] = world.dial({ unavailableTimeoutMs: 100 });
+  await world.clock.advance(10 * leaseMs);
+  expect(heard.ends).toEqual([]);
+  world.network.blackhole(world.address, true);
+  await world.clock.advance(leaseMs / 3 + 2 * heartbeatMs);
+  expect(heard.ends).toEqual([{ reason: "expired" }]);
+});
+
+test("a quiet session lives for ever", async () => {
+  await using world = await World.open();
+  const [, heard] = world.dial();
+  await world.clock.advance(100 * leaseMs);
+  expect(heard.links).toEqual([true]);
+  expect([heard.ends, world.talkers.ears().ends]).toEqual([[], []]);
+});
+
+test("the lag of the own event loop is added before anyone is given up", async () => {
+  await using world = await World.open();
+  const [session, heard] = world.dial();
+  await settle();
+  for (let blocks = 0; blocks < 3; blocks++) {
+    await world.clock.block(4 * leaseMs);
+    await world.clock.advance(heartbeatMs);
+  }
+  session.send("alive");
+  await settle();
+  expect(heard.links).toEqual([true]);
+  expect(world.talkers.ears().words).toEqual(["alive"]);
+  expect([heard.ends, world.talkers.ears().ends]).toEqual([[], []]);
+});
+
+test("lag does not keep a dead peer's session for longer than the lease after it", async () => {
+  await using world = await World.open();
+  const [, heard] = world.dial();
+  await settle();
+  world.network.blackhole(world.address, true);
+  await world.clock.block(4 * leaseMs);
+  expect(heard.ends).toEqual([]);
+  await world.clock.advance(leaseMs + heartbeatMs);
+  expect(heard.ends).toEqual([{ reason: "expired" }]);
+});
+
+test("dialling again backs off to at most two seconds", async () => {
+  await using world = await World.open();
+  const atMs: number[] = [];
+  const counting = {
+    dial: () => {
+      atMs.push(world.clock.nowMs());
+      return Promise.reject(new Error("refused"));
+    },
+    call: () => Promise.reject(new Error("unused")),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+  world.dial({ client: counting, unavailableTimeoutMs: 60_000 });
+  await world.clock.advance(60_000);
+  const pauses = atMs.slice(1).map((at, index) => at - (atMs[index] ?? 0));
+  expect(pauses[0]).toBeGreaterThanOrEqual(50);
+  expect(pauses[0]).toBeLessThanOrEqual(100);
+  expect(Math.max(...pauses)).toBeLessThanOrEqual(2_000);
+  expect(pauses.length).toBeGreaterThan(30);
+});

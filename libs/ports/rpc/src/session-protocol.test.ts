@@ -1,0 +1,352 @@
+import { assert, PermissionError } from "@heddle/kernel";
+import { describe, expect, test } from "vitest";
+import {
+  existing,
+  heartbeatMs,
+  type RawPeer,
+  rawServer,
+  sessionId,
+  settle,
+  version,
+  World,
+  words,
+} from "./session-kit.ts";
+
+describe("an acceptor", () => {
+  test("welcomes a hello with its terms", async () => {
+    await using world = await World.open();
+    const peer = await world.raw();
+    peer.hello();
+    await settle();
+    expect(peer.controls("welcome")).toEqual([
+      { version, resumed: false, received: 0, leaseMs: 15_000, heartbeatMs: 2_000, serverId: "server-1" },
+    ]);
+    expect(world.talkers.session().id).toBe(sessionId);
+  });
+
+  test.each<[string, (peer: RawPeer) => void, string]>([
+    ["entries before the hello", (peer) => peer.say(1, 0, ["w"]), "the first frame of a stream must be a hello"],
+    ["a welcome for a hello", (peer) => peer.welcome(), "the first frame of a stream must be a hello"],
+    ["an id that is none", (peer) => peer.hello(0, "me"), "the session id is not 32 hex digits"],
+    [
+      "entries in the hello",
+      (peer) => peer.control({ $case: "hello", value: { version, sessionId, received: 0 } }, ["w"]),
+      "entries came with the hello",
+    ],
+    [
+      "a hello without a version",
+      (peer) => peer.control({ $case: "hello", value: { version: undefined, sessionId, received: 0 } }),
+      "the peer did not say which version it speaks",
+    ],
+  ])("answers %s by goodbye and ends only that link", async (_what, offend, message) => {
+    await using world = await World.open();
+    const [session] = world.dial();
+    const peer = await world.raw();
+    offend(peer);
+    await settle();
+    expect(peer.goodbye).toEqual({ code: "protocol", message });
+    expect((await peer.link.closed).reason).toBe("remote");
+    session.send("still here");
+    await settle();
+    expect(world.talkers.ears().words).toEqual(["still here"]);
+    expect(world.talkers.sessions.length).toBe(1);
+  });
+
+  test.each<[string, (peer: RawPeer) => void, string]>([
+    ["a gap", (peer) => peer.say(2, 0, ["w"]), "frame 2 came where 1 was expected"],
+    ["an oversize frame", (peer) => peer.say(1, 0, words("w", 513)), "a frame holds 513 entries, at most 512 may be"],
+    ["a second hello", (peer) => peer.hello(), "a second handshake (hello) came on one stream"],
+    ["a welcome", (peer) => peer.welcome(), "a second handshake (welcome) came on one stream"],
+    [
+      "the acknowledgement of nothing",
+      (peer) => peer.say(0, 7, []),
+      "frame 7 was acknowledged, but the last one sent is 0",
+    ],
+  ])("answers %s in a session by goodbye and ends the session as lost", async (_what, offend, message) => {
+    await using world = await World.open();
+    const peer = await world.raw();
+    peer.hello();
+    offend(peer);
+    await settle();
+    expect(peer.goodbye).toEqual({ code: "protocol", message });
+    expect(world.talkers.ears().ends).toEqual([{ reason: "lost", message }]);
+    expect(world.talkers.acceptor.size).toBe(0);
+  });
+
+  test("ends a session whose handler throws, with its words", async () => {
+    await using world = await World.open({
+      handler: (_session, heard) => ({
+        ...heard,
+        ended: heard.ended,
+        entries: () => {
+          throw new Error("I know no such word");
+        },
+      }),
+    });
+    const [session, heard] = world.dial();
+    session.send("w");
+    await settle();
+    expect(heard.ends).toEqual([{ reason: "goodbye", goodbye: { code: "protocol", message: "I know no such word" } }]);
+    expect(world.talkers.ears().ends).toEqual([{ reason: "lost", message: "I know no such word" }]);
+  });
+
+  test("refuses a session with the code of the error that its owner throws", async () => {
+    await using world = await World.open({
+      handler: () => {
+        throw new PermissionError("not today");
+      },
+    });
+    const [, heard] = world.dial();
+    await settle();
+    expect(heard.ends).toEqual([{ reason: "goodbye", goodbye: { code: "permission", message: "not today" } }]);
+    expect(world.talkers.acceptor.size).toBe(0);
+  });
+
+  test("refuses more sessions than its limit, and takes one again when another has ended", async () => {
+    await using world = await World.open({ acceptor: { sessionsMax: 1 } });
+    const [first] = world.dial();
+    await settle();
+    const [, refused] = world.dial();
+    await settle();
+    expect(refused.ends).toEqual([
+      { reason: "goodbye", goodbye: { code: "limit", message: "1 sessions are open already" } },
+    ]);
+    await first.close();
+    await settle();
+    const [, taken] = world.dial();
+    await settle();
+    expect(taken.links).toEqual([true]);
+  });
+
+  test("says goodbye to a link that does not say hello in time", async () => {
+    await using world = await World.open();
+    const peer = await world.raw();
+    await world.clock.advance(5_000);
+    expect(peer.goodbye).toEqual({ code: "protocol", message: "no hello within 5000 ms" });
+  });
+
+  test("takes a session over to the link of a second hello; what the first link still says counts no more", async () => {
+    await using world = await World.open();
+    const old = await world.raw();
+    old.hello();
+    old.say(1, 0, ["one"]);
+    await settle();
+    world.talkers.session().send("for you");
+    await settle();
+    const young = await world.raw();
+    young.hello();
+    old.say(2, 0, ["ignored"]);
+    young.say(2, 0, ["two"]);
+    await settle();
+    expect(young.controls("welcome")).toMatchObject([{ resumed: true, received: 1 }]);
+    expect(young.words).toEqual(["for you"]);
+    expect((await old.link.closed).reason).toBe("remote");
+    expect(world.talkers.ears().words).toEqual(["one", "two"]);
+    expect(world.talkers.ears().links).toEqual([true, false, true]);
+    expect(world.talkers.sessions.length).toBe(1);
+  });
+
+  test("refuses to resume from before what was acknowledged", async () => {
+    await using world = await World.open();
+    const old = await world.raw();
+    old.hello();
+    await settle();
+    world.talkers.session().send("w");
+    await settle();
+    old.say(0, 1, []);
+    await settle();
+    const young = await world.raw();
+    young.hello(0);
+    await settle();
+    const message = "the peer wants frame 1 again, but acknowledged up to 1";
+    expect(young.goodbye).toEqual({ code: "protocol", message });
+    expect(world.talkers.ears().ends).toEqual([{ reason: "lost", message }]);
+  });
+
+  test("says goodbye to all when it closes, strangers included, and refuses newcomers", async () => {
+    await using world = await World.open();
+    const [, heard] = world.dial();
+    const stranger = await world.raw();
+    await settle();
+    await world.talkers.acceptor.close({ code: "unavailable", message: "moving" });
+    await settle();
+    expect(heard.ends).toEqual([{ reason: "goodbye", goodbye: { code: "unavailable", message: "moving" } }]);
+    expect(stranger.goodbye).toEqual({ code: "unavailable", message: "moving" });
+    const [, late] = world.dial();
+    await settle();
+    expect(late.ends).toMatchObject([{ reason: "goodbye", goodbye: { code: "unavailable" } }]);
+  });
+});
+
+describe("a dialer", () => {
+  test.each<[string, (peer: RawPeer) => void, string]>([
+    ["entries before the welcome", (peer) => peer.say(1, 0, ["w"]), "the peer's first frame is not a welcome"],
+    ["a hello for a welcome", (peer) => peer.hello(), "the peer's first frame is not a welcome"],
+    [
+      "impossible terms",
+      (peer) =>
+        peer.control({
+          $case: "welcome",
+          value: { version, resumed: false, received: 0, leaseMs: 0, heartbeatMs: -1, serverId: "raw" },
+        }),
+      "lease of 0 ms with heartbeats of -1 ms",
+    ],
+    ["a welcome that received what was never sent", (peer) => peer.welcome(9), "frame 9 was acknowledged"],
+  ])("answers %s by goodbye and ends its session as lost", async (_what, offend, message) => {
+    await using world = await World.open();
+    const peers = await rawServer(world.network, "raw");
+    const [, heard] = world.dial({ address: "raw" });
+    await settle();
+    offend(existing(peers[0]));
+    await settle();
+    expect(heard.ends).toMatchObject([{ reason: "lost", message: expect.stringContaining(message) }]);
+    expect(peers[0]?.goodbye).toMatchObject({ code: "protocol", message: expect.stringContaining(message) });
+    await world.clock.advance(60_000);
+    expect(peers.length).toBe(1);
+  });
+
+  test("ends its session as lost when the server began anew, which forgets the session it began by mistake", async () => {
+    await using world = await World.open();
+    const [session, heard] = world.dial();
+    session.send("w");
+    await settle();
+    await world.restart({ acceptor: { serverId: "server-2" } });
+    await world.clock.advance(heartbeatMs);
+    expect(heard.ends).toEqual([
+      { reason: "lost", message: "talk does not know this session any more (server server-2)" },
+    ]);
+    expect(world.talkers.acceptor.size).toBe(0);
+  });
+
+  test("is told by a goodbye which side must be upgraded when there is no common version", async () => {
+    await using world = await World.open();
+    const [, heard] = world.dial({ version: { ...version, minor: 1, minMinor: 1, build: "0.9" } });
+    await settle();
+    expect(heard.ends).toEqual([
+      {
+        reason: "goodbye",
+        goodbye: {
+          code: "protocol",
+          message:
+            "no common version: this side is build test (speaks heddle.v1 minors 2 to 3), " +
+            "the other side is build 0.9 (speaks heddle.v1 minors 1 to 1); upgrade the other side",
+        },
+      },
+    ]);
+    expect(world.talkers.sessions).toEqual([]);
+  });
+
+  test("refuses a server that is too old, naming both versions", async () => {
+    await using world = await World.open();
+    const peers = await rawServer(world.network, "raw");
+    const [, heard] = world.dial({ address: "raw" });
+    await settle();
+    const old = { ...version, minor: 1, minMinor: 0, build: "" };
+    const value = { version: old, resumed: false, received: 0, leaseMs: 1, heartbeatMs: 1, serverId: "raw" };
+    peers[0]?.control({ $case: "welcome", value });
+    await settle();
+    const message =
+      "no common version: this side is build test (speaks heddle.v1 minors 2 to 3), " +
+      "the other side is an unnamed build (speaks heddle.v1 minors 0 to 1); upgrade the other side";
+    expect(heard.ends).toEqual([{ reason: "lost", message }]);
+  });
+
+  test("does not dial again what dialling cannot cure", async () => {
+    await using world = await World.open();
+    await world.network.listen("bare", []);
+    const [, heard] = world.dial({ address: "bare" });
+    await settle();
+    expect(heard.ends).toEqual([{ reason: "lost", message: "bare does not serve /test.Sessions/Talk" }]);
+  });
+});
+
+describe("the end of a session", () => {
+  test("close sends what waits, then says goodbye with its words; both sides hear the end once", async () => {
+    await using world = await World.open();
+    const [session, heard] = world.dial();
+    await settle();
+    for (const word of words("w", 30)) session.send(word, 100_000);
+    await Promise.all([session.close({ code: "cancelled", message: "no more" }), session.close()]);
+    session.send("too late");
+    await settle();
+    expect(world.talkers.ears().words).toEqual(words("w", 30));
+    expect(world.talkers.ears().ends).toEqual([
+      { reason: "goodbye", goodbye: { code: "cancelled", message: "no more" } },
+    ]);
+    expect(heard.ends).toEqual([{ reason: "closed" }]);
+    expect(world.clock.timerCount).toBe(0);
+    expect(world.network.linkCount(world.address)).toBe(0);
+  });
+
+  test("close gives up what a peer does not take within two seconds", async () => {
+    await using world = await World.open();
+    const [session, heard] = world.dial({ address: "nowhere" });
+    session.send("w");
+    const closing = session.close();
+    await world.clock.advance(1_999);
+    expect(heard.ends).toEqual([]);
+    await world.clock.advance(1);
+    await closing;
+    expect(heard.ends).toEqual([{ reason: "closed" }]);
+    expect(world.clock.timerCount).toBe(0);
+  });
+
+  test("close with nothing to say and nobody to say it to is immediate", async () => {
+    await using world = await World.open();
+    const [session, heard] = world.dial({ address: "nowhere" });
+    await session.close();
+    expect(heard.ends).toEqual([{ reason: "closed" }]);
+  });
+
+  test("more control than may wait ends the session with goodbye limit", async () => {
+    await using world = await World.open();
+    const [session, heard] = world.dial({ sizes: { controlEntriesMax: 10 } });
+    await settle();
+    for (const word of words("w", 11)) session.send(word);
+    await settle();
+    const message = "more than 10 control entries wait for the peer";
+    expect(heard.ends).toEqual([{ reason: "lost", message }]);
+    expect(world.talkers.ears().ends).toEqual([{ reason: "goodbye", goodbye: { code: "limit", message } }]);
+  });
+
+  test("unacknowledged frames beyond their limit hold everything back, and control alone then ends the session", async () => {
+    await using world = await World.open();
+    const peers = await rawServer(world.network, "raw");
+    const [session, heard] = world.dial({ address: "raw", sizes: { retainedFramesMax: 3, controlEntriesMax: 5 } });
+    await settle();
+    const peer = existing(peers[0]);
+    peer.welcome();
+    for (const word of words("w", 8)) {
+      session.send(word);
+      await settle();
+    }
+    expect(peer.words).toEqual(words("w", 3));
+    expect(heard.ends).toEqual([]);
+    peer.say(0, 1, []);
+    await settle();
+    expect(peer.words).toEqual(words("w", 8));
+    for (const word of words("x", 7)) session.send(word);
+    await settle();
+    expect(heard.ends).toMatchObject([{ reason: "lost" }]);
+    expect(peer.goodbye).toMatchObject({ code: "limit" });
+  });
+
+  test("a broken invariant of the owner is not swallowed", async () => {
+    await using world = await World.open();
+    const reasons: unknown[] = [];
+    const listener = (reason: unknown) => reasons.push(reason);
+    const others = process.listeners("unhandledRejection");
+    process.removeAllListeners("unhandledRejection");
+    process.on("unhandledRejection", listener);
+    const [, heard] = world.dial({
+      handler: { entries: () => assert(false, "an impossible word"), ended: (end) => heard.ended(end) },
+    });
+    await settle();
+    world.talkers.session().send("w");
+    await settle();
+    process.removeListener("unhandledRejection", listener);
+    for (const other of others) process.on("unhandledRejection", other);
+    expect(String(reasons[0])).toContain("an impossible word");
+    expect(heard.ends).toEqual([{ reason: "lost", message: "an impossible word" }]);
+  });
+});
