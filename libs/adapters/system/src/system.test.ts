@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { PermissionError } from "@heddle/kernel";
 import { afterAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { systemClock } from "./clock.ts";
-import { hostFacts, processHolds, temporaryDirectory } from "./host.ts";
+import { hostFacts, temporaryDirectory } from "./host.ts";
 import { stderrLogger } from "./log.ts";
 import { systemRandom } from "./random.ts";
 import { privateDirectory, runtimeDirectory } from "./runtime-directory.ts";
