@@ -88,7 +88,6 @@ export class SessionAcceptor<Out, In> {
       const known = this.#sessions.get(hello.sessionId);
       const session = known ?? this.#begin(link, hello);
       if (session.ended) return undefined;
-      known?.detach(); // frames of the older link count no more: what is received is final
       link.send(this.#welcome(session, known !== undefined));
       session.attach(link, hello.received);
       return session;

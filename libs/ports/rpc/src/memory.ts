@@ -62,7 +62,8 @@ export class MemoryNetwork implements RpcClient, RpcServer {
     signal: AbortSignal,
   ): Promise<Link<Request, Response>> {
     signal.throwIfAborted();
-    const { place, route } = await this.#find(address, method.path, "stream", signal);
+    await this.#reach(address, signal);
+    const { place, route } = this.#find(address, method.path, "stream");
     const pair = memoryLinkPair<Request, Response>(`dialer of ${address}`, address);
     const known = pair as unknown as AnyPair;
     place.pairs.add(known);
@@ -82,7 +83,8 @@ export class MemoryNetwork implements RpcClient, RpcServer {
     using _timer = clock.setTimer(clock.nowMs() + options.timeoutMs, () => {
       deadline.abort(new TimeoutError(`${method.path} at ${address} did not answer within ${options.timeoutMs} ms`));
     });
-    const { route } = await this.#find(address, method.path, "unary", deadline.signal);
+    await this.#reach(address, deadline.signal);
+    const { route } = this.#find(address, method.path, "unary");
     const answer = (route as UnaryRoute).answer as unknown as (request: Request) => Promise<Response>;
     return await Promise.race([this.#answer(method.path, answer, request), rejection(deadline.signal)]);
   }
@@ -117,14 +119,13 @@ export class MemoryNetwork implements RpcClient, RpcServer {
     await Promise.all(pairs.map((pair) => pair.dialer[Symbol.asyncDispose]()));
   }
 
-  async #find(
-    address: string,
-    path: string,
-    kind: Route["kind"],
-    signal: AbortSignal,
-  ): Promise<{ place: Place; route: Route }> {
-    this.#disposal.signal.throwIfAborted();
+  /** Hangs while `address` is a black hole. */
+  async #reach(address: string, signal: AbortSignal): Promise<void> {
     if (this.#blackholes.has(address)) await new Waiters().wait(AbortSignal.any([signal, this.#disposal.signal]));
+  }
+
+  #find(address: string, path: string, kind: Route["kind"]): { place: Place; route: Route } {
+    this.#disposal.signal.throwIfAborted();
     const place = this.#places.get(address);
     if (place === undefined) throw new UnavailableError(`nobody listens at ${address}`);
     const route = place.routes.get(path);

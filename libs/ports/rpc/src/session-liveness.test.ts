@@ -49,6 +49,18 @@ describe("a session whose peer goes silent", () => {
     expect(world.talkers.sessions.length).toBe(1);
   });
 
+  test("is dialled again at once after a cut, however long an earlier outage was", async () => {
+    await using world = await World.open();
+    const [, heard] = world.dial();
+    await world.listening?.[Symbol.asyncDispose]();
+    await world.clock.advance(leaseMs - 3_000);
+    await world.listen();
+    await world.clock.advance(2_500);
+    world.cut();
+    await world.clock.advance(101);
+    expect(heard.links).toEqual([true, false, true]);
+  });
+
   test("drops a server that takes the stream and never welcomes, and tries again", async () => {
     await using world = await World.open();
     const peers = await rawServer(world.network, "raw");

@@ -136,6 +136,7 @@ describe("an acceptor", () => {
     const young = await world.raw();
     young.hello();
     old.say(2, 0, ["ignored"]);
+    young.say(1, 0, ["one"]); // repeated by one who could not know: seen, and dropped
     young.say(2, 0, ["two"]);
     await settle();
     expect(young.controls("welcome")).toMatchObject([{ resumed: true, received: 1 }]);
