@@ -316,6 +316,7 @@ export class Connection {
     line.session.drained().then(resume, resume);
   }
 
+  /** In the control lane, as what cancels it: neither may overtake the other. Its chunks follow in the bulk lane. */
   #openJob(line: Line, request: JobRequest): void {
     const { run, pool, artifact, retries, name, spread } = request;
     if (run.settled) return;
@@ -325,12 +326,12 @@ export class Connection {
     if (!line.pools.has(pool.id)) {
       line.pools.add(pool.id);
       const value = { poolId: pool.id, processes: pool.processes ?? 0, name: pool.name };
-      line.session.send({ kind: { $case: "openPool", value } }, 0);
+      line.session.send({ kind: { $case: "openPool", value } });
     }
     if (!line.artifacts.has(artifact.hash)) {
       line.artifacts.set(artifact.hash, artifact);
       const value = { hash: artifact.hash, size: artifact.bytes.byteLength };
-      line.session.send({ kind: { $case: "offerArtifact", value } }, 0);
+      line.session.send({ kind: { $case: "offerArtifact", value } });
     }
     const value = {
       job: run.number,
@@ -341,7 +342,7 @@ export class Connection {
       name,
       spread,
     };
-    line.session.send({ kind: { $case: "openJob", value } }, 0);
+    line.session.send({ kind: { $case: "openJob", value } });
   }
 
   #offer(line: Line, run: JobRun): void {
