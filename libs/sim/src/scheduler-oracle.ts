@@ -14,7 +14,7 @@ type EffectOf<T extends Effect["type"]> = Extract<Effect, { readonly type: T }>;
 type InputOf<T extends Input["type"]> = Extract<Input, { readonly type: T }>;
 
 /** A promise of the scheduler that a run has seen broken. */
-export class PromiseBroken extends Error {
+class PromiseBroken extends Error {
   override readonly name = "PromiseBroken";
 }
 
