@@ -40,6 +40,8 @@ const NODE_MAJOR = 24;
 const DRAIN_MS = 10_000;
 /** Virtual time within which anything that a test waits for must happen. */
 const DRIVE_MS = 600_000;
+/** Virtual time within which nothing may be left running: several leases. */
+const SETTLE_MS = 120_000;
 
 /** A cluster in a simulated world. Same options, same run. */
 export class SimulatedCluster implements Cluster {
@@ -131,9 +133,13 @@ export class SimulatedCluster implements Cluster {
   }
 
   async settled(): Promise<void> {
+    const deadlineMs = this.world.clock.nowMs() + SETTLE_MS;
     for (;;) {
       const { jobs, chunksPlaced } = await this.drive(this.#observer.status());
-      if (jobs === 0 && chunksPlaced === 0 && this.#busy().length === 0) return;
+      const busy = this.#busy().length;
+      if (jobs === 0 && chunksPlaced === 0 && busy === 0) return;
+      const left = `${jobs} jobs, ${chunksPlaced} placed chunks and ${busy} busy workers are left`;
+      if (this.world.clock.nowMs() > deadlineMs) throw new Error(`${left} after ${SETTLE_MS} virtual ms`);
       await this.#pass(100);
     }
   }
