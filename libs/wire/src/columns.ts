@@ -50,3 +50,11 @@ export const boolColumn = {
     return bytes.subarray(offset, offset + count);
   },
 };
+
+/** The first `length` elements: a view, or a copy where a view would keep much more memory than it shows. */
+export function trimmed<T extends Column | Uint8Array>(elements: T, length: number): T {
+  const isWasteful = elements.length > WASTE_MIN && length < elements.length * 0.8;
+  return (isWasteful ? elements.slice(0, length) : elements.subarray(0, length)) as T;
+}
+
+const WASTE_MIN = 1024;

@@ -1,15 +1,14 @@
 import type { SerializationSide } from "@heddle/kernel";
-import { f64Column, i32Column } from "./columns.ts";
+import { f64Column, i32Column, trimmed } from "./columns.ts";
 import { Encoding } from "./gen/heddle/v1/common.ts";
 import { ValueWriter } from "./msgpack/writer.ts";
 import type { EncodedPayload } from "./payload.ts";
 
-type Mode =
-  | { readonly type: "empty" }
+type ColumnMode =
   | { readonly type: "i32"; column: Int32Array }
   | { readonly type: "f64"; column: Float64Array }
-  | { readonly type: "bool"; column: Uint8Array }
-  | { readonly type: "msgpack"; readonly writer: ValueWriter };
+  | { readonly type: "bool"; column: Uint8Array };
+type Mode = ColumnMode | { readonly type: "empty" } | { readonly type: "msgpack"; readonly writer: ValueWriter };
 
 const FIRST_CAPACITY = 64;
 
@@ -80,11 +79,11 @@ export class PayloadEncoder {
     this.#count = 0;
     switch (mode.type) {
       case "i32":
-        return { encoding: Encoding.I32, count, bytes: i32Column.bytesOf(mode.column.subarray(0, count)) };
+        return { encoding: Encoding.I32, count, bytes: i32Column.bytesOf(trimmed(mode.column, count)) };
       case "f64":
-        return { encoding: Encoding.F64, count, bytes: f64Column.bytesOf(mode.column.subarray(0, count)) };
+        return { encoding: Encoding.F64, count, bytes: f64Column.bytesOf(trimmed(mode.column, count)) };
       case "bool":
-        return { encoding: Encoding.BOOL, count, bytes: mode.column.subarray(0, count) };
+        return { encoding: Encoding.BOOL, count, bytes: trimmed(mode.column, count) };
       case "msgpack":
         return { encoding: Encoding.MSGPACK, count, bytes: mode.writer.take() };
       case "empty":
@@ -95,39 +94,26 @@ export class PayloadEncoder {
   /** The tight loops of `addAll`: as many values as fit the column as it is. */
   #addRun(values: ArrayLike<unknown>, from: number, to: number, sizeTarget: number): number {
     const mode = this.#mode;
-    let at = from;
     switch (mode.type) {
-      case "i32": {
-        mode.column = grown(mode.column, this.#count + 1, to - from);
-        const until = from + room(mode.column, this.#count, to - from, sizeTarget);
-        const column = mode.column;
-        for (let slot = this.#count; at < until; at++, slot++) {
-          const value = values[at];
-          if (!isI32(value)) break;
-          column[slot] = value;
-        }
-        break;
-      }
-      case "f64": {
-        mode.column = grown(mode.column, this.#count + 1, to - from);
-        const until = from + room(mode.column, this.#count, to - from, sizeTarget);
-        const column = mode.column;
-        for (let slot = this.#count; at < until; at++, slot++) {
-          const value = values[at];
-          if (typeof value !== "number") break;
-          column[slot] = value;
-        }
-        break;
-      }
-      case "msgpack":
-        for (; at < to && mode.writer.size < sizeTarget; at++) {
-          mode.writer.write(values[at]);
-          this.#count++;
-        }
+      case "empty":
+        return from;
+      case "msgpack": {
+        let at = from;
+        for (; at < to && mode.writer.size < sizeTarget; at++, this.#count++) mode.writer.write(values[at]);
         return at;
+      }
       default:
-        return at;
+        return this.#addColumnRun(mode, values, from, to, sizeTarget);
     }
+  }
+
+  #addColumnRun(mode: ColumnMode, values: ArrayLike<unknown>, from: number, to: number, sizeTarget: number): number {
+    const slot = this.#count;
+    const wanted = Math.min(to - from, Math.ceil(sizeTarget / mode.column.BYTES_PER_ELEMENT) - slot);
+    if (wanted <= 0) return from;
+    mode.column = grown(mode.column, slot + 1, wanted);
+    const until = from + Math.min(wanted, mode.column.length - slot);
+    const at = fillers[mode.type](mode.column, slot, values, from, until);
     this.#count += at - from;
     return at;
   }
@@ -196,8 +182,45 @@ function grown<T extends Int32Array | Float64Array | Uint8Array>(column: T, leng
 /** A column grows to at most this many values at once before they are seen. */
 const GROWTH_ITEMS_MAX = 1 << 20;
 
-/** How many of `wanted` values fit into the column and below the target size. */
-function room(column: Int32Array | Float64Array, count: number, wanted: number, sizeTarget: number): number {
-  const below = Math.max(0, Math.ceil(sizeTarget / column.BYTES_PER_ELEMENT) - count);
-  return Math.min(wanted, column.length - count, below);
-}
+type Filler = (
+  column: Int32Array | Float64Array | Uint8Array,
+  slot: number,
+  values: ArrayLike<unknown>,
+  from: number,
+  until: number,
+) => number;
+
+/** Copy values[from] and on into column[slot] and on, up to `until` or to the first value that does not fit; return its index. */
+const fillers: Readonly<Record<ColumnMode["type"], Filler>> = {
+  i32(column, slot, values, from, until) {
+    let at = from;
+    for (; at < until; at++) {
+      const value = values[at];
+      if (!isI32(value)) break;
+      column[slot + at - from] = value;
+    }
+    return at;
+  },
+  f64(column, slot, values, from, until) {
+    if (values instanceof Float64Array) {
+      column.set(values.subarray(from, until), slot);
+      return until;
+    }
+    let at = from;
+    for (; at < until; at++) {
+      const value = values[at];
+      if (typeof value !== "number") break;
+      column[slot + at - from] = value;
+    }
+    return at;
+  },
+  bool(column, slot, values, from, until) {
+    let at = from;
+    for (; at < until; at++) {
+      const value = values[at];
+      if (typeof value !== "boolean") break;
+      column[slot + at - from] = value ? 1 : 0;
+    }
+    return at;
+  },
+};

@@ -68,38 +68,20 @@ export function encodeRepeat(value: unknown, count: number, side: SerializationS
 /** All values of a payload, or those of `span`. Throws SerializationError when the bytes are not what they claim. */
 export function decodePayload(payload: EncodedPayload, span?: ItemSpan): unknown[] {
   const { offset, count } = checkedSpan(payload, span);
-  const { bytes } = payload;
-  switch (payload.encoding) {
-    case Encoding.I32:
-      return Array.from(i32Column.view(bytes, offset, count));
-    case Encoding.F64:
-      return Array.from(f64Column.view(bytes, offset, count));
-    default: {
-      const items = itemsOf(payload, offset, count);
-      const values: unknown[] = [];
-      for (let at = 0; at < count; at++) values.push(items.next());
-      return values;
-    }
-  }
+  const values = new Array<unknown>(count);
+  if (fillFromColumn(payload, offset, count, values, 0)) return values;
+  const items = itemsOf(payload, offset, count);
+  for (let at = 0; at < count; at++) values[at] = items.next();
+  return values;
 }
 
 /** Writes all values of a payload to `target[at]` and on: no array in between. A RangeError when they do not fit. */
 export function decodeInto(payload: EncodedPayload, target: unknown[] | NumberArray, at: number): void {
   const { count } = checkedSpan(payload, undefined);
   if (at + count > target.length) throw new RangeError(`${count} values do not fit at ${at} of ${target.length}`);
-  const { bytes } = payload;
-  switch (payload.encoding) {
-    case Encoding.I32:
-      fill(target, at, i32Column.view(bytes, 0, count));
-      break;
-    case Encoding.F64:
-      fill(target, at, f64Column.view(bytes, 0, count));
-      break;
-    default: {
-      const items = itemsOf(payload, 0, count);
-      for (let index = 0; index < count; index++) (target as unknown[])[at + index] = items.next();
-    }
-  }
+  if (fillFromColumn(payload, 0, count, target, at)) return;
+  const items = itemsOf(payload, 0, count);
+  for (let index = 0; index < count; index++) (target as unknown[])[at + index] = items.next();
 }
 
 /** The values of a payload, or those of `span`, decoded one at a time. */
@@ -223,6 +205,31 @@ function msgpackItems(payload: EncodedPayload, offset: number, count: number): P
     if (isWhole && index === count - 1) reader.end();
     return value;
   });
+}
+
+/** The tight loops for columns; false for other encodings. */
+function fillFromColumn(
+  { encoding, bytes }: EncodedPayload,
+  offset: number,
+  count: number,
+  target: unknown[] | NumberArray,
+  at: number,
+): boolean {
+  switch (encoding) {
+    case Encoding.I32:
+      fill(target, at, i32Column.view(bytes, offset, count));
+      return true;
+    case Encoding.F64:
+      fill(target, at, f64Column.view(bytes, offset, count));
+      return true;
+    case Encoding.BOOL: {
+      const column = boolColumn.view(bytes, offset, count);
+      for (let index = 0; index < count; index++) (target as unknown[])[at + index] = column[index] === 1;
+      return true;
+    }
+    default:
+      return false;
+  }
 }
 
 function fill(target: unknown[] | NumberArray, at: number, column: Int32Array | Float64Array): void {

@@ -1,7 +1,7 @@
 import { HeddleError, SerializationError, type SerializationSide } from "@heddle/kernel";
 import { toLittleEndian } from "../columns.ts";
 import { arrayKinds, DateClass, errorClasses, Tag, VALUE_DEPTH_MAX, VALUE_OBJECTS_MAX } from "./format.ts";
-import { keyText, text } from "./text.ts";
+import { FieldNames, text } from "./text.ts";
 
 /** Reads values of the tagged MessagePack profile (proto/VALUES.md), one after another. Trusts no byte: SerializationError. */
 export class ValueReader {
@@ -11,8 +11,10 @@ export class ValueReader {
   #at = 0;
   /** End of what may be read: of all bytes, or of the extension at hand. */
   #end: number;
-  /** Objects of the value at hand, by number. */
-  #objects: object[] = [];
+  /** Objects of the value at hand, by number; beyond `#objectCount` those of earlier values. */
+  readonly #objects: object[] = [];
+  #objectCount = 0;
+  readonly #names = new FieldNames();
   #depth = 0;
 
   constructor(bytes: Uint8Array, side: SerializationSide) {
@@ -24,7 +26,7 @@ export class ValueReader {
 
   /** The next value. After an error the reader is of no use any more. */
   read(): unknown {
-    if (this.#objects.length > 0) this.#objects = [];
+    this.#objectCount = 0;
     try {
       return this.#value();
     } catch (error) {
@@ -66,7 +68,7 @@ export class ValueReader {
 
   #value(): unknown {
     if (this.#at >= this.#end) throw this.#broken("they end too early");
-    const format = this.#bytes[this.#at++] ?? 0;
+    const format = this.#bytes[this.#at++] as number;
     if (format < 0x80) return format;
     if (format >= 0xe0) return format - 0x100;
     if (format < 0x90) return this.#record(format & 0x0f);
@@ -163,11 +165,13 @@ export class ValueReader {
   }
 
   #key(): string {
-    this.#need(1);
-    const format = this.#bytes[this.#at] ?? 0;
+    const at = this.#at;
+    const format = at < this.#end ? (this.#bytes[at] as number) : 0;
     if (format >= 0xa0 && format < 0xc0) {
-      this.#at++;
-      return keyText(this.#bytes, this.#take(format & 0x1f), this.#at);
+      const end = at + 1 + (format & 0x1f);
+      if (end > this.#end) throw this.#broken("they end too early");
+      this.#at = end;
+      return this.#names.read(this.#bytes, at + 1, end);
     }
     const key = this.#value();
     if (typeof key !== "string") throw this.#broken("a field's name is not a string");
@@ -193,7 +197,7 @@ export class ValueReader {
         return undefined;
       case Tag.REFERENCE: {
         const number = this.#unsigned(size);
-        if (number >= this.#objects.length) throw this.#broken(`object ${number} was not seen yet`);
+        if (number >= this.#objectCount) throw this.#broken(`object ${number} was not seen yet`);
         return this.#objects[number];
       }
       case Tag.BIGINT:
@@ -289,8 +293,8 @@ export class ValueReader {
 
   /** Numbers an object, before anything inside it is read. */
   #keep<T extends object>(object: T): T {
-    if (this.#objects.length >= VALUE_OBJECTS_MAX) throw this.#broken(`more than ${VALUE_OBJECTS_MAX} objects`);
-    this.#objects.push(object);
+    if (this.#objectCount >= VALUE_OBJECTS_MAX) throw this.#broken(`more than ${VALUE_OBJECTS_MAX} objects`);
+    this.#objects[this.#objectCount++] = object;
     return object;
   }
 

@@ -1,4 +1,5 @@
 import { ITEM_BYTES_MAX, LimitError, PAYLOAD_BYTES_MAX } from "@heddle/kernel";
+import { trimmed } from "../columns.ts";
 import { Tag } from "./format.ts";
 
 const FIRST_CAPACITY = 512;
@@ -38,6 +39,11 @@ export class ScalarWriter {
     const itemSize = this.at - this.itemStart;
     if (itemSize > ITEM_BYTES_MAX) throw new LimitError("ITEM_BYTES_MAX", ITEM_BYTES_MAX, itemSize);
     if (this.at > PAYLOAD_BYTES_MAX) throw new LimitError("PAYLOAD_BYTES_MAX", PAYLOAD_BYTES_MAX, this.at);
+  }
+
+  /** Everything written, not much larger in memory than it is. */
+  take(): Uint8Array {
+    return trimmed(this.bytes, this.at);
   }
 
   byte(value: number): void {

@@ -52,7 +52,7 @@ export class ValueWriter {
 
   /** Everything written. The writer must not be used again. */
   take(): Uint8Array {
-    return this.#out.bytes.subarray(0, this.#out.at);
+    return this.#out.take();
   }
 
   #value(value: unknown): void {
