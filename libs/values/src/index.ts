@@ -1,1 +1,2 @@
-export {};
+export { equalValues } from "./equal.ts";
+export type { Value } from "./value.ts";
