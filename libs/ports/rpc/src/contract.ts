@@ -15,6 +15,9 @@ import {
 import type { Link } from "./link.ts";
 import { type Listening, type RpcClient, type RpcServer, streamRoute, unaryRoute } from "./rpc.ts";
 
+export { memoryFixture } from "./memory-fixture.ts";
+export { sessionContract } from "./session-contract.ts";
+
 /** A client and a server of one kind, and the power to break what is between them. One for each test. */
 export interface RpcFixture extends AsyncDisposable {
   readonly client: RpcClient;

@@ -1,34 +1,11 @@
 import { expect, test } from "vitest";
-import { type RpcFixture, rpcContract } from "./contract.ts";
+import { rpcContract } from "./contract.ts";
 import { echoMethod, note, open, take } from "./contract-kit.ts";
-import { MemoryNetwork } from "./memory.ts";
-import { manualEnvironment, realClock } from "./testing.ts";
-
-async function memoryFixture(): Promise<RpcFixture & { readonly network: MemoryNetwork }> {
-  const network = new MemoryNetwork({ ...manualEnvironment(), clock: realClock() });
-  const routed = new Set<string>();
-  return {
-    network,
-    client: network,
-    server: network,
-    address: () => "memory:0",
-    route: async (address) => {
-      routed.add(address);
-      return address;
-    },
-    cut: () => {
-      for (const address of routed) network.cut(address);
-    },
-    hole: async () => {
-      const { address } = await network.listen("hole:0", []);
-      network.blackhole(address, true);
-      return address;
-    },
-    [Symbol.asyncDispose]: () => network[Symbol.asyncDispose](),
-  };
-}
+import { memoryFixture } from "./memory-fixture.ts";
+import { sessionContract } from "./session-contract.ts";
 
 rpcContract("MemoryNetwork", memoryFixture, { encodes: false });
+sessionContract("MemoryNetwork", memoryFixture);
 
 test("a black hole swallows messages both ways without ending the link", async () => {
   await using rpc = await memoryFixture();
