@@ -52,6 +52,8 @@ export interface AgentOptions {
   readonly pid: number;
   readonly build: string;
   readonly nodeMajor: number;
+  /** The coordinator knows this node and is in reach (true), or is out of reach (false). */
+  readonly onLink?: (up: boolean) => void;
 }
 
 /** Performs the pool core's wishes: the one place where the coordinator's session, the workers and the core meet. */
@@ -102,6 +104,7 @@ export class AgentShell {
         entries: (entries) => {
           for (const entry of entries) this.#entry(entry);
         },
+        linked: (up) => options.onLink?.(up),
         lost: (why, final) => this.#lost(why, final),
       },
     );

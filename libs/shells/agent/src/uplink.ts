@@ -15,6 +15,8 @@ export interface UplinkHost {
   /** A new session: register in it. What was said in an earlier one is void. */
   readonly opened: (session: Session<AttachRequestEntry>) => void;
   readonly entries: (entries: readonly AttachResponseEntry[]) => void;
+  /** The session reached the coordinator (true; first call of a session) or lost its link (false). */
+  readonly linked: (up: boolean) => void;
   /** The session is over; another is dialled unless `final`. */
   readonly lost: (why: string, final: boolean) => void;
 }
@@ -64,6 +66,7 @@ export class Uplink {
       method: nodesAttach,
       address,
       version,
+      onLink: (up) => this.#host.linked(up),
       handler: {
         entries: (entries) => {
           this.#failures = 0;

@@ -1,2 +1,3 @@
+export { descriptorSetUrl } from "@heddle/wire";
 export { type CoordinatorOptions, CoordinatorShell } from "./coordinator.ts";
 export * from "./limits.ts";

@@ -1,0 +1,80 @@
+import { createHash } from "node:crypto";
+import {
+  choice,
+  count,
+  list,
+  pairs,
+  type ServerValues,
+  type SettingTable,
+  serverSettings,
+  text,
+} from "@heddle/adapter-command";
+import { type LogLevel, logLevels } from "@heddle/adapter-system";
+
+/** Shipped code that an agent keeps. Above, what was unused for longest goes, and the coordinator sends it again. */
+export const ARTIFACTS_BYTES_MAX = 1024 * 1024 * 1024;
+
+/** Where a coordinator is when nobody says so. */
+export const DEFAULT_ADDRESS = "127.0.0.1:7433";
+
+/** What an agent can be told. */
+export interface AgentConfig extends ServerValues {
+  readonly coordinator: readonly string[];
+  readonly name: string | undefined;
+  readonly processes: number | undefined;
+  readonly label: Readonly<Record<string, string>>;
+  readonly dataDir: string | undefined;
+  readonly logLevel: LogLevel;
+}
+
+export const settings: SettingTable<AgentConfig> = {
+  coordinator: list("ADDRESS", `coordinators, tried in turn (default: HEDDLE_ADDRESS, else ${DEFAULT_ADDRESS})`),
+  name: text(
+    "NAME",
+    "the node's name, unique in the fabric; a later agent of the same name replaces this one",
+    undefined,
+  ),
+  processes: count("N", "worker processes at a time (default: the cores of this machine)", undefined, {
+    min: 1,
+    max: 65_536,
+  }),
+  label: pairs("KEY=VALUE", "say something about this node"),
+  dataDir: text("DIR", "keep shipped code here; without it in a temporary directory", undefined),
+  ...serverSettings,
+  logLevel: choice(logLevels, "least important log entry to write to standard error", "info"),
+};
+
+/** Coordinators to try: those given, else what clients use, else the usual place. */
+export function addressesOf(config: AgentConfig, environment: NodeJS.ProcessEnv = process.env): readonly string[] {
+  if (config.coordinator.length > 0) return config.coordinator;
+  const usual = environment.HEDDLE_ADDRESS ?? "";
+  return (usual === "" ? DEFAULT_ADDRESS : usual).split(",").map((address) => address.trim());
+}
+
+/** What makes two agents different though nobody named them. */
+export interface AgentIdentity {
+  readonly host: string;
+  readonly uid: number;
+  readonly dataDir: string | undefined;
+  /** Rank within a batch job, if there is one. */
+  readonly rank: string | undefined;
+}
+
+const NAME_LENGTH_MAX = 63;
+
+/** A legal node name that is the same at the next start: the machine's short name, and a digest of user, directory and rank. */
+export function defaultName(identity: AgentIdentity): string {
+  const { host, uid, dataDir, rank } = identity;
+  const digest = createHash("sha256")
+    .update(JSON.stringify([host, uid, dataDir ?? "", rank ?? ""]))
+    .digest("hex");
+  const suffix = `-${digest.slice(0, 6)}`;
+  const legal = (host.split(".")[0] ?? "").toLowerCase().replaceAll(/[^a-z0-9]+/g, "-");
+  const short = legal.slice(0, NAME_LENGTH_MAX - suffix.length).replaceAll(/^-+|-+$/g, "");
+  return `${short === "" ? "node" : short}${suffix}`;
+}
+
+/** The module that worker processes run. */
+export function workerEntry(): URL {
+  return new URL(import.meta.resolve("heddle/worker"));
+}

@@ -1,0 +1,71 @@
+import { mkdirSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { packageVersion, type RunningServer, runServer, type ServerInvocation } from "@heddle/adapter-command";
+import { createGrpcClient } from "@heddle/adapter-grpc";
+import { createProcessSpawner } from "@heddle/adapter-processes";
+import {
+  availableSlots,
+  fileBlobs,
+  hostFacts,
+  runtimeDirectory,
+  systemEnvironment,
+  temporaryDirectory,
+} from "@heddle/adapter-system";
+import { AgentShell } from "@heddle/shell-agent";
+import { type AgentConfig, ARTIFACTS_BYTES_MAX, addressesOf, defaultName, settings, workerEntry } from "./config.ts";
+
+/** Runs an agent as this process. */
+export function main(
+  invocation: ServerInvocation = { args: process.argv.slice(2), parseFile: JSON.parse },
+): Promise<never> {
+  const summary =
+    "Makes this machine a node of a fabric: runs the work that a coordinator gives it in worker processes.";
+  return runServer({ name: "agent", summary, settings, start }, invocation);
+}
+
+async function start(config: AgentConfig): Promise<RunningServer> {
+  await using scope = new AsyncDisposableStack();
+  const env = systemEnvironment({ level: config.logLevel });
+  const { pid, host, nodeMajor } = hostFacts();
+  const dataDir = config.dataDir === undefined ? undefined : resolve(config.dataDir);
+  const name =
+    config.name ?? defaultName({ host, uid: process.getuid?.() ?? 0, dataDir, rank: process.env.SLURM_PROCID });
+  const slots = config.processes ?? availableSlots();
+  const addresses = addressesOf(config);
+  const directory = dataDir ?? scope.use(temporaryDirectory("heddle-agent-")).path;
+  mkdirSync(directory, { recursive: true });
+  const blobs = scope.use(fileBlobs(join(directory, "artifacts"), { maxBytes: ARTIFACTS_BYTES_MAX }));
+  const client = scope.use(createGrpcClient());
+  const stateFile = join(dataDir ?? runtimeDirectory(), `agent-${name}.json`);
+  const spawner = scope.use(createProcessSpawner({ workerEntry: workerEntry(), log: env.log, stateFile }));
+  const { promise: registered, resolve: onRegistered } = Promise.withResolvers<void>();
+  const shell = new AgentShell({
+    env,
+    client,
+    addresses,
+    spawner,
+    blobs,
+    name,
+    slots,
+    labels: config.label,
+    host,
+    pid,
+    build: packageVersion(import.meta.url),
+    nodeMajor,
+    onLink: (up) => {
+      env.log.info(up ? "coordinator reached" : "coordinator out of reach", { addresses: addresses.join(",") });
+      if (up) onRegistered();
+    },
+  });
+  const owned = scope.move();
+  const line = `agent ${name} serves ${addresses.join(",")} with ${slots} ${slots === 1 ? "process" : "processes"} (pid ${pid})`;
+  return {
+    log: env.log,
+    serving: registered.then(() => ({ line, facts: { node: name, pid } })),
+    ended: shell.ended.then(({ refused }) => `replaced: ${refused ?? "the node was drained"}`),
+    stop: () => shell.drain(config.drainMs),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+if (import.meta.main) await main();

@@ -1,0 +1,70 @@
+import {
+  choice,
+  count,
+  packageVersion,
+  type ServerValues,
+  type SettingTable,
+  serverSettings,
+  text,
+} from "@heddle/adapter-command";
+import { type LogLevel, logLevels } from "@heddle/adapter-system";
+
+/** Where a coordinator is when nobody says so. */
+export const DEFAULT_ADDRESS = "127.0.0.1:7433";
+
+/** Node runs the sources; built, everything lies side by side in one folder. */
+const fromSource = import.meta.url.endsWith(".ts");
+
+/** The servers' own programs: this one starts them, or becomes them. */
+export const programs = {
+  coordinator: new URL(fromSource ? "../../coordinator/src/main.ts" : "./coordinator.js", import.meta.url),
+  agent: new URL(fromSource ? "../../agent/src/main.ts" : "./agent.js", import.meta.url),
+} as const;
+
+/** What Node needs before a program or a script of the user's: sources resolve to sources. */
+export const nodeOptions: readonly string[] = fromSource ? ["--conditions=@heddle/source"] : [];
+
+/** This release. */
+export const build = (): string => packageVersion(import.meta.url);
+
+/** What `heddle up` can be told. */
+export interface UpConfig extends ServerValues {
+  readonly nodes: number;
+  readonly processes: number | undefined;
+  readonly listen: string;
+  readonly dataDir: string | undefined;
+  readonly logLevel: LogLevel;
+}
+
+export const upSettings: SettingTable<UpConfig> = {
+  nodes: count("N", "agents to start", 1, { min: 1, max: 1_000 }),
+  processes: count("N", "worker processes of each agent (default: the cores of this machine, divided)", undefined, {
+    min: 1,
+    max: 65_536,
+  }),
+  listen: text("ADDRESS", "serve here: 127.0.0.1:PORT (0 picks a free one), [::1]:PORT or unix:PATH", DEFAULT_ADDRESS),
+  dataDir: text("DIR", "keep shipped code here; without it in temporary directories", undefined),
+  ...serverSettings,
+  logLevel: choice(logLevels, "least important log entry to write to standard error", "info"),
+};
+
+/** The address that client commands talk to: the option, else HEDDLE_ADDRESS, else the usual place. */
+export function addressOf(option: string | undefined, environment: NodeJS.ProcessEnv = process.env): string {
+  return givenAddress(option, environment) ?? DEFAULT_ADDRESS;
+}
+
+/** The same without the usual place: undefined when nobody said anything. */
+export function givenAddress(
+  option: string | undefined,
+  environment: NodeJS.ProcessEnv = process.env,
+): string | undefined {
+  const given = option ?? environment.HEDDLE_ADDRESS ?? "";
+  return given === "" ? undefined : given;
+}
+
+/** Set by the published bin when it had to start another Node: the descriptor of a pipe that it holds. */
+export function takeParentFd(environment: NodeJS.ProcessEnv = process.env): number | undefined {
+  const fd = environment.HEDDLE_PARENT_FD;
+  delete environment.HEDDLE_PARENT_FD;
+  return fd !== undefined && /^[1-9]\d{0,4}$/.test(fd) ? Number(fd) : undefined;
+}

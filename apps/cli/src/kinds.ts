@@ -1,0 +1,96 @@
+import { didYouMean } from "@heddle/adapter-command";
+import { InvalidArgumentError, NotFoundError } from "@heddle/kernel";
+import type { Fabric } from "heddle";
+import { duration } from "./format.ts";
+import type { Column } from "./table.ts";
+
+type NodeStatus = Awaited<ReturnType<Fabric["nodes"]>>[number];
+type JobStatus = Awaited<ReturnType<Fabric["jobs"]>>[number];
+
+/** Something that `heddle get` lists. */
+export interface Kind<T> {
+  /** In the plural, for people. */
+  readonly title: string;
+  readonly list: (fabric: Fabric) => Promise<readonly T[]>;
+  /** What names an item, most exact first. */
+  readonly names: (item: T) => readonly string[];
+  /** Fields that change without anything happening. */
+  readonly restless: readonly string[];
+  readonly columns: readonly Column<T>[];
+}
+
+export const nodes: Kind<NodeStatus> = {
+  title: "nodes",
+  list: (fabric) => fabric.nodes(),
+  names: ({ name }) => [name],
+  restless: ["ageMs"],
+  columns: [
+    { heading: "NAME", cell: ({ name }) => name },
+    { heading: "STATE", cell: ({ state }) => state },
+    { heading: "SLOTS", cell: ({ slots }) => String(slots) },
+    { heading: "CHUNKS", cell: ({ chunks }) => String(chunks) },
+    { heading: "AGE", cell: ({ ageMs }) => duration(ageMs) },
+    { heading: "CREDIT", cell: ({ credit }) => String(credit), isWide: true },
+    { heading: "INCARNATION", cell: ({ incarnation }) => String(incarnation), isWide: true },
+    { heading: "HOST", cell: ({ host }) => host, isWide: true },
+    { heading: "PID", cell: ({ pid }) => String(pid), isWide: true },
+    { heading: "BUILD", cell: ({ build }) => build, isWide: true },
+    { heading: "LABELS", cell: ({ labels }) => labelsText(labels), isWide: true },
+  ],
+};
+
+export const jobs: Kind<JobStatus> = {
+  title: "jobs",
+  list: (fabric) => fabric.jobs(),
+  names: ({ jobId, name }) => [jobId, name],
+  restless: ["ageMs"],
+  columns: [
+    { heading: "ID", cell: ({ jobId }) => jobId },
+    { heading: "NAME", cell: ({ name }) => name },
+    { heading: "STATE", cell: ({ state }) => state },
+    { heading: "ITEMS", cell: ({ itemsDone, itemsOffered }) => `${itemsDone}/${itemsOffered}` },
+    { heading: "CHUNKS", cell: ({ chunksDone, chunksOffered }) => `${chunksDone}/${chunksOffered}` },
+    { heading: "AGE", cell: ({ ageMs }) => duration(ageMs) },
+    { heading: "DURATION", cell: ({ durationMs }) => (durationMs === 0 ? "-" : duration(durationMs)) },
+    { heading: "PLACED", cell: ({ chunksPlaced }) => String(chunksPlaced), isWide: true },
+    { heading: "CLIENT", cell: ({ client }) => client, isWide: true },
+    { heading: "FAILURE", cell: ({ failure }) => (failure === "" ? "-" : failure), isWide: true },
+  ],
+};
+
+const spellings: ReadonlyMap<string, "nodes" | "jobs"> = new Map([
+  ["nodes", "nodes"],
+  ["node", "nodes"],
+  ["no", "nodes"],
+  ["jobs", "jobs"],
+  ["job", "jobs"],
+]);
+
+/** The kind a word means. Throws InvalidArgumentError. */
+export function kindOf(word: string): "nodes" | "jobs" {
+  const kind = spellings.get(word);
+  if (kind !== undefined) return kind;
+  throw new InvalidArgumentError(
+    `there is no kind ${JSON.stringify(word)}: get nodes or jobs${didYouMean(word, [...spellings.keys()])}`,
+  );
+}
+
+/** The items that a name means: that of exactly this name, else the only one whose name begins so. Throws NotFoundError. */
+export function named<T>(kind: Kind<T>, items: readonly T[], name: string): T {
+  const exact = items.find((item) => kind.names(item).includes(name));
+  if (exact !== undefined) return exact;
+  const found = items.filter((item) => kind.names(item).some((full) => full.startsWith(name)));
+  const [only] = found;
+  if (only === undefined) throw new NotFoundError(`there is no ${kind.title.slice(0, -1)} ${JSON.stringify(name)}`);
+  if (found.length === 1) return only;
+  const names = found
+    .map((item) => kind.names(item)[0])
+    .slice(0, 10)
+    .join(", ");
+  throw new NotFoundError(`${JSON.stringify(name)} is the beginning of ${found.length} ${kind.title}: ${names}`);
+}
+
+function labelsText(labels: Readonly<Record<string, string>>): string {
+  const texts = Object.entries(labels).map(([key, value]) => `${key}=${value}`);
+  return texts.length === 0 ? "-" : texts.sort().join(",");
+}

@@ -1,0 +1,162 @@
+import { readFileSync } from "node:fs";
+import {
+  exitCodeOf,
+  exitCodes,
+  helpText,
+  messageOf,
+  resolveSettings,
+  type ServerInvocation,
+} from "@heddle/adapter-command";
+import { Command, CommanderError, Option } from "commander";
+import { parse as parseYaml } from "yaml";
+import { addressOf, build, givenAddress, programs, takeParentFd, upSettings } from "./config.ts";
+import { type OutputFormat, outputFormats } from "./output.ts";
+
+/** What a server's program offers: loaded only when it is run. */
+interface ServerModule {
+  readonly main: (invocation: ServerInvocation) => Promise<never>;
+}
+
+/** Runs `heddle ARGS...` as this process and sets its exit code. */
+export async function main(args: readonly string[] = process.argv.slice(2)): Promise<void> {
+  const parentFd = takeParentFd();
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit(exitCodes.ok); // the reader has seen enough
+    throw error;
+  });
+  try {
+    await heddle(parentFd).parseAsync(args, { from: "user" });
+  } catch (error) {
+    process.exitCode = told(error);
+  }
+}
+
+/** Says what went wrong, unless commander did. Gives the exit code. */
+function told(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+  console.error(`heddle: ${messageOf(error)}`);
+  return exitCodeOf(error);
+}
+
+function heddle(parentFd: number | undefined): Command {
+  const program = new Command("heddle")
+    .description("Python's multiprocessing for TypeScript: runs and watches fabrics of workers.")
+    .version(build(), "-V, --version")
+    .enablePositionalOptions()
+    .configureHelp({ subcommandTerm: (command) => `${command.name()} ${command.usage()}` })
+    .exitOverride()
+    .showHelpAfterError('Run "heddle --help" for what there is.')
+    .addOption(addressOption());
+  addServers(program, parentFd);
+  addRun(program, parentFd);
+  addQuestions(program);
+  return program;
+}
+
+function addressOption(): Option {
+  return new Option("--address <address>", "the coordinator (default: HEDDLE_ADDRESS, else 127.0.0.1:7433)");
+}
+
+/** Commands whose options are settings: they understand them, and their --help, themselves. */
+function addServers(program: Command, parentFd: number | undefined): void {
+  const server = (name: string, description: string, run: (args: readonly string[]) => Promise<unknown>): void => {
+    program
+      .command(name)
+      .description(description)
+      .usage("[options]")
+      .helpOption(false)
+      .allowUnknownOption()
+      .passThroughOptions()
+      .argument("[args...]")
+      .action(async (args: string[]) => {
+        await run(args);
+      });
+  };
+  const inherited = parentFd === undefined ? [] : ["--parent-fd", String(parentFd)];
+  const become = (url: URL) => async (args: readonly string[]) => {
+    const { main: serve }: ServerModule = await import(url.href);
+    return serve({ args: [...args, ...inherited], parseFile: parseYaml });
+  };
+  server("up", "start a coordinator and agents on this machine; Ctrl-C stops them", (args) =>
+    upCommand([...args, ...inherited]),
+  );
+  server("coordinator", "run a coordinator", become(programs.coordinator));
+  server("agent", "make this machine a node of a fabric", become(programs.agent));
+}
+
+async function upCommand(args: readonly string[]): Promise<void> {
+  const summary = "Starts a coordinator and agents as child processes; Ctrl-C or SIGTERM stops them all.";
+  const readFile = (path: string): string => readFileSync(path, "utf8");
+  const sources = { args, environment: process.env, readFile, parseFile: parseYaml };
+  const resolution = resolveSettings(upSettings, sources);
+  if (resolution.type === "help") {
+    process.stdout.write(helpText("heddle up", summary, upSettings));
+    return;
+  }
+  const { up } = await import("./up.ts");
+  process.exit(await up(resolution.values));
+}
+
+function addRun(program: Command, parentFd: number | undefined): void {
+  program
+    .command("run")
+    .description("run a script with HEDDLE_ADDRESS set; it has a fabric of its own when there is no address")
+    .argument("<file>", "a JavaScript or TypeScript module")
+    .argument("[args...]", "its arguments")
+    .addOption(addressOption())
+    .passThroughOptions()
+    .action(async (file: string, args: string[], _options: unknown, command: Command) => {
+      const { runScript } = await import("./run-script.ts");
+      await runScript({ file, args, address: givenAddress(optionsOf(command).address), parentFd });
+    });
+}
+
+function addQuestions(program: Command): void {
+  const question = (nameAndArgs: string, description: string): Command =>
+    program
+      .command(nameAndArgs)
+      .description(description)
+      .addOption(addressOption())
+      .addOption(
+        new Option("-o, --output <format>", "how to print the answer").choices(outputFormats).default("table"),
+      );
+  question("status", "show the fabric in a few numbers").action(async (_options: unknown, command: Command) => {
+    const { address, output } = optionsOf(command);
+    const { status } = await import("./questions.ts");
+    await status(addressOf(address), output, print);
+  });
+  question("get <kind> [name]", "list nodes or jobs, or show one")
+    .option("--no-headers", "leave out the headings")
+    .option("-w, --watch", "go on and show changes")
+    .addHelpText("after", "\nExamples:\n  heddle get nodes\n  heddle get jobs -o wide\n  heddle get node NAME -o json")
+    .action(async (kind: string, name: string | undefined, _options: unknown, command: Command) => {
+      const { address, output, headers, watch } = optionsOf(command);
+      const { get } = await import("./questions.ts");
+      const options = { address: addressOf(address), output, headings: headers !== false, watch: watch === true };
+      await get(kind, name, options, print);
+    });
+  question("version", "show the version of this command and of the coordinator").action(
+    async (_options: unknown, command: Command) => {
+      const { address, output } = optionsOf(command);
+      const { version } = await import("./questions.ts");
+      await version(addressOf(address), output, print);
+    },
+  );
+}
+
+interface Options {
+  readonly address?: string;
+  readonly output: OutputFormat;
+  readonly headers?: boolean;
+  readonly watch?: boolean;
+}
+
+function optionsOf(command: Command): Options {
+  return command.optsWithGlobals<Options>();
+}
+
+function print(text: string): void {
+  process.stdout.write(text);
+}
+
+if (import.meta.main) await main();

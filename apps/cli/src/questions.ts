@@ -1,0 +1,129 @@
+import { HeddleError } from "@heddle/kernel";
+import type { Fabric } from "heddle";
+import { withFabric } from "./client.ts";
+import { build } from "./config.ts";
+import { duration, plainText } from "./format.ts";
+import { jobs, type Kind, kindOf, named, nodes } from "./kinds.ts";
+import { documentText, type OutputFormat } from "./output.ts";
+import { Table } from "./table.ts";
+
+/** Where answers go: standard output, in whole lines. */
+export type Print = (text: string) => void;
+
+/** What `heddle get` was told. */
+export interface GetOptions {
+  readonly address: string;
+  readonly output: OutputFormat;
+  readonly headings: boolean;
+  readonly watch: boolean;
+}
+
+/** How often a watched list is asked for. */
+const WATCH_MS = 1_000;
+
+/** `heddle get KIND [NAME]`. */
+export function get(word: string, name: string | undefined, options: GetOptions, print: Print): Promise<void> {
+  const kind = kindOf(word);
+  return withFabric(options.address, (fabric) =>
+    kind === "nodes" ? list(nodes, fabric, name, options, print) : list(jobs, fabric, name, options, print),
+  );
+}
+
+async function list<T extends object>(
+  kind: Kind<T>,
+  fabric: Fabric,
+  name: string | undefined,
+  options: GetOptions,
+  print: Print,
+): Promise<void> {
+  const ask = async (): Promise<readonly T[]> => {
+    const items = await kind.list(fabric);
+    return name === undefined ? items : [named(kind, items, name)];
+  };
+  const show = printer(kind, options, print);
+  const items = await ask();
+  if (items.length === 0 && !options.watch && isTable(options.output)) console.error(`There are no ${kind.title}.`);
+  else if (name !== undefined || options.watch) show(items);
+  else if (isTable(options.output)) show(items);
+  else print(documentText(options.output, items));
+  if (options.watch) await follow(kind, items, ask, show);
+}
+
+/** Shows what is new or changed, for as long as the server answers. */
+async function follow<T extends object>(
+  kind: Kind<T>,
+  shown: readonly T[],
+  ask: () => Promise<readonly T[]>,
+  show: (items: readonly T[]) => void,
+): Promise<never> {
+  const key = (item: T): string => kind.names(item)[0] ?? "";
+  let known = new Map(shown.map((item) => [key(item), signature(kind, item)]));
+  for (;;) {
+    await new Promise((resolve) => setTimeout(resolve, WATCH_MS));
+    const items = await ask();
+    show(items.filter((item) => known.get(key(item)) !== signature(kind, item)));
+    const now = new Map(items.map((item) => [key(item), signature(kind, item)]));
+    for (const gone of known.keys()) if (!now.has(gone)) console.error(`${plainText(gone)} is gone`);
+    known = now;
+  }
+}
+
+function signature<T extends object>(kind: Kind<T>, item: T): string {
+  return JSON.stringify(item, (field, value: unknown) => (kind.restless.includes(field) ? undefined : value));
+}
+
+/** Shows items one by one: as rows, or as a document each. */
+function printer<T>(kind: Kind<T>, options: GetOptions, print: Print): (items: readonly T[]) => void {
+  const { output } = options;
+  if (output === "json" || output === "yaml") {
+    const separator = output === "yaml" && options.watch ? "---\n" : "";
+    return (items) => {
+      for (const item of items) print(separator + documentText(output, item));
+    };
+  }
+  const columns = kind.columns.map((column) => ({ ...column, cell: (item: T) => plainText(column.cell(item)) || "-" }));
+  const table = new Table(columns, { wide: output === "wide", headings: options.headings });
+  return (items) => {
+    for (const line of table.lines(items)) print(`${line}\n`);
+  };
+}
+
+function isTable(output: OutputFormat): output is "table" | "wide" {
+  return output === "table" || output === "wide";
+}
+
+/** `heddle status`. */
+export function status(address: string, output: OutputFormat, print: Print): Promise<void> {
+  return withFabric(address, async (fabric) => {
+    const answer = { address, ...(await fabric.status()) };
+    if (!isTable(output)) return print(documentText(output, answer));
+    const { nodes: nodeCount, slots, chunksPlaced, chunksWaiting } = answer;
+    const rows: [string, string][] = [
+      ["Coordinator", `${address} (build ${answer.build}, pid ${answer.pid}, up ${duration(answer.uptimeMs)})`],
+      ["Nodes", `${nodeCount} ready`],
+      ["Slots", String(slots)],
+      ["Chunks", `${chunksPlaced} placed, ${chunksWaiting} waiting`],
+      ["Jobs", `${answer.jobs} open`],
+      ["Clients", String(answer.clients)],
+    ];
+    if (output === "wide") rows.push(["Server id", answer.serverId]);
+    for (const [what, value] of rows) print(`${`${what}:`.padEnd(13)}${plainText(value)}\n`);
+    if (nodeCount === 0) console.error('No node takes work: start one with "heddle agent".');
+  });
+}
+
+/** `heddle version`: this command's, and the coordinator's when one answers. */
+export async function version(address: string, output: OutputFormat, print: Print): Promise<void> {
+  const client = { build: build(), node: process.versions.node };
+  const server = await withFabric(address, (fabric) => fabric.status()).then(
+    (answer) => ({ build: answer.build, address }),
+    (error: unknown) => {
+      if (error instanceof HeddleError && (error.code === "unavailable" || error.code === "timeout")) return undefined;
+      throw error;
+    },
+  );
+  if (!isTable(output)) return print(documentText(output, server === undefined ? { client } : { client, server }));
+  print(`Client: ${client.build} (Node ${client.node})\n`);
+  if (server === undefined) console.error(`Server: none answers at ${address}`);
+  else print(`Server: ${plainText(server.build)} (${server.address})\n`);
+}

@@ -1,0 +1,38 @@
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { ParentLink, signalExitCode } from "@heddle/adapter-command";
+import { InvalidArgumentError } from "@heddle/kernel";
+import { nodeOptions } from "./config.ts";
+
+/** What `heddle run` was told. */
+export interface RunOptions {
+  readonly file: string;
+  readonly args: readonly string[];
+  /** Undefined: the script gets a fabric of its own, embedded in its process. */
+  readonly address: string | undefined;
+  /** Set when this process has a parent that it must not outlive. */
+  readonly parentFd: number | undefined;
+}
+
+/** Becomes the script, where the system can do that; else starts it and ends as it ends. */
+export function runScript(options: RunOptions): Promise<never> {
+  const { file, args, address, parentFd } = options;
+  if (!existsSync(file)) throw new InvalidArgumentError(`there is no script ${JSON.stringify(file)}`);
+  const environment = { ...process.env };
+  if (address !== undefined) environment.HEDDLE_ADDRESS = address;
+  const argv = [...nodeOptions, file, ...args];
+  if (parentFd === undefined && process.platform !== "win32")
+    process.execve?.(process.execPath, [process.execPath, ...argv], environment);
+  return runBeside(argv, environment, parentFd);
+}
+
+async function runBeside(argv: string[], env: NodeJS.ProcessEnv, parentFd: number | undefined): Promise<never> {
+  const child = spawn(process.execPath, argv, { stdio: "inherit", env });
+  process.on("SIGINT", () => undefined); // a Ctrl-C reaches the script by itself
+  for (const signal of ["SIGTERM", "SIGHUP"] as const) process.on(signal, () => child.kill(signal));
+  if (parentFd !== undefined) void new ParentLink(parentFd).gone.then(() => child.kill("SIGKILL"));
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  child.once("error", reject);
+  child.once("exit", (code, signal) => resolve(signal === null ? (code ?? 1) : signalExitCode(signal)));
+  return process.exit(await promise);
+}

@@ -1,0 +1,51 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { packageVersion, type RunningServer, runServer, type ServerInvocation } from "@heddle/adapter-command";
+import { createGrpcServer } from "@heddle/adapter-grpc";
+import { fileBlobs, hostFacts, systemEnvironment, temporaryDirectory } from "@heddle/adapter-system";
+import { CoordinatorShell, descriptorSetUrl } from "@heddle/shell-coordinator";
+import { ARTIFACTS_BYTES_MAX, type CoordinatorConfig, settings } from "./config.ts";
+
+/** Runs a coordinator as this process. */
+export function main(
+  invocation: ServerInvocation = { args: process.argv.slice(2), parseFile: JSON.parse },
+): Promise<never> {
+  const summary = "Schedules the work of clients over the agents that attach to it.";
+  return runServer({ name: "coordinator", summary, settings, start }, invocation);
+}
+
+async function start(config: CoordinatorConfig): Promise<RunningServer> {
+  await using scope = new AsyncDisposableStack();
+  const env = systemEnvironment({ level: config.logLevel });
+  const directory = config.dataDir ?? scope.use(temporaryDirectory("heddle-coordinator-")).path;
+  mkdirSync(directory, { recursive: true });
+  const blobs = scope.use(fileBlobs(join(directory, "artifacts"), { maxBytes: ARTIFACTS_BYTES_MAX }));
+  const { pid, nodeMajor } = hostFacts();
+  const { leaseMs, heartbeatMs } = config;
+  const shell = new CoordinatorShell({
+    env,
+    blobs,
+    build: packageVersion(import.meta.url),
+    nodeMajor,
+    pid,
+    ...(leaseMs === undefined ? {} : { leaseMs }),
+    ...(heartbeatMs === undefined ? {} : { heartbeatMs }),
+  });
+  const server = createGrpcServer({
+    log: env.log,
+    descriptorSet: fileURLToPath(descriptorSetUrl),
+    healthServices: ["heddle.v1.Jobs", "heddle.v1.Nodes", "heddle.v1.Admin"],
+  });
+  const { address } = scope.use(await server.listen(config.listen, shell.routes));
+  const owned = scope.move();
+  return {
+    log: env.log,
+    serving: Promise.resolve({ line: `coordinator serves at ${address} (pid ${pid})`, facts: { address, pid } }),
+    ended: new Promise(() => undefined), // a coordinator is over only when it is stopped
+    stop: () => shell.stop(config.drainMs),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+if (import.meta.main) await main();

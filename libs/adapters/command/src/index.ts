@@ -1,0 +1,17 @@
+export { removeAddressFile, type ServerFacts, writeAddressFile } from "./address-file.ts";
+export { exitCodeOf, exitCodes, messageOf } from "./exit-codes.ts";
+export { helpText } from "./help.ts";
+export { didYouMean, nearest } from "./nearest.ts";
+export { packageVersion } from "./package-version.ts";
+export { ParentLink } from "./parent-link.ts";
+export {
+  type RunningServer,
+  runServer,
+  type ServerInvocation,
+  type ServerProgram,
+  type ServerValues,
+  serverSettings,
+} from "./server.ts";
+export { choice, count, list, pairs, type Setting, text } from "./setting.ts";
+export { resolveSettings, type SettingSources, type SettingTable } from "./settings.ts";
+export { onStopSignals, type StopSignal, signalExitCode } from "./stop-signals.ts";

@@ -1,0 +1,80 @@
+import { InvalidArgumentError } from "@heddle/kernel";
+
+/** One thing a user can set: by a flag, an environment variable or a key of a config file. */
+export interface Setting<T> {
+  /** What stands for the value in the help, such as DIR. */
+  readonly placeholder: string;
+  /** One line of help. Undefined: not for users, not shown. */
+  readonly help: string | undefined;
+  /** The value when nobody sets it. */
+  readonly fallback: T;
+  /** May be given several times; an environment variable holds several values with commas between. */
+  readonly isList: boolean;
+  /** From the given texts, at least one. Throws InvalidArgumentError that says what is expected; the caller names the setting. */
+  readonly parse: (texts: readonly string[]) => T;
+}
+
+/** Any text but the empty one. */
+export function text<F extends string | undefined>(
+  placeholder: string,
+  help: string | undefined,
+  fallback: F,
+): Setting<string | F> {
+  return { placeholder, help, fallback, isList: false, parse: last };
+}
+
+/** A whole number within bounds, both inclusive. */
+export function count<F extends number | undefined>(
+  placeholder: string,
+  help: string | undefined,
+  fallback: F,
+  { min, max }: { readonly min: number; readonly max: number },
+): Setting<number | F> {
+  const parse = (texts: readonly string[]): number => {
+    const given = last(texts);
+    const value = /^\d{1,15}$/.test(given) ? Number(given) : Number.NaN;
+    if (value >= min && value <= max) return value;
+    throw new InvalidArgumentError(`${JSON.stringify(given)} is not a whole number from ${min} to ${max}`);
+  };
+  return { placeholder, help, fallback, isList: false, parse };
+}
+
+/** One of a few words. */
+export function choice<C extends string>(choices: readonly C[], help: string | undefined, fallback: C): Setting<C> {
+  const parse = (texts: readonly string[]): C => {
+    const given = last(texts);
+    const chosen = choices.find((word) => word === given);
+    if (chosen !== undefined) return chosen;
+    throw new InvalidArgumentError(`${JSON.stringify(given)} is not one of ${choices.join(", ")}`);
+  };
+  return { placeholder: choices.join("|"), help, fallback, isList: false, parse };
+}
+
+/** Several texts: the flag repeated, or one value with commas. */
+export function list(placeholder: string, help: string | undefined): Setting<readonly string[]> {
+  const parse = (texts: readonly string[]): string[] =>
+    texts
+      .flatMap((item) => item.split(","))
+      .map((item) => item.trim())
+      .filter((item) => item !== "");
+  return { placeholder, help, fallback: [], isList: true, parse };
+}
+
+/** Several `key=value`. */
+export function pairs(placeholder: string, help: string | undefined): Setting<Readonly<Record<string, string>>> {
+  const parse = (texts: readonly string[]): Record<string, string> => Object.fromEntries(texts.map(pair));
+  return { placeholder, help, fallback: {}, isList: true, parse };
+}
+
+function pair(given: string): [string, string] {
+  const split = given.indexOf("=");
+  if (split < 1) throw new InvalidArgumentError(`${JSON.stringify(given)} is not key=value`);
+  return [given.slice(0, split).trim(), given.slice(split + 1).trim()];
+}
+
+/** Who says a thing twice means the second. */
+function last(texts: readonly string[]): string {
+  const given = texts.at(-1) ?? "";
+  if (given === "") throw new InvalidArgumentError("a value is missing");
+  return given;
+}
