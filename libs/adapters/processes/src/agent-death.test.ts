@@ -4,12 +4,13 @@ import { readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { afterAll, describe, expect, onTestFinished, test } from "vitest";
 import { cookieNumber, signalQuietly, startTicks } from "./process-table.ts";
 import { isRunning } from "./testing/is-running.ts";
 import { scratchDirectory } from "./testing/scratch.ts";
 
 const scratch = scratchDirectory();
+afterAll(() => scratch[Symbol.dispose]());
 
 /** "No process outlives its owner": how long a dead agent's processes may take to follow. */
 const FOLLOW_MS_MAX = 5_000;
@@ -148,7 +149,7 @@ describe("the reaper", () => {
 
 describe("an agent that starts", () => {
   test("first kills what its dead predecessor left, reaper or no reaper", async () => {
-    const stateFile = join(scratch, "agent.json");
+    const stateFile = join(scratch.path, "agent.json");
     const first = await startAgent(stateFile, "stay");
     const [reaper = 0] = reapersOf(first.process.pid);
     first.process.kill("SIGSTOP"); // so that it cannot start another reaper
@@ -164,7 +165,7 @@ describe("an agent that starts", () => {
   });
 
   test("leaves a predecessor alone that lives", async () => {
-    const stateFile = join(scratch, "shared.json");
+    const stateFile = join(scratch.path, "shared.json");
     const first = await startAgent(stateFile, "stay");
     const second = await startAgent(stateFile, "dispose");
     expect(await second.exited).toEqual([0, null]);
@@ -174,7 +175,7 @@ describe("an agent that starts", () => {
   });
 
   test("knows that a number can be another process's by now, and reads no nonsense", async () => {
-    const stateFile = join(scratch, "reused.json");
+    const stateFile = join(scratch.path, "reused.json");
     const first = await startAgent("-", "stay");
     const environment = readFileSync(`/proc/${first.workers[0]}/environ`, "latin1");
     const [, cookie = ""] = /HEDDLE_WORKER_COOKIE=([0-9a-f]{32})\.\d+/.exec(environment) ?? [];
@@ -188,6 +189,6 @@ describe("an agent that starts", () => {
     writeFileSync(stateFile, '{"cookie": "..", "pid": 1');
     const third = await startAgent(stateFile, "dispose");
     expect(await third.exited).toEqual([0, null]);
-    expect(readdirSync(scratch)).not.toContain("reused.json"); // it resigned
+    expect(readdirSync(scratch.path)).not.toContain("reused.json"); // it resigned
   });
 });

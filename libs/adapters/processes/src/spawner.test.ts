@@ -1,11 +1,13 @@
 import { silentLogger } from "@heddle/kernel";
 import { processesContract } from "@heddle/port-processes/contract";
+import { afterAll } from "vitest";
 import { isAlive } from "./process-table.ts";
 import { createProcessSpawner } from "./spawner.ts";
 import { heard, order } from "./testing/puppet-acts.ts";
 import { scratchDirectory } from "./testing/scratch.ts";
 
-scratchDirectory();
+const scratch = scratchDirectory();
+afterAll(() => scratch[Symbol.dispose]());
 
 const workerEntry = new URL("./testing/puppet.ts", import.meta.url);
 

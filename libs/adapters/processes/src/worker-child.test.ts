@@ -1,14 +1,15 @@
 import { silentLogger } from "@heddle/kernel";
 import type { WorkerExit, WorkerProcess, WorkerSpawner } from "@heddle/port-processes";
 import type { WorkerRequestEntry, WorkerResponseEntry } from "@heddle/wire";
-import { describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import { WORKER_FRAME_BYTES_MAX } from "./limits.ts";
 import { createProcessSpawner, type ProcessSpawnerOptions } from "./spawner.ts";
 import { isRunning } from "./testing/is-running.ts";
 import { heard, order, type ProcessAct } from "./testing/puppet-acts.ts";
 import { scratchDirectory } from "./testing/scratch.ts";
 
-scratchDirectory();
+const scratch = scratchDirectory();
+afterAll(() => scratch[Symbol.dispose]());
 
 type Spawner = WorkerSpawner<WorkerRequestEntry, WorkerResponseEntry>;
 

@@ -14,14 +14,16 @@ export const MARK_FD = 4;
 
 /** The conversation with the agent. */
 export interface WorkerLink {
-  /** Puts an entry behind those before it. They leave at the end of the turn, or at `flush`. */
+  /** Puts an entry behind those before it. They leave when the event loop turns, or at `flush`. */
   send(entry: WorkerResponseEntry): void;
   /** Hands what was sent to the system now, so that it arrives whatever happens to this process. */
   flush(): void;
   /** Resolves when there is room again: at most WORKER_LINK_BUFFER_BYTES wait. Undefined: there is room now. */
   drained(): Promise<void> | undefined;
-  /** Begins to read. `listen` is called with entries in order; `ended` once, when the agent is gone. */
-  open(listen: (entries: WorkerRequestEntry[]) => void, ended: () => void): void;
+  /** Begins to read: `listen` is called with entries, in order. */
+  onEntries(listen: (entries: readonly WorkerRequestEntry[]) => void): void;
+  /** Resolves when the agent is gone. */
+  readonly ended: Promise<void>;
 }
 
 /** Takes over the descriptors that the spawner left open. */
@@ -35,6 +37,7 @@ export function openMarks(): (assignment: number, offset: number) => void {
 }
 
 class PipeLink implements WorkerLink {
+  readonly ended: Promise<void>;
   readonly #socket: Socket;
   readonly #reader = new FrameReader();
   readonly #writer = new FrameWriter<WorkerResponseEntry>(
@@ -45,16 +48,22 @@ class PipeLink implements WorkerLink {
 
   constructor(socket: Socket) {
     this.#socket = socket;
+    this.ended = new Promise((resolve) => {
+      socket.once("end", resolve);
+      socket.once("close", () => resolve());
+    });
+    socket.on("error", () => undefined); // its close says it
   }
 
   send(entry: WorkerResponseEntry): void {
     this.#writer.add(entry);
     if (this.#isFlushDue) return;
     this.#isFlushDue = true;
-    queueMicrotask(() => this.flush());
+    setImmediate(() => this.flush());
   }
 
   flush(): void {
+    if (!this.#isFlushDue) return;
     this.#isFlushDue = false;
     const frames = this.#writer.take();
     if (frames.length === 0 || !this.#socket.writable) return;
@@ -69,14 +78,11 @@ class PipeLink implements WorkerLink {
     return new Promise((resolve) => this.#socket.once("drain", resolve));
   }
 
-  open(listen: (entries: WorkerRequestEntry[]) => void, ended: () => void): void {
+  onEntries(listen: (entries: readonly WorkerRequestEntry[]) => void): void {
     this.#socket.on("data", (bytes: Buffer) => {
       const entries: WorkerRequestEntry[] = [];
       this.#reader.push(bytes, (frame) => entries.push(...WorkerRequest.decode(frame).entries));
       if (entries.length > 0) listen(entries);
     });
-    this.#socket.on("error", () => undefined); // its close says it
-    this.#socket.once("close", ended);
-    this.#socket.once("end", ended);
   }
 }

@@ -191,7 +191,7 @@ export function processesContract<Down, Up>(name: string, open: () => Promise<Pu
           if (number % 7 === 0) await puppet.hears(number);
         }
         await puppet.hears(count);
-        const seen = puppet.told.filter(({ type }) => type !== "exited").slice(1);
+        const seen = puppet.told;
         for (let number = 1; number <= count; number++) {
           const line = seen.findIndex((told) => told.type === "line" && told.line === String(number));
           const word = seen.findIndex((told) => told.type === "heard" && told.word === number);

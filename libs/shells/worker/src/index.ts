@@ -1,1 +1,2 @@
-export {};
+export * from "./limits.ts";
+export { type AgentLink, runWorker, type WorkerOptions } from "./worker.ts";

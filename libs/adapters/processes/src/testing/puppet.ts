@@ -57,14 +57,13 @@ function writeAll(fd: number, text: string): void {
   for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
 }
 
-link.open(
-  (entries) => {
-    for (const entry of entries) {
-      const act = actOf(entry);
-      if (act !== undefined) perform(act);
-    }
-  },
-  () => process.exit(0),
-);
+link.onEntries((entries) => {
+  for (const entry of entries) {
+    const act = actOf(entry);
+    if (act !== undefined) perform(act);
+  }
+});
+void link.ended.then(() => process.exit(0));
 link.send({ kind: { $case: "workerReady", value: { pid: process.pid, nodeVersion: process.version } } });
+link.flush();
 flushCompileCache(); // it may be killed any time, and the next one should start faster

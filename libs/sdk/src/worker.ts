@@ -1,0 +1,7 @@
+/** What a worker process runs: `heddle/worker`. It loads no gRPC and no bundler, and little else, so that workers start fast. */
+import { openWorkerProcess } from "@heddle/adapter-processes/worker";
+import { createFunctionLoader } from "@heddle/adapter-ship/loader";
+import { systemEnvironment } from "@heddle/adapter-system/environment";
+import { runWorker } from "@heddle/shell-worker";
+
+runWorker({ ...openWorkerProcess(), loader: createFunctionLoader(), env: systemEnvironment() });

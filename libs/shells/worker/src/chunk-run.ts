@@ -1,0 +1,155 @@
+import { LimitError, PAYLOAD_BYTES_MAX } from "@heddle/kernel";
+import type { AnyFunction } from "@heddle/port-shipper";
+import {
+  type EncodedPayload,
+  Encoding,
+  type ItemSpan,
+  PayloadEncoder,
+  type PayloadItems,
+  payloadItems,
+} from "@heddle/wire";
+import { fabricFailure, type ItemFailure, isRefusal, userFailure } from "./failures.ts";
+
+/** What came of running a chunk's items. */
+export interface ChunkOutcome {
+  /** Values of the items before the failing one, or of all. */
+  readonly values: EncodedPayload;
+  readonly failure: ItemFailure | undefined;
+}
+
+export interface ChunkTask {
+  readonly fn: AnyFunction;
+  /** The items are argument tuples. */
+  readonly spread: boolean;
+  readonly input: EncodedPayload;
+  /** The items to run; undefined for all. */
+  readonly span: ItemSpan | undefined;
+  /** Called right before each item, with its offset in the chunk. */
+  readonly mark: ((offset: number) => void) | undefined;
+}
+
+/**
+ * Runs the items of a chunk one after the other and stops at the first that fails. Gives the outcome at once where no item
+ * returns a promise: a function that is not async costs no turn of the microtask queue.
+ */
+export function runItems(task: ChunkTask): ChunkOutcome | Promise<ChunkOutcome> {
+  return new ChunkRun(task).start();
+}
+
+/** What a chunk gives when not even its first item ran. */
+export const NO_VALUES: EncodedPayload = { encoding: Encoding.MSGPACK, count: 0, bytes: new Uint8Array(0) };
+
+class ChunkRun {
+  readonly #task: ChunkTask;
+  readonly #firstOffset: number;
+  readonly #encoder = new PayloadEncoder("result");
+  /** Items with a value. Also the index of the item that runs. */
+  #completed = 0;
+
+  constructor(task: ChunkTask) {
+    this.#task = task;
+    this.#firstOffset = task.span?.offset ?? 0;
+  }
+
+  start(): ChunkOutcome | Promise<ChunkOutcome> {
+    let items: PayloadItems;
+    try {
+      items = payloadItems(this.#task.input, this.#task.span);
+    } catch (error) {
+      if (isRefusal(error)) return { values: NO_VALUES, failure: fabricFailure(this.#firstOffset, error, "argument") };
+      throw error;
+    }
+    const rest = this.#runUntilPromise(items);
+    return rest === undefined ? this.#outcome(undefined) : rest;
+  }
+
+  /** Undefined when every item has its value. */
+  #runUntilPromise(items: PayloadItems): ChunkOutcome | Promise<ChunkOutcome> | undefined {
+    const { fn, spread, mark } = this.#task;
+    const { length } = items;
+    for (; this.#completed < length; this.#completed++) {
+      let item: unknown;
+      try {
+        item = items.next();
+      } catch (error) {
+        return this.#refused(error, "argument");
+      }
+      mark?.(this.#offset);
+      let result: unknown;
+      try {
+        result = spread ? fn(...(item as unknown[])) : fn(item);
+        if (isThenable(result)) return this.#runAsync(items, result);
+      } catch (error) {
+        return this.#outcome(userFailure(this.#offset, error));
+      }
+      const refused = this.#keep(result);
+      if (refused !== undefined) return refused;
+    }
+    return undefined;
+  }
+
+  async #runAsync(items: PayloadItems, first: PromiseLike<unknown>): Promise<ChunkOutcome> {
+    const { fn, spread, mark } = this.#task;
+    const { length } = items;
+    let pending: unknown = first;
+    for (;;) {
+      let result: unknown;
+      try {
+        result = isThenable(pending) ? await pending : pending;
+      } catch (error) {
+        return this.#outcome(userFailure(this.#offset, error));
+      }
+      const refused = this.#keep(result);
+      if (refused !== undefined) return refused;
+      if (++this.#completed === length) return this.#outcome(undefined);
+      let item: unknown;
+      try {
+        item = items.next();
+      } catch (error) {
+        return this.#refused(error, "argument");
+      }
+      mark?.(this.#offset);
+      try {
+        pending = spread ? fn(...(item as unknown[])) : fn(item);
+      } catch (error) {
+        return this.#outcome(userFailure(this.#offset, error));
+      }
+    }
+  }
+
+  get #offset(): number {
+    return this.#firstOffset + this.#completed;
+  }
+
+  /** Keeps an item's value. The outcome when it cannot travel, else undefined. */
+  #keep(result: unknown): ChunkOutcome | undefined {
+    const sizeBefore = this.#encoder.size;
+    try {
+      this.#encoder.add(result);
+    } catch (error) {
+      return this.#refused(error, "result");
+    }
+    if (this.#encoder.size <= PAYLOAD_BYTES_MAX) return undefined;
+    const error = new LimitError("PAYLOAD_BYTES_MAX", PAYLOAD_BYTES_MAX, this.#encoder.size);
+    const { encoding, bytes } = this.#encoder.finish();
+    const values = { encoding, count: this.#completed, bytes: bytes.subarray(0, sizeBefore) };
+    return { values, failure: fabricFailure(this.#offset, error, "result") };
+  }
+
+  #refused(error: unknown, side: "argument" | "result"): ChunkOutcome {
+    if (isRefusal(error)) return this.#outcome(fabricFailure(this.#offset, error, side));
+    return this.#outcome(userFailure(this.#offset, error)); // a getter of the user's own value threw
+  }
+
+  #outcome(failure: ItemFailure | undefined): ChunkOutcome {
+    return { values: this.#encoder.finish(), failure };
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return (
+    value !== null &&
+    (typeof value === "object" || typeof value === "function") &&
+    typeof (value as { readonly then?: unknown }).then === "function"
+  );
+}

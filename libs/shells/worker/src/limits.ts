@@ -1,0 +1,10 @@
+/** A worker looks at what came in, such as a request to skip a chunk, at least this often between chunks. */
+export const TURN_MS = 1;
+/** Chunks that took longer are reported one by one; quicker ones share a frame with their neighbours of the same turn. */
+export const QUICK_CHUNK_MS = 0.05;
+/** So many quick chunks in a row make the next one likely to be quick. */
+export const QUICK_CHUNKS_MIN = 16;
+/** Jobs that a worker knows how to run. The one unused for longest is forgotten; its chunks fail as a breach of the protocol then. */
+export const JOBS_MAX = 16_384;
+/** One line for people about a failure. */
+export const SUMMARY_BYTES_MAX = 1024;

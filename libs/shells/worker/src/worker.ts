@@ -1,0 +1,267 @@
+import { type Environment, Fifo, ProtocolError, unreachable } from "@heddle/kernel";
+import type { AnyFunction, FunctionLoader } from "@heddle/port-shipper";
+import {
+  type ChunkReturned,
+  type EncodedPayload,
+  type Failure,
+  type Part,
+  PayloadAssembler,
+  type PrepareJob,
+  type RunChunk,
+  splitPayload,
+  type WorkerRequestEntry,
+  type WorkerResponseEntry,
+} from "@heddle/wire";
+import { type ChunkOutcome, NO_VALUES, runItems } from "./chunk-run.ts";
+import { fabricFailure, failureMessage, type ItemFailure, userFailure } from "./failures.ts";
+import { JOBS_MAX, QUICK_CHUNK_MS, QUICK_CHUNKS_MIN, TURN_MS } from "./limits.ts";
+
+/** The worker's end of its conversation with the agent. */
+export interface AgentLink {
+  /** Puts an entry behind those before it; what was sent leaves when the event loop turns, or at `flush`. */
+  send(entry: WorkerResponseEntry): void;
+  /** Lets what was sent leave now. */
+  flush(): void;
+  /** Undefined while there is room; else resolves when there is room again. */
+  drained(): Promise<void> | undefined;
+  /** Begins to read: `listen` is called with entries, in order. */
+  onEntries(listen: (entries: readonly WorkerRequestEntry[]) => void): void;
+}
+
+export interface WorkerOptions {
+  readonly link: AgentLink;
+  /** Writes "I am about to run this item" where the agent finds it whatever happens. */
+  readonly mark: (assignment: number, offset: number) => void;
+  readonly loader: FunctionLoader;
+  readonly env: Environment;
+  /** Of this process, for WorkerReady and for the place of a failure. */
+  readonly pid: number;
+  readonly nodeVersion: string;
+  /** Whether user code wrote to standard output or error since it was last asked. */
+  readonly wroteOutput: () => boolean;
+  /** Lets the event loop look at everything once. */
+  readonly turn: () => Promise<void>;
+}
+
+/** Runs chunks for an agent, one after the other in the order in which they came. Lasts as long as the process. */
+export function runWorker(options: WorkerOptions): void {
+  new Worker(options).start();
+}
+
+/** A job's functions, as far as this worker knows it. */
+interface Job {
+  readonly prepare: PrepareJob;
+  /** Loaded at its first chunk. */
+  fn: AnyFunction | undefined;
+}
+
+/** A chunk that was sent and not yet answered. */
+interface Chunk {
+  readonly message: RunChunk;
+  state:
+    | { readonly type: "coming" }
+    | { readonly type: "ready"; readonly input: EncodedPayload }
+    /** Left out, as asked or because its sender died. */
+    | { readonly type: "skipped" };
+}
+
+class Worker {
+  readonly #options: WorkerOptions;
+  readonly #link: AgentLink;
+  /** By number, the one used least recently first. Size <= JOBS_MAX. */
+  readonly #jobs = new Map<number, Job>();
+  readonly #chunks = new Fifo<Chunk>();
+  readonly #inputs = new PayloadAssembler<Chunk>();
+  /** The job used last. */
+  #current: Job | undefined;
+  #isPumping = false;
+  #lastPartStream = 0;
+  #lastTurnMs: number;
+  /** Quick chunks in a row. */
+  #quickCount = 0;
+
+  constructor(options: WorkerOptions) {
+    this.#options = options;
+    this.#link = options.link;
+    this.#lastTurnMs = options.env.clock.nowMs();
+  }
+
+  start(): void {
+    const { pid, nodeVersion } = this.#options;
+    this.#link.onEntries((entries) => this.#hear(entries));
+    this.#link.send({ kind: { $case: "workerReady", value: { pid, nodeVersion } } });
+    this.#link.flush();
+  }
+
+  #hear(entries: readonly WorkerRequestEntry[]): void {
+    for (const entry of entries) this.#take(entry);
+    if (!this.#isPumping) void this.#pump();
+  }
+
+  #take({ kind }: WorkerRequestEntry): void {
+    switch (kind?.$case) {
+      case "prepareJob":
+        return this.#prepare(kind.value);
+      case "runChunk":
+        return this.#enqueue(kind.value);
+      case "skipChunk":
+        return this.#skip(kind.value.assignment);
+      case "part":
+        return this.#add(kind.value);
+      case undefined:
+        return; // of a newer agent
+      default:
+        return unreachable(kind);
+    }
+  }
+
+  #prepare(prepare: PrepareJob): void {
+    this.#jobs.delete(prepare.job);
+    this.#jobs.set(prepare.job, { prepare, fn: undefined });
+    if (this.#jobs.size <= JOBS_MAX) return;
+    for (const oldest of this.#jobs.keys()) return void this.#jobs.delete(oldest);
+  }
+
+  #enqueue(message: RunChunk): void {
+    if (message.input === undefined) throw new ProtocolError(`chunk ${message.chunk} came without its items`);
+    const chunk: Chunk = { message, state: { type: "coming" } };
+    const input = this.#inputs.open(message.input, chunk);
+    if (input !== undefined) chunk.state = { type: "ready", input };
+    this.#chunks.push(chunk);
+  }
+
+  #add(part: Part): void {
+    const completion = this.#inputs.add(part);
+    if (completion === undefined || completion.tag.state.type !== "coming") return;
+    const { tag: chunk, payload } = completion;
+    chunk.state = payload === undefined ? { type: "skipped" } : { type: "ready", input: payload };
+  }
+
+  /** A chunk that was begun is not in the queue any more. */
+  #skip(assignment: number): void {
+    for (const chunk of this.#chunks) if (chunk.message.assignment === assignment) chunk.state = { type: "skipped" };
+  }
+
+  /** Answers chunks until there is none, or the next one's items are still coming. */
+  async #pump(): Promise<void> {
+    this.#isPumping = true;
+    for (let chunk = this.#chunks.peek(); chunk !== undefined; chunk = this.#chunks.peek()) {
+      if (chunk.state.type === "coming") break;
+      this.#chunks.shift();
+      const blocked = chunk.state.type === "skipped" ? this.#leaveOut(chunk) : this.#run(chunk, chunk.state.input);
+      if (blocked !== undefined) await blocked;
+      const waiting = this.#link.drained() ?? this.#turnIfDue();
+      if (waiting !== undefined) await waiting;
+    }
+    this.#isPumping = false;
+    this.#link.flush();
+  }
+
+  #leaveOut({ message }: Chunk): undefined {
+    this.#sendReturned(message.assignment, 0, { $case: "skipped", value: {} });
+  }
+
+  /** A promise when the chunk, or sending its results, takes more than this turn. */
+  #run({ message }: Chunk, input: EncodedPayload): Promise<void> | undefined {
+    if (this.#quickCount < QUICK_CHUNKS_MIN) this.#link.flush(); // results must not wait for a chunk that may take long
+    const { clock } = this.#options.env;
+    const startMs = clock.nowMs();
+    const outcome = this.#outcomeOf(message, input);
+    const answer = (known: ChunkOutcome): Promise<void> | undefined => {
+      const runMs = clock.nowMs() - startMs;
+      this.#quickCount = runMs <= QUICK_CHUNK_MS ? this.#quickCount + 1 : 0;
+      return this.#answer(message, runMs, known);
+    };
+    return outcome instanceof Promise ? outcome.then(answer) : answer(outcome);
+  }
+
+  #outcomeOf(message: RunChunk, input: EncodedPayload): ChunkOutcome | Promise<ChunkOutcome> {
+    const job = this.#use(message.job);
+    if (job?.fn !== undefined) return this.#runItems(job, job.fn, message, input);
+    return this.#loadAndRun(job, message, input);
+  }
+
+  #use(number: number): Job | undefined {
+    if (this.#current?.prepare.job === number && this.#jobs.has(number)) return this.#current;
+    const job = this.#jobs.get(number);
+    if (job === undefined) return undefined;
+    this.#jobs.delete(number);
+    this.#jobs.set(number, job);
+    this.#current = job;
+    return job;
+  }
+
+  async #loadAndRun(job: Job | undefined, message: RunChunk, input: EncodedPayload): Promise<ChunkOutcome> {
+    const offset = message.span?.offset ?? 0;
+    if (job === undefined) {
+      const unknown = new ProtocolError(`job ${message.job} was not described to this worker`);
+      return { values: NO_VALUES, failure: fabricFailure(offset, unknown, "") };
+    }
+    const { location, artifact, exportName } = job.prepare;
+    try {
+      job.fn = await this.#options.loader.load(location, artifact, exportName);
+    } catch (error) {
+      const failure = error instanceof ProtocolError ? fabricFailure(offset, error, "") : userFailure(offset, error);
+      return { values: NO_VALUES, failure };
+    }
+    return this.#runItems(job, job.fn, message, input);
+  }
+
+  #runItems(job: Job, fn: AnyFunction, message: RunChunk, input: EncodedPayload): ChunkOutcome | Promise<ChunkOutcome> {
+    const { assignment, span, marks } = message;
+    const mark = marks ? (offset: number) => this.#options.mark(assignment, offset) : undefined;
+    return runItems({ fn, spread: job.prepare.spread, input, span, mark });
+  }
+
+  /** Sends the results. A promise while there is no room for their parts. */
+  #answer(message: RunChunk, runMs: number, { values, failure }: ChunkOutcome): Promise<void> | undefined {
+    const split = splitPayload(values, this.#mintStream);
+    if (failure === undefined) {
+      this.#sendReturned(message.assignment, runMs, { $case: "done", value: split.header });
+      return this.#sendParts(split.parts);
+    }
+    const completed = values.count;
+    const [userError, errorParts] = this.#splitError(failure);
+    const node = this.#jobs.get(message.job)?.prepare.node ?? "";
+    const place = { node, pid: this.#options.pid, attempt: message.attempt };
+    const value = { completed, values: split.header, failure: failureMessage(failure, place, userError) };
+    this.#sendReturned(message.assignment, runMs, { $case: "error", value });
+    return this.#sendParts([...split.parts, ...errorParts]);
+  }
+
+  #splitError({ kind }: ItemFailure): [Failure["kind"], readonly Part[]] {
+    if (kind.type === "fabric") return [undefined, []];
+    const { header, parts } = splitPayload(kind.error, this.#mintStream);
+    return [{ $case: "userError", value: header }, parts];
+  }
+
+  #sendReturned(assignment: number, runMs: number, outcome: ChunkReturned["outcome"]): void {
+    const runMicros = Math.min(0xffff_ffff, Math.round(runMs * 1_000));
+    const value = { assignment, runMicros, wroteOutput: this.#options.wroteOutput(), outcome };
+    this.#link.send({ kind: { $case: "chunkReturned", value } });
+  }
+
+  #sendParts(parts: readonly Part[]): Promise<void> | undefined {
+    for (const [at, part] of parts.entries()) {
+      const drained = this.#link.drained();
+      if (drained !== undefined) return drained.then(() => this.#sendParts(parts.slice(at)));
+      this.#link.send({ kind: { $case: "part", value: part } });
+    }
+    return undefined;
+  }
+
+  readonly #mintStream = (): number => {
+    this.#lastPartStream = this.#lastPartStream >= 0xffff_ffff ? 1 : this.#lastPartStream + 1;
+    return this.#lastPartStream;
+  };
+
+  /** Once in a while, lets the event loop look for requests. */
+  #turnIfDue(): Promise<void> | undefined {
+    const { env, turn } = this.#options;
+    if (env.clock.nowMs() - this.#lastTurnMs <= TURN_MS) return undefined;
+    this.#link.flush();
+    return turn().then(() => {
+      this.#lastTurnMs = env.clock.nowMs();
+    });
+  }
+}
