@@ -21,7 +21,7 @@ export abstract class RealCluster implements Cluster {
   constructor() {
     this.directory = mkdtempSync(join(tmpdir(), "heddle-test-"));
     this.scope.defer(() => rmSync(this.directory, { recursive: true, force: true }));
-    process.env.HEDDLE_TEST_DIRECTORY = this.directory;
+    process.env.FABRIC_TEST_DIRECTORY = this.directory;
     this.#capture(process.stdout, false);
     this.#capture(process.stderr, true);
   }

@@ -1,6 +1,6 @@
 /**
  * The fixture functions as a module to be shipped: plain exports, one for each set of parameters that the suites use.
- * What has to be remembered across processes is a file below HEDDLE_TEST_DIRECTORY.
+ * What has to be remembered across processes is a file below FABRIC_TEST_DIRECTORY.
  */
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -76,8 +76,8 @@ function slow(ms: number, n: number): number {
 }
 
 function directory(): string {
-  const path = process.env.HEDDLE_TEST_DIRECTORY;
-  if (path === undefined) throw new Error("HEDDLE_TEST_DIRECTORY is not set");
+  const path = process.env.FABRIC_TEST_DIRECTORY;
+  if (path === undefined) throw new Error("FABRIC_TEST_DIRECTORY is not set");
   return path;
 }
 
