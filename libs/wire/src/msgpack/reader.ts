@@ -149,19 +149,15 @@ export class ValueReader {
   #record(count: number): Record<string, unknown> {
     this.#claim(count * 2);
     const record: Record<string, unknown> = this.#keep({});
-    this.#fields(record, count);
-    return record;
-  }
-
-  #fields(target: Record<string, unknown>, count: number): void {
     this.#enter();
     for (let field = 0; field < count; field++) {
       const key = this.#key();
       const value = this.#value();
-      if (key === "__proto__") setField(target, key, value);
-      else target[key] = value;
+      if (key === "__proto__") setField(record, key, value);
+      else record[key] = value;
     }
     this.#depth--;
+    return record;
   }
 
   #key(): string {
@@ -271,11 +267,20 @@ export class ValueReader {
     for (const hidden of ["cause", "errors"]) {
       if (!this.#takeHole()) setHidden(error, hidden, this.#value());
     }
-    const fields = this.#value();
-    if (typeof fields !== "object" || fields === null) throw this.#broken("an error without fields");
+    for (let left = this.#fieldCount(); left > 0; left--) {
+      const field = this.#key();
+      setField(error, field, this.#value());
+    }
     this.#depth--;
-    for (const [field, value] of Object.entries(fields)) setField(error, field, value);
     return error;
+  }
+
+  /** The header of a map that is no object of its own. */
+  #fieldCount(): number {
+    const format = this.#unsigned(1);
+    if (format >= 0x80 && format < 0x90) return this.#claim(format & 0x0f);
+    if (format === 0xde || format === 0xdf) return this.#claim(this.#unsigned(format === 0xde ? 2 : 4));
+    throw this.#broken("an error without fields");
   }
 
   #string(): string {
