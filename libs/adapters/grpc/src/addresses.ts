@@ -13,7 +13,7 @@ export function parseAddress(text: string): Address {
     if (path === "") throw new InvalidArgumentError(`${JSON.stringify(text)} names no socket file`);
     return { kind: "unix", path };
   }
-  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]/]+)):(\d{1,5})$/.exec(text);
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]+)):(\d{1,5})$/.exec(text);
   const host = match?.[1] ?? match?.[2];
   const port = Number(match?.[3]);
   if (host === undefined || port > 65_535) {

@@ -40,6 +40,8 @@ class GrpcClient implements RpcClient {
   readonly #dialTimeoutMs: number;
   readonly #channels = new Map<string, Channel>();
   readonly #links = new Set<AsyncDisposable>();
+  /** Aborted when the client is closed: dials that are under way end at once. */
+  readonly #disposal = new AbortController();
   #disposing: Promise<void> | undefined;
 
   constructor(dialTimeoutMs: number) {
@@ -52,6 +54,7 @@ class GrpcClient implements RpcClient {
     signal: AbortSignal,
   ): Promise<Link<Request, Response>> {
     signal.throwIfAborted();
+    const given = AbortSignal.any([signal, this.#disposal.signal]);
     const channel = this.#use(address);
     const call: Call = channel.client.makeBidiStreamRequest(method.path, raw.serialize, raw.deserialize);
     const what = `${method.path} at ${address}`;
@@ -63,18 +66,18 @@ class GrpcClient implements RpcClient {
       channel.useCount--;
     });
     const abort = (): void => call.cancel();
-    signal.addEventListener("abort", abort, { once: true });
+    given.addEventListener("abort", abort, { once: true });
     const timer = setTimeout(() => {
       link.broke(new UnavailableError(`${what}: no answer within ${this.#dialTimeoutMs} ms`));
       call.cancel();
     }, this.#dialTimeoutMs);
     const end = await Promise.race([accepted, link.closed]);
     clearTimeout(timer);
-    signal.removeEventListener("abort", abort);
+    given.removeEventListener("abort", abort);
     if (end === undefined) return link;
     if (end.reason === "broken") this.#dropUnused(address, channel);
-    signal.throwIfAborted();
-    throw end.cause ?? new UnavailableError(`${what}: the client is closed`);
+    given.throwIfAborted();
+    throw end.cause ?? new UnavailableError(`${what}: the server ended the stream at once`);
   }
 
   async call<Request, Response>(
@@ -105,6 +108,7 @@ class GrpcClient implements RpcClient {
   }
 
   async #dispose(): Promise<void> {
+    this.#disposal.abort(new UnavailableError("the client is closed"));
     await Promise.all([...this.#links].map((link) => link[Symbol.asyncDispose]()));
     for (const { client } of this.#channels.values()) client.close();
     this.#channels.clear();

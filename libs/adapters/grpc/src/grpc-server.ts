@@ -1,4 +1,4 @@
-import { chmod, unlink } from "node:fs/promises";
+import { chmod, lstat, unlink } from "node:fs/promises";
 import { constants, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
 import { connect } from "node:net";
 import { Duplex } from "node:stream";
@@ -176,8 +176,14 @@ async function bind(server: Server, address: Address): Promise<Address> {
   return address;
 }
 
-/** Removes the socket file that a killed server left behind; one that somebody listens at stays. */
+/** Removes the socket file that a killed server left behind; one that somebody listens at stays, and so does any other file. */
 async function removeStaleSocket(path: string): Promise<void> {
+  const found = await lstat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return undefined;
+    throw new UnavailableError(`cannot listen at unix:${path}: ${error.message}`, { cause: error });
+  });
+  if (found === undefined) return;
+  if (!found.isSocket()) throw new UnavailableError(`cannot listen at unix:${path}: a file that is no socket is there`);
   const isStale = await new Promise<boolean>((resolve) => {
     const socket = connect(path);
     socket.once("connect", () => {

@@ -1,0 +1,86 @@
+import { Client, credentials, type ServiceError } from "@grpc/grpc-js";
+import type { PackageDefinition } from "@grpc/proto-loader";
+import { silentLogger } from "@heddle/kernel";
+import type { Listening, MessageCodec, Route, StreamMethod, UnaryMethod } from "@heddle/port-rpc";
+import { afterEach } from "vitest";
+import { createGrpcServer, type GrpcServerOptions } from "./grpc-server.ts";
+import { descriptorSet } from "./testing.ts";
+
+const bytes: MessageCodec<Uint8Array> = {
+  encode: (message) => ({ finish: () => message }),
+  decode: (encoded) => new Uint8Array(encoded),
+};
+
+/** A stream and a question whose messages are bytes as they are. */
+export const streamMethod: StreamMethod<Uint8Array, Uint8Array> = {
+  path: "/test.Server/Stream",
+  request: bytes,
+  response: bytes,
+};
+export const askMethod: UnaryMethod<Uint8Array, Uint8Array> = {
+  path: "/test.Server/Ask",
+  request: bytes,
+  response: bytes,
+};
+
+const opened: AsyncDisposable[] = [];
+afterEach(async () => {
+  for (const thing of opened.splice(0).reverse()) await thing[Symbol.asyncDispose]();
+});
+
+/** Closes `thing` when the test is over, the last kept first. */
+export function keep<T extends AsyncDisposable>(thing: T): T {
+  opened.push(thing);
+  return thing;
+}
+
+/** A server that ends with the test. */
+export async function serve(
+  address = "127.0.0.1:0",
+  routes: readonly Route[] = [],
+  options: Partial<GrpcServerOptions> = {},
+): Promise<Listening> {
+  const server = createGrpcServer({
+    log: silentLogger,
+    descriptorSet,
+    healthServices: ["heddle.v1.Jobs"],
+    ...options,
+  });
+  return keep(await server.listen(address, routes));
+}
+
+/** The port of a TCP address. */
+export function portOf(address: string): number {
+  return Number(address.split(":").at(-1));
+}
+
+/** How a method of someone else's service is called. */
+export interface ForeignMethod {
+  readonly path: string;
+  readonly requestSerialize: (message: object) => Buffer;
+  readonly responseDeserialize: (bytes: Buffer) => unknown;
+}
+
+/** A method out of what proto-loader loaded. */
+export function foreignMethod(definitions: PackageDefinition, service: string, name: string): ForeignMethod {
+  const methods = definitions[service] as unknown as Record<string, ForeignMethod> | undefined;
+  const method = methods?.[name];
+  if (method === undefined) throw new Error(`no ${service}/${name}`);
+  return method;
+}
+
+/** Asks as any gRPC client would. */
+export async function ask(address: string, method: ForeignMethod, request: object): Promise<unknown> {
+  using client = plainClient(address);
+  return await new Promise((resolve, reject) => {
+    const answered = (error: ServiceError | null, answer?: unknown) =>
+      error === null ? resolve(answer) : reject(error);
+    client.makeUnaryRequest(method.path, method.requestSerialize, method.responseDeserialize, request, answered);
+  });
+}
+
+/** A client with gRPC's own defaults. */
+export function plainClient(address: string): Client & Disposable {
+  const client = new Client(address, credentials.createInsecure());
+  return Object.assign(client, { [Symbol.dispose]: () => client.close() });
+}
