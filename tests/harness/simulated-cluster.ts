@@ -15,7 +15,6 @@ import {
 import { protocolVersion } from "@heddle/wire";
 import type { Cluster, Tasks } from "./cluster.ts";
 import { simulatedTasks } from "./simulated-tasks.ts";
-import { simulatedWorker } from "./simulated-worker.ts";
 
 /** How a simulated cluster is made. */
 export interface SimulatedOptions {
@@ -197,7 +196,6 @@ export class SimulatedCluster implements Cluster {
     const spawner = new SimWorkers({
       context,
       processes: this.world.processes,
-      program: simulatedWorker,
       loader: this.#ship.loader,
       ...(spawnFault === undefined ? {} : { fault: spawnFault }),
     });

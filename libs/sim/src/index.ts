@@ -4,5 +4,5 @@ export type { Boot, HostContext, HostOptions, SimHost } from "./host.ts";
 export type { Life } from "./life.ts";
 export type { Envelope, Rule, Verdict } from "./network.ts";
 export { ProcessTable, type SimProcess, type TaskContext } from "./process-table.ts";
-export { SimWorkers, type SimWorkersOptions, type WorkerPort, type WorkerProgram } from "./workers.ts";
+export { SimWorkers, type SimWorkersOptions } from "./workers.ts";
 export { createWorld, type RunReport, type World } from "./world.ts";

@@ -1,5 +1,5 @@
-import { Fifo, type Millis } from "@heddle/kernel";
-import type { Link, LinkEnd, MessageCodec } from "@heddle/port-rpc";
+import type { Millis } from "@heddle/kernel";
+import type { MessageCodec } from "@heddle/port-rpc";
 import type { Life } from "./life.ts";
 
 /**
@@ -49,64 +49,5 @@ export class TurnBatch<T> {
     const items = this.#items;
     this.#items = [];
     this.#flush(items);
-  }
-}
-
-/** A worker's end of its pipe, in entries. `send` never asks to wait: the agent reads as fast as it can. */
-export class PipeLink<Out, In> implements Link<Out, In> {
-  readonly peer = "agent";
-  readonly closed: Promise<LinkEnd>;
-  readonly incoming: AsyncIterable<In>;
-  readonly #write: (entry: Out) => void;
-  readonly #unread = new Fifo<In>();
-  #settleClosed: (end: LinkEnd) => void = () => undefined;
-  #wake: (() => void) | undefined;
-  #isOver = false;
-  #receivedBytes = 0;
-
-  constructor(write: (entry: Out) => void) {
-    this.#write = write;
-    this.closed = new Promise((resolve) => {
-      this.#settleClosed = resolve;
-    });
-    this.incoming = { [Symbol.asyncIterator]: () => ({ next: () => this.#next() }) };
-  }
-
-  get receivedBytes(): number {
-    return this.#receivedBytes;
-  }
-
-  send(entry: Out): boolean {
-    if (!this.#isOver) this.#write(entry);
-    return !this.#isOver;
-  }
-
-  drained(signal?: AbortSignal): Promise<void> {
-    return signal?.aborted ? Promise.reject(signal.reason) : Promise.resolve();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#isOver = true;
-    this.#settleClosed({ reason: "local" });
-    this.#wake?.();
-  }
-
-  /** A frame of the agent's has arrived. */
-  receive(entries: readonly In[], size: number): void {
-    if (this.#isOver) return;
-    this.#receivedBytes += size;
-    for (const entry of entries) this.#unread.push(entry);
-    this.#wake?.();
-  }
-
-  async #next(): Promise<IteratorResult<In>> {
-    for (;;) {
-      const value = this.#unread.shift();
-      if (value !== undefined) return { done: false, value };
-      if (this.#isOver) return { done: true, value: undefined };
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
   }
 }

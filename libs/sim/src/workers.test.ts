@@ -1,23 +1,9 @@
 import type { WorkerExit, WorkerProcess } from "@heddle/port-processes";
-import type { WorkerRequestEntry, WorkerResponseEntry } from "@heddle/wire";
+import { encodePayload, splitPayload, type WorkerRequestEntry, type WorkerResponseEntry } from "@heddle/wire";
 import { describe, expect, it } from "vitest";
 import type { HostContext, SimHost } from "./host.ts";
-import { SimWorkers, type WorkerProgram } from "./workers.ts";
+import { SimWorkers } from "./workers.ts";
 import { createWorld, type World } from "./world.ts";
-
-/** Answers WorkerReady, then calls its function once for each RunChunk, with the number of the assignment. */
-const program: WorkerProgram = async ({ link, pid, loader, mark }) => {
-  link.send({ kind: { $case: "workerReady", value: { pid, nodeVersion: "v0" } } });
-  const fn = await loader.load("", "", "");
-  for await (const { kind } of link.incoming) {
-    if (kind?.$case !== "runChunk") continue;
-    const { assignment } = kind.value;
-    mark({ assignment, offset: 0 });
-    await fn(assignment);
-    link.send({ kind: { $case: "chunkReturned", value: { ...returned, assignment } } });
-  }
-};
-const returned = { assignment: 0, runMicros: 0, wroteOutput: false, outcome: undefined };
 
 interface Stage {
   readonly world: World;
@@ -31,8 +17,9 @@ interface Stage {
   readonly hears: (line: string) => Promise<void>;
 }
 
-async function stage(fn: (assignment: number) => unknown, seed = 1): Promise<Stage> {
-  const world = createWorld(seed);
+/** One process, ready, that runs `fn` with the number of each assignment. */
+async function stage(fn: (assignment: number) => unknown): Promise<Stage> {
+  const world = createWorld(1);
   let context: HostContext | undefined;
   const agent = world.host("agent", (booted) => {
     context ??= booted;
@@ -40,7 +27,7 @@ async function stage(fn: (assignment: number) => unknown, seed = 1): Promise<Sta
   });
   if (context === undefined) throw new TypeError("boot is synchronous");
   const loader = { load: () => Promise.resolve(fn) };
-  const workers = new SimWorkers({ context, processes: world.processes, program, loader });
+  const workers = new SimWorkers({ context, processes: world.processes, loader });
   const heard: string[] = [];
   const { promise: exited, resolve } = Promise.withResolvers<WorkerExit>();
   const process = workers.spawn({
@@ -53,6 +40,8 @@ async function stage(fn: (assignment: number) => unknown, seed = 1): Promise<Sta
     expect(heard).toContain(line);
   };
   await hears("ready");
+  const job = { job: 1, jobId: "", location: "", artifact: "", exportName: "", spread: false, node: "agent" };
+  process.send({ kind: { $case: "prepareJob", value: job } });
   return { world, agent, workers, process, heard, exited, hears };
 }
 
@@ -61,7 +50,8 @@ function tell({ kind }: WorkerResponseEntry): string {
 }
 
 function run(assignment: number): WorkerRequestEntry {
-  const chunk = { job: 1, chunk: 0, span: undefined, firstIndex: 0, input: undefined, attempt: 1, marks: true };
+  const { header: input } = splitPayload(encodePayload([assignment], "argument"), () => 1);
+  const chunk = { job: 1, chunk: 0, span: undefined, firstIndex: 0, input, attempt: 1, marks: true };
   return { kind: { $case: "runChunk", value: { ...chunk, assignment } } };
 }
 
@@ -94,6 +84,40 @@ describe("a simulated worker process", () => {
     });
     expect(heard).toEqual(["ready", "returned 1", "stderr bad news"]);
     expect([...world.processes.live]).toEqual([]);
+  });
+
+  it("runs nothing more once it has killed itself, though chunks are waiting", async () => {
+    const ran: number[] = [];
+    const { world, process, exited } = await stage((assignment) => {
+      ran.push(assignment);
+      return world.processes.here().crash(3);
+    });
+    for (const assignment of [1, 2, 3]) process.send(run(assignment));
+    expect(await world.drive(exited)).toMatchObject({ signal: null, exitCode: 3, mark: { assignment: 1, offset: 0 } });
+    expect(ran).toEqual([1]);
+  });
+
+  it("that is told nonsense exits with 1 and says why", async () => {
+    const { world, process, exited } = await stage(() => undefined);
+    process.send({
+      kind: { $case: "part", value: { partStream: 9, data: new Uint8Array(1), last: true, aborted: false } },
+    });
+    expect(await world.drive(exited)).toMatchObject({
+      exitCode: 1,
+      stderrTail: expect.stringContaining("ProtocolError"),
+    });
+  });
+
+  it("that cannot be started says so in its exit", async () => {
+    const world = createWorld(1);
+    const { promise: exited, resolve } = Promise.withResolvers<WorkerExit>();
+    world.host("agent", (context) => {
+      const loader = { load: () => Promise.reject(new TypeError("never asked")) };
+      const workers = new SimWorkers({ context, processes: world.processes, loader, fault: () => "no memory" });
+      workers.spawn({ entries: () => undefined, output: () => undefined, exited: resolve });
+      return undefined;
+    });
+    expect(await world.drive(exited)).toMatchObject({ fault: "no memory", exitCode: null, signal: null });
   });
 
   it("in an endless task dies by SIGTERM, and by SIGKILL alone when it ignores SIGTERM", async () => {

@@ -1,12 +1,12 @@
-import { type Environment, type Millis, type Random, STDERR_TAIL_BYTES } from "@heddle/kernel";
+import { type Millis, type Random, STDERR_TAIL_BYTES } from "@heddle/kernel";
 import type { Mark, WorkerEvents, WorkerExit, WorkerProcess, WorkerSpawner } from "@heddle/port-processes";
-import type { Link } from "@heddle/port-rpc";
 import type { AnyFunction, FunctionLoader } from "@heddle/port-shipper";
+import { type AgentLink, runWorker } from "@heddle/shell-worker";
 import { WorkerRequest, type WorkerRequestEntry, WorkerResponse, type WorkerResponseEntry } from "@heddle/wire";
 import { drawMs } from "./fault-plan.ts";
 import type { HostContext } from "./host.ts";
 import type { Life } from "./life.ts";
-import { PipeLane, PipeLink, TurnBatch } from "./pipe.ts";
+import { PipeLane, TurnBatch } from "./pipe.ts";
 import { ProcessIsGone, type ProcessTable, type SimProcess, type TaskContext } from "./process-table.ts";
 
 /** How long a process takes from its start to the first line of its program. */
@@ -14,27 +14,11 @@ const START_MS: readonly [min: Millis, mean: Millis] = [20, 60];
 /** Delay of what passes between processes of one machine, and of signals. */
 const PIPE_MS: readonly [min: Millis, mean: Millis] = [0, 0.5];
 
-/** What a worker's program finds in its process. */
-export interface WorkerPort {
-  readonly env: Environment;
-  readonly pid: number;
-  readonly link: Link<WorkerResponseEntry, WorkerRequestEntry>;
-  /** Recorded at once: it survives whatever comes next. */
-  readonly mark: (mark: Mark) => void;
-  readonly loader: FunctionLoader;
-  /** Whether user code wrote to its standard output or error since the last call. */
-  readonly wroteOutput: () => boolean;
-}
-
-/** A worker's program, such as the worker shell. The process exits with 0 when it resolves, with 1 when it rejects. */
-export type WorkerProgram = (port: WorkerPort) => Promise<void>;
-
 /** What a spawner of simulated processes needs. */
 export interface SimWorkersOptions {
   /** Of the agent whose workers they are: they end with it and stand still with its machine. */
   readonly context: HostContext;
   readonly processes: ProcessTable;
-  readonly program: WorkerProgram;
   /** Gives the functions that the client's shipper took. */
   readonly loader: FunctionLoader;
   /** Asked at each start; a text means that the process cannot be started, and why. */
@@ -43,7 +27,7 @@ export interface SimWorkersOptions {
 
 type Events = WorkerEvents<WorkerResponseEntry>;
 
-/** Starts simulated worker processes. Everything takes time drawn from the seed. */
+/** Starts simulated processes that run the worker shell. Everything takes time drawn from the seed. */
 export class SimWorkers implements WorkerSpawner<WorkerRequestEntry, WorkerResponseEntry> {
   readonly #options: SimWorkersOptions;
   readonly #random: Random;
@@ -89,7 +73,11 @@ class Process implements WorkerProcess<WorkerRequestEntry>, SimProcess {
   readonly #life: Life;
   readonly #down: TurnBatch<WorkerRequestEntry>;
   readonly #up: PipeLane<WorkerResponse>;
-  readonly #link: PipeLink<WorkerResponseEntry, WorkerRequestEntry>;
+  /** Sent by the worker, still in its memory: lost with it. */
+  readonly #unsent: WorkerResponseEntry[] = [];
+  /** Arrived before the worker began to read. */
+  readonly #unread: WorkerRequestEntry[] = [];
+  #listen: (entries: readonly WorkerRequestEntry[]) => void = (entries) => void this.#unread.push(...entries);
   #settleGone: () => void = () => undefined;
   #mark: Mark | null = null;
   #wroteOutput = false;
@@ -112,11 +100,7 @@ class Process implements WorkerProcess<WorkerRequestEntry>, SimProcess {
     const delayMs = (): Millis => drawMs(random, PIPE_MS);
     const down = new PipeLane(WorkerRequest, this.#life, delayMs);
     this.#up = new PipeLane(WorkerResponse, this.#agent, delayMs);
-    const up = new TurnBatch<WorkerResponseEntry>((entries) => this.#sendUp(entries));
-    this.#link = new PipeLink((entry) => up.add(entry));
-    this.#down = new TurnBatch((entries) =>
-      down.write({ entries }, (message, size) => this.#link.receive(message.entries, size)),
-    );
+    this.#down = new TurnBatch((entries) => down.write({ entries }, (message) => this.#receive(message.entries)));
     this.task = this.#context();
     options.processes.live.add(this);
     this.#life.onEnd(() => options.processes.live.delete(this));
@@ -142,34 +126,61 @@ class Process implements WorkerProcess<WorkerRequestEntry>, SimProcess {
   }
 
   #start(): void {
-    const { context, program, loader } = this.#options;
-    const env = this.#life.environment(context.random(`pid ${this.pid}`), context.env.log);
-    const running = program({
-      env,
-      pid: this.pid,
-      link: this.#link,
-      mark: (mark) => {
-        if (this.#life.alive) this.#mark = mark;
+    const { context, loader } = this.#options;
+    runWorker({
+      link: this.#link(),
+      mark: (assignment, offset) => {
+        if (this.#life.alive) this.#mark = { assignment, offset };
       },
       loader: { load: async (...from) => this.#asTask(await loader.load(...from)) },
+      env: this.#life.environment(context.random(`pid ${this.pid}`), context.env.log),
+      pid: this.pid,
+      nodeVersion: "v24.0.0",
       wroteOutput: () => {
         const wrote = this.#wroteOutput;
         this.#wroteOutput = false;
         return wrote;
       },
+      turn: () => new Promise((resolve) => this.#life.post(0, "turn", resolve)),
     });
-    running.then(
-      () => this.#die({ signal: null, exitCode: 0 }),
-      (error: unknown) => {
-        this.#print("stderr", error instanceof Error ? `${error.name}: ${error.message}` : String(error));
-        this.#die({ signal: null, exitCode: 1 });
+  }
+
+  #link(): AgentLink {
+    return {
+      send: (entry) => {
+        if (this.#unsent.push(entry) === 1) this.#life.post(0, "turn", () => this.#flush());
       },
-    );
+      flush: () => this.#flush(),
+      // A pipe is faster than its readers here. What the code of a dead process waits for never comes.
+      drained: () => (this.#life.alive ? undefined : new Promise(() => undefined)),
+      onEntries: (listen) => {
+        this.#listen = listen;
+        const early = this.#unread.splice(0);
+        if (early.length > 0) this.#receive(early);
+      },
+    };
+  }
+
+  /** What the worker's own code throws here, such as at a breach of the protocol, ends its process. */
+  #receive(entries: readonly WorkerRequestEntry[]): void {
+    try {
+      this.#listen(entries);
+    } catch (error) {
+      this.#print("stderr", error instanceof Error ? `${error.name}: ${error.message}` : String(error));
+      this.#die({ signal: null, exitCode: 1 });
+    }
+  }
+
+  #flush(): void {
+    const entries = this.#unsent.splice(0);
+    if (entries.length === 0 || !this.#life.alive) return;
+    this.#up.write({ entries }, (message) => this.#events.entries(message.entries));
   }
 
   /** The user's function, run as part of this process. */
   #asTask(fn: AnyFunction): AnyFunction {
     return (...args: readonly unknown[]) => {
+      if (!this.#life.alive) throw new ProcessIsGone(`pid ${this.pid} is gone`);
       this.#runningCount++;
       let result: unknown;
       try {
@@ -202,10 +213,6 @@ class Process implements WorkerProcess<WorkerRequestEntry>, SimProcess {
     this.#wroteOutput = true;
     if (stream === "stderr") this.#stderrTail = `${this.#stderrTail}${line}\n`.slice(-STDERR_TAIL_BYTES);
     this.#up.after(`${stream} of pid ${this.pid}`, () => this.#events.output(stream, line));
-  }
-
-  #sendUp(entries: WorkerResponseEntry[]): void {
-    if (this.#life.alive) this.#up.write({ entries }, (message) => this.#events.entries(message.entries));
   }
 
   #die(how: { readonly signal: string | null; readonly exitCode: number | null }): void {
