@@ -118,9 +118,10 @@ function bindingsOf(body: readonly AnyNode[], program: Program): Bindings {
     if (node?.type !== "VariableDeclaration") continue;
     for (const { id, init } of node.declarations) {
       if (id.type !== "Identifier" || init == null) continue;
+      const value = unwrapped(init);
       if (node.kind === "const") bindings.constants.add(id.name);
-      if (isFunction(init)) bindings.functions.set(id.name, init);
-      else if (init.type === "Identifier" && node.kind === "const") bindings.aliases.set(id.name, init.name);
+      if (isFunction(value)) bindings.functions.set(id.name, value);
+      else if (value.type === "Identifier" && node.kind === "const") bindings.aliases.set(id.name, value.name);
     }
   }
   walk(program, (node) => {
@@ -137,8 +138,15 @@ function declarationIn(statement: AnyNode): AnyNode | undefined {
 }
 
 function functionIn(node: AnyNode, bindings: Bindings): FunctionNode | undefined {
-  if (node.type === "Identifier") return lookUp(node.name, bindings);
-  return isFunction(node) ? node : undefined;
+  const value = unwrapped(node);
+  if (value.type === "Identifier") return lookUp(value.name, bindings);
+  return isFunction(value) ? value : undefined;
+}
+
+/** esbuild (and so tsx) keeps a function's name with `__name(fn, "name")`, which gives `fn` itself. */
+function unwrapped(node: AnyNode): AnyNode {
+  if (node.type !== "CallExpression" || node.callee.type !== "Identifier" || node.callee.name !== "__name") return node;
+  return node.arguments[0] ?? node;
 }
 
 /** A name that is assigned to anywhere may stand for another function by now: it stands for none. */

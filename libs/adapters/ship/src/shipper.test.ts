@@ -158,6 +158,24 @@ test("an exported function ships, as Node.js runs it from TypeScript", async () 
   expect(report).toEqual(Object.fromEntries(expected));
 });
 
+test("what tsx makes of a module ships: names kept by a helper, exports at the end", async () => {
+  using project = new Project({
+    "tasks.mjs": `var __defProp = Object.defineProperty;
+var __name = (target, value) => __defProp(target, "name", { value, configurable: true });
+const arrow = /* @__PURE__ */ __name((n) => n + 1, "arrow");
+function declared(n) { return n + 2; }
+__name(declared, "declared");
+var tasks_default = /* @__PURE__ */ __name((n) => n + 3, "default");
+export { arrow, declared as renamed, tasks_default as default };`,
+    "main.mjs": main(["./tasks.mjs"]),
+  });
+  expect(JSON.parse(await project.run("main.mjs"))).toEqual({
+    "./tasks.mjs arrow": ["arrow", 21],
+    "./tasks.mjs renamed": ["renamed", 22],
+    "./tasks.mjs default": ["default", 23],
+  });
+});
+
 test("JavaScript modules, CommonJS and modules with a query ship as well", async () => {
   using project = new Project({
     ...surroundings,

@@ -39,7 +39,7 @@ export class ValueReader {
     for (let pending = 1; pending > 0; pending--) {
       this.#need(1);
       const format = this.#bytes[this.#at++] ?? 0;
-      if (format < 0x80 || format >= 0xe0 || (format >= 0xc0 && format <= 0xc3)) continue;
+      if (format < 0x80 || format >= 0xe0 || format === 0xc0 || format === 0xc2 || format === 0xc3) continue;
       if (format < 0x90) pending += this.#claim((format & 0x0f) * 2);
       else if (format < 0xa0) pending += this.#claim(format & 0x0f);
       else if (format < 0xc0) this.#take(format & 0x1f);

@@ -3,7 +3,8 @@ import { ITEM_BYTES_MAX, LimitError, SerializationError } from "@heddle/kernel";
 import { equalValues } from "@heddle/values";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { decodeValue, encodeValue } from "../payload.ts";
+import { Encoding } from "../gen/heddle/v1/common.ts";
+import { decodePayload, decodeValue, encodeValue } from "../payload.ts";
 import { VALUE_DEPTH_MAX } from "./format.ts";
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
@@ -36,6 +37,12 @@ describe("proto/VALUES.md tells the truth of", () => {
     expect(hex(encodeValue(back, "value"))).toBe(digits);
     if (!(value instanceof Error)) expect(equalValues(back, value)).toBe(true);
   });
+});
+
+test("every vector can be passed over without being built", () => {
+  const all = Buffer.concat(vectors.map(({ digits }) => bytes(digits)));
+  const payload = { encoding: Encoding.MSGPACK, count: vectors.length + 1, bytes: Buffer.concat([all, bytes("2a")]) };
+  expect(decodePayload(payload, { offset: vectors.length, count: 1 })).toEqual([42]);
 });
 
 describe("a value travels whole:", () => {
@@ -278,6 +285,10 @@ describe("hostile bytes are refused:", () => {
         return changed;
       });
     const isRefusedOrRead = (input: Uint8Array): boolean => {
+      const passed = thrownBy(() =>
+        decodePayload({ encoding: Encoding.MSGPACK, count: 1, bytes: input }, { offset: 1, count: 0 }),
+      );
+      if (passed !== "nothing was thrown" && !(passed instanceof SerializationError)) return false;
       const outcome = thrownBy(() => decodeValue(input));
       return outcome === "nothing was thrown" || outcome instanceof SerializationError;
     };
