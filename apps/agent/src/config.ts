@@ -10,6 +10,7 @@ import {
   text,
 } from "@heddle/adapter-command";
 import { type LogLevel, logLevels } from "@heddle/adapter-system";
+import { InvalidArgumentError } from "@heddle/kernel";
 
 /** Shipped code that an agent keeps. Above, what was unused for longest goes, and the coordinator sends it again. */
 export const ARTIFACTS_BYTES_MAX = 1024 * 1024 * 1024;
@@ -49,6 +50,14 @@ export function addressesOf(config: AgentConfig, environment: NodeJS.ProcessEnv 
   if (config.coordinator.length > 0) return config.coordinator;
   const usual = environment.HEDDLE_ADDRESS ?? "";
   return (usual === "" ? DEFAULT_ADDRESS : usual).split(",").map((address) => address.trim());
+}
+
+/** The address, if it can be one: an agent would try a wrong one for ever. Throws InvalidArgumentError. */
+export function checkedAddress(address: string): string {
+  if (/^unix:.|^(\[[^\]]+\]|[^:[\]]+):\d{1,5}$/.test(address)) return address;
+  throw new InvalidArgumentError(
+    `${JSON.stringify(address)} is not an address: say host:port, [v6]:port or unix:/path`,
+  );
 }
 
 /** What makes two agents different though nobody named them. */

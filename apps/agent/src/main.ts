@@ -12,7 +12,15 @@ import {
   temporaryDirectory,
 } from "@heddle/adapter-system";
 import { AgentShell } from "@heddle/shell-agent";
-import { type AgentConfig, ARTIFACTS_BYTES_MAX, addressesOf, defaultName, settings, workerEntry } from "./config.ts";
+import {
+  type AgentConfig,
+  ARTIFACTS_BYTES_MAX,
+  addressesOf,
+  checkedAddress,
+  defaultName,
+  settings,
+  workerEntry,
+} from "./config.ts";
 
 /** Runs an agent as this process. */
 export function main(
@@ -31,7 +39,7 @@ async function start(config: AgentConfig): Promise<RunningServer> {
   const name =
     config.name ?? defaultName({ host, uid: process.getuid?.() ?? 0, dataDir, rank: process.env.SLURM_PROCID });
   const slots = config.processes ?? availableSlots();
-  const addresses = addressesOf(config);
+  const addresses = addressesOf(config).map(checkedAddress);
   const directory = dataDir ?? scope.use(temporaryDirectory("heddle-agent-")).path;
   mkdirSync(directory, { recursive: true });
   const blobs = scope.use(fileBlobs(join(directory, "artifacts"), { maxBytes: ARTIFACTS_BYTES_MAX }));
@@ -53,7 +61,7 @@ async function start(config: AgentConfig): Promise<RunningServer> {
     build: packageVersion(import.meta.url),
     nodeMajor,
     onLink: (up) => {
-      env.log.info(up ? "coordinator reached" : "coordinator out of reach", { addresses: addresses.join(",") });
+      env.log.info(up ? "coordinator in reach" : "coordinator out of reach");
       if (up) onRegistered();
     },
   });

@@ -55,6 +55,11 @@ export class Child {
     return this.#process.pid ?? 0;
   }
 
+  /** Lets go of it: it ends at once, as if this process were gone. */
+  release(): void {
+    this.#process.stdio[3]?.destroy();
+  }
+
   /** Sends a signal; nothing happens when it is gone. */
   kill(signal: "SIGTERM" | "SIGKILL"): void {
     this.#process.kill(signal);

@@ -34,6 +34,9 @@ export interface UpConfig extends ServerValues {
   readonly listen: string;
   readonly dataDir: string | undefined;
   readonly logLevel: LogLevel;
+  /** For tests. */
+  readonly leaseMs: number | undefined;
+  readonly heartbeatMs: number | undefined;
 }
 
 export const upSettings: SettingTable<UpConfig> = {
@@ -45,7 +48,9 @@ export const upSettings: SettingTable<UpConfig> = {
   listen: text("ADDRESS", "serve here: 127.0.0.1:PORT (0 picks a free one), [::1]:PORT or unix:PATH", DEFAULT_ADDRESS),
   dataDir: text("DIR", "keep shipped code here; without it in temporary directories", undefined),
   ...serverSettings,
-  logLevel: choice(logLevels, "least important log entry to write to standard error", "info"),
+  logLevel: choice(logLevels, "least important log entry to write to standard error", "warn"),
+  leaseMs: count("MS", undefined, undefined, { min: 100, max: 86_400_000 }),
+  heartbeatMs: count("MS", undefined, undefined, { min: 10, max: 86_400_000 }),
 };
 
 /** The address that client commands talk to: the option, else HEDDLE_ADDRESS, else the usual place. */

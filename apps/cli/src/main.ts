@@ -7,6 +7,7 @@ import {
   resolveSettings,
   type ServerInvocation,
 } from "@heddle/adapter-command";
+import { InvalidArgumentError } from "@heddle/kernel";
 import { Command, CommanderError, Option } from "commander";
 import { parse as parseYaml } from "yaml";
 import { addressOf, build, givenAddress, programs, takeParentFd, upSettings } from "./config.ts";
@@ -44,6 +45,7 @@ function heddle(parentFd: number | undefined): Command {
     .version(build(), "-V, --version")
     .enablePositionalOptions()
     .configureHelp({ subcommandTerm: (command) => `${command.name()} ${command.usage()}` })
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, "heddle: ")) })
     .exitOverride()
     .showHelpAfterError('Run "heddle --help" for what there is.')
     .addOption(addressOption());
@@ -68,6 +70,7 @@ function addServers(program: Command, parentFd: number | undefined): void {
       .allowUnknownOption()
       .passThroughOptions()
       .argument("[args...]")
+      .addHelpText("after", `\nRun "heddle ${name} --help" for the options.`)
       .action(async (args: string[]) => {
         await run(args);
       });
@@ -88,13 +91,25 @@ async function upCommand(args: readonly string[]): Promise<void> {
   const summary = "Starts a coordinator and agents as child processes; Ctrl-C or SIGTERM stops them all.";
   const readFile = (path: string): string => readFileSync(path, "utf8");
   const sources = { args, environment: process.env, readFile, parseFile: parseYaml };
-  const resolution = resolveSettings(upSettings, sources);
+  const resolution = hinting("up", () => resolveSettings(upSettings, sources));
   if (resolution.type === "help") {
     process.stdout.write(helpText("heddle up", summary, upSettings));
     return;
   }
   const { up } = await import("./up.ts");
   process.exit(await up(resolution.values));
+}
+
+/** Says where to read on when a command's own options are wrong. */
+function hinting<T>(command: string, resolve: () => T): T {
+  try {
+    return resolve();
+  } catch (error) {
+    if (!(error instanceof InvalidArgumentError)) throw error;
+    throw new InvalidArgumentError(`${error.message}\nRun "heddle ${command} --help" for its options.`, {
+      cause: error,
+    });
+  }
 }
 
 function addRun(program: Command, parentFd: number | undefined): void {
@@ -116,6 +131,7 @@ function addQuestions(program: Command): void {
     program
       .command(nameAndArgs)
       .description(description)
+      .hook("preAction", () => void process.once("SIGINT", () => process.exit(exitCodes.interrupted)))
       .addOption(addressOption())
       .addOption(
         new Option("-o, --output <format>", "how to print the answer").choices(outputFormats).default("table"),

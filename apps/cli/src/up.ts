@@ -6,7 +6,6 @@ import {
   onStopSignals,
   ParentLink,
   removeAddressFile,
-  type StopSignal,
   signalExitCode,
   writeAddressFile,
 } from "@heddle/adapter-command";
@@ -18,18 +17,19 @@ import { programs, type UpConfig } from "./config.ts";
 const START_MS = 60_000;
 /** How long a child may take beyond the time it has to drain, before it is killed. */
 const STOP_GRACE_MS = 10_000;
-/** How long children may take when the user has lost patience. */
-const HURRY_MS = 1_000;
+/** How long children may take when nobody waits for them. */
+const HURRY_MS = 3_000;
 
 /** Runs a coordinator and agents as child processes until told to stop, or until one of them dies. Resolves with the exit code. */
 export async function up(config: UpConfig): Promise<number> {
   const fabric = new Fabric(config);
-  const stop = Promise.withResolvers<string>();
+  const stop = Promise.withResolvers<void>();
   onStopSignals({
-    first: (signal) => stop.resolve(signal),
-    again: (signal) => void fabric.hurry(signal),
+    first: () => stop.resolve(),
+    again: (signal) => void fabric.hurry(signalExitCode(signal)),
   });
-  if (config.parentFd !== undefined) void new ParentLink(config.parentFd).gone.then(() => stop.resolve("parent gone"));
+  if (config.parentFd !== undefined)
+    void new ParentLink(config.parentFd).gone.then(() => fabric.hurry(exitCodes.error));
   if (config.addressFile !== undefined) removeAddressFile(config.addressFile);
   const failed = fabric.failed.then((why) => ({ why }));
   const stopped = stop.promise.then(() => ({ why: undefined }));
@@ -37,10 +37,9 @@ export async function up(config: UpConfig): Promise<number> {
     const started = await Promise.race([fabric.start().then((address) => ({ address })), failed, stopped]);
     if ("address" in started) announce(config, started.address, fabric.slots);
     const { why } = await Promise.race([failed, stopped]);
-    say(
-      why === undefined ? `stopping: what runs may end (up to ${config.drainMs} ms); once more to stop at once` : why,
-    );
+    say(why ?? `stopping: what runs may end within ${config.drainMs / 1_000} s; once more to stop at once`);
     await fabric.stop();
+    say("stopped");
     return why === undefined ? exitCodes.ok : exitCodes.error;
   } catch (error) {
     say(messageOf(error));
@@ -90,7 +89,13 @@ class Fabric {
     const { listen, logLevel, drainMs } = this.#config;
     // Its agents drain before it is stopped: then nothing is left to wait for.
     const common = ["--log-level", logLevel, "--drain-ms"];
-    this.#coordinator = this.#spawn("coordinator", "coordinator", ["--listen", listen, ...common, "0"]);
+    this.#coordinator = this.#spawn("coordinator", "coordinator", [
+      "--listen",
+      listen,
+      ...timing(this.#config),
+      ...common,
+      "0",
+    ]);
     const { address } = await inTime(this.#coordinator);
     const base = nodeBase();
     for (const [index, processes] of this.#processes.entries()) {
@@ -110,12 +115,16 @@ class Fabric {
     if (this.#coordinator !== undefined) await end(this.#coordinator, STOP_GRACE_MS);
   }
 
-  /** Ends everything now: a second signal makes servers exit at once. */
-  async hurry(signal: StopSignal): Promise<never> {
+  /** Ends everything at once, and this process with it. */
+  async hurry(exitCode: number): Promise<never> {
     this.#isStopping = true;
     const children = [...this.#agents, ...(this.#coordinator === undefined ? [] : [this.#coordinator])];
-    await Promise.all(children.map((child) => end(child, HURRY_MS)));
-    return process.exit(signalExitCode(signal));
+    for (const child of children) {
+      child.release();
+      setTimeout(() => child.kill("SIGKILL"), HURRY_MS);
+    }
+    await Promise.all(children.map((child) => child.ended));
+    return process.exit(exitCode);
   }
 
   #spawn(program: keyof typeof programs, name: string, args: readonly string[]): Child {
@@ -127,6 +136,14 @@ class Fabric {
     });
     return child;
   }
+}
+
+/** What tests set. */
+function timing({ leaseMs, heartbeatMs }: UpConfig): readonly string[] {
+  return [
+    ...(leaseMs === undefined ? [] : ["--lease-ms", String(leaseMs)]),
+    ...(heartbeatMs === undefined ? [] : ["--heartbeat-ms", String(heartbeatMs)]),
+  ];
 }
 
 /** Waits until it serves. */

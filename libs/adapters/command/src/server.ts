@@ -96,7 +96,7 @@ export async function runServer<T extends ServerValues>(
       await within(RELEASE_MS, server[Symbol.asyncDispose]());
       return process.exit(exitCodes.error);
     case "orphaned":
-      server.log.warn("the process that started this server is gone");
+      server.log.info("ending at once: the process that started this server is gone");
       await within(ABANDON_MS, server[Symbol.asyncDispose]());
       return process.exit(exitCodes.error);
   }
@@ -126,15 +126,15 @@ async function announce(server: RunningServer, name: string, addressFile: string
     await within(ABANDON_MS, server[Symbol.asyncDispose]());
     process.exit(exitCodes.error);
   }
-  parent?.tell(facts);
   console.log(line);
+  parent?.tell(facts);
 }
 
-/** A server that cannot start: wrong words of the user are their code, everything else is 1. */
+/** A server that cannot start: what the user asked for cannot be, or it did not work. */
 function fail(name: string, error: unknown): never {
   console.error(`${name}: ${messageOf(error)}`);
   const code = exitCodeOf(error);
-  return process.exit(code === exitCodes.usage ? code : exitCodes.error);
+  return process.exit(code === exitCodes.usage || code === exitCodes.denied ? exitCodes.usage : exitCodes.error);
 }
 
 /** Waits for `work`, but not longer than `ms`; a failure of it is told and no reason to stay. */
