@@ -70,3 +70,18 @@ test("a client that is closed while it dials rejects the dial", async () => {
   await expect(dialling).rejects.toMatchObject({ code: "unavailable" });
   await closing;
 });
+
+test("a connection that comes of age ends, and a stream dialled then goes over a new one", async () => {
+  const links: Link<Uint8Array, Uint8Array>[] = [];
+  const route = streamRoute(streamMethod, (link) => links.push(link));
+  const listening = await serve("127.0.0.1:0", [route], { connectionAge: { ageMs: 50, graceMs: 50 } });
+  const client = keep(createGrpcClient());
+  const first = await client.dial(streamMethod, listening.address, signal);
+  expect(await first.closed).toMatchObject({ reason: "broken", cause: { code: "unavailable" } });
+  const second = keep(await client.dial(streamMethod, listening.address, signal));
+  second.send(Uint8Array.of(1));
+  for await (const message of links[1]?.incoming ?? []) {
+    expect(message).toEqual(Uint8Array.of(1));
+    break;
+  }
+});

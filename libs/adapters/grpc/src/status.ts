@@ -66,7 +66,9 @@ export function errorOfStatus(
   if (typeof named === "string" && Object.hasOwn(statusOfCode, named)) {
     return rpcError(named as ErrorCode, status.details);
   }
-  const code: ErrorCode = codeOfStatus[status.code] ?? "internal";
+  const known: ErrorCode = codeOfStatus[status.code] ?? "internal";
+  // Node's http2 says the same of a connection that is short of memory: that passes, a message that is too large does not.
+  const code = known === "limit" && !/larger than/.test(status.details) ? "unavailable" : known;
   return rpcError(code, `${what}: ${status.details} (${Status[status.code] ?? status.code})`);
 }
 
