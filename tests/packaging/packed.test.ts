@@ -1,0 +1,92 @@
+import { readFileSync } from "node:fs";
+import { isBuiltin } from "node:module";
+import { join, posix } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { PackedHeddle } from "./packed-heddle.ts";
+
+let heddle: PackedHeddle;
+beforeAll(async () => {
+  heddle = await PackedHeddle.install();
+}, 60_000);
+afterAll(() => heddle?.[Symbol.asyncDispose]());
+
+test("a plain JavaScript project maps an exported function", async () => {
+  expect(JSON.parse(await heddle.run("plain.mjs"))).toEqual([0, 1, 8, 27, 64]);
+});
+
+test("a TypeScript project maps an exported function", async () => {
+  expect(JSON.parse(await heddle.run("main.ts"))).toEqual({ count: 1_000, last: 999 ** 3 });
+});
+
+test("a strict TypeScript project type-checks, the declarations of the package included", async () => {
+  const tsc = join(import.meta.dirname, "../../node_modules/typescript/bin/tsc");
+  expect(await heddle.run(tsc, "-p", ".")).toBe("");
+});
+
+test("the command says its version", async () => {
+  expect(await heddle.run("node_modules/.bin/heddle", "version")).toContain(heddle.manifest.version);
+});
+
+test("the tarball has the command, bundles, declarations and licences, and nothing else", () => {
+  const others = heddle.files
+    .map(({ path }) => path)
+    .filter((path) => !/^dist\/[\w-]+\.js(\.map)?$|^types\/[\w/-]+\.d\.ts$/.test(path));
+  expect(others.sort()).toEqual([
+    "LICENSE",
+    "THIRD_PARTY_LICENSES.txt",
+    "bin/heddle.mjs",
+    "dist/gen/heddle.binpb",
+    "package.json",
+  ]);
+});
+
+test("it depends on what its bundles import from npm, and on no package of the workspace", () => {
+  expect(Object.keys(heddle.manifest.dependencies)).toEqual([
+    "@bufbuild/protobuf",
+    "@grpc/grpc-js",
+    "@grpc/proto-loader",
+    "@grpc/reflection",
+    "acorn",
+    "commander",
+    "esbuild",
+    "grpc-health-check",
+    "yaml",
+  ]);
+});
+
+test("its exports work without the condition that means the sources", () => {
+  expect(JSON.stringify(heddle.manifest)).not.toContain("@heddle");
+});
+
+test("a worker starts from one small file that needs nothing but Node", () => {
+  const loaded = loadedAtStart("worker.js");
+  expect(loaded.files).toEqual(["worker.js"]);
+  expect(loaded.packages).toEqual([]);
+  expect(loaded.bytes).toBeLessThan(256 * 1024);
+});
+
+test("an import of the package loads the parser, and neither gRPC nor esbuild", () => {
+  expect(loadedAtStart("index.js").packages).toEqual(["acorn"]);
+});
+
+/** What Node reads before the first line of a bundle runs: files of dist/, their size in all, other packages by specifier. */
+function loadedAtStart(entry: string) {
+  const directory = join(heddle.installed, "dist");
+  const files = new Set([entry]);
+  const packages = new Set<string>();
+  let bytes = 0;
+  for (const file of files) {
+    const text = readFileSync(join(directory, file), "utf8");
+    bytes += text.length;
+    for (const specifier of importsIn(text)) {
+      if (specifier.startsWith(".")) files.add(posix.join(posix.dirname(file), specifier));
+      else if (!isBuiltin(specifier)) packages.add(specifier);
+    }
+  }
+  return { files: [...files].sort(), bytes, packages: [...packages].sort() };
+}
+
+/** Specifiers of static imports, as esbuild writes them. */
+function importsIn(text: string): string[] {
+  return [...text.matchAll(/^(?:import|export|\}) ?(?:[^"';]* from )?"([^"]+)";$/gm)].map(([, name = ""]) => name);
+}
