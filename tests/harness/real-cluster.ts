@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Fabric } from "heddle";
 import type { Cluster } from "./cluster.ts";
-import { type ProcessEntry, processTable } from "./process-table.ts";
+import { type ProcessEntry, processesWith, processTable } from "./process-table.ts";
 import { realTasks } from "./real-tasks.ts";
 import { eventually, settles } from "./waiting.ts";
 
@@ -66,8 +66,17 @@ export abstract class RealCluster implements Cluster {
     );
   }
 
+  /** Stops everything, then rejects when a process of this cluster is left: each one inherited the directory's name. */
   async [Symbol.asyncDispose](): Promise<void> {
+    const mark = `FABRIC_TEST_DIRECTORY=${this.directory}`;
     await this.scope.disposeAsync();
+    delete process.env.FABRIC_TEST_DIRECTORY;
+    const left = (): ProcessEntry[] => processesWith(mark).filter(({ pid }) => pid !== process.pid);
+    await eventually("no process of the cluster is left", () => left().length === 0 || undefined, 5_000).catch(
+      (cause) => {
+        throw new Error(`left running: ${JSON.stringify(left())}`, { cause });
+      },
+    );
   }
 
   #capture(stream: NodeJS.WriteStream, stderr: boolean): void {

@@ -6,10 +6,12 @@ import {
   Fifo,
   HeddleError,
   heddleError,
+  LimitError,
   mintId,
   type PoolId,
   ProtocolError,
   SESSION_WINDOW_BYTES,
+  SerializationError,
   UnavailableError,
   unreachable,
 } from "@heddle/kernel";
@@ -232,7 +234,7 @@ export class Connection {
     this.#receive(line, done.values, (values) => {
       const run = line.jobs.get(done.job)?.run;
       if (run === undefined) return; // it was cancelled from here
-      track(line, run, () => run.spanDone(done, values));
+      this.#take(line, run, () => run.spanDone(done, values));
       if (line.unsealed.size > 0) this.#schedulePump();
     });
   }
@@ -242,10 +244,21 @@ export class Connection {
     if (failure === undefined) throw new ProtocolError("a failed item came without its failure");
     const take = (userError: Uint8Array | undefined): void => {
       const run = line.jobs.get(failed.job)?.run;
-      if (run !== undefined) track(line, run, () => run.itemFailed({ ...failed, failure }, userError));
+      if (run !== undefined) this.#take(line, run, () => run.itemFailed({ ...failed, failure }, userError));
     };
     if (failure.kind?.$case === "userError") this.#receive(line, failure.kind.value, (payload) => take(payload.bytes));
     else take(undefined);
+  }
+
+  /** What cannot be decoded fails its own job; what breaks the protocol ends the session, by being thrown on. */
+  #take(line: Line, run: JobRun, answer: () => void): void {
+    try {
+      track(line, run, answer);
+    } catch (error) {
+      if (!(error instanceof SerializationError || error instanceof LimitError)) throw error;
+      this.cancel(run, "a result cannot be read");
+      run.fail(error);
+    }
   }
 
   #receive(line: Line, header: Payload | undefined, take: (payload: EncodedPayload) => void): void {
@@ -386,6 +399,8 @@ function forget(line: Line, request: JobRequest): void {
 function endedError(end: SessionEnd, address: string): Error {
   switch (end.reason) {
     case "goodbye":
+      if (end.goodbye.code === "timeout")
+        return new UnavailableError(`the coordinator at ${address} gave this client up: ${end.goodbye.message}`);
       return heddleError(end.goodbye.code, `the coordinator at ${address} said goodbye: ${end.goodbye.message}`);
     case "lost":
       return new UnavailableError(`the coordinator at ${address} lost this client's session: ${end.message}`);

@@ -14,6 +14,7 @@ import { GrpcLink } from "./grpc-link.ts";
 import { DEADLINE_MS_MAX, DIAL_TIMEOUT_MS } from "./limits.ts";
 import { clientOptions, silenceGrpc } from "./options.ts";
 import { errorOfStatus } from "./status.ts";
+import { letProcessEnd } from "./unref.ts";
 
 /** Settings of a client. */
 export interface GrpcClientOptions {
@@ -74,7 +75,10 @@ class GrpcClient implements RpcClient {
     const end = await Promise.race([accepted, link.closed]);
     clearTimeout(timer);
     given.removeEventListener("abort", abort);
-    if (end === undefined) return link;
+    if (end === undefined) {
+      letProcessEnd(call);
+      return link;
+    }
     if (end.reason === "broken") this.#dropUnused(address, channel);
     given.throwIfAborted();
     throw end.cause ?? new UnavailableError(`${what}: the server ended the stream at once`);

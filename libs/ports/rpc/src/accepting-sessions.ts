@@ -60,9 +60,8 @@ export class SessionAcceptor<Out, In> {
   async #serve(link: Link<Frame<Out>, Frame<In>>): Promise<void> {
     const { clock } = this.#options.env;
     this.#strangers.add(link);
-    const timer = clock.setTimer(clock.nowMs() + HELLO_TIMEOUT_MS, () => {
-      void farewell(link, { code: "protocol", message: `no hello within ${HELLO_TIMEOUT_MS} ms` });
-    });
+    // without a goodbye, which would end a whole session for a hello that is only late: its dialer tries again
+    const timer = clock.setTimer(clock.nowMs() + HELLO_TIMEOUT_MS, () => void link[Symbol.asyncDispose]());
     let session: Conversation<Out, In> | undefined;
     for await (const frame of link.incoming) {
       if (session !== undefined) {
