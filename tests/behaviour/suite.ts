@@ -24,6 +24,7 @@ export function describeBehaviour(name: string, start: () => Promise<Cluster>): 
       await cluster[Symbol.asyncDispose]();
     });
     describeResults(() => cluster);
+    describeValues(() => cluster);
     describeErrors(() => cluster);
     describeEnds(() => cluster);
     describeDeaths(() => cluster);
@@ -88,7 +89,9 @@ function describeResults(get: () => Cluster): void {
     const { cluster, pool } = await poolOf(get());
     expect(await cluster.drive(pool.map(cluster.tasks.square, []))).toEqual([]);
   });
+}
 
+function describeValues(get: () => Cluster): void {
   test("values of every kind arrive as they were sent", async () => {
     const { cluster, pool } = await poolOf(get());
     const values = [

@@ -7,7 +7,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { connect, Pool, range } from "heddle";
-import { startFabric } from "../../examples/demo/fabric.ts";
+import { ProcessCluster } from "../harness/process-cluster.ts";
 import { cube, isPrime, noop } from "./tasks.ts";
 
 const { values: options } = parseArgs({
@@ -50,8 +50,8 @@ async function embedded(): Promise<Seconds> {
 }
 
 async function served(): Promise<Seconds> {
-  await using running = await startFabric(1, () => undefined);
-  await using fabric = await connect(running.address);
+  await using cluster = await ProcessCluster.start({ nodes: 1, slots: 2, leaseMs: 15_000 });
+  await using fabric = await connect(cluster.address);
   await using pool = fabric.pool();
   return await ours(pool);
 }

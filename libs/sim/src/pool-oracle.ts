@@ -1,0 +1,182 @@
+import type { Assignment, Effect, Input, JobNumber, PoolNumber, WorkerKey } from "@heddle/core-pool";
+import { InvariantViolation, type Millis } from "@heddle/kernel";
+
+import type { PoolPlan } from "./pool-world.ts";
+
+type ExitInput = Extract<Input, { type: "worker-exited" }>;
+
+/** Throws unless the core kept its promise. */
+export function check(condition: boolean, why: string): void {
+  if (!condition) throw new InvariantViolation(why);
+}
+
+/** What the coordinator knows of an assignment that is not finished. */
+export interface Placed {
+  readonly job: JobNumber;
+  readonly pool: PoolNumber;
+  revoked: "no" | "unstarted" | "stop";
+  /** Virtual run time; Infinity for one that never ends. */
+  readonly runMs: Millis;
+}
+
+/** What the oracle believes of a worker from what was said about it. */
+export interface Seen {
+  pool: string | undefined;
+  held: Assignment[];
+  told: boolean;
+  /** Chunks it was given and did not leave out. */
+  taken: number;
+  /** It had a chunk when the coordinator was lost. */
+  abandoned: boolean;
+}
+
+/** Judges every effect by rules of its own. Knows nothing of the core's state. */
+export class Oracle {
+  readonly placed = new Map<Assignment, Placed>();
+  readonly workers = new Map<WorkerKey, Seen>();
+  readonly jobs = new Map<JobNumber, { readonly pool: PoolNumber; code: "awaited" | "ready" | "broken" }>();
+  readonly retired = new Set<PoolNumber>();
+  readonly poolSlots = new Map<PoolNumber, number>();
+  generation = 0;
+  draining = false;
+  drained = false;
+  finished = 0;
+  credit = 0;
+  readonly #plan: PoolPlan;
+  /** What its holder returned in this step. */
+  #answered: Assignment | undefined = undefined;
+  #exit: { readonly input: ExitInput; readonly seen: Seen } | undefined = undefined;
+
+  constructor(plan: PoolPlan) {
+    this.#plan = plan;
+  }
+
+  before(input: Input): void {
+    this.#exit = undefined;
+    this.#answered = undefined;
+    if (input.type === "worker-exited") {
+      const seen = this.workers.get(input.worker);
+      if (seen !== undefined) this.#exit = { input, seen };
+      this.workers.delete(input.worker);
+    }
+    if (input.type === "chunk-returned") {
+      const seen = this.workers.get(input.worker);
+      if (seen?.held.includes(input.assignment)) {
+        seen.held.splice(seen.held.indexOf(input.assignment), 1);
+        if (input.skipped) seen.taken--;
+        else this.#answered = input.assignment;
+      }
+    }
+    if (input.type === "drain-requested") this.draining = true;
+    if (input.type === "pool-retired") this.retired.add(input.pool);
+    if (input.type === "coordinator-lost") this.#forget();
+  }
+
+  after(input: Input, effects: readonly Effect[]): void {
+    for (const effect of effects) this.#judge(effect, input);
+    if (this.#answered !== undefined) {
+      check(!this.placed.has(this.#answered), `returned chunk ${this.#answered} is not finished`);
+    }
+    check(this.workers.size <= 2 * this.#plan.slots, `${this.workers.size} workers for ${this.#plan.slots} slots`);
+  }
+
+  #judge(effect: Effect, input: Input): void {
+    if (effect.type === "spawn-worker") this.#spawned(effect.worker);
+    else if (effect.type === "run-chunk") this.#runs(effect.worker, effect.assignment);
+    else if (effect.type === "kill-worker") this.#told(effect.worker, effect.signal);
+    else if (effect.type === "skip-chunk") {
+      const seen = this.workers.get(effect.worker);
+      check(seen?.told === false, `worker ${effect.worker} is asked to skip, but was told to end`);
+      check(
+        (seen?.held.indexOf(effect.assignment) ?? 0) > 0,
+        `skip of ${effect.assignment}, which does not wait behind a head`,
+      );
+    } else if (effect.type === "grant-credit") {
+      check(effect.chunks !== this.credit || input.type === "coordinator-lost", "credit is told when it changes");
+      check(!this.draining || effect.chunks === 0, "nothing is granted while draining");
+      this.credit = effect.chunks;
+    } else if (effect.type === "drained") {
+      check(this.draining && !this.drained && this.workers.size === 0, "drained once, after the last worker");
+      check(this.placed.size === 0, "drained after the last chunk");
+      this.drained = true;
+    } else if (effect.type !== "set-timer" && effect.type !== "report-started") this.#finishes(effect);
+  }
+
+  #spawned(worker: WorkerKey): void {
+    check(!this.draining, "no worker is started while draining");
+    this.workers.set(worker, { pool: undefined, held: [], told: false, taken: 0, abandoned: false });
+  }
+
+  #told(worker: WorkerKey, signal: string): void {
+    const seen = this.workers.get(worker);
+    check(seen !== undefined && seen.told === (signal === "SIGKILL"), `worker ${worker} gets SIGTERM, then SIGKILL`);
+    if (seen !== undefined) seen.told = true;
+  }
+
+  #runs(worker: WorkerKey, assignment: Assignment): void {
+    const seen = this.workers.get(worker);
+    const placed = this.placed.get(assignment);
+    if (seen === undefined || placed === undefined) {
+      throw new InvariantViolation(`run of ${assignment} on ${worker}, one of which is not there`);
+    }
+    check(!seen.told, `worker ${worker} was told to end`);
+    check(this.jobs.get(placed.job)?.code === "ready", `job ${placed.job} is not ready`);
+    check(placed.revoked === "no", `chunk ${assignment} was revoked`);
+    for (const other of this.workers.values())
+      check(!other.held.includes(assignment), `chunk ${assignment} runs twice`);
+    const pool = `${this.generation}/${placed.pool}`;
+    check(seen.pool === undefined || seen.pool === pool, `worker ${worker} serves two pools`);
+    seen.pool = pool;
+    seen.held.push(assignment);
+    check(++seen.taken <= (this.#plan.chunksPerWorkerMax ?? Number.POSITIVE_INFINITY), `worker ${worker} is overused`);
+    const workers = [...this.workers.values()];
+    const running = workers.filter((worker) => worker.held.length > 0 || worker.abandoned);
+    const ofPool = running.filter((worker) => worker.pool === pool).length;
+    const ofPoolMax = this.poolSlots.get(placed.pool) ?? 0;
+    if (seen.held.length === 1) {
+      check(running.length <= this.#plan.slots, `${running.length} chunks run on ${this.#plan.slots} slots`);
+      check(ofPool <= ofPoolMax, `${ofPool} chunks of pool ${placed.pool} run`);
+    } else if (running.length < this.#plan.slots && ofPool < ofPoolMax) {
+      const isFree = (worker: Seen): boolean => worker.pool === pool && worker.held.length === 0 && !worker.told;
+      check(!workers.some(isFree), `chunk ${assignment} waits behind another while a worker is free`);
+    }
+  }
+
+  #finishes(effect: Extract<Effect, { assignment: Assignment }>): void {
+    const { assignment } = effect;
+    const placed = this.placed.get(assignment);
+    if (placed === undefined) throw new InvariantViolation(`chunk ${assignment} finishes, but is not placed`);
+    this.placed.delete(assignment);
+    this.finished++;
+    const exit = this.#exit;
+    if (effect.type === "finish-returned") {
+      check(this.#answered === assignment, `chunk ${assignment} finishes as returned, but was not`);
+    } else if (effect.type === "finish-death") {
+      check(exit?.seen.held.includes(assignment) === true && !exit.seen.told, `chunk ${assignment} is blamed wrongly`);
+      const mark = exit?.input.mark;
+      const offset = mark?.assignment === assignment ? mark.offset : undefined;
+      check(effect.markedOffset === offset, `chunk ${assignment} is blamed at the wrong offset`);
+      const isVictim = mark != null && exit?.seen.held.includes(mark.assignment) ? mark.assignment : exit?.seen.held[0];
+      check(isVictim === assignment, `chunk ${assignment} is blamed for another`);
+    } else if (effect.type === "finish-stopped") {
+      check(placed.revoked === "stop" || this.retired.has(placed.pool), `chunk ${assignment} was stopped by nobody`);
+      check(exit?.seen.held.includes(assignment) === true, `chunk ${assignment} is stopped, but did not run`);
+    } else if (effect.type === "finish-not-started") {
+      for (const seen of this.workers.values()) check(!seen.held.includes(assignment), `chunk ${assignment} was sent`);
+      const wanted = placed.revoked === "no" && !this.retired.has(placed.pool) && !this.draining;
+      check(!wanted || effect.fault !== undefined, `chunk ${assignment} is given back for no reason`);
+    }
+  }
+
+  #forget(): void {
+    this.generation++;
+    for (const seen of this.workers.values()) {
+      if (seen.held.length > 0) seen.abandoned = true;
+      seen.held = [];
+    }
+    this.placed.clear();
+    this.jobs.clear();
+    this.retired.clear();
+    this.poolSlots.clear();
+  }
+}
