@@ -57,7 +57,7 @@ export interface PoolPlan {
 }
 
 /** Mild or severe, from the seed. */
-function drawPlan(random: Random): PoolPoolPlan {
+function drawPlan(random: Random): PoolPlan {
   const maybe = (most: number): number => (random.int(2) === 0 ? 0 : random.float() * most);
   return {
     slots: 1 + random.int(4),
