@@ -1,10 +1,12 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { type Link, streamRoute } from "@heddle/port-rpc";
-import { expect, test } from "vitest";
+import { afterEach, expect, test } from "vitest";
 import { createGrpcClient } from "./index.ts";
-import { askMethod, keep, portOf, serve, streamMethod } from "./test-kit.ts";
+import { askMethod, closeKept, keep, portOf, serve, streamMethod } from "./test-kit.ts";
 import { openRelay } from "./testing.ts";
+
+afterEach(closeKept);
 
 const signal = new AbortController().signal;
 

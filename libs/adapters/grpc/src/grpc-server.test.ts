@@ -8,10 +8,12 @@ import { loadSync } from "@grpc/proto-loader";
 import { silentLogger } from "@heddle/kernel";
 import { streamRoute } from "@heddle/port-rpc";
 import { protoPath } from "grpc-health-check";
-import { describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
 import { createGrpcServer } from "./index.ts";
-import { ask, foreignMethod, keep, plainClient, serve, streamMethod } from "./test-kit.ts";
+import { ask, closeKept, foreignMethod, keep, plainClient, serve, streamMethod } from "./test-kit.ts";
 import { descriptorSet } from "./testing.ts";
+
+afterEach(closeKept);
 
 const health = loadSync(protoPath, { enums: String });
 const check = foreignMethod(health, "grpc.health.v1.Health", "Check");

@@ -3,9 +3,11 @@ import { type ClientHttp2Session, connect as connectHttp2, type IncomingHttpHead
 import { connect, type Socket } from "node:net";
 import { MESSAGE_BYTES_MAX, seededRandom } from "@heddle/kernel";
 import { type Link, type Listening, streamRoute, unaryRoute } from "@heddle/port-rpc";
-import { expect, test } from "vitest";
+import { afterEach, expect, test } from "vitest";
 import { createGrpcClient } from "./index.ts";
-import { askMethod, keep, portOf, serve, streamMethod } from "./test-kit.ts";
+import { askMethod, closeKept, keep, portOf, serve, streamMethod } from "./test-kit.ts";
+
+afterEach(closeKept);
 
 const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 

@@ -48,7 +48,7 @@ export const codeOfStatus = {
 } satisfies Record<Status, ErrorCode>;
 
 /** Trailer that carries the ErrorCode. */
-export const CODE_KEY = "heddle-code";
+const CODE_KEY = "heddle-code";
 
 /** What travels for an error. */
 export function statusOfError(error: HeddleError): Pick<StatusObject, "code" | "details" | "metadata"> {

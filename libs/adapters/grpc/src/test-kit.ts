@@ -2,7 +2,6 @@ import { Client, credentials, type ServiceError } from "@grpc/grpc-js";
 import type { PackageDefinition } from "@grpc/proto-loader";
 import { silentLogger } from "@heddle/kernel";
 import type { Listening, MessageCodec, Route, StreamMethod, UnaryMethod } from "@heddle/port-rpc";
-import { afterEach } from "vitest";
 import { createGrpcServer, type GrpcServerOptions } from "./grpc-server.ts";
 import { descriptorSet } from "./testing.ts";
 
@@ -24,11 +23,13 @@ export const askMethod: UnaryMethod<Uint8Array, Uint8Array> = {
 };
 
 const opened: AsyncDisposable[] = [];
-afterEach(async () => {
-  for (const thing of opened.splice(0).reverse()) await thing[Symbol.asyncDispose]();
-});
 
-/** Closes `thing` when the test is over, the last kept first. */
+/** Closes what was kept, the last first. Each test file calls it after each test. */
+export async function closeKept(): Promise<void> {
+  for (const thing of opened.splice(0).reverse()) await thing[Symbol.asyncDispose]();
+}
+
+/** Closes `thing` when the test is over. */
 export function keep<T extends AsyncDisposable>(thing: T): T {
   opened.push(thing);
   return thing;

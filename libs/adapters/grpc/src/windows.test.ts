@@ -5,9 +5,11 @@ import { type AddressInfo, connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { streamRoute } from "@heddle/port-rpc";
-import { expect, test } from "vitest";
+import { afterEach, expect, test } from "vitest";
 import { createGrpcClient } from "./index.ts";
-import { keep, portOf, serve, streamMethod } from "./test-kit.ts";
+import { closeKept, keep, portOf, serve, streamMethod } from "./test-kit.ts";
+
+afterEach(closeKept);
 
 const mebibyte = 1024 * 1024;
 

@@ -4,16 +4,16 @@ import { type BackoffPolicy, FRAME_BYTES_MAX, FRAME_ENTRIES_MAX, SESSION_WINDOW_
 /** What an entry is taken to cost beside its payload, at both ends. */
 export const ENTRY_OVERHEAD_BYTES = 32;
 /** Received frames after which an acknowledgement leaves at once. */
-export const ACKNOWLEDGE_FRAMES = 64;
+const ACKNOWLEDGE_FRAMES = 64;
 /** Sent and not yet acknowledged frames that a session keeps. Above: everything waits for the peer's acknowledgement. */
-export const RETAINED_FRAMES_MAX = 4_096;
+const RETAINED_FRAMES_MAX = 4_096;
 /** Control entries that wait to be sent. Above: the session ends with goodbye "limit", because nothing else can bound them. */
-export const CONTROL_ENTRIES_MAX = 131_072;
+const CONTROL_ENTRIES_MAX = 131_072;
 /** Sessions of one acceptor. Above: goodbye "limit" to the newcomer. */
 export const SESSIONS_MAX = 4_096;
 /** Longest time that `close()` waits for what was sent before. Above: it is dropped. */
 export const CLOSE_TIMEOUT_MS = 2_000;
-/** Longest time between the opening of a stream and its hello. Above: goodbye "protocol". */
+/** Longest time between the opening of a stream and its hello. Above: the link is dropped. */
 export const HELLO_TIMEOUT_MS = 5_000;
 /** Pause between two attempts to reach the peer. */
 export const REDIAL_BACKOFF: BackoffPolicy = { firstMs: 50, maxMs: 2_000 };

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
+import { echoMethod, note, open, take } from "./contract/kit.ts";
+import { memoryFixture } from "./contract/memory-fixture.ts";
+import { sessionContract } from "./contract/sessions.ts";
 import { rpcContract } from "./contract.ts";
-import { echoMethod, note, open, take } from "./contract-kit.ts";
-import { memoryFixture } from "./memory-fixture.ts";
-import { sessionContract } from "./session-contract.ts";
 
 rpcContract("MemoryNetwork", memoryFixture, { encodes: false });
 sessionContract("MemoryNetwork", memoryFixture);

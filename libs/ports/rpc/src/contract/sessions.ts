@@ -1,12 +1,12 @@
 // biome-ignore-all lint/style/noRestrictedGlobals: a test suite, which bounds what it observes by real time
 import { PermissionError, SESSION_WINDOW_BYTES, seededRandom, silentLogger } from "@heddle/kernel";
 import { describe, expect, test } from "vitest";
-import type { RpcFixture } from "./contract.ts";
-import { type DialOptions, dialSession } from "./dialing-session.ts";
-import { type Listening, streamRoute } from "./rpc.ts";
-import type { Session } from "./session.ts";
-import { Heard, type TalkerOptions, Talkers, talkMethod, version, type Word, words } from "./session-kit.ts";
-import { realClock } from "./testing.ts";
+import type { RpcFixture } from "../contract.ts";
+import { type DialOptions, dialSession } from "../dialing-session.ts";
+import { type Listening, streamRoute } from "../rpc.ts";
+import type { Session } from "../session.ts";
+import { Heard, type TalkerOptions, Talkers, talkMethod, version, type Word, words } from "../session-kit.ts";
+import { realClock } from "../testing.ts";
 
 const terms = { leaseMs: 3_000, heartbeatMs: 300 };
 

@@ -1,6 +1,14 @@
-import type { RpcFixture } from "./contract.ts";
-import type { Link } from "./link.ts";
-import { type Listening, type MessageCodec, type StreamMethod, streamRoute, type UnaryMethod } from "./rpc.ts";
+// biome-ignore-all lint/style/noRestrictedGlobals: a test suite, which bounds what it observes by real time
+import type { RpcFixture } from "../contract.ts";
+import type { Link } from "../link.ts";
+import {
+  type Listening,
+  type MessageCodec,
+  type StreamMethod,
+  streamRoute,
+  type UnaryMethod,
+  unaryRoute,
+} from "../rpc.ts";
 
 /** The message of the contract suite: a number and some bytes. -1 encodes to something that does not decode. */
 export interface Note {
@@ -38,7 +46,7 @@ export function numbers(count: number): number[] {
 }
 
 /** Both ends of one stream. */
-export interface Ends extends AsyncDisposable {
+interface Ends extends AsyncDisposable {
   readonly dialer: Link<Note, Note>;
   readonly acceptor: Link<Note, Note>;
 }
@@ -89,4 +97,44 @@ export async function gather(link: Link<Note, Note>, count = Number.POSITIVE_INF
 /** The numbers of the next `count` messages. */
 export async function take(link: Link<Note, Note>, count: number): Promise<number[]> {
   return (await gather(link, count)).map(({ n }) => n);
+}
+
+/** A stalled send is told from a slow one by this much time. */
+const STALL_MS = 200;
+/** What is bounded in time is faster than this. */
+export const BOUND_MS = 8_000;
+/** A signal that is never aborted. */
+export const forever = new AbortController().signal;
+
+/** A server of one question. */
+export function answering(rpc: RpcFixture, answer: (request: Note) => Promise<Note>): Promise<Listening> {
+  return rpc.server.listen(rpc.address(), [unaryRoute(questionMethod, answer)]);
+}
+
+/** Says everything back. */
+export async function echo(link: Link<Note, Note>, accepted: Link<Note, Note>[]): Promise<void> {
+  accepted.push(link);
+  for await (const message of link.incoming) if (!link.send(message)) await link.drained();
+}
+
+/** Sends everything, as fast as the link takes it. */
+export async function pump(link: Link<Note, Note>, values: readonly number[]): Promise<void> {
+  for (const n of values) if (!link.send(note(n))) await link.drained();
+}
+
+/** Sends until the link takes no more for a while; returns how many messages that were, numbered from 0. */
+export async function fill(link: Link<Note, Note>): Promise<number> {
+  const bytes = new Uint8Array(64 * 1024);
+  for (let n = 0; n < 10_000; n++) {
+    if (link.send({ n, bytes })) continue;
+    const stalled = new AbortController();
+    const timer = setTimeout(() => stalled.abort(), STALL_MS);
+    const hasRoom = await link.drained(stalled.signal).then(
+      () => true,
+      () => false,
+    );
+    clearTimeout(timer);
+    if (!hasRoom) return n + 1;
+  }
+  throw new Error("10,000 messages of 64 KiB went into a link that nobody reads");
 }

@@ -1,6 +1,6 @@
-import type { RpcFixture } from "./contract.ts";
-import { MemoryNetwork } from "./memory.ts";
-import { manualEnvironment, realClock } from "./testing.ts";
+import type { RpcFixture } from "../contract.ts";
+import { MemoryNetwork } from "../memory.ts";
+import { manualEnvironment, realClock } from "../testing.ts";
 
 /** A memory network on the machine's own time, for the contract suites. */
 export async function memoryFixture(): Promise<RpcFixture & { readonly network: MemoryNetwork }> {
