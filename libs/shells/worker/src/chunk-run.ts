@@ -39,10 +39,15 @@ export function runItems(task: ChunkTask): ChunkOutcome | Promise<ChunkOutcome> 
 /** What a chunk gives when not even its first item ran. */
 export const NO_VALUES: EncodedPayload = { encoding: Encoding.MSGPACK, count: 0, bytes: new Uint8Array(0) };
 
+/** Numbers are encoded so many at a time, which costs a fraction of encoding each; unlike other values they cannot fail to travel. */
+const NUMBERS_BATCH = 512;
+
 class ChunkRun {
   readonly #task: ChunkTask;
   readonly #firstOffset: number;
   readonly #encoder = new PayloadEncoder("result");
+  /** Values behind those in the encoder. Length < NUMBERS_BATCH between items. */
+  readonly #numbers: number[] = [];
   /** Items with a value. Also the index of the item that runs. */
   #completed = 0;
 
@@ -67,20 +72,25 @@ class ChunkRun {
   #runUntilPromise(items: PayloadItems): ChunkOutcome | Promise<ChunkOutcome> | undefined {
     const { fn, spread, mark } = this.#task;
     const { length } = items;
-    for (; this.#completed < length; this.#completed++) {
+    const numbers = this.#numbers;
+    for (let at = 0; at < length; at++) {
       let item: unknown;
+      let result: unknown;
+      let isCalled = false;
       try {
         item = items.next();
-      } catch (error) {
-        return this.#refused(error, "argument");
-      }
-      mark?.(this.#offset);
-      let result: unknown;
-      try {
+        mark?.(this.#firstOffset + at);
+        isCalled = true;
         result = spread ? fn(...(item as unknown[])) : fn(item);
+        if (typeof result === "number" && numbers.length < NUMBERS_BATCH) {
+          numbers.push(result);
+          continue;
+        }
+        this.#completed = at;
         if (isThenable(result)) return this.#runAsync(items, result);
       } catch (error) {
-        return this.#outcome(userFailure(this.#offset, error));
+        this.#completed = at;
+        return isCalled ? this.#outcome(userFailure(this.#offset, error)) : this.#refused(error, "argument");
       }
       const refused = this.#keep(result);
       if (refused !== undefined) return refused;
@@ -123,17 +133,35 @@ class ChunkRun {
 
   /** Keeps an item's value. The outcome when it cannot travel, else undefined. */
   #keep(result: unknown): ChunkOutcome | undefined {
-    const sizeBefore = this.#encoder.size;
+    if (typeof result === "number") {
+      return this.#numbers.push(result) < NUMBERS_BATCH ? undefined : this.#encodeNumbers();
+    }
+    const crowded = this.#encodeNumbers();
+    if (crowded !== undefined) return crowded;
+    const { size, count } = this.#encoder;
     try {
       this.#encoder.add(result);
     } catch (error) {
       return this.#refused(error, "result");
     }
+    return this.#checkSize(size, count);
+  }
+
+  #encodeNumbers(): ChunkOutcome | undefined {
+    if (this.#numbers.length === 0) return undefined;
+    const { size, count } = this.#encoder;
+    this.#encoder.addAll(this.#numbers, 0, this.#numbers.length);
+    this.#numbers.length = 0;
+    return this.#checkSize(size, count);
+  }
+
+  /** The outcome when the values grew too large since they were `count` in `size` bytes: those alone, then a failure. */
+  #checkSize(size: number, count: number): ChunkOutcome | undefined {
     if (this.#encoder.size <= PAYLOAD_BYTES_MAX) return undefined;
     const error = new LimitError("PAYLOAD_BYTES_MAX", PAYLOAD_BYTES_MAX, this.#encoder.size);
     const { encoding, bytes } = this.#encoder.finish();
-    const values = { encoding, count: this.#completed, bytes: bytes.subarray(0, sizeBefore) };
-    return { values, failure: fabricFailure(this.#offset, error, "result") };
+    const values = { encoding, count, bytes: bytes.subarray(0, size) };
+    return { values, failure: fabricFailure(this.#firstOffset + count, error, "result") };
   }
 
   #refused(error: unknown, side: "argument" | "result"): ChunkOutcome {
@@ -142,6 +170,8 @@ class ChunkRun {
   }
 
   #outcome(failure: ItemFailure | undefined): ChunkOutcome {
+    const crowded = this.#encodeNumbers();
+    if (crowded !== undefined) return crowded;
     return { values: this.#encoder.finish(), failure };
   }
 }

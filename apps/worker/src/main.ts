@@ -1,0 +1,2 @@
+/** A worker process. Its agent starts it, with the descriptors that it expects; nobody else can. */
+import "heddle/worker";

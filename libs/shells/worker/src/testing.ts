@@ -1,0 +1,195 @@
+import { type Environment, seededRandom, silentLogger } from "@heddle/kernel";
+import type { AnyFunction } from "@heddle/port-shipper";
+import {
+  type ChunkReturned,
+  decodeError,
+  decodePayload,
+  type EncodedPayload,
+  encodePayload,
+  PayloadAssembler,
+  type RunChunk,
+  splitPayload,
+  type WorkerRequestEntry,
+  type WorkerResponseEntry,
+} from "@heddle/wire";
+import { runWorker } from "./worker.ts";
+
+/** What a chunk came back with, decoded. */
+export type Answer =
+  | { readonly assignment: number; readonly done: readonly unknown[] }
+  | { readonly assignment: number; readonly skipped: true }
+  | {
+      readonly assignment: number;
+      readonly completed: number;
+      readonly values: readonly unknown[];
+      readonly offset: number | undefined;
+      readonly summary: string;
+      /** The user's error. */
+      readonly error?: unknown;
+      /** The fabric's. */
+      readonly refused?: { readonly code: string; readonly path: string; readonly side: string };
+      readonly place: { readonly node: string; readonly pid: number; readonly attempt: number };
+    };
+
+/** A worker whose agent is the test. Time stands still unless a function moves it. */
+export class Bench {
+  nowMs = 0;
+  /** What the worker said, raw, in the order in which it left. */
+  readonly sent: WorkerResponseEntry[] = [];
+  /** How many entries each flush took along; empty flushes are not noted. */
+  readonly flushes: number[] = [];
+  readonly marks: [assignment: number, offset: number][] = [];
+  readonly answers: Answer[] = [];
+  /** By export name; a value that is no function is what loading it throws. */
+  readonly functions = new Map<string, unknown>();
+  wrote = false;
+  /** Set: there is no room until `drain`. */
+  isFull = false;
+  turns = 0;
+  #listen: (entries: readonly WorkerRequestEntry[]) => void = () => undefined;
+  #waiting: { readonly count: number; readonly resolve: () => void }[] = [];
+  #drain = Promise.withResolvers<void>();
+  #unflushed = 0;
+  #lastAssignment = 0;
+  readonly #parts = new PayloadAssembler<(payload: EncodedPayload | undefined) => void>();
+
+  constructor() {
+    const clock = { nowMs: () => this.nowMs, setTimer: () => ({ [Symbol.dispose]: () => undefined }) };
+    const env: Environment = { clock, random: seededRandom(1), log: silentLogger };
+    runWorker({
+      link: {
+        send: (entry) => this.#send(entry),
+        flush: () => this.#flush(),
+        drained: () => (this.isFull ? this.#drain.promise : undefined),
+        onEntries: (listen) => {
+          this.#listen = listen;
+        },
+      },
+      mark: (assignment, offset) => this.marks.push([assignment, offset]),
+      loader: {
+        load: async (_location, _hash, name) => {
+          const found = this.functions.get(name);
+          if (typeof found === "function") return found as AnyFunction;
+          throw found;
+        },
+      },
+      env,
+      pid: 77,
+      nodeVersion: "v24.0.0",
+      wroteOutput: () => {
+        const { wrote } = this;
+        this.wrote = false;
+        return wrote;
+      },
+      turn: async () => {
+        this.turns++;
+        await Promise.resolve();
+      },
+    });
+  }
+
+  /** Describes a job that runs `fn` (or that cannot be loaded because of it). */
+  job(number: number, fn: unknown, spread = false): void {
+    const exportName = `export${number}`;
+    this.functions.set(exportName, fn);
+    const value = { job: number, jobId: "j", location: "/a", artifact: "h", exportName, spread, node: "n1" };
+    this.tell({ kind: { $case: "prepareJob", value } });
+  }
+
+  tell(...entries: WorkerRequestEntry[]): void {
+    this.#listen(entries);
+  }
+
+  /** The entries of a chunk: its announcement, then its parts. */
+  chunk(job: number, items: readonly unknown[] | EncodedPayload, more: Partial<RunChunk> = {}): WorkerRequestEntry[] {
+    const assignment = ++this.#lastAssignment;
+    const payload = "encoding" in items ? items : encodePayload(items, "argument");
+    const { header, parts } = splitPayload(payload, () => assignment);
+    const base = { assignment, job, chunk: 0, span: undefined, firstIndex: 0, attempt: 1, marks: false };
+    const run: WorkerRequestEntry = { kind: { $case: "runChunk", value: { ...base, input: header, ...more } } };
+    return [run, ...parts.map((part): WorkerRequestEntry => ({ kind: { $case: "part", value: part } }))];
+  }
+
+  /** Runs one chunk and gives its answer. */
+  async run(job: number, items: readonly unknown[] | EncodedPayload, more: Partial<RunChunk> = {}): Promise<Answer> {
+    const count = this.answers.length + 1;
+    this.tell(...this.chunk(job, items, more));
+    const answers = await this.answered(count);
+    return answers.at(-1) as Answer;
+  }
+
+  /** Resolves once so many chunks were answered in all. */
+  async answered(count: number): Promise<readonly Answer[]> {
+    if (this.answers.length < count) await new Promise<void>((resolve) => this.#waiting.push({ count, resolve }));
+    return this.answers;
+  }
+
+  drain(): void {
+    this.isFull = false;
+    this.#drain.resolve();
+    this.#drain = Promise.withResolvers();
+  }
+
+  #flush(): void {
+    if (this.#unflushed > 0) this.flushes.push(this.#unflushed);
+    this.#unflushed = 0;
+  }
+
+  #send(entry: WorkerResponseEntry): void {
+    this.sent.push(entry);
+    this.#unflushed++;
+    const { kind } = entry;
+    if (kind?.$case === "chunkReturned") this.#returned(kind.value);
+    else if (kind?.$case === "part") {
+      const complete = this.#parts.add(kind.value);
+      complete?.tag(complete.payload);
+    }
+  }
+
+  #returned({ assignment, outcome }: ChunkReturned): void {
+    switch (outcome?.$case) {
+      case "done":
+        return this.#open(outcome.value, (payload) => this.#answer({ assignment, done: decodePayload(payload) }));
+      case "skipped":
+        return this.#answer({ assignment, skipped: true });
+      case "error": {
+        const { completed, values, failure } = outcome.value;
+        const { offset, summary = "", place, kind } = failure ?? {};
+        const at = { node: place?.node ?? "", pid: place?.pid ?? 0, attempt: place?.attempt ?? 0 };
+        const answer = (
+          known: unknown[],
+          more: { error?: unknown; refused?: { code: string; path: string; side: string } },
+        ) => this.#answer({ assignment, completed, values: known, offset, summary, place: at, ...more });
+        return this.#open(values, (payload) => {
+          const known = decodePayload(payload);
+          if (kind?.$case === "userError")
+            this.#open(kind.value, (error) => answer(known, { error: decodeError(error.bytes) }));
+          else if (kind?.$case === "fabricError") {
+            const { code, path, side } = kind.value;
+            answer(known, { refused: { code, path, side } });
+          } else throw new TypeError(`a failure of no kind: ${summary}`);
+        });
+      }
+      default:
+        throw new TypeError("a chunk was returned without an outcome");
+    }
+  }
+
+  #open(
+    header: Parameters<PayloadAssembler<never>["open"]>[0] | undefined,
+    then: (payload: EncodedPayload) => void,
+  ): void {
+    if (header === undefined) throw new TypeError("an outcome has no values");
+    const complete = (payload: EncodedPayload | undefined): void => {
+      if (payload === undefined) throw new TypeError("a worker aborted its own parts");
+      then(payload);
+    };
+    const payload = this.#parts.open(header, complete);
+    if (payload !== undefined) complete(payload);
+  }
+
+  #answer(answer: Answer): void {
+    this.answers.push(answer);
+    for (const { count, resolve } of this.#waiting) if (this.answers.length >= count) resolve();
+  }
+}
