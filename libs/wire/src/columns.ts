@@ -58,3 +58,8 @@ export function trimmed<T extends Column | Uint8Array>(elements: T, length: numb
 }
 
 const WASTE_MIN = 1024;
+
+/** A number that an I32 column keeps: whole, 32 bits, not -0. */
+export function isI32(value: unknown): value is number {
+  return typeof value === "number" && (value | 0) === value && (value !== 0 || 1 / value > 0);
+}

@@ -1,5 +1,5 @@
 import type { SerializationSide } from "@heddle/kernel";
-import { f64Column, i32Column, trimmed } from "./columns.ts";
+import { f64Column, i32Column, isI32, trimmed } from "./columns.ts";
 import { Encoding } from "./gen/heddle/v1/common.ts";
 import { ValueWriter } from "./msgpack/writer.ts";
 import type { EncodedPayload } from "./payload.ts";
@@ -164,10 +164,6 @@ export class PayloadEncoder {
 function modeFor(value: unknown): "i32" | "f64" | "bool" | "msgpack" {
   if (typeof value === "number") return isI32(value) ? "i32" : "f64";
   return typeof value === "boolean" ? "bool" : "msgpack";
-}
-
-function isI32(value: unknown): value is number {
-  return typeof value === "number" && (value | 0) === value && (value !== 0 || 1 / value > 0);
 }
 
 /** `column` itself, or a larger copy that has room for `length` values; `more` hints at how many are still to come. */

@@ -2,7 +2,7 @@
  * Payloads: many values as bytes, in the encoding that fits them best. Only the two ends, client and worker, come here.
  */
 import { CHUNK_ITEMS_MAX, SerializationError, type SerializationSide } from "@heddle/kernel";
-import { boolColumn, f64Column, i32Column } from "./columns.ts";
+import { boolColumn, f64Column, i32Column, isI32 } from "./columns.ts";
 import { Encoding } from "./gen/heddle/v1/common.ts";
 import { readErrorValue, writeErrorValue } from "./msgpack/errors.ts";
 import { ValueReader } from "./msgpack/reader.ts";
@@ -164,7 +164,7 @@ function itemsOf(payload: EncodedPayload, offset: number, count: number): Payloa
   switch (payload.encoding) {
     case Encoding.RANGE: {
       const [start = 0, step = 0, first = 0] = f64Column.view(bytes, 0, 3);
-      return indexed(count, (index) => start + (first + offset + index) * step);
+      return rangeItems(start, step, first + offset, count);
     }
     case Encoding.F64: {
       const column = f64Column.view(bytes, offset, count);
@@ -183,6 +183,14 @@ function itemsOf(payload: EncodedPayload, offset: number, count: number): Payloa
     default:
       return msgpackItems(payload, offset, count);
   }
+}
+
+/** Whole numbers are made as such: user code runs several times faster on small integers than on doubles that happen to be whole. */
+function rangeItems(start: number, step: number, first: number, count: number): PayloadItems {
+  const base = start + first * step;
+  const last = start + (first + count - 1) * step;
+  if (isI32(base) && isI32(last) && isI32(step)) return indexed(count, (index) => (base + index * step) | 0);
+  return indexed(count, (index) => start + (first + index) * step);
 }
 
 function indexed(length: number, at: (index: number) => unknown): PayloadItems {
