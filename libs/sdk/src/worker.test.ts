@@ -1,0 +1,220 @@
+import { createHash } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createProcessSpawner } from "@heddle/adapter-processes";
+import { silentLogger } from "@heddle/kernel";
+import type { WorkerExit, WorkerProcess } from "@heddle/port-processes";
+import {
+  type ChunkReturned,
+  decodeError,
+  decodePayload,
+  type EncodedPayload,
+  encodePayload,
+  type Payload,
+  PayloadAssembler,
+  splitPayload,
+  type WorkerRequestEntry,
+  type WorkerResponseEntry,
+} from "@heddle/wire";
+import { afterAll, describe, expect, test } from "vitest";
+import { workerEntry } from "./worker-entry.ts";
+
+const scratch = mkdtempSync(join(tmpdir(), "worker-test-"));
+const spawner = createProcessSpawner({
+  workerEntry,
+  log: silentLogger,
+  compileCacheDir: join(scratch, "compiled"),
+  maxOldSpaceMb: 256,
+});
+afterAll(async () => {
+  await spawner[Symbol.asyncDispose]();
+  rmSync(scratch, { recursive: true, force: true });
+});
+
+/** How a chunk came back. */
+interface Answer {
+  readonly message: ChunkReturned;
+  /** Of the items before the failing one, or of all. */
+  readonly values: readonly unknown[];
+}
+
+/** A real worker process that runs one function, and everything that was told of it, in order. */
+class Worker {
+  readonly told: string[] = [];
+  readonly exited: Promise<WorkerExit>;
+  readonly #process: WorkerProcess<WorkerRequestEntry>;
+  readonly #answers = new Map<number, PromiseWithResolvers<Answer>>();
+  readonly #payloads = new PayloadAssembler<ChunkReturned>();
+  #lastAssignment = 0;
+
+  constructor(source: string) {
+    const hash = createHash("sha256").update(source).digest("hex");
+    const location = join(scratch, `${hash}.mjs`);
+    writeFileSync(location, source);
+    const { promise, resolve } = Promise.withResolvers<WorkerExit>();
+    this.exited = promise;
+    this.#process = spawner.spawn({
+      entries: (entries) => {
+        for (const entry of entries) this.#hear(entry);
+      },
+      output: (stream, line) => this.told.push(`${stream}: ${line}`),
+      exited: resolve,
+    });
+    const job = { job: 1, jobId: "j", location, artifact: hash, exportName: "default", spread: false, node: "n" };
+    this.#process.send({ kind: { $case: "prepareJob", value: job } });
+  }
+
+  /** Runs one chunk. */
+  run(items: readonly unknown[], marks = false): Promise<Answer> {
+    const assignment = ++this.#lastAssignment;
+    const answer = Promise.withResolvers<Answer>();
+    this.#answers.set(assignment, answer);
+    const { header: input, parts } = splitPayload(encodePayload(items, "argument"), () => assignment);
+    const value = { assignment, job: 1, chunk: 0, span: undefined, firstIndex: 0, input, attempt: 1, marks };
+    this.#process.send({ kind: { $case: "runChunk", value } });
+    for (const part of parts) this.#process.send({ kind: { $case: "part", value: part } });
+    return answer.promise;
+  }
+
+  kill(): void {
+    this.#process.kill("SIGKILL");
+  }
+
+  #hear({ kind }: WorkerResponseEntry): void {
+    if (kind?.$case === "chunkReturned") {
+      const message = kind.value;
+      this.told.push(`returned ${message.assignment}`);
+      const header = headerOf(message);
+      const values = this.#payloads.open(header, message);
+      if (values !== undefined) this.#answered(message, values);
+    } else if (kind?.$case === "part") {
+      const completion = this.#payloads.add(kind.value);
+      if (completion?.payload !== undefined) this.#answered(completion.tag, completion.payload);
+    }
+  }
+
+  #answered(message: ChunkReturned, values: EncodedPayload): void {
+    this.#answers.get(message.assignment)?.resolve({ message, values: decodePayload(values) });
+  }
+}
+
+function headerOf({ outcome }: ChunkReturned): Payload {
+  if (outcome?.$case === "done") return outcome.value;
+  if (outcome?.$case === "error" && outcome.value.values !== undefined) return outcome.value.values;
+  throw new Error("a chunk came back without values");
+}
+
+/** The user's error that a chunk came back with. */
+function errorOf({ message: { outcome } }: Answer): Error {
+  const kind = outcome?.$case === "error" ? outcome.value.failure?.kind : undefined;
+  if (kind?.$case !== "userError") throw new Error(`came back with ${JSON.stringify(outcome)}`);
+  return decodeError(kind.value.data) as Error;
+}
+
+describe("a worker process", () => {
+  test("runs a shipped function over its items", async () => {
+    const worker = new Worker("export default (x) => ({ cube: x ** 3 });");
+    expect((await worker.run([1, 2, 3])).values).toEqual([{ cube: 1 }, { cube: 8 }, { cube: 27 }]);
+    worker.kill();
+    expect(await worker.exited).toMatchObject({ signal: "SIGKILL" });
+  });
+
+  test("takes one item of 64 MiB and gives it back", async () => {
+    const worker = new Worker("export default (bytes) => bytes.map((byte) => byte ^ 1);");
+    const item = new Uint8Array(64 * 1024 * 1024 - 16);
+    item[12_345_678] = 7;
+    const [back] = (await worker.run([item])).values as [Uint8Array];
+    expect(back.length).toBe(item.length);
+    expect([back[0], back[12_345_678], back.at(-1)]).toEqual([1, 6, 1]);
+    worker.kill();
+    await worker.exited;
+  });
+
+  test("is heard to print before it is heard to be done, line by line, hundreds of times", async () => {
+    const worker = new Worker(`export default async (x) => {
+      if (x % 5 === 0) console.error("e" + x); else console.log("o" + x);
+      if (x % 2 === 0) await null;
+      if (x % 50 === 0) process.stdout.write(String(x / 50).repeat(300_000) + "\\n");
+    };`);
+    const count = 400;
+    for (let x = 1; x <= count; x += 4) await Promise.all([x, x + 1, x + 2, x + 3].map((item) => worker.run([item])));
+    for (let x = 1; x <= count; x++) {
+      const line = worker.told.indexOf(x % 5 === 0 ? `stderr: e${x}` : `stdout: o${x}`);
+      expect(line).toBeGreaterThanOrEqual(0);
+      expect(line).toBeLessThan(worker.told.indexOf(`returned ${x}`));
+      if (x % 50 !== 0) continue;
+      const before = worker.told.slice(0, worker.told.indexOf(`returned ${x}`));
+      const printed = before.filter((text) => text.startsWith(`stdout: ${String(x / 50).repeat(100)}`));
+      expect(printed.join("").replaceAll("stdout: ", "")).toHaveLength(300_000);
+    }
+    worker.kill();
+    await worker.exited;
+  });
+
+  test("throws the user's error with its stack, its cause and its own fields", async () => {
+    const worker = new Worker(`class Odd extends Error { name = "Odd"; code = 7; }
+      function thrower(x) { throw new Odd("no " + x, { cause: new RangeError("why") }); }
+      export default (x) => x === 2 ? thrower(x) : x;`);
+    const answer = await worker.run([1, 2, 3]);
+    expect(answer.values).toEqual([1]);
+    const error = errorOf(answer);
+    expect(error).toMatchObject({ name: "Odd", message: "no 2", code: 7, cause: expect.any(RangeError) });
+    expect(error.stack).toMatch(/at thrower .*\.mjs:2/);
+    worker.kill();
+    await worker.exited;
+  });
+});
+
+describe("a worker process dies", () => {
+  test("with the status that user code chose, and what was done before is not lost", async () => {
+    const worker = new Worker("export default (x) => { if (x < 0) process.exit(-x); return x; };");
+    const done = Promise.all(Array.from({ length: 50 }, (_, x) => worker.run([x])));
+    void worker.run([-9], true);
+    expect((await done).map(({ values }) => values)).toEqual(Array.from({ length: 50 }, (_, x) => [x]));
+    expect(await worker.exited).toMatchObject({ exitCode: 9, signal: null, mark: { assignment: 51, offset: 0 } });
+  });
+
+  test("of a rejection that nobody handles, with Node's words as its last", async () => {
+    const worker = new Worker(`export default async (x) => {
+      Promise.reject(new Error("left alone " + x));
+      await new Promise(() => setInterval(() => {}, 1000));
+    };`);
+    void worker.run([5]);
+    const exit = await worker.exited;
+    expect(exit).toMatchObject({ exitCode: 1, signal: null });
+    expect(exit.stderrTail).toContain("left alone 5");
+  });
+
+  test("of a signal in the middle of a chunk, its mark saying where", async () => {
+    const worker = new Worker(
+      'export default (x) => { if (x === 2) process.kill(process.pid, "SIGSEGV"); return x; };',
+    );
+    void worker.run([0, 1, 2, 3], true);
+    expect(await worker.exited).toMatchObject({
+      exitCode: null,
+      signal: "SIGSEGV",
+      mark: { assignment: 1, offset: 2 },
+    });
+  });
+
+  test("when its heap is full, and is not mistaken for one that was told to", async () => {
+    const worker = new Worker(
+      "export default () => { const kept = []; for (;;) kept.push(new Array(1e6).fill(kept.length)); };",
+    );
+    void worker.run([0], true);
+    const exit = await worker.exited;
+    expect(exit).toMatchObject({ exitCode: null, signal: "SIGABRT", mark: { assignment: 1, offset: 0 } });
+    expect(exit.stderrTail).toMatch(/\S/);
+  });
+});
+
+test("a worker process loads no gRPC and no bundler", async () => {
+  const worker = new Worker("export default () => process.moduleLoadList;");
+  const [loaded] = (await worker.run([0])).values as [string[]];
+  expect(loaded.length).toBeGreaterThan(10);
+  // What they need and a worker does not: gRPC its sockets and HTTP/2, the bundler its child, the shipper its inspector.
+  expect(loaded.filter((name) => /NativeModule (http2|tls|child_process|inspector)$/.test(name))).toEqual([]);
+  worker.kill();
+  await worker.exited;
+});
