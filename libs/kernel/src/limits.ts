@@ -31,6 +31,11 @@ export const CLIENT_CHUNKS_MAX = 16_384;
 export const CLIENT_INPUT_BYTES_MAX = 64 * 1024 * 1024;
 /** Jobs of one client that are open at a time. The client waits above it. */
 export const CLIENT_JOBS_MAX = 4_096;
+/**
+ * Jobs that a worker is prepared for at a time. Agent and worker both forget the one used least recently, in the order of what was sent,
+ * and the agent prepares a forgotten one again.
+ */
+export const WORKER_JOBS_MAX = 1_024;
 /** Items of one chunk. A larger chunk size is a RangeError. */
 export const CHUNK_ITEMS_MAX = 0x7fff_ffff;
 /** One line of a worker's output; the rest of a longer line follows as further lines. */

@@ -50,7 +50,7 @@ export interface WorkerRecord {
   process: WorkerProcess<WorkerRequestEntry>;
   readonly inflow: PayloadInflow;
   readonly outflow: PayloadOutflow;
-  /** Jobs it was prepared for. */
+  /** Jobs it is prepared for, the one used least recently first. Size <= WORKER_JOBS_MAX, as the worker's own. */
   readonly prepared: Set<JobNumber>;
   /** The job whose chunk it got last: what it prints is that job's. */
   lastJob: JobRecord | undefined;

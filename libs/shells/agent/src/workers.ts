@@ -1,5 +1,5 @@
 import type { Assignment, Input, JobNumber, WorkerKey } from "@heddle/core-pool";
-import { assert, ProtocolError, unreachable } from "@heddle/kernel";
+import { assert, ProtocolError, unreachable, WORKER_JOBS_MAX } from "@heddle/kernel";
 import type { WorkerExit, WorkerSpawner } from "@heddle/port-processes";
 import {
   type ChunkReturned,
@@ -71,7 +71,7 @@ export class Workers {
   run(key: WorkerKey, chunk: ChunkRecord): void {
     const worker = this.#records.get(key);
     assert(worker !== undefined, "the core runs chunks on live workers");
-    if (!worker.prepared.has(chunk.job.number)) this.#prepare(worker, chunk.job);
+    if (worker.lastJob !== chunk.job) this.#use(worker, chunk.job);
     worker.lastJob = chunk.job;
     worker.lastAttempt = chunk.assign.attempt;
     const outgoing = worker.outflow.send(chunk.input);
@@ -89,9 +89,20 @@ export class Workers {
     this.#records.get(key)?.process.kill(signal);
   }
 
+  #use(worker: WorkerRecord, job: JobRecord): void {
+    const { prepared } = worker;
+    const known = prepared.delete(job.number);
+    prepared.add(job.number);
+    if (known) return;
+    for (const oldest of prepared) {
+      if (prepared.size <= WORKER_JOBS_MAX) break;
+      prepared.delete(oldest);
+    }
+    this.#prepare(worker, job);
+  }
+
   #prepare(worker: WorkerRecord, job: JobRecord): void {
     assert(job.location !== undefined, "chunks run once their code is here");
-    worker.prepared.add(job.number);
     const { function: fn, jobId, spread } = job.description;
     const value = {
       job: job.number as number,

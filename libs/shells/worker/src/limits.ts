@@ -4,7 +4,5 @@ export const TURN_MS = 1;
 export const QUICK_CHUNK_MS = 0.05;
 /** So many quick chunks in a row make the next one likely to be quick. */
 export const QUICK_CHUNKS_MIN = 16;
-/** Jobs that a worker knows how to run. The one unused for longest is forgotten; its chunks fail as a breach of the protocol then. */
-export const JOBS_MAX = 16_384;
 /** One line for people about a failure. */
 export const SUMMARY_BYTES_MAX = 1024;

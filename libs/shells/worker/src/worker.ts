@@ -1,4 +1,4 @@
-import { type Environment, Fifo, ProtocolError, unreachable } from "@heddle/kernel";
+import { type Environment, Fifo, ProtocolError, unreachable, WORKER_JOBS_MAX } from "@heddle/kernel";
 import type { AnyFunction, FunctionLoader } from "@heddle/port-shipper";
 import {
   type ChunkReturned,
@@ -14,7 +14,7 @@ import {
 } from "@heddle/wire";
 import { type ChunkOutcome, NO_VALUES, runItems } from "./chunk-run.ts";
 import { fabricFailure, failureMessage, type ItemFailure, userFailure } from "./failures.ts";
-import { JOBS_MAX, QUICK_CHUNK_MS, QUICK_CHUNKS_MIN, TURN_MS } from "./limits.ts";
+import { QUICK_CHUNK_MS, QUICK_CHUNKS_MIN, TURN_MS } from "./limits.ts";
 
 /** The worker's end of its conversation with the agent. */
 export interface AgentLink {
@@ -58,6 +58,8 @@ interface Job {
 /** A chunk that was sent and not yet answered. */
 interface Chunk {
   readonly message: RunChunk;
+  /** Looked up when the chunk came, so that agent and worker forget jobs in the same order; undefined for one that is not known. */
+  readonly job: Job | undefined;
   state:
     | { readonly type: "coming" }
     | { readonly type: "ready"; readonly input: EncodedPayload }
@@ -68,7 +70,7 @@ interface Chunk {
 class Worker {
   readonly #options: WorkerOptions;
   readonly #link: AgentLink;
-  /** By number, the one used least recently first. Size <= JOBS_MAX. */
+  /** By number, the one used least recently first. Size <= WORKER_JOBS_MAX. */
   readonly #jobs = new Map<number, Job>();
   readonly #chunks = new Fifo<Chunk>();
   readonly #inputs = new PayloadAssembler<Chunk>();
@@ -116,15 +118,16 @@ class Worker {
   }
 
   #prepare(prepare: PrepareJob): void {
+    this.#current = undefined;
     this.#jobs.delete(prepare.job);
     this.#jobs.set(prepare.job, { prepare, fn: undefined });
-    if (this.#jobs.size <= JOBS_MAX) return;
+    if (this.#jobs.size <= WORKER_JOBS_MAX) return;
     for (const oldest of this.#jobs.keys()) return void this.#jobs.delete(oldest);
   }
 
   #enqueue(message: RunChunk): void {
     if (message.input === undefined) throw new ProtocolError(`chunk ${message.chunk} came without its items`);
-    const chunk: Chunk = { message, state: { type: "coming" } };
+    const chunk: Chunk = { message, job: this.#use(message.job), state: { type: "coming" } };
     const input = this.#inputs.open(message.input, chunk);
     if (input !== undefined) chunk.state = { type: "ready", input };
     this.#chunks.push(chunk);
@@ -162,11 +165,11 @@ class Worker {
   }
 
   /** A promise when the chunk, or sending its results, takes more than this turn. */
-  #run({ message }: Chunk, input: EncodedPayload): Promise<void> | undefined {
+  #run({ message, job }: Chunk, input: EncodedPayload): Promise<void> | undefined {
     if (this.#quickCount < QUICK_CHUNKS_MIN) this.#link.flush(); // results must not wait for a chunk that may take long
     const { clock } = this.#options.env;
     const startMs = clock.nowMs();
-    const outcome = this.#outcomeOf(message, input);
+    const outcome = this.#outcomeOf(job, message, input);
     const answer = (known: ChunkOutcome): Promise<void> | undefined => {
       const runMs = clock.nowMs() - startMs;
       this.#quickCount = runMs <= QUICK_CHUNK_MS ? this.#quickCount + 1 : 0;
@@ -175,8 +178,7 @@ class Worker {
     return outcome instanceof Promise ? outcome.then(answer) : answer(outcome);
   }
 
-  #outcomeOf(message: RunChunk, input: EncodedPayload): ChunkOutcome | Promise<ChunkOutcome> {
-    const job = this.#use(message.job);
+  #outcomeOf(job: Job | undefined, message: RunChunk, input: EncodedPayload): ChunkOutcome | Promise<ChunkOutcome> {
     if (job?.fn !== undefined) return this.#runItems(job, job.fn, message, input);
     return this.#loadAndRun(job, message, input);
   }
