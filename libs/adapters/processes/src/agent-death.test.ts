@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
@@ -23,9 +23,10 @@ interface Agent {
   readonly lines: AsyncIterator<string>;
 }
 
-async function startAgent(stateFile: string, ending: string): Promise<Agent> {
-  const path = new URL("./testing/agent.ts", import.meta.url).pathname;
-  const child = spawn(process.execPath, ["--conditions=@heddle/source", path, stateFile, ending], {
+async function startAgent(stateFile: string, ending: string, path = process.env.PATH): Promise<Agent> {
+  const entry = new URL("./testing/agent.ts", import.meta.url).pathname;
+  const child = spawn(process.execPath, ["--conditions=@heddle/source", entry, stateFile, ending], {
+    env: { ...process.env, PATH: path },
     stdio: ["ignore", "pipe", "ignore"],
   });
   const { pid } = child;
@@ -130,6 +131,16 @@ describe("the reaper", () => {
     expect(cookieNumber(readFileSync(`/proc/${reaper}/environ`), cookie)).toBeUndefined();
     agent.process.kill("SIGKILL");
     await allFollow([...agent.workers, ...agent.runaways, reaper]);
+  });
+
+  test("finds what it looks for with a grep that cannot, such as BusyBox's", async () => {
+    const tools = join(scratch.path, "tools");
+    mkdirSync(tools);
+    writeFileSync(join(tools, "grep"), "#!/bin/sh\nexit 1\n", { mode: 0o755 });
+    const agent = await startAgent("-", "stay", `${tools}:${process.env.PATH}`);
+    const reapers = reapersOf(agent.process.pid);
+    agent.process.kill("SIGKILL");
+    await allFollow([...agent.workers, ...agent.runaways, ...reapers]);
   });
 
   test("that is killed is replaced, and its successor knows the workers there are", async () => {

@@ -4,7 +4,7 @@ import type { Logger } from "@heddle/kernel";
 import type { WorkerEvents, WorkerProcess, WorkerSpawner } from "@heddle/port-processes";
 import type { WorkerRequestEntry, WorkerResponseEntry } from "@heddle/wire";
 import { probePdeathsig, workerCommand, workerEnvironment } from "./launch.ts";
-import { DISPOSE_WAIT_MS, RSS_SAMPLE_MS } from "./limits.ts";
+import { DISPOSE_WAIT_MS, RSS_SAMPLE_MS, WORKER_UNSENT_BYTES_MAX } from "./limits.ts";
 import { MarkFile } from "./mark-file.ts";
 import { Sweeper } from "./process-table.ts";
 import { Reaper } from "./reaper.ts";
@@ -21,6 +21,8 @@ export interface ProcessSpawnerOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Heap limit of each worker, in MiB; Node's own by default. */
   readonly maxOldSpaceMb?: number;
+  /** Bytes sent to a worker and not taken by its pipe above which it is killed; WORKER_UNSENT_BYTES_MAX by default. */
+  readonly unsentBytesMax?: number;
   /** A private directory where workers keep compiled code, so that later ones start faster. None by default. */
   readonly compileCacheDir?: string;
   /** Where this agent is written down, so that the next one can clear up after it. Nowhere by default. */
@@ -108,6 +110,7 @@ class ProcessSpawner implements WorkerSpawner<WorkerRequestEntry, WorkerResponse
   ): WorkerChild {
     this.#reaper.add(process.pid);
     const child = new WorkerChild(process, marks, events, {
+      unsentBytesMax: this.#options.unsentBytesMax ?? WORKER_UNSENT_BYTES_MAX,
       sweep: () => this.#sweeper.sweep(number),
       groupGone: (pid) => this.#reaper.remove(pid),
     });

@@ -118,6 +118,21 @@ test("an entry that no frame can hold is refused where it is sent", async () => 
   ).toThrow(/WORKER_FRAME_BYTES_MAX/);
 });
 
+test("a worker that does not read is killed before what waits for it fills the memory", async () => {
+  await using spawner = open({ unsentBytesMax: 4 * 1024 * 1024 });
+  const worker = start(spawner, { type: "spin", number: 1 });
+  await worker.hears(1);
+  const data = Buffer.alloc(128 * 1024);
+  for (let sent = 0; sent < 40; sent++) {
+    worker.process.send({ kind: { $case: "part", value: { partStream: 1, data, last: false, aborted: false } } });
+  }
+  const exit = await worker.exited;
+  expect(exit).toMatchObject({
+    signal: "SIGKILL",
+    fault: expect.stringMatching(/did not read.*WORKER_UNSENT_BYTES_MAX/),
+  });
+});
+
 test("a worker's memory is looked at while it lives", async () => {
   await using spawner = open();
   const worker = start(spawner);

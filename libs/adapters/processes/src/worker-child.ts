@@ -5,7 +5,7 @@ import type { WorkerEvents, WorkerExit, WorkerProcess } from "@heddle/port-proce
 import { WorkerRequest, type WorkerRequestEntry, WorkerResponse, type WorkerResponseEntry } from "@heddle/wire";
 import { requestBytes } from "./entries.ts";
 import { FrameReader, FrameWriter } from "./framing.ts";
-import { LINK_END_GRACE_MS, PIPE_END_WAIT_MS, WORKER_UNSENT_BYTES_MAX } from "./limits.ts";
+import { LINK_END_GRACE_MS, PIPE_END_WAIT_MS } from "./limits.ts";
 import { LineSplitter, Tail } from "./lines.ts";
 import type { MarkFile } from "./mark-file.ts";
 import { residentBytes, signalQuietly } from "./process-table.ts";
@@ -13,6 +13,8 @@ import { unrefStream } from "./streams.ts";
 
 /** What a worker's process needs of its spawner. */
 export interface ChildHost {
+  /** See WORKER_UNSENT_BYTES_MAX. */
+  readonly unsentBytesMax: number;
   /** Resolves when nothing with this worker's cookie is left. */
   readonly sweep: () => Promise<void>;
   /** The leader is dead and its group was killed: its id means nothing any more. */
@@ -71,8 +73,9 @@ export class WorkerChild implements WorkerProcess<WorkerRequestEntry> {
   send(entry: WorkerRequestEntry): void {
     if (this.#state !== "running" || this.#fault !== undefined) return;
     this.#writer.add(entry);
-    if (this.#link.writableLength + this.#writer.size > WORKER_UNSENT_BYTES_MAX) {
-      this.#break(`it did not read: WORKER_UNSENT_BYTES_MAX is ${WORKER_UNSENT_BYTES_MAX}`);
+    const { unsentBytesMax } = this.#host;
+    if (this.#link.writableLength + this.#writer.size > unsentBytesMax) {
+      this.#break(`it did not read: more than ${unsentBytesMax} bytes wait for it (WORKER_UNSENT_BYTES_MAX)`);
     } else if (!this.#isFlushDue) {
       this.#isFlushDue = true;
       queueMicrotask(() => this.#flush());

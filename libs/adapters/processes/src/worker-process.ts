@@ -5,7 +5,7 @@ import { flushCompileCache } from "node:module";
 import { openMarks, openWorkerLink, type WorkerLink } from "./worker-link.ts";
 
 /** Compiled code is written down once the worker has had time to load what it needs, for the next worker's sake. */
-const COMPILE_CACHE_FLUSH_MS = 2_000;
+const COMPILE_CACHE_FLUSH_MS = 250;
 
 /** This process as a worker. */
 export interface WorkerProcessParts {

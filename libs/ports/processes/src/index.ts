@@ -39,7 +39,10 @@ export interface WorkerEvents<Up> {
 export interface WorkerProcess<Down> {
   /** Process id; 0 when it could not be started (`exited` follows). */
   readonly pid: number;
-  /** Sends an entry; entries of one turn leave in one write. Ignored after the exit. */
+  /**
+   * Sends an entry; entries of one turn leave in one write. Ignored after the exit. It waits here while the worker does not read:
+   * above the adapter's bound of unsent bytes (two of the largest payloads) the worker is killed with a fault.
+   */
   send(entry: Down): void;
   /** Signals the process group; "SIGKILL" also reaches everything that carries the worker's cookie. */
   kill(signal: "SIGTERM" | "SIGKILL"): void;
