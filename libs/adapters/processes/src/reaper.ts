@@ -92,10 +92,15 @@ export class Reaper {
       if (!this.#isQuitting) this.#restart(why);
     };
     try {
-      const child = spawn("/bin/sh", ["-c", SCRIPT, "heddle-reaper"], {
+      // The script is not an argument: a list of processes should stay readable.
+      const child = spawn("/bin/sh", ["-c", 'eval "$HEDDLE_REAPER_SCRIPT"', "heddle-reaper"], {
         cwd: "/",
         detached: true, // a session of its own: Ctrl-C and the agent's group signals do not reach it
-        env: { PATH: process.env.PATH ?? "/usr/bin:/bin", HEDDLE_REAPER: this.#cookie },
+        env: {
+          PATH: process.env.PATH ?? "/usr/bin:/bin",
+          HEDDLE_REAPER: this.#cookie,
+          HEDDLE_REAPER_SCRIPT: SCRIPT,
+        },
         stdio: ["pipe", "ignore", "ignore"],
       });
       this.#process = child;
