@@ -5,6 +5,7 @@ import { createGrpcClient } from "@heddle/adapter-grpc";
 import { createProcessSpawner } from "@heddle/adapter-processes";
 import {
   availableSlots,
+  compileCacheDirectory,
   fileBlobs,
   hostFacts,
   runtimeDirectory,
@@ -45,7 +46,14 @@ async function start(config: AgentConfig): Promise<RunningServer> {
   const blobs = scope.use(fileBlobs(join(directory, "artifacts"), { maxBytes: ARTIFACTS_BYTES_MAX }));
   const client = scope.use(createGrpcClient());
   const stateFile = join(dataDir ?? runtimeDirectory(), `agent-${name}.json`);
-  const spawner = scope.use(createProcessSpawner({ workerEntry: workerEntry(), log: env.log, stateFile }));
+  const spawner = scope.use(
+    createProcessSpawner({
+      workerEntry: workerEntry(),
+      log: env.log,
+      stateFile,
+      compileCacheDir: compileCacheDirectory(),
+    }),
+  );
   const { promise: registered, resolve: onRegistered } = Promise.withResolvers<void>();
   const shell = new AgentShell({
     env,

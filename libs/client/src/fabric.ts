@@ -20,6 +20,7 @@ export interface FabricOptions {
   readonly client: RpcClient;
   /** The coordinator's. */
   readonly address: string;
+  /** Disposed with the fabric. */
   readonly shipper: Shipper;
   readonly version: Version;
   /** Host, program and process id, for people. */
@@ -111,6 +112,7 @@ export class Fabric implements AsyncDisposable {
 
   async #close(): Promise<void> {
     await this.#connection.close(new UnavailableError("the fabric was closed by its owner"));
+    await this.#options.shipper[Symbol.asyncDispose]();
     await this.#options.dispose?.();
   }
 

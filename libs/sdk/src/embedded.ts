@@ -1,5 +1,11 @@
 import { createProcessSpawner } from "@heddle/adapter-processes";
-import { availableSlots, fileBlobs, hostFacts, temporaryDirectory } from "@heddle/adapter-system";
+import {
+  availableSlots,
+  compileCacheDirectory,
+  fileBlobs,
+  hostFacts,
+  temporaryDirectory,
+} from "@heddle/adapter-system";
 import type { PoolSettings } from "@heddle/client";
 import type { Environment } from "@heddle/kernel";
 import { MemoryNetwork, type RpcClient } from "@heddle/port-rpc";
@@ -52,7 +58,9 @@ export class EmbeddedFabric implements AsyncDisposable {
     this.#slots += slots;
     const env = this.#env;
     const blobs = this.#scope.use(fileBlobs(this.#directory, { maxBytes: BLOBS_BYTES_MAX }));
-    const spawner = this.#scope.use(createProcessSpawner({ workerEntry, log: env.log }));
+    const spawner = this.#scope.use(
+      createProcessSpawner({ workerEntry, log: env.log, compileCacheDir: compileCacheDirectory() }),
+    );
     const name = this.#agents.length === 0 ? "local" : `local-${this.#agents.length + 1}`;
     const { pid, host, nodeMajor } = hostFacts();
     const addresses = [ADDRESS];

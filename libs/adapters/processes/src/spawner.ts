@@ -24,7 +24,7 @@ export interface ProcessSpawnerOptions {
   /** Bytes sent to a worker and not taken by its pipe above which it is killed; WORKER_UNSENT_BYTES_MAX by default. */
   readonly unsentBytesMax?: number;
   /** A private directory where workers keep compiled code, so that later ones start faster. None by default. */
-  readonly compileCacheDir?: string;
+  readonly compileCacheDir?: string | undefined;
   /** Where this agent is written down, so that the next one can clear up after it. Nowhere by default. */
   readonly stateFile?: string;
 }

@@ -11,5 +11,5 @@ export {
 } from "./host.ts";
 export { type LogLevel, type LogOptions, logLevels, stderrLogger } from "./log.ts";
 export { systemRandom } from "./random.ts";
-export { privateDirectory, runtimeDirectory } from "./runtime-directory.ts";
+export { compileCacheDirectory, privateDirectory, runtimeDirectory } from "./runtime-directory.ts";
 export { availableSlots, type CoreFacts, type ReadText, readCgroupQuota, slotsFrom } from "./slots.ts";

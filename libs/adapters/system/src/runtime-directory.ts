@@ -10,6 +10,15 @@ export function runtimeDirectory(environment: NodeJS.ProcessEnv = process.env): 
   return privateDirectory(own && existsSync(own) ? join(own, "heddle") : join(tmpdir(), `heddle-${uid}`));
 }
 
+/** Where this user's processes keep compiled code, so that later ones start faster; undefined where there is no safe place for it. */
+export function compileCacheDirectory(): string | undefined {
+  try {
+    return privateDirectory(join(runtimeDirectory(), "compile-cache"));
+  } catch {
+    return undefined; // a cache is worth no error
+  }
+}
+
 /**
  * Makes a directory that only this user can enter (0700) and gives its path back. Throws PermissionError when it is somebody else's,
  * a link, or open to others: in a shared temporary directory anybody may have made it first.
