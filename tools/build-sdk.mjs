@@ -43,8 +43,7 @@ async function buildSdk(out) {
   writeFileSync(join(packageDirectory, "package.json"), `${JSON.stringify(json, null, 2)}\n`);
   cpSync(join(root, "libs/sdk/bin"), join(packageDirectory, "bin"), { recursive: true });
   writeFileSync(join(packageDirectory, "THIRD_PARTY_LICENSES.txt"), bundled.notices);
-  const texts = ["LICENSE", "README.md"].filter((file) => existsSync(join(root, file)));
-  for (const file of texts) cpSync(join(root, file), join(packageDirectory, file));
+  for (const file of ["LICENSE", "README.md"]) cpSync(join(root, file), join(packageDirectory, file));
   console.log(`build-sdk: ${bundled.files.length} files, ${declared.count} declarations in ${relative(root, out)}`);
 }
 

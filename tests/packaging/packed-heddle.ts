@@ -1,8 +1,10 @@
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { globSync } from "node:fs";
 import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import type { Readable } from "node:stream";
 import { promisify } from "node:util";
 
 const repository = join(import.meta.dirname, "../..");
@@ -12,6 +14,13 @@ const run = promisify(execFile);
 interface PackedFile {
   readonly path: string;
   readonly size: number;
+}
+
+/** Servers started from the package. */
+interface PackedFabric extends AsyncDisposable {
+  readonly address: string;
+  /** Asks it to end; its exit code. */
+  readonly stop: () => Promise<number | null>;
 }
 
 interface Manifest {
@@ -62,10 +71,31 @@ export class PackedHeddle implements AsyncDisposable {
   }
 
   /** Runs a program in the project, by this Node; its output. Rejects, with its output, when it fails. */
-  async run(file: string, ...args: readonly string[]): Promise<string> {
-    const { HEDDLE_ADDRESS: _, ...env } = process.env;
-    const { stdout } = await run(process.execPath, [file, ...args], { cwd: this.project, env }).catch(explained);
+  async run(file: string, args: readonly string[] = [], env: Readonly<Record<string, string>> = {}): Promise<string> {
+    const options = { cwd: this.project, env: { ...cleanEnvironment(), ...env } };
+    const { stdout } = await run(process.execPath, [file, ...args], options).catch(explained);
     return stdout;
+  }
+
+  /** Starts `heddle up` in the project; resolves when it serves. */
+  async up(): Promise<PackedFabric> {
+    const args = ["node_modules/.bin/heddle", "up", "--processes", "2", "--listen", "127.0.0.1:0"];
+    const options = { cwd: this.project, env: cleanEnvironment() };
+    const child = spawn(process.execPath, args, { ...options, stdio: ["ignore", "pipe", "pipe"] });
+    const exited = once(child, "exit").then(([code]) => code as number | null);
+    let told = "";
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      told += text;
+    });
+    const stop = async (): Promise<number | null> => {
+      child.kill("SIGTERM");
+      return await exited;
+    };
+    const address = Promise.race([
+      firstMatch(child.stdout, /HEDDLE_ADDRESS=(\S+)/),
+      exited.then((code) => Promise.reject(new Error(`heddle up ended with ${code}: ${told}`))),
+    ]);
+    return { address: await address, stop, [Symbol.asyncDispose]: async () => void (await stop()) };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -90,6 +120,23 @@ function packed(json: string): { readonly filename: string; readonly files: read
   const [tarball] = JSON.parse(json) as { filename: string; files: PackedFile[] }[];
   if (tarball === undefined) throw new Error(`npm pack made nothing: ${json}`);
   return tarball;
+}
+
+/** This process's environment, without a fabric to use. */
+function cleanEnvironment(): NodeJS.ProcessEnv {
+  const { HEDDLE_ADDRESS: _, ...env } = process.env;
+  return env;
+}
+
+/** The first group of the pattern's first match in what the stream says. */
+async function firstMatch(stream: Readable, pattern: RegExp): Promise<string> {
+  let text = "";
+  for await (const chunk of stream.setEncoding("utf8")) {
+    text += String(chunk);
+    const found = pattern.exec(text)?.[1];
+    if (found !== undefined) return found;
+  }
+  throw new Error(`nothing like ${pattern} in ${JSON.stringify(text)}`);
 }
 
 /** A compiler's complaints are on standard output, which Node's own error leaves out. */

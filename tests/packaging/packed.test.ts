@@ -1,6 +1,6 @@
-import { readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { isBuiltin } from "node:module";
-import { join, posix } from "node:path";
+import { dirname, join, posix } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { PackedHeddle } from "./packed-heddle.ts";
 
@@ -20,19 +20,37 @@ test("a TypeScript project maps an exported function", async () => {
 
 test("a strict TypeScript project type-checks, the declarations of the package included", async () => {
   const tsc = join(import.meta.dirname, "../../node_modules/typescript/bin/tsc");
-  expect(await heddle.run(tsc, "-p", ".")).toBe("");
+  expect(await heddle.run(tsc, ["-p", "."])).toBe("");
 });
 
 test("the command says its version", async () => {
-  expect(await heddle.run("node_modules/.bin/heddle", "version")).toContain(heddle.manifest.version);
+  expect(await heddle.run("node_modules/.bin/heddle", ["version"])).toContain(heddle.manifest.version);
 });
 
-test("the tarball has the command, bundles, declarations and licences, and nothing else", () => {
+test("the command is the installed one, even where the project has files of the same names as ours", async () => {
+  const namesake = join(heddle.project, "apps/cli/src/main.ts");
+  mkdirSync(dirname(namesake), { recursive: true });
+  writeFileSync(namesake, 'throw new Error("this is the project\'s own command");');
+  expect(await heddle.run("node_modules/.bin/heddle", ["--version"])).toBe(`${heddle.manifest.version}\n`);
+});
+
+test("a fabric of servers runs what a script maps, and ends when it is told to", async () => {
+  await using fabric = await heddle.up();
+  expect(JSON.parse(await heddle.run("plain.mjs", [], { HEDDLE_ADDRESS: fabric.address }))).toEqual([0, 1, 8, 27, 64]);
+  expect(await fabric.stop()).toBe(0);
+});
+
+test("a CommonJS project can require it", async () => {
+  expect(await heddle.run("require.cjs")).toBe("function\n");
+});
+
+test("the tarball has the command, bundles, declarations, licences and a readme, and nothing else", () => {
   const others = heddle.files
     .map(({ path }) => path)
     .filter((path) => !/^dist\/[\w-]+\.js(\.map)?$|^types\/[\w/-]+\.d\.ts$/.test(path));
   expect(others.sort()).toEqual([
     "LICENSE",
+    "README.md",
     "THIRD_PARTY_LICENSES.txt",
     "bin/heddle.mjs",
     "dist/gen/heddle.binpb",

@@ -10,7 +10,8 @@ async function main() {
   const at = (path) => fileURLToPath(new URL(path, import.meta.url));
   const wanted = JSON.parse(readFileSync(at("../package.json"), "utf8")).engines.node.replace(/[^0-9.]/g, "");
   const source = at("../../../apps/cli/src/main.ts");
-  const isCheckout = existsSync(source);
+  // a project that has this package installed may have such a file as well
+  const isCheckout = existsSync(source) && !/[\\/]node_modules[\\/]/.test(at("."));
   if (isCheckout && !existsSync(at("../../wire/src/gen"))) {
     throw new Error("the code of the protocol has not been generated yet: run `npm run gen` first");
   }

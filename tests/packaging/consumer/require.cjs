@@ -1,0 +1,3 @@
+const { Pool } = require("heddle");
+
+console.log(typeof Pool);
