@@ -1,0 +1,55 @@
+import { InvalidArgumentError, NodeName } from "@heddle/kernel";
+import { describe, expect, test } from "vitest";
+import { type AgentConfig, addressesOf, checkedAddress, defaultName } from "./config.ts";
+
+const identity = { host: "Big_Box.example.org", uid: 1_000, dataDir: undefined, rank: undefined };
+
+describe("the name of an agent that nobody named", () => {
+  test("is the same at the next start, and legal", () => {
+    expect(defaultName(identity)).toBe(defaultName({ ...identity }));
+    for (const host of ["Big_Box.example.org", "", "___", "x".repeat(200), "日本"]) {
+      const name = defaultName({ ...identity, host });
+      expect(NodeName(name)).toBe(name);
+    }
+    expect(defaultName(identity)).toMatch(/^big-box-[0-9a-f]{6}$/);
+  });
+
+  test("differs by machine, user, data directory and rank", () => {
+    const names = [
+      identity,
+      { ...identity, host: "other" },
+      { ...identity, uid: 0 },
+      { ...identity, dataDir: "/data" },
+      { ...identity, rank: "1" },
+    ].map(defaultName);
+    expect(new Set(names).size).toBe(names.length);
+  });
+});
+
+describe("the coordinators of an agent", () => {
+  const config = (coordinator: readonly string[]): AgentConfig => ({
+    coordinator,
+    name: undefined,
+    processes: undefined,
+    label: {},
+    dataDir: undefined,
+    logLevel: "info",
+    addressFile: undefined,
+    drainMs: 0,
+    parentFd: undefined,
+  });
+
+  test("are those it was told, else those of clients, else the usual place", () => {
+    const environment = { HEDDLE_ADDRESS: "b:1, c:2" };
+    expect(addressesOf(config(["a:1"]), environment)).toEqual(["a:1"]);
+    expect(addressesOf(config([]), environment)).toEqual(["b:1", "c:2"]);
+    expect(addressesOf(config([]), { HEDDLE_ADDRESS: "" })).toEqual(["127.0.0.1:7433"]);
+  });
+
+  test("must look like addresses", () => {
+    for (const good of ["host:1", "127.0.0.1:7433", "[::1]:7433", "unix:/tmp/x.sock"])
+      expect(checkedAddress(good)).toBe(good);
+    for (const bad of ["", "host", ":1", "host:", "host:123456", "unix:", "::1:7433"])
+      expect(() => checkedAddress(bad)).toThrow(InvalidArgumentError);
+  });
+});

@@ -1,0 +1,266 @@
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
+import { fileURLToPath } from "node:url";
+import { afterAll, afterEach, describe, expect, test } from "vitest";
+import { addressFile, allGone, descendants, heddle, outcome, startHeddle } from "./testing.ts";
+
+const scratch = mkdtempSync(join(tmpdir(), "heddle-cli-test-"));
+const started = new Set<ChildProcess>();
+
+afterEach(async () => {
+  for (const child of started) {
+    const gone = once(child, "exit");
+    if (child.exitCode === null && child.signalCode === null && child.kill("SIGTERM")) await gone;
+  }
+  started.clear();
+});
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+interface Up {
+  readonly process: ChildProcess;
+  readonly pid: number;
+  readonly address: string;
+  /** The coordinator, the agents, their workers and reapers. */
+  readonly children: readonly number[];
+}
+
+async function up(...args: readonly string[]): Promise<Up> {
+  const file = join(scratch, `up-${started.size}-${performance.now()}.json`);
+  const child = startHeddle(["up", "--listen", "127.0.0.1:0", "--address-file", file, ...args]);
+  started.add(child);
+  const { address, pid } = await addressFile(file);
+  expect(pid).toBe(child.pid);
+  return { process: child, pid: Number(pid), address: String(address), children: descendants(Number(pid)) };
+}
+
+describe("heddle up", () => {
+  test("serves a fabric that can be asked for, and leaves no process behind when told to stop", async () => {
+    const { process, address, children } = await up("--nodes", "2", "--processes", "1");
+    const said = outcome(process);
+    const nodes = await asked(["get", "nodes", "-o", "json", "--address", address]);
+    expect(JSON.parse(nodes)).toMatchObject([
+      { state: "ready", slots: 1 },
+      { state: "ready", slots: 1 },
+    ]);
+    const status = await heddle(["status"], { HEDDLE_ADDRESS: address });
+    expect(status).toMatchObject({ code: 0, stderr: "" });
+    expect(status.stdout).toMatch(/^Nodes: +2 ready$/m);
+    process.kill("SIGTERM");
+    const { code, stdout, stderr } = await said;
+    expect({ code, stdout }).toEqual({ code: 0, stdout: `export HEDDLE_ADDRESS=${address}\n` });
+    expect(stderr).toMatch(/^coordinator \| coordinator serves at 127\.0\.0\.1:\d+ \(pid \d+\)$/m);
+    expect(stderr.match(/^\S+-[12] \| agent \S+-[12] serves /gm)).toHaveLength(2);
+    expect(children.length).toBeGreaterThanOrEqual(3);
+    await allGone(children, 5_000);
+  });
+
+  test("leaves no process behind when it is killed", async () => {
+    const { process, children } = await up("--nodes", "2");
+    process.kill("SIGKILL");
+    await allGone(children, 5_000);
+  });
+
+  test("tells of a child that dies, stops everything and fails", async () => {
+    const { process: parent, address, children } = await up();
+    const said = outcome(parent);
+    const nodes = await asked(["get", "node", "-o", "json", "--address", address]);
+    const [{ name, pid }] = JSON.parse(nodes) as [{ name: string; pid: number }];
+    process.kill(pid, "SIGKILL");
+    const { code, stderr } = await said;
+    expect(code).toBe(1);
+    expect(stderr).toContain(`heddle up: ${name} (pid ${pid}) ended by SIGKILL: stopping everything`);
+    await allGone(children, 5_000);
+  });
+
+  test("fails when it cannot serve, and says why", async () => {
+    const { address } = await up();
+    const { code, stderr } = await heddle(["up", "--listen", address]);
+    expect(code).toBe(1);
+    expect(stderr).toContain(address);
+    expect(stderr).toMatch(/^heddle up: coordinator \(pid \d+\) ended with code 1: stopping everything$/m);
+  });
+});
+
+describe("heddle coordinator and heddle agent", () => {
+  test("make a fabric, from flags, environment and config files", async () => {
+    const files = {
+      config: join(scratch, "c.yaml"),
+      coordinator: join(scratch, "c.json"),
+      agent: join(scratch, "a.json"),
+    };
+    writeFileSync(files.config, `listen: 127.0.0.1:0\naddress-file: ${files.coordinator}\n`);
+    writeFileSync(files.agent, "a file of an earlier run");
+    started.add(startHeddle(["coordinator", "--config", files.config]));
+    const { address } = await addressFile(files.coordinator);
+    const agent = startHeddle(["agent", "--name", "n1", "--label", "gpu=yes", "--label", "zone=a"], {
+      HEDDLE_COORDINATOR: String(address),
+      HEDDLE_PROCESSES: "1",
+      HEDDLE_ADDRESS_FILE: files.agent,
+    });
+    started.add(agent);
+    const line = await firstLine(agent);
+    expect(line).toBe(`agent n1 serves ${address} with 1 process (pid ${agent.pid})`);
+    expect(JSON.parse(readFileSync(files.agent, "utf8"))).toEqual({ node: "n1", pid: agent.pid });
+    const stdout = await asked(["get", "nodes", "n1", "-o", "yaml", "--address", String(address)]);
+    expect(stdout).toContain("name: n1\nstate: ready\nslots: 1\n");
+    expect(stdout).toContain("labels:\n  gpu: yes\n  zone: a\n");
+    const wide = await asked(["get", "no", "-o", "wide", "--no-headers", "--address", String(address)]);
+    expect(wide).toMatch(/^n1 {3}ready {3}1 .* gpu=yes,zone=a\n$/);
+  });
+
+  test("a newer agent of the same name replaces the older one, which fails and says so", async () => {
+    const { address } = await up();
+    const args = ["agent", "--coordinator", address, "--name", "twin", "--processes", "1"];
+    const older = startHeddle(args);
+    await firstLine(older);
+    const end = outcome(older);
+    const newer = startHeddle(args);
+    started.add(newer);
+    const { code, stderr } = await end;
+    expect(code).toBe(1);
+    expect(stderr).toContain("agent: replaced: a newer agent took the name twin");
+  });
+});
+
+describe("told to stop", () => {
+  const script = fileURLToPath(new URL("../testdata/nap.ts", import.meta.url));
+
+  test("a fabric lets what runs end and reach its client", async () => {
+    const { process: fabric, address, children } = await up("--processes", "1");
+    const run = startHeddle(["run", "--address", address, script, "700"]);
+    const lines = linesOf(run.stdout);
+    expect((await lines.next()).value).toMatch(/^\[\S+-1\/\d+ nap\] napping$/);
+    fabric.kill("SIGTERM");
+    expect((await lines.next()).value).toBe("slept 700");
+    expect(await once(fabric, "exit")).toEqual([0, null]);
+    await allGone(children, 5_000);
+  });
+
+  test("twice, it ends at once", async () => {
+    const { process: fabric, address, children } = await up("--processes", "1");
+    const said = linesOf(fabric.stderr);
+    const run = startHeddle(["run", "--address", address, script, "600000"]);
+    started.add(run);
+    await linesOf(run.stdout).next();
+    fabric.kill("SIGTERM");
+    for await (const line of said) if (line.includes("stopping: what runs may end within 20 s")) break;
+    fabric.kill("SIGINT");
+    expect(await once(fabric, "exit")).toEqual([130, null]);
+    await allGone(children, 1_000);
+  });
+
+  test("a coordinator without work ends", async () => {
+    const file = join(scratch, "polite.json");
+    const coordinator = startHeddle(["coordinator", "--listen", "127.0.0.1:0", "--address-file", file]);
+    await addressFile(file);
+    coordinator.kill("SIGINT");
+    expect((await outcome(coordinator)).code).toBe(0);
+  });
+});
+
+describe("heddle get, status and version", () => {
+  test("exit with 5 and advice when no coordinator answers", async () => {
+    const { code, stdout, stderr } = await heddle(["status", "--address", "127.0.0.1:1"]);
+    expect({ code, stdout }).toEqual({ code: 5, stdout: "" });
+    expect(stderr).toContain('no coordinator answers at 127.0.0.1:1. Start a fabric with "heddle up"');
+  });
+
+  test("version works without a coordinator", async () => {
+    const { code, stdout } = await heddle(["version", "-o", "json", "--address", "127.0.0.1:1"]);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toEqual({ client: { build: expect.any(String), node: process.versions.node } });
+  });
+
+  test("a name that is not there exits with 3, an empty list says so, and a watch shows what changes until Ctrl-C", async () => {
+    const { address } = await up();
+    expect(await heddle(["get", "node", "nobody", "--address", address])).toEqual({
+      code: 3,
+      stdout: "",
+      stderr: 'heddle: there is no node "nobody"\n',
+    });
+    expect(await asked(["get", "jobs", "--address", address])).toBe("");
+    expect(JSON.parse(await asked(["get", "jobs", "-o", "json", "--address", address]))).toEqual([]);
+    expect(await asked(["version", "--address", address])).toMatch(
+      /^Client: \S+ \(Node \S+\)\nServer: \S+ \(127\.0\.0\.1:\d+\)\n$/,
+    );
+    const watch = startHeddle(["get", "nodes", "--watch", "--address", address]);
+    const lines = linesOf(watch.stdout);
+    expect((await lines.next()).value).toMatch(/^NAME +STATE +SLOTS +CHUNKS +AGE$/);
+    expect((await lines.next()).value).toMatch(/ ready /);
+    started.add(startHeddle(["agent", "--coordinator", address, "--name", "late", "--processes", "1"]));
+    expect((await lines.next()).value).toMatch(/^late +ready +1 /);
+    watch.kill("SIGINT");
+    expect(await once(watch, "exit")).toEqual([130, null]);
+  });
+});
+
+describe("heddle run", () => {
+  const script = join(scratch, "script.ts");
+  writeFileSync(
+    script,
+    `const [code = "0"]: string[] = process.argv.slice(2);
+     console.log(JSON.stringify([process.env.HEDDLE_ADDRESS, process.argv.slice(2)]));
+     if (code === "wait") setInterval(() => undefined, 1e6);
+     process.exitCode = Number(code) || 0;`,
+  );
+
+  test("gives a script its arguments, the address and its exit code back", async () => {
+    const ran = await heddle(["run", "--address", "127.0.0.1:1", script, "7", "--address", "x"]);
+    expect(ran).toEqual({ code: 7, stdout: '["127.0.0.1:1",["7","--address","x"]]\n', stderr: "" });
+    expect((await heddle(["--address", "a:1", "run", script])).stdout).toBe('["a:1",[]]\n');
+    expect((await heddle(["run", script], { HEDDLE_ADDRESS: "b:2" })).stdout).toBe('["b:2",[]]\n');
+    expect((await heddle(["run", script])).stdout).toBe("[null,[]]\n");
+  });
+
+  test("passes signals on", async () => {
+    const child = startHeddle(["run", script, "wait"]);
+    await firstLine(child);
+    child.kill("SIGTERM");
+    expect(await once(child, "exit")).toEqual([null, "SIGTERM"]);
+  });
+});
+
+test.each<[string[], string]>([
+  [["stauts"], "Did you mean status?"],
+  [["get"], "missing required argument 'kind'"],
+  [["get", "nodez"], 'there is no kind "nodez"'],
+  [["up", "--nodse", "2"], "unknown option --nodse; did you mean --nodes?"],
+  [["coordinator", "--listen", "0.0.0.0:0"], "refusing to listen at 0.0.0.0:0"],
+  [["agent", "--coordinator", "nowhere"], '"nowhere" is not an address'],
+  [["agent", "--name", "A_B"], '"A_B" is not a node name'],
+  [["status", "--address", "nowhere"], '"nowhere" is not an address'],
+  [["run", "nowhere.ts"], 'there is no script "nowhere.ts"'],
+  [[], "Usage: heddle"],
+])("heddle %j is refused with exit code 2 and words", async (args, words) => {
+  const { code, stdout, stderr } = await heddle(args);
+  expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+  expect(stderr).toContain(words);
+});
+
+test.each([["up"], ["coordinator"], ["agent"]])("heddle %s --help shows its settings", async (name) => {
+  const { code, stdout, stderr } = await heddle([name, "--help"]);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  expect(stdout).toContain(`Usage: heddle ${name} [options]`);
+  expect(stdout).toContain("--config <FILE>");
+});
+
+/** The answer of a command that must succeed. */
+async function asked(args: readonly string[]): Promise<string> {
+  const ran = await heddle(args);
+  expect(ran).toMatchObject({ code: 0 });
+  return ran.stdout;
+}
+
+async function firstLine(child: ChildProcess): Promise<string> {
+  return String((await linesOf(child.stdout).next()).value);
+}
+
+function linesOf(stream: Readable | null): AsyncIterableIterator<string> {
+  if (stream === null) throw new Error("the process was started without this pipe");
+  return createInterface({ input: stream })[Symbol.asyncIterator]();
+}
