@@ -1,3 +1,4 @@
+import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import {
   GetStatusRequest,
   GetStatusResponse,
@@ -22,18 +23,42 @@ export interface WireMethod<Request, Response> {
   readonly response: Codec<Response>;
 }
 
+/** Generated messages can be encoded with a writer that is given. */
+interface GeneratedCodec<T> {
+  encode(message: T, writer?: BinaryWriter): BinaryWriter;
+  decode(bytes: Uint8Array): T;
+}
+
+/**
+ * The codec of a stream's frames. They are many and large: a writer that keeps its buffer saves allocating and growing one for each.
+ * `finish()` copies out of it and makes it ready for the next.
+ */
+function frameCodec<T>(generated: GeneratedCodec<T>): Codec<T> {
+  let writer = new BinaryWriter();
+  return {
+    encode: (message) => {
+      const mine = writer;
+      writer = new BinaryWriter(); // should encoding throw, its remains are not the next frame's beginning
+      generated.encode(message, mine);
+      writer = mine;
+      return mine;
+    },
+    decode: (bytes) => generated.decode(bytes),
+  };
+}
+
 /** A client's stream to the coordinator. */
 export const jobsRun: WireMethod<RunRequest, RunResponse> = {
   path: "/heddle.v1.Jobs/Run",
-  request: RunRequest,
-  response: RunResponse,
+  request: frameCodec(RunRequest),
+  response: frameCodec(RunResponse),
 };
 
 /** An agent's stream to the coordinator. */
 export const nodesAttach: WireMethod<AttachRequest, AttachResponse> = {
   path: "/heddle.v1.Nodes/Attach",
-  request: AttachRequest,
-  response: AttachResponse,
+  request: frameCodec(AttachRequest),
+  response: frameCodec(AttachResponse),
 };
 
 /** The fabric in a few numbers. */
