@@ -1,0 +1,58 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { describe, expect, test } from "vitest";
+import { processesWith } from "../harness/process-table.ts";
+import { eventually } from "../harness/waiting.ts";
+
+const root = join(import.meta.dirname, "../..");
+
+/** Runs an example as the README says, and checks that it leaves no process. */
+async function run(path: string): Promise<{ readonly code: number | null; readonly output: string }> {
+  const mark = `${process.pid}-${path}`;
+  const child = spawn(process.execPath, ["--conditions=@heddle/source", join(root, path)], {
+    env: { ...process.env, FABRIC_TEST_EXAMPLE: mark },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const ended = once(child, "close");
+  const [output, errors] = await Promise.all([text(child.stdout), text(child.stderr)]);
+  const [code] = (await ended) as [number | null];
+  const left = () => processesWith(`FABRIC_TEST_EXAMPLE=${mark}`);
+  await eventually(`nothing is left of ${path}`, () => left().length === 0 || undefined, 5_000);
+  return { code, output: output + errors };
+}
+
+describe("the examples", () => {
+  test("primes counts the primes below a million", async () => {
+    const { code, output } = await run("examples/primes/primes.ts");
+    expect(output).toMatch(/^78498 primes below a million, found by \d+ workers\n$/);
+    expect(code).toBe(0);
+  });
+
+  test("the demo computes on two agents over gRPC, checks its results and stops everything", async () => {
+    const { code, output } = await run("examples/demo/demo.ts");
+    for (const words of [
+      "two node agents",
+      "all equal, in order",
+      "the same to the last bit",
+      "78,498 primes",
+      "stopped",
+    ])
+      expect(output).toContain(words);
+    expect(output.match(/agent pid \d+/g)).toHaveLength(2);
+    expect(code).toBe(0);
+  }, 120_000);
+
+  test("the README shows what the demo prints, and the two commands", () => {
+    const readme = readFileSync(join(root, "README.md"), "utf8");
+    for (const words of [
+      "npm ci && npm run demo",
+      "npm ci && npm test",
+      "2. cubes of range(10,000,000)",
+      "78,498 primes",
+    ])
+      expect(readme).toContain(words);
+  });
+});
