@@ -16,7 +16,7 @@ import { InvalidArgumentError } from "@heddle/kernel";
 export const ARTIFACTS_BYTES_MAX = 1024 * 1024 * 1024;
 
 /** Where a coordinator is when nobody says so. */
-export const DEFAULT_ADDRESS = "127.0.0.1:7433";
+const DEFAULT_ADDRESS = "127.0.0.1:7433";
 
 /** What an agent can be told. */
 export interface AgentConfig extends ServerValues {

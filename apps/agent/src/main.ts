@@ -55,6 +55,7 @@ async function start(config: AgentConfig): Promise<RunningServer> {
     }),
   );
   const { promise: registered, resolve: onRegistered } = Promise.withResolvers<void>();
+  let isStopping = false;
   const shell = new AgentShell({
     env,
     client,
@@ -69,7 +70,7 @@ async function start(config: AgentConfig): Promise<RunningServer> {
     build: packageVersion(import.meta.url),
     nodeMajor,
     onLink: (up) => {
-      env.log.info(up ? "coordinator in reach" : "coordinator out of reach");
+      if (!isStopping) env.log.info(up ? "coordinator in reach" : "coordinator out of reach");
       if (up) onRegistered();
     },
   });
@@ -79,7 +80,10 @@ async function start(config: AgentConfig): Promise<RunningServer> {
     log: env.log,
     serving: registered.then(() => ({ line, facts: { node: name, pid } })),
     ended: shell.ended.then(({ refused }) => `replaced: ${refused ?? "the node was drained"}`),
-    stop: () => shell.drain(config.drainMs),
+    stop: () => {
+      isStopping = true;
+      return shell.drain(config.drainMs);
+    },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }

@@ -1,6 +1,7 @@
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -78,10 +79,13 @@ describe("heddle up", () => {
   });
 
   test("fails when it cannot serve, and says why", async () => {
-    const { address } = await up();
+    const taken = createServer().listen(0, "127.0.0.1");
+    await once(taken, "listening");
+    const address = `127.0.0.1:${(taken.address() as AddressInfo).port}`;
     const { code, stderr } = await heddle(["up", "--listen", address]);
+    taken.close();
     expect(code).toBe(1);
-    expect(stderr).toContain(address);
+    expect(stderr).toContain(`cannot listen at ${address}`);
     expect(stderr).toMatch(/^heddle up: coordinator \(pid \d+\) ended with code 1: stopping everything$/m);
   });
 });

@@ -50,7 +50,7 @@ export function flagName(name: string): string {
 }
 
 /** The environment variable of a setting. */
-export function variableName(name: string): string {
+function variableName(name: string): string {
   return `HEDDLE_${flagName(name).replaceAll("-", "_").toUpperCase()}`;
 }
 
