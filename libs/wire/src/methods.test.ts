@@ -12,18 +12,28 @@ import {
   NodesDefinition,
   nodesAttach,
   protocolVersion,
+  RunRequest,
 } from "./index.ts";
 
-test("every method of the proto files has an object with its path and its messages", () => {
+test("every method of the proto files has an object with its path, and codecs of its messages", () => {
   const methods = [jobsRun, nodesAttach, adminGetStatus, adminListNodes, adminListJobs];
   const defined = [JobsDefinition, NodesDefinition, AdminDefinition].flatMap(({ fullName, methods: all }) =>
-    Object.values(all).map(({ name, requestType, responseType }) => [
-      `/${fullName}/${name}`,
-      requestType,
-      responseType,
-    ]),
+    Object.values(all).map((method) => ({ path: `/${fullName}/${method.name}`, ...method })),
   );
-  expect(methods.map(({ path, request, response }) => [path, request, response])).toEqual(defined);
+  expect(methods.map(({ path }) => path)).toEqual(defined.map(({ path }) => path));
+  for (const [at, { requestType, responseType }] of defined.entries()) {
+    expect(methods[at]?.request.decode(new Uint8Array(0))).toEqual(requestType.decode(new Uint8Array(0)));
+    expect(methods[at]?.response.decode(new Uint8Array(0))).toEqual(responseType.decode(new Uint8Array(0)));
+  }
+});
+
+test("frames that are encoded one after the other do not disturb each other, nor does one that cannot be encoded", () => {
+  const frame = (sequence: number) => RunRequest.create({ sequence, entries: [] });
+  const first = jobsRun.request.encode(frame(1)).finish();
+  const second = jobsRun.request.encode(frame(2)).finish();
+  expect(() => jobsRun.request.encode(RunRequest.create({ sequence: 3, acknowledged: -1 }))).toThrow();
+  const fourth = jobsRun.request.encode(frame(4)).finish();
+  expect([first, second, fourth].map((bytes) => jobsRun.request.decode(bytes).sequence)).toEqual([1, 2, 4]);
 });
 
 test("a build says that it reads every encoding there is", () => {

@@ -23,7 +23,8 @@ export class PayloadFlow {
   /** Written by the inflow that feeds it. */
   state: "open" | "complete" | "aborted" = "open";
   readonly #kept: boolean;
-  readonly #followers = new Set<FlowFollower>();
+  /** Made with the first follower that has to wait: most flows are complete when they are made. */
+  #followers: Set<FlowFollower> | undefined;
   #received = 0;
 
   constructor(header: Pick<Payload, "encoding" | "count" | "size">, kept: boolean) {
@@ -36,12 +37,13 @@ export class PayloadFlow {
   /** Tells what came so far (when kept), then what comes. */
   follow(follower: FlowFollower): void {
     for (const piece of this.pieces) follower.piece(piece);
-    if (this.state === "open") this.#followers.add(follower);
-    else follower.end(this.state === "aborted");
+    if (this.state !== "open") return follower.end(this.state === "aborted");
+    this.#followers ??= new Set();
+    this.#followers.add(follower);
   }
 
   unfollow(follower: FlowFollower): void {
-    this.#followers.delete(follower);
+    this.#followers?.delete(follower);
   }
 
   /** Takes the next piece. Throws ProtocolError above the announced size. */
@@ -49,7 +51,7 @@ export class PayloadFlow {
     this.#received += data.byteLength;
     if (this.#received > this.size) throw new ProtocolError(`a payload of ${this.size} bytes has more parts than that`);
     if (this.#kept) this.pieces.push(data);
-    for (const follower of this.#followers) follower.piece(data);
+    if (this.#followers !== undefined) for (const follower of this.#followers) follower.piece(data);
   }
 
   /** No more pieces. Throws ProtocolError when some are missing and it was not aborted. */
@@ -58,9 +60,9 @@ export class PayloadFlow {
     if (!aborted && this.#received !== this.size)
       throw new ProtocolError(`a payload of ${this.size} bytes ended after ${this.#received}`);
     this.state = aborted ? "aborted" : "complete";
-    const followers = [...this.#followers];
-    this.#followers.clear();
-    for (const follower of followers) follower.end(aborted);
+    const followers = this.#followers;
+    this.#followers = undefined;
+    for (const follower of followers ?? []) follower.end(aborted);
   }
 }
 
