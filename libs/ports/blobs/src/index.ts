@@ -7,6 +7,6 @@ export interface Blobs extends AsyncDisposable {
   put(hash: string, bytes: Uint8Array): Promise<void>;
   /** The bytes, or undefined. */
   get(hash: string): Promise<Uint8Array | undefined>;
-  /** Where a worker process of this machine finds the bytes (a path for files), or undefined when they are not here. */
+  /** Where a worker process of this machine finds the bytes (a path for files), or undefined when they are not here. What was located stays for ten minutes. */
   locate(hash: string): Promise<string | undefined>;
 }

@@ -26,6 +26,7 @@ import {
   type WorkerRequestEntry,
   type WorkerResponseEntry,
 } from "@heddle/wire";
+import { CodePlaces } from "./code-places.ts";
 import { OutputRelay } from "./output.ts";
 import type { ChunkRecord, JobRecord, WorkerRecord } from "./records.ts";
 import { deathReport, notStartedReport, type Report, returnedReport, stoppedReport } from "./reports.ts";
@@ -66,6 +67,7 @@ export class AgentShell {
   readonly #workers: Workers;
   readonly #uplink: Uplink;
   readonly #output: OutputRelay;
+  readonly #code: CodePlaces;
   readonly #jobs = new Map<JobNumber, JobRecord>();
   readonly #chunks = new Map<Assignment, ChunkRecord>();
   /** Revoked before they arrived: revocations overtake assignments. */
@@ -89,6 +91,7 @@ export class AgentShell {
     this.ended = promise;
     this.#end = resolve;
     this.#core = new WorkerPool({ slots: options.slots });
+    this.#code = new CodePlaces(options.blobs, options.env.clock);
     this.#output = new OutputRelay(name, () => this.#uplink.session);
     this.#workers = new Workers(options.spawner, name, {
       feed: (input) => this.#feed(input),
@@ -318,17 +321,23 @@ export class AgentShell {
     this.#jobs.set(number, job);
     this.#feed({ type: "job-described", job: number, pool });
     const hash = description.function?.artifact ?? "";
-    this.#locate(job, hash, () => this.#send({ kind: { $case: "wantArtifact", value: { hash } } }));
+    const known = this.#code.known(hash);
+    if (known !== undefined) this.#ready(job, known);
+    else this.#locate(job, hash, () => this.#send({ kind: { $case: "wantArtifact", value: { hash } } }));
+  }
+
+  #ready(job: JobRecord, location: string): void {
+    job.location = location;
+    this.#feed({ type: "job-ready", job: job.number });
   }
 
   /** The job is ready when its code is found on this machine. */
   #locate(job: JobRecord, hash: string, otherwise: () => void): void {
-    this.#options.blobs.locate(hash).then(
+    this.#code.find(hash).then(
       (location) => {
         if (this.#jobs.get(job.number) !== job) return;
         if (location === undefined) return otherwise();
-        job.location = location;
-        this.#feed({ type: "job-ready", job: job.number });
+        this.#ready(job, location);
       },
       (cause: unknown) => this.#broken(job, `code cannot be read on node ${this.#options.name}: ${String(cause)}`),
     );
