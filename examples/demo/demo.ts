@@ -49,6 +49,11 @@ await using pool = fabric.pool();
 for (const node of await waitForNodes(2))
   console.log(`  node ${node.name}: ${node.slots} slot(s), agent pid ${node.pid}`);
 
+const warm = await measure(() =>
+  Promise.all([cube, meanOfSquares, isPrime].map((fn) => pool.map<number, unknown>(fn, range(8)))),
+);
+console.log(`  code bundled, shipped and loaded by every worker in ${Math.round(warm.seconds * 1_000)} ms`);
+
 console.log("\n1. apply and applyAsync");
 const blocking = await measure(() => pool.apply(busy, [BUSY_MS]));
 console.log(`  apply blocks: ${blocking.value} ms of work took ${Math.round(blocking.seconds * 1_000)} ms`);
@@ -64,7 +69,12 @@ console.log(`\n2. cubes of range(${CUBES.toLocaleString("en-US")})`);
 const cubesPlain = await measure(() => loop(CUBES, cube));
 const cubes = await measure(() => pool.map(cube, range(CUBES)));
 check(cubes.value.length === CUBES && cubes.value.every((value, index) => value === cubesPlain.value[index]), "cubes");
-report("all equal, in order", CUBES, cubesPlain, cubes);
+report(
+  "all equal, in order (a cube costs less than sending it: functions that compute more gain more)",
+  CUBES,
+  cubesPlain,
+  cubes,
+);
 
 console.log(`\n3. Monte Carlo integral of x^2 over [0, 1), ${SAMPLES.toLocaleString("en-US")} samples`);
 const chunks = SAMPLES / SAMPLES_PER_CHUNK;
