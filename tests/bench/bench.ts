@@ -37,7 +37,7 @@ const median = (values: readonly number[]): number =>
 
 async function ours(pool: Pool): Promise<Seconds> {
   for (const fn of [noop, cube, isPrime])
-    for (let turn = 0; turn < WARM_UPS; turn++) await pool.map(fn, range(WARM_UP_ITEMS));
+    for (let turn = 0; turn < WARM_UPS; turn++) await pool.map<number, unknown>(fn, range(WARM_UP_ITEMS));
   await pool.map(noop, range(WARM_UP_ITEMS), { chunkSize: 1 });
   const trips: number[] = [];
   for (let trip = 0; trip < sizes.applies; trip++) trips.push(await timed(() => pool.apply(noop, [1])));
