@@ -4,7 +4,7 @@ import { range, UnavailableError, WorkerLostError } from "heddle";
 import { describe, expect, test } from "vitest";
 import { SimulatedCluster } from "../harness/simulated-cluster.ts";
 
-const SEEDS = Number(process.env.HEDDLE_SIM_SEEDS ?? 60);
+const SEEDS = Number(process.env.HEDDLE_SIM_SEEDS ?? 300);
 const ONLY = process.env.HEDDLE_SIM_SEED;
 
 /**

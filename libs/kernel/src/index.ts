@@ -3,10 +3,53 @@ export { type BackoffPolicy, backoffMs } from "./backoff.ts";
 export type { Brand } from "./brand.ts";
 export type { Clock, Millis } from "./clock.ts";
 export type { Environment } from "./environment.ts";
-export * from "./errors.ts";
+export {
+  AuthenticationError,
+  CaptureError,
+  ClosedError,
+  ConflictError,
+  type ErrorCode,
+  HeddleError,
+  heddleError,
+  InvalidArgumentError,
+  LimitError,
+  NotFoundError,
+  PermissionError,
+  PoolClosedError,
+  PoolInitError,
+  PoolTerminatedError,
+  ProtocolError,
+  SerializationError,
+  type SerializationSide,
+  StateError,
+  TimeoutError,
+  UnavailableError,
+  UnschedulableError,
+  type WorkerLoss,
+  WorkerLostError,
+} from "./errors.ts";
 export { Fifo } from "./fifo.ts";
 export { Heap } from "./heap.ts";
 export { ArtifactHash, ClientId, JobId, mintId, NodeName, PoolId } from "./ids.ts";
-export * from "./limits.ts";
+export {
+  ARTIFACT_BYTES_MAX,
+  CHUNK_BYTES_TARGET,
+  CHUNK_ITEMS_MAX,
+  CLIENT_CHUNKS_MAX,
+  CLIENT_INPUT_BYTES_MAX,
+  CLIENT_JOBS_MAX,
+  FRAME_BYTES_MAX,
+  FRAME_ENTRIES_MAX,
+  HEARTBEAT_MS,
+  ITEM_BYTES_MAX,
+  LEASE_MS,
+  MESSAGE_BYTES_MAX,
+  OUTPUT_LINE_BYTES_MAX,
+  PART_BYTES_MAX,
+  PAYLOAD_BYTES_MAX,
+  SESSION_WINDOW_BYTES,
+  STDERR_TAIL_BYTES,
+  WORKER_JOBS_MAX,
+} from "./limits.ts";
 export { type LogFields, type Logger, silentLogger } from "./log.ts";
 export { hash32, type Random, seededRandom } from "./random.ts";

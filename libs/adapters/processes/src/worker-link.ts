@@ -10,7 +10,7 @@ import { markWriter } from "./mark-file.ts";
 
 /** Descriptors that the spawner gives to a worker. */
 export const LINK_FD = 3;
-export const MARK_FD = 4;
+const MARK_FD = 4;
 
 /** The conversation with the agent. */
 export interface WorkerLink {

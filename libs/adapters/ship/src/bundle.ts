@@ -17,7 +17,7 @@ export interface Bundle {
 }
 
 /** A file as it was when it was read. */
-export interface InputFile {
+interface InputFile {
   readonly path: string;
   readonly mtimeMs: number;
   readonly size: number;

@@ -219,8 +219,3 @@ function whenBoth(a: PayloadFlow | undefined, b: PayloadFlow | undefined, run: (
       },
     });
 }
-
-/** A job number as the core knows it. */
-export function jobNumber(raw: number): JobNumber {
-  return raw as JobNumber;
-}

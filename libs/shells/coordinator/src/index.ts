@@ -1,3 +1,11 @@
 export { descriptorSetUrl } from "@heddle/wire";
 export { type CoordinatorOptions, CoordinatorShell } from "./coordinator.ts";
-export * from "./limits.ts";
+export {
+  CLIENT_OUTPUT_BACKLOG_BYTES,
+  CLIENT_POOLS_MAX,
+  CLIENT_RESULT_BACKLOG_BYTES,
+  CLIENTS_MAX,
+  ENDED_JOB_AGE_MS,
+  ENDED_JOBS_MAX,
+  NODES_MAX,
+} from "./limits.ts";

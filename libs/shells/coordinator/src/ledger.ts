@@ -38,7 +38,7 @@ export interface PoolRecord {
 }
 
 /** A chunk whose inputs are held. */
-export interface ChunkRecord {
+interface ChunkRecord {
   readonly firstIndex: number;
   readonly count: number;
   readonly input: PayloadFlow;

@@ -65,7 +65,7 @@ function tagOf(value: object): string {
 }
 
 /** Errors of every realm, and what inherits from Error, such as DOMException. */
-export function isError(value: object): value is Error {
+function isError(value: object): value is Error {
   return value instanceof Error || tagOf(value) === "[object Error]";
 }
 
