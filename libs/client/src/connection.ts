@@ -2,9 +2,9 @@ import {
   CLIENT_CHUNKS_MAX,
   CLIENT_INPUT_BYTES_MAX,
   CLIENT_JOBS_MAX,
+  ClosedError,
   type Environment,
   Fifo,
-  HeddleError,
   heddleError,
   LimitError,
   mintId,
@@ -100,12 +100,17 @@ export class Connection {
     this.#clientId = mintId(options.env.random);
   }
 
+  /** It takes no more jobs. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   /** Capacity once there is some: a fabric without nodes is waited for. Rejects with UnavailableError. */
-  capacity(): Promise<FabricCapacity> {
-    if (this.#capacity !== undefined && this.#capacity.slots > 0) return Promise.resolve(this.#capacity);
+  async capacity(): Promise<FabricCapacity> {
+    if (this.#capacity !== undefined && this.#capacity.slots > 0) return this.#capacity;
+    this.#open();
     const waiter = Promise.withResolvers<FabricCapacity>();
     this.#capacityWaiters.add(waiter);
-    this.#open();
     return waiter.promise;
   }
 
@@ -143,7 +148,7 @@ export class Connection {
   }
 
   #open(): Line {
-    if (this.#closed) throw new HeddleError("closed", "the fabric was closed");
+    if (this.#closed) throw new ClosedError("the fabric was closed");
     if (this.#line !== undefined) return this.#line;
     const { env, client, address, version, unavailableTimeoutMs, description } = this.#options;
     const session: Session<RunRequestEntry> = dialSession<RunRequestEntry, RunResponseEntry>({
@@ -243,8 +248,12 @@ export class Connection {
     const { failure } = failed;
     if (failure === undefined) throw new ProtocolError("a failed item came without its failure");
     const take = (userError: Uint8Array | undefined): void => {
-      const run = line.jobs.get(failed.job)?.run;
-      if (run !== undefined) this.#take(line, run, () => run.itemFailed({ ...failed, failure }, userError));
+      const request = line.jobs.get(failed.job);
+      if (request === undefined) return; // it was cancelled from here
+      line.unsealed.delete(request); // the job is lost: the coordinator would drop what is still offered
+      const { run } = request;
+      this.#take(line, run, () => run.itemFailed({ ...failed, failure }, userError));
+      if (line.unsealed.size > 0) this.#schedulePump();
     };
     if (failure.kind?.$case === "userError") this.#receive(line, failure.kind.value, (payload) => take(payload.bytes));
     else take(undefined);
@@ -383,10 +392,12 @@ export class Connection {
 /** Changes a run and keeps the line's sums. */
 function track<T>(line: Line, run: JobRun, change: () => T): T {
   const { openChunks, openBytes } = run;
-  const result = change();
-  line.openChunks += run.openChunks - openChunks;
-  line.openBytes += run.openBytes - openBytes;
-  return result;
+  try {
+    return change();
+  } finally {
+    line.openChunks += run.openChunks - openChunks;
+    line.openBytes += run.openBytes - openBytes;
+  }
 }
 
 function forget(line: Line, request: JobRequest): void {
@@ -407,7 +418,7 @@ function endedError(end: SessionEnd, address: string): Error {
     case "expired":
       return new UnavailableError(`the coordinator at ${address} cannot be reached`);
     case "closed":
-      return new HeddleError("closed", "the fabric was closed");
+      return new ClosedError("the fabric was closed");
     default:
       return unreachable(end);
   }

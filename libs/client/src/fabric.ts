@@ -1,4 +1,4 @@
-import { type Environment, UnavailableError } from "@heddle/kernel";
+import { ClosedError, type Environment, UnavailableError } from "@heddle/kernel";
 import type { RpcClient, UnaryMethod, Version } from "@heddle/port-rpc";
 import type { Shipper } from "@heddle/port-shipper";
 import {
@@ -111,9 +111,12 @@ export class Fabric implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    await this.#connection.close(new UnavailableError("the fabric was closed by its owner"));
-    await this.#options.shipper[Symbol.asyncDispose]();
-    await this.#options.dispose?.();
+    const { hold, shipper, dispose } = this.#options;
+    using _hold = hold();
+    await using scope = new AsyncDisposableStack();
+    scope.defer(async () => dispose?.());
+    scope.use(shipper);
+    await this.#connection.close(new ClosedError("the fabric was closed by its owner"));
   }
 
   #call<Request, Response>(method: UnaryMethod<Request, Response>, request: Request): Promise<Response> {

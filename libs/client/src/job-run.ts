@@ -1,4 +1,4 @@
-import { HeddleError, type JobId, ProtocolError } from "@heddle/kernel";
+import { HeddleError, type JobId, LimitError, PAYLOAD_BYTES_MAX, ProtocolError } from "@heddle/kernel";
 import {
   decodeInto,
   type EncodedPayload,
@@ -67,13 +67,16 @@ export class JobRun {
     return { done: this.#done, failed: this.#failed, total: this.#source.total };
   }
 
-  /** Bytes of the next chunk, or undefined when all were taken. Throws what encoding an input throws. */
+  /** Bytes of the next chunk, or undefined when all were taken. Throws what encoding an input throws, and LimitError for a chunk that is too large. */
   peekBytes(): number | undefined {
     if (this.#next === undefined && !this.#exhausted) {
       this.#next = this.#source.next();
       if (this.#next === undefined) this.#exhausted = true;
     }
-    return this.#next?.payload.bytes.byteLength;
+    const bytes = this.#next?.payload.bytes.byteLength;
+    if (bytes !== undefined && bytes > PAYLOAD_BYTES_MAX)
+      throw new LimitError("PAYLOAD_BYTES_MAX", PAYLOAD_BYTES_MAX, bytes);
+    return bytes;
   }
 
   /** Takes the chunk that was peeked at. */

@@ -2,3 +2,5 @@
 export const UNAVAILABLE_TIMEOUT_MS = 60_000;
 /** Longest wait for the answer to a question about the fabric. Then TimeoutError. */
 export const QUESTION_TIMEOUT_MS = 10_000;
+/** Characters in the name of a pool or a call. More is a RangeError. */
+export const NAME_LENGTH_MAX = 200;

@@ -1,4 +1,5 @@
 import {
+  ClosedError,
   type Environment,
   HeddleError,
   JobId,
@@ -14,6 +15,7 @@ import { AsyncResult } from "./async-result.ts";
 import { type ChunkSource, checkChunkSize, chunkSource, type Inputs, materialise } from "./chunks.ts";
 import type { Connection } from "./connection.ts";
 import { JobRun } from "./job-run.ts";
+import { NAME_LENGTH_MAX } from "./limits.ts";
 
 /** What a pool is told at its construction. */
 export interface PoolSettings {
@@ -51,6 +53,11 @@ export interface PoolHost {
   readonly hold: () => Disposable;
 }
 
+/** A call under way: a run without inputs, which can be cancelled and no more, until its job begins. */
+interface LiveCall {
+  run: JobRun;
+}
+
 /** What all calls come down to. */
 interface Call<R> {
   readonly fn: AnyFunction;
@@ -77,6 +84,7 @@ export class Pool implements AsyncDisposable {
   /** Made by `fabric.pool()` or the Pool of the package. Throws RangeError unless `processes` is a whole number from 1. */
   constructor(host: PoolHost, settings: PoolSettings = {}) {
     checkProcesses(settings.processes);
+    checkName(settings.name);
     this.processes = settings.processes;
     this.#host = host;
     this.#settings = settings;
@@ -173,60 +181,49 @@ export class Pool implements AsyncDisposable {
     if (this.#state === "terminated") throw new PoolTerminatedError("the pool was terminated");
     if (this.#state === "closed") throw new PoolClosedError("the pool was closed");
     this.#connection ??= this.#host.connection(this.#settings);
+    if (this.#connection.closed) throw new ClosedError("the fabric was closed");
     return this.#connection;
   }
 
   #run<R>(call: Call<R>): AsyncResult<R> {
     const id = JobId(mintId(this.#host.env.random));
-    const { promise: started, resolve: start } = Promise.withResolvers<JobRun>();
-    const outcome = this.#start(call, id, start);
+    const live: LiveCall = { run: new JobRun(id, emptySource) };
+    const outcome = this.#start(call, live);
     outcome.catch(() => undefined); // an AsyncResult that nobody awaits is no unhandled rejection
-    let run: JobRun | undefined;
-    let cancelled: { readonly reason: unknown } | undefined;
-    started.then((begun) => {
-      run = begun;
-      if (cancelled !== undefined) this.#cancel(begun, cancelled.reason);
-    }, ignore);
     const { clock } = this.#host.env;
     return new AsyncResult<R>(
       {
         jobId: id,
         outcome,
-        progress: () => run?.progress ?? { done: 0, failed: 0, total: 0 },
-        cancel: (reason) => {
-          cancelled = { reason };
-          if (run !== undefined) this.#cancel(run, reason);
-        },
+        progress: () => live.run.progress,
+        cancel: (reason) => this.#cancel(live.run, reason),
       },
       clock,
     );
   }
 
-  async #start<R>(call: Call<R>, id: JobId, started: (run: JobRun) => void): Promise<R> {
+  async #start<R>(call: Call<R>, live: LiveCall): Promise<R> {
     const { fn, options } = call;
+    const gate = live.run;
     if (typeof fn !== "function") throw new TypeError(`a function is needed, got ${typeof fn}`);
     checkOptions(options);
     options.signal?.throwIfAborted();
     const connection = this.#connect();
     using _hold = this.#host.hold();
     using scope = new DisposableStack();
-    // registered before the first wait, so that close(), join() and terminate() know of it
-    const gate = new JobRun(id, emptySource);
-    this.#live.set(gate, undefined);
-    let live = gate;
+    this.#live.set(gate, undefined); // before the first wait, so that close(), join() and terminate() know of it
     try {
       const ready = Promise.all([this.#host.shipper.ship(fn), call.needsSlots ? connection.capacity() : undefined]);
-      scope.use(this.#watch(options, (reason) => this.#cancel(live, reason)));
+      scope.use(this.#watch(options, (reason) => this.#cancel(live.run, reason)));
       const [shipped, capacity] = await Promise.race([ready, gate.outcome.then(neverReached)]);
+      if (gate.settled) await gate.outcome; // it lost the race, but it came before the job
       const run = new JobRun(
-        id,
+        gate.id,
         call.source(Math.min(capacity?.slots ?? 1, this.processes ?? Number.POSITIVE_INFINITY)),
       );
       this.#live.delete(gate);
       this.#live.set(run, connection);
-      live = run;
-      started(run);
-      if (run.settled) return call.take(await run.outcome);
+      live.run = run;
       connection.submit({
         run,
         pool: { id: this.#id, processes: this.processes, name: this.#settings.name ?? "" },
@@ -238,7 +235,7 @@ export class Pool implements AsyncDisposable {
       });
       return call.take(await run.outcome);
     } finally {
-      this.#live.delete(live);
+      this.#live.delete(live.run);
       this.#over();
     }
   }
@@ -273,7 +270,6 @@ export class Pool implements AsyncDisposable {
 }
 
 const emptySource: ChunkSource = { total: 0, next: () => undefined };
-const ignore = (): void => undefined;
 
 function neverReached(): never {
   throw new HeddleError("internal", "a call that was not started yet cannot succeed");
@@ -286,7 +282,15 @@ function checkProcesses(processes: unknown): void {
     throw new RangeError(`processes must be a whole number from 1 to 4096, got ${processes}`);
 }
 
-function checkOptions({ timeoutMs, retries }: CallOptions): void {
+function checkName(name: unknown): void {
+  if (name === undefined) return;
+  if (typeof name !== "string") throw new TypeError(`name must be a string, got ${typeof name}`);
+  if (name.length > NAME_LENGTH_MAX)
+    throw new RangeError(`name must have at most ${NAME_LENGTH_MAX} characters, got ${name.length}`);
+}
+
+function checkOptions({ timeoutMs, retries, name }: CallOptions): void {
+  checkName(name);
   if (timeoutMs !== undefined && (typeof timeoutMs !== "number" || !(timeoutMs >= 0)))
     throw new RangeError(`timeoutMs must be a number from 0, got ${String(timeoutMs)}`);
   if (retries !== undefined && (!Number.isInteger(retries) || retries < 0 || retries > 1_000_000))

@@ -1,0 +1,88 @@
+import { PoolInitError, SerializationError, WorkerLostError } from "@heddle/kernel";
+import { Encoding, encodeError, type Failure } from "@heddle/wire";
+import { expect, test } from "vitest";
+import { fabricErrorOf, failureError } from "./failure.ts";
+
+const context = { jobId: "job-1", chunk: 3, index: 42 };
+const place = { node: "n1", pid: 7, attempt: 2 };
+
+function failure(kind: Failure["kind"]): Failure {
+  return { offset: 2, place, summary: "RangeError: no 42", kind };
+}
+
+function userFailure(thrown: unknown) {
+  return failureError(
+    failure({
+      $case: "userError",
+      value: { encoding: Encoding.MSGPACK, count: 1, size: 0, data: new Uint8Array(), partStream: 1 },
+    }),
+    encodeError(thrown),
+    context,
+  );
+}
+
+test("a user's error comes back as its class, with its cause and where it happened", () => {
+  const error = userFailure(new RangeError("no 42", { cause: new TypeError("why") })) as RangeError & {
+    remote: { stack: string };
+  };
+  expect(error).toBeInstanceOf(RangeError);
+  expect(error.message).toBe("no 42");
+  expect(error.cause).toBeInstanceOf(TypeError);
+  expect(error.remote).toMatchObject({ node: "n1", pid: 7, attempt: 2, jobId: "job-1", chunk: 3, index: 42 });
+  expect(error.remote.stack).toContain("RangeError: no 42");
+});
+
+test("what was thrown and cannot carry where it happened is thrown as it is", () => {
+  for (const thrown of [5, "text", null, undefined, true]) expect(userFailure(thrown)).toBe(thrown);
+});
+
+test("a user's error without its bytes says its summary", () => {
+  const value = { encoding: Encoding.MSGPACK, count: 1, size: 0, data: new Uint8Array(), partStream: 0 };
+  const error = failureError(failure({ $case: "userError", value }), undefined, context);
+  expect(error).toMatchObject({ message: "RangeError: no 42", remote: { index: 42 } });
+});
+
+test("a worker's death is a WorkerLostError that says everything known", () => {
+  const value = { signal: "SIGKILL", exitCode: undefined, rssBytes: 1_000, stderrTail: "out of memory" };
+  const error = failureError(failure({ $case: "workerLoss", value }), undefined, context);
+  expect(error).toBeInstanceOf(WorkerLostError);
+  expect(error).toMatchObject({
+    index: 42,
+    node: "n1",
+    pid: 7,
+    signal: "SIGKILL",
+    exitCode: null,
+    rssBytes: 1_000,
+    attempts: 2,
+    stderrTail: "out of memory",
+  });
+  expect((error as Error).message).toMatch(/item 42 was given up after 2 attempts.*n1.*7\)\nout of memory/);
+});
+
+test("a worker that exited has a status and no signal, and an unknown place is no place", () => {
+  const value = { signal: "", exitCode: 3, rssBytes: 0, stderrTail: "" };
+  const error = failureError({ ...failure({ $case: "workerLoss", value }), place: undefined }, undefined, context);
+  expect(error).toMatchObject({ signal: null, exitCode: 3, node: "", pid: 0, attempts: 1 });
+});
+
+test("the fabric's own error in a worker keeps path, side and where it happened", () => {
+  const value = { code: "serialization", message: "a socket cannot travel", path: "$.a[1]", side: "result" };
+  const error = failureError(failure({ $case: "fabricError", value }), undefined, context);
+  expect(error).toBeInstanceOf(SerializationError);
+  expect(error).toMatchObject({ path: "$.a[1]", side: "result", remote: { node: "n1", index: 42 } });
+});
+
+test("a failure of a kind that this build does not know is an internal error with its words", () => {
+  expect(failureError(failure(undefined), undefined, context)).toMatchObject({
+    code: "internal",
+    message: "RangeError: no 42",
+  });
+});
+
+test("a code names its class, and an unknown one keeps its name in the words", () => {
+  expect(fabricErrorOf({ code: "pool-init", message: "no worker", path: "", side: "" })).toBeInstanceOf(PoolInitError);
+  expect(fabricErrorOf({ code: "from-the-future", message: "words", path: "", side: "" })).toMatchObject({
+    code: "internal",
+    message: "from-the-future: words",
+  });
+});

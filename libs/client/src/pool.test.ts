@@ -1,0 +1,248 @@
+import { ClosedError, LimitError, PAYLOAD_BYTES_MAX, PoolTerminatedError, UnavailableError } from "@heddle/kernel";
+import { Encoding, encodePayload, JobOutcome, type Payload } from "@heddle/wire";
+import { expect, onTestFinished, test } from "vitest";
+import { JobRun } from "./job-run.ts";
+import { range } from "./range.ts";
+import { FakeCoordinator, settle } from "./testing.ts";
+
+const square = (n: number): number => n * n;
+
+function coordinator(slots?: number): FakeCoordinator {
+  const fake = new FakeCoordinator(slots);
+  onTestFinished(() => fake[Symbol.asyncDispose]());
+  return fake;
+}
+
+function inline(values: readonly unknown[]): Payload {
+  const { encoding, count, bytes } = encodePayload(values, "result");
+  return { encoding, count, size: bytes.byteLength, data: bytes, partStream: 0 };
+}
+
+const place = { node: "n1", pid: 7, attempt: 1 };
+
+test("a map whose chunks are all answered resolves to the values in order of the inputs", async () => {
+  const fake = coordinator();
+  const result = fake.fabric.pool().mapAsync(square, [1, 2, 3, 4], { chunkSize: 2 });
+  await settle();
+  const [job] = fake.said("openJob");
+  expect(fake.said("offerChunk").map(({ chunk, firstIndex }) => [chunk, firstIndex])).toEqual([
+    [0, 0],
+    [1, 2],
+  ]);
+  const number = job?.job ?? 0;
+  fake.tell({ $case: "spanDone", value: { job: number, chunk: 1, span: undefined, values: inline([9, 16]) } });
+  fake.tell({
+    $case: "spanDone",
+    value: { job: number, chunk: 0, span: { offset: 1, count: 1 }, values: inline([4]) },
+  });
+  await settle();
+  expect(result.progress).toEqual({ done: 3, failed: 0, total: 4 });
+  fake.tell({
+    $case: "spanDone",
+    value: { job: number, chunk: 0, span: { offset: 0, count: 1 }, values: inline([1]) },
+  });
+  fake.tell({ $case: "jobEnded", value: { job: number, outcome: JobOutcome.DONE, error: undefined } });
+  expect(await result).toEqual([1, 4, 9, 16]);
+  await settle();
+  expect(fake.holds).toBe(0);
+});
+
+test("a call is cancelled at once while the fabric has no node", async () => {
+  const fake = coordinator(0);
+  const result = fake.fabric.pool().mapAsync(square, [1, 2]);
+  await settle();
+  await result.cancel();
+  await expect(result.get()).rejects.toMatchObject({ name: "AbortError" });
+  fake.capacity(4);
+  await settle();
+  expect(fake.said("openJob")).toEqual([]);
+});
+
+test("a call is cancelled at once while its function is made ready to travel", async () => {
+  const fake = coordinator();
+  const gate = Promise.withResolvers<void>();
+  fake.shipper.gate = gate.promise;
+  const result = fake.fabric.pool().applyAsync(square, [2]);
+  await result.cancel();
+  await expect(result.get()).rejects.toMatchObject({ name: "AbortError" });
+  gate.resolve();
+  await settle();
+  expect(fake.said("openJob")).toEqual([]);
+});
+
+test("a call that was cancelled before anything could happen never reaches the fabric", async () => {
+  const fake = coordinator();
+  const result = fake.fabric.pool().mapAsync(square, [1]);
+  void result.cancel();
+  await expect(result.get()).rejects.toMatchObject({ name: "AbortError" });
+  await settle();
+  expect(fake.said("openJob")).toEqual([]);
+});
+
+test("terminate between the fabric's first word and the job's start wins", async () => {
+  const fake = coordinator();
+  const pool = fake.fabric.pool();
+  const result = pool.mapAsync(square, [1, 2]);
+  await pool.capacity();
+  await pool.terminate();
+  await expect(result.get()).rejects.toBeInstanceOf(PoolTerminatedError);
+  await pool.join();
+  await settle();
+  expect(fake.said("openJob")).toEqual([]);
+});
+
+test("whenever terminate comes, the call rejects and no job is left open", async () => {
+  for (let hops = 0; hops < 40; hops++) {
+    await using fake = new FakeCoordinator();
+    const pool = fake.fabric.pool();
+    await pool.capacity();
+    const result = pool.mapAsync(square, [1, 2]);
+    for (let hop = 0; hop < hops; hop++) await undefined;
+    await pool.terminate();
+    await expect(result.get()).rejects.toBeInstanceOf(PoolTerminatedError);
+    await pool.join();
+    await settle();
+    expect(fake.said("cancelJob").length, `after ${hops} microtasks`).toBe(fake.said("openJob").length);
+    expect(fake.said("closePool").length).toBe(fake.said("openPool").length);
+  }
+});
+
+test("join waits for calls that are still being shipped when the pool is closed", async () => {
+  const fake = coordinator();
+  const gate = Promise.withResolvers<void>();
+  fake.shipper.gate = gate.promise;
+  const pool = fake.fabric.pool();
+  const result = pool.applyAsync(square, [3]);
+  pool.close();
+  let joined = false;
+  const join = pool.join().then(() => {
+    joined = true;
+  });
+  gate.resolve();
+  await settle();
+  expect(joined).toBe(false);
+  const [job] = fake.said("openJob");
+  const number = job?.job ?? 0;
+  fake.tell({ $case: "spanDone", value: { job: number, chunk: 0, span: undefined, values: inline([9]) } });
+  fake.tell({ $case: "jobEnded", value: { job: number, outcome: JobOutcome.DONE, error: undefined } });
+  await join;
+  expect(await result).toBe(9);
+  await settle();
+  expect(fake.said("closePool")).toHaveLength(1);
+});
+
+test("a call on a closed fabric rejects as closed, and what its function has wrong is no unhandled rejection", async () => {
+  const unhandled: unknown[] = [];
+  const note = (reason: unknown): void => void unhandled.push(reason);
+  process.on("unhandledRejection", note);
+  onTestFinished(() => void process.off("unhandledRejection", note));
+  const fake = coordinator();
+  const pool = fake.fabric.pool();
+  await fake.fabric.close();
+  fake.shipper.failure = new Error("cannot be shipped");
+  await expect(pool.map(square, [1])).rejects.toBeInstanceOf(ClosedError);
+  await settle();
+  expect(unhandled).toEqual([]);
+  expect(fake.holds).toBe(0);
+});
+
+test("what is open when its fabric is closed rejects as closed", async () => {
+  const fake = coordinator();
+  const running = fake.fabric.pool().mapAsync(square, [1]);
+  await settle();
+  expect(fake.said("openJob")).toHaveLength(1);
+  await fake.fabric.close();
+  await expect(running.get()).rejects.toMatchObject({ code: "closed" });
+});
+
+test("a fabric holds the process while it closes", async () => {
+  const fake = coordinator();
+  await fake.fabric.pool().capacity();
+  const closing = fake.fabric.close();
+  expect(fake.holds).toBe(1);
+  await closing;
+  expect(fake.holds).toBe(0);
+});
+
+test("a chunk above the largest payload fails its call with LimitError", () => {
+  const bytes = new Uint8Array(PAYLOAD_BYTES_MAX + 1);
+  const run = new JobRun("j" as never, {
+    total: 1,
+    next: () => ({ firstIndex: 0, payload: { encoding: Encoding.F64, count: 1, bytes } }),
+  });
+  expect(() => run.peekBytes()).toThrow(LimitError);
+});
+
+test("a name that is no text or too long is refused before anything is sent", async () => {
+  const fake = coordinator();
+  const pool = fake.fabric.pool();
+  await expect(pool.map(square, [1], { name: 5 as never })).rejects.toBeInstanceOf(TypeError);
+  await expect(pool.map(square, [1], { name: "x".repeat(201) })).rejects.toBeInstanceOf(RangeError);
+  expect(() => fake.fabric.pool({ name: 5 as never })).toThrow(TypeError);
+  await settle();
+  expect(fake.said("openJob")).toEqual([]);
+});
+
+test("no input is offered after an item has failed for good", async () => {
+  const fake = coordinator();
+  const result = fake.fabric.pool().mapAsync(square, range(40_000), { chunkSize: 1 });
+  await settle();
+  const offered = fake.said("offerChunk").length;
+  expect(offered).toBeLessThan(40_000);
+  const value = { code: "internal", message: "no", path: "", side: "" };
+  const failure = { offset: 0, place, summary: "Error: no", kind: { $case: "fabricError" as const, value } };
+  fake.tell({ $case: "itemFailed", value: { job: 1, chunk: 0, failure } });
+  fake.tell({ $case: "spanDone", value: { job: 1, chunk: 1, span: undefined, values: inline([1]) } });
+  await settle();
+  expect(fake.said("offerChunk")).toHaveLength(offered);
+  fake.tell({ $case: "jobEnded", value: { job: 1, outcome: JobOutcome.FAILED, error: undefined } });
+  await expect(result.get()).rejects.toMatchObject({ message: "no" });
+});
+
+test("pools and artifacts are announced again in the session after a lost one, and jobs count from 1", async () => {
+  const fake = coordinator();
+  const pool = fake.fabric.pool();
+  const lost = pool.mapAsync(square, [1]);
+  await settle();
+  await fake.sessions[0]?.close({ code: "unavailable", message: "gone" });
+  await expect(lost.get()).rejects.toBeInstanceOf(UnavailableError);
+  void pool.mapAsync(square, [1]);
+  await settle();
+  expect(fake.sessions).toHaveLength(2);
+  expect(fake.said("openPool")).toHaveLength(2);
+  expect(fake.said("offerArtifact")).toHaveLength(2);
+  expect(fake.said("openJob").map(({ job }) => job)).toEqual([1, 1]);
+});
+
+test("a result that cannot be read fails its job alone, and frees its place among the chunks under way", async () => {
+  const fake = coordinator();
+  const pool = fake.fabric.pool();
+  const result = pool.mapAsync(square, [1]);
+  await settle();
+  const broken = { encoding: Encoding.F64, count: 1, size: 3, data: new Uint8Array(3), partStream: 0 };
+  fake.tell({ $case: "spanDone", value: { job: 1, chunk: 0, span: undefined, values: broken } });
+  await expect(result.get()).rejects.toMatchObject({ code: "serialization" });
+  await settle();
+  expect(fake.said("cancelJob")).toHaveLength(1);
+  const next = pool.mapAsync(square, [2]);
+  await settle();
+  fake.tell({ $case: "spanDone", value: { job: 2, chunk: 0, span: undefined, values: inline([4]) } });
+  fake.tell({ $case: "jobEnded", value: { job: 2, outcome: JobOutcome.DONE, error: undefined } });
+  expect(await next).toEqual([4]);
+});
+
+test("what a job's functions print reaches the client without what could steer a terminal", async () => {
+  const fake = coordinator();
+  void fake.fabric.pool().mapAsync(square, [1], { name: "squares" });
+  await settle();
+  const text = "plain\ttab\n\u001b[2Jgone\rback\u0007\u009b1m";
+  fake.tell({ $case: "output", value: { job: 1, place, stderr: true, text } });
+  await settle();
+  expect(fake.printed).toEqual(["err [n1/7 squares] plain\ttab", "err [n1/7 squares] [2Jgoneback1m"]);
+});
+
+test("an answer for a chunk that is not open is the coordinator's fault", () => {
+  const run = new JobRun("j" as never, { total: 1, next: () => undefined });
+  const done = { job: 1, chunk: 4, span: undefined, values: undefined };
+  expect(() => run.spanDone(done, encodePayload([1], "result"))).toThrow("chunk 4, which is not open");
+});

@@ -1,0 +1,147 @@
+// biome-ignore-all lint/style/noRestrictedGlobals: this file stands in for the world, in tests only
+import { type Clock, type Environment, type Millis, seededRandom, silentLogger } from "@heddle/kernel";
+import { MemoryNetwork, type Session, SessionAcceptor, streamRoute } from "@heddle/port-rpc";
+import type { AnyFunction, ShippedFunction, Shipper } from "@heddle/port-shipper";
+import { jobsRun, protocolVersion, type RunRequestEntry, type RunResponseEntry } from "@heddle/wire";
+import { Fabric } from "./fabric.ts";
+
+const ADDRESS = "coordinator";
+const LEASE_MS = 15_000;
+const HEARTBEAT_MS = 2_000;
+
+type Kind = NonNullable<RunRequestEntry["kind"]>;
+type Case = Kind["$case"];
+type Said<C extends Case> = Extract<Kind, { $case: C }>["value"];
+
+/** Time that stands still until told. */
+export class StillClock implements Clock {
+  #nowMs = 0;
+  readonly #timers = new Set<{ readonly atMs: Millis; readonly run: () => void }>();
+
+  readonly nowMs = (): Millis => this.#nowMs;
+
+  readonly setTimer = (atMs: Millis, run: () => void): Disposable => {
+    const timer = { atMs, run };
+    this.#timers.add(timer);
+    return { [Symbol.dispose]: () => this.#timers.delete(timer) };
+  };
+
+  /** Timers that are set. */
+  get timerCount(): number {
+    return this.#timers.size;
+  }
+
+  /** Fires what is due within `ms`, earliest first. */
+  async advance(ms: Millis): Promise<void> {
+    const untilMs = this.#nowMs + ms;
+    for (let next = this.#next(untilMs); next !== undefined; next = this.#next(untilMs)) {
+      this.#timers.delete(next);
+      this.#nowMs = Math.max(this.#nowMs, next.atMs);
+      next.run();
+      await settle();
+    }
+    this.#nowMs = untilMs;
+  }
+
+  #next(untilMs: Millis) {
+    const [first] = [...this.#timers].filter((timer) => timer.atMs <= untilMs).sort((a, b) => a.atMs - b.atMs);
+    return first;
+  }
+}
+
+/** A world for one test. */
+export function stillEnvironment(): Environment & { readonly clock: StillClock } {
+  return { clock: new StillClock(), random: seededRandom(1), log: silentLogger };
+}
+
+/** Lets everything that is ready run. */
+export async function settle(): Promise<void> {
+  for (let turns = 0; turns < 5; turns++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** A shipper whose artifacts are whatever the test says; `ship` waits while `gate` is set. */
+export class FakeShipper implements Shipper {
+  gate: Promise<void> | undefined;
+  failure: Error | undefined;
+
+  async ship(fn: AnyFunction): Promise<ShippedFunction> {
+    await this.gate;
+    if (this.failure !== undefined) throw this.failure;
+    const bytes = new TextEncoder().encode(String(fn));
+    return { artifact: { hash: "a".repeat(64), bytes }, exportName: "default", displayName: fn.name };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+/** A coordinator whose every word is the test's, and a fabric that talks to it. */
+export class FakeCoordinator implements AsyncDisposable {
+  readonly env = stillEnvironment();
+  readonly network = new MemoryNetwork(this.env);
+  readonly shipper = new FakeShipper();
+  /** What clients said, over all sessions. */
+  readonly entries: RunRequestEntry[] = [];
+  readonly sessions: Session<RunResponseEntry>[] = [];
+  readonly printed: string[] = [];
+  holds = 0;
+  readonly fabric: Fabric;
+  readonly #acceptor: SessionAcceptor<RunResponseEntry, RunRequestEntry>;
+  /** Sent at the beginning of each session; undefined for no word about it. */
+  readonly #slots: number | undefined;
+
+  constructor(slots: number | undefined = 4) {
+    this.#slots = slots;
+    const version = protocolVersion("test", 24);
+    this.#acceptor = new SessionAcceptor<RunResponseEntry, RunRequestEntry>({
+      env: this.env,
+      serverId: "0".repeat(32),
+      version,
+      leaseMs: LEASE_MS,
+      heartbeatMs: HEARTBEAT_MS,
+      onSession: (session) => {
+        this.sessions.push(session);
+        if (this.#slots !== undefined) this.capacity(this.#slots);
+        return { entries: (entries) => void this.entries.push(...entries), ended: () => undefined };
+      },
+    });
+    void this.network.listen(ADDRESS, [streamRoute(jobsRun, this.#acceptor.accept)]);
+    this.fabric = new Fabric({
+      env: this.env,
+      client: this.network,
+      address: ADDRESS,
+      shipper: this.shipper,
+      version,
+      description: "test",
+      unavailableTimeoutMs: 60_000,
+      hold: () => {
+        this.holds++;
+        return { [Symbol.dispose]: () => void this.holds-- };
+      },
+      print: (stderr, line) => void this.printed.push(`${stderr ? "err" : "out"} ${line}`),
+    });
+  }
+
+  /** Values of the entries of one kind, in order. */
+  said<C extends Case>(kind: C): Said<C>[] {
+    return this.entries.flatMap((entry) => (entry.kind?.$case === kind ? [entry.kind.value as Said<C>] : []));
+  }
+
+  /** Speaks in the newest session. */
+  tell(kind: NonNullable<RunResponseEntry["kind"]>): void {
+    this.sessions.at(-1)?.send({ kind });
+  }
+
+  capacity(slots: number): void {
+    this.tell({ $case: "capacity", value: { slots, nodes: slots === 0 ? 0 : 1 } });
+  }
+
+  /** Ends every session as a coordinator does that stops, and takes new ones no more. */
+  stop(): Promise<void> {
+    return this.#acceptor.close({ code: "unavailable", message: "the coordinator was stopped" });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.fabric.close();
+    await this.network[Symbol.asyncDispose]();
+  }
+}
