@@ -93,9 +93,10 @@ export class PayloadInflow {
   part(part: Part): void {
     const flow = this.#open.get(part.partStream);
     if (flow === undefined) throw new ProtocolError(`part stream ${part.partStream} is not open`);
-    if (part.last || part.aborted) this.#open.delete(part.partStream);
     if (part.data.byteLength > 0 && !part.aborted) flow.push(part.data);
-    if (part.last || part.aborted) flow.finish(part.aborted);
+    if (!part.last && !part.aborted) return;
+    flow.finish(part.aborted);
+    this.#open.delete(part.partStream); // not before: a flow that broke the rules stays here for `abort`
   }
 
   /** The peer is gone: what is open will not be finished. */
