@@ -14,6 +14,7 @@ import {
 import { range } from "heddle";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ProcessCluster } from "../harness/process-cluster.ts";
+import { garbageOn3 } from "../harness/real-functions.ts";
 import { settles } from "../harness/waiting.ts";
 
 type ClientLink = Link<Frame<RunRequestEntry>, Frame<RunResponseEntry>>;
@@ -116,6 +117,18 @@ describe("an offender is told what it did and dropped, alone", () => {
     const ended = await settles(jobEnded(link), () => "the end of a job without code");
     expect(ended).toMatch(/no client has offered artifact/);
     await link[Symbol.asyncDispose]();
+    await others();
+  });
+
+  test("user code that writes into its worker's own pipe loses that worker only, and the item is named", async () => {
+    const fabric = await cluster.fabric();
+    await using pool = fabric.pool();
+    const healthy = pool.map(cluster.tasks.slowSquare(1), range(500), { chunkSize: 10 });
+    const error = await cluster.drive(
+      pool.map(garbageOn3, range(6), { chunkSize: 1 }).catch((cause: unknown) => cause),
+    );
+    expect(error).toMatchObject({ name: "WorkerLostError", index: 3, stderrTail: expect.stringMatching(/frame/) });
+    expect(await cluster.drive(healthy)).toHaveLength(500);
     await others();
   });
 

@@ -2,7 +2,7 @@
  * The fixture functions as a module to be shipped: plain exports, one for each set of parameters that the suites use.
  * What has to be remembered across processes is a file below FABRIC_TEST_DIRECTORY.
  */
-import { existsSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 
 export const square = (n: number): number => n * n;
@@ -46,6 +46,11 @@ export function failTwiceOn3(n: number): number {
 export function exitOn3With7(n: number): number {
   if (n === 3) process.exit(7);
   return n * n;
+}
+/** Squares, but for 3 writes what is no frame to the pipe that its worker shares with the agent, and then never returns. */
+export function garbageOn3(n: number): number {
+  if (n !== 3) return n * n;
+  for (;;) writeSync(3, Buffer.alloc(64, 0xff));
 }
 export function bigResult(bytes: number): Uint8Array {
   return Uint8Array.from({ length: bytes }, (_, at) => at % 251);
