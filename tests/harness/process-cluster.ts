@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { connect as connectSocket, createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -112,28 +112,45 @@ export class ProcessCluster extends RealCluster {
     await gone;
   }
 
+  /** Kills (-9) the coordinator and starts another one at the same address. Resolves when it serves. */
+  async replaceCoordinator(): Promise<void> {
+    const coordinator = this.#coordinator;
+    if (coordinator !== undefined) await end(coordinator);
+    await this.#startCoordinator(this.#address);
+  }
+
+  /** Cuts every connection of this client once; it may come back at once. */
+  dropConnections(): void {
+    this.#wire?.drop();
+  }
+
   /** Process ids of the agents, in order of the nodes. */
   agentPids(): readonly number[] {
     return this.#agents.map(({ process }) => process.pid ?? 0);
   }
 
   async #start(): Promise<void> {
+    await this.#startCoordinator("127.0.0.1:0");
+    for (const name of this.nodes) this.#agents.push({ name, process: this.#spawnAgent(name) });
+    const fabric = await this.fabric();
+    await eventually("every node", async () =>
+      (await fabric.nodes()).length === this.nodes.length ? true : undefined,
+    );
+  }
+
+  async #startCoordinator(listen: string): Promise<void> {
     const file = join(this.directory, "address.json");
+    rmSync(file, { force: true });
     const lease = [
       "--lease-ms",
       String(this.#options.leaseMs),
       "--heartbeat-ms",
       String(Math.round(this.#options.leaseMs / 10)),
     ];
-    const flags = ["--listen", "127.0.0.1:0", "--address-file", file, "--drain-ms", "500", ...lease];
+    const flags = ["--listen", listen, "--address-file", file, "--drain-ms", "500", ...lease];
     this.#coordinator = this.#spawn("coordinator", flags);
     this.#address = await eventually("the coordinator's address file", () =>
       existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as { address: string }).address : undefined,
-    );
-    for (const name of this.nodes) this.#agents.push({ name, process: this.#spawnAgent(name) });
-    const fabric = await this.fabric();
-    await eventually("every node", async () =>
-      (await fabric.nodes()).length === this.nodes.length ? true : undefined,
     );
   }
 
@@ -210,8 +227,14 @@ class Wire {
     return new Wire(server, sockets, `127.0.0.1:${address.port}`);
   }
 
+  /** For good. */
   cut(): void {
     this.#server.close();
+    this.drop();
+  }
+
+  /** What is connected now. */
+  drop(): void {
     for (const socket of this.#sockets) socket.destroy();
   }
 }
