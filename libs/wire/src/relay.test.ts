@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { Encoding, type Part, type Payload } from "./gen/heddle/v1/common.ts";
 import { flowBytes, flowOf, OPEN_FLOWS_MAX, type PayloadFlow, PayloadInflow, PayloadOutflow } from "./relay.ts";
 
-function header(size: number, partStream: number, data = new Uint8Array(0)): Payload {
+function header(size: number, partStream: number, data: Uint8Array = new Uint8Array(0)): Payload {
   return { encoding: Encoding.MSGPACK, count: 1, size, data, partStream };
 }
 
@@ -82,7 +82,9 @@ describe("an inflow", () => {
     const inflow = new PayloadInflow();
     const flow = inflow.open(header(5, 9), true);
     const told = followed(flow);
-    expect(() => parts.forEach((piece) => inflow.part(piece))).toThrow(ProtocolError);
+    expect(() => {
+      for (const piece of parts) inflow.part(piece);
+    }).toThrow(ProtocolError);
     inflow.abort();
     expect(told.at(-1)).toBe("aborted");
     expect(flow.state).toBe("aborted");

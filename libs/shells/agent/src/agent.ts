@@ -97,7 +97,11 @@ export class AgentShell {
       feed: (input) => this.#feed(input),
       chunk: (assignment) => this.#chunks.get(assignment),
       announce: (chunk, worker, message, values) => this.#announce(chunk, worker, message, values),
-      output: (worker, stream, line) => this.#output.line(worker, stream, line),
+      output: (worker, stream, line) => {
+        const job = worker.lastJob;
+        // a job of an earlier session is nobody's, and its number may be another's by now
+        if (job !== undefined && this.#jobs.get(job.number) === job) this.#output.line(worker, job, stream, line);
+      },
     });
     const { client, addresses, build, nodeMajor } = options;
     this.#uplink = new Uplink(
@@ -237,7 +241,7 @@ export class AgentShell {
   }
 
   #out(): PayloadOutflow {
-    this.#outflow ??= new PayloadOutflow((part, bytes) => this.#send({ kind: { $case: "part", value: part } }, bytes));
+    assert(this.#outflow !== undefined, "there are chunks only while there is a session");
     return this.#outflow;
   }
 
@@ -247,6 +251,8 @@ export class AgentShell {
 
   #opened(session: Session<AttachRequestEntry>): void {
     const { name, slots, labels, pid, host, build } = this.#options;
+    // of this session for ever: what a worker still says of an earlier one must not come into this
+    this.#outflow = new PayloadOutflow((part, bytes) => session.send({ kind: { $case: "part", value: part } }, bytes));
     const value = { name, slots, labels: { ...labels }, pid, host, build };
     session.send({ kind: { $case: "registerNode", value } });
     session.send({ kind: { $case: "grantCredit", value: { chunks: this.#draining ? 0 : this.#credit } } });
@@ -262,7 +268,8 @@ export class AgentShell {
     this.#chunks.clear();
     this.#jobs.clear();
     this.#feed({ type: "coordinator-lost" });
-    if (final || this.#draining) this.#end({ refused: final ? why : undefined });
+    if (final) this.#end({ refused: why });
+    else if (this.#draining) this.#finishDrain();
   }
 
   #entry({ kind }: AttachResponseEntry): void {
@@ -300,7 +307,7 @@ export class AgentShell {
     this.#newest = assign.assignment;
     const input = this.#inflow.open(assign.input, true);
     job.chunks++;
-    this.#chunks.set(assignment, { assignment, job, assign, input, returned: undefined });
+    this.#chunks.set(assignment, { assignment, job, assign, input, worker: undefined, returned: undefined });
     this.#feed({ type: "chunk-assigned", assignment, job: job.number, poolSlots: assign.poolSlots });
     const stop = this.#revokedEarly.get(assignment);
     if (stop === undefined) return;

@@ -23,10 +23,8 @@ export class OutputRelay {
     this.#session = session;
   }
 
-  /** Takes one line. Output of a worker that never had a chunk belongs to nobody and is dropped. */
-  line(worker: WorkerRecord, stream: "stdout" | "stderr", line: string): void {
-    const job = worker.lastJob;
-    if (job === undefined) return;
+  /** Takes one line that a worker printed for a job. */
+  line(worker: WorkerRecord, job: JobRecord, stream: "stdout" | "stderr", line: string): void {
     const stderr = stream === "stderr";
     const block = this.#block;
     const fits =

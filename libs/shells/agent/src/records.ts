@@ -31,6 +31,8 @@ export interface ChunkRecord {
   readonly assign: AssignChunk;
   /** Kept until the finish: it may have to be sent to a second worker. */
   readonly input: PayloadFlow;
+  /** The worker that it was sent to last: only that one's answer counts. */
+  worker: WorkerRecord | undefined;
   /** What a worker returned, while the core decides. */
   returned: Returned | undefined;
 }

@@ -5,7 +5,7 @@ import type { ChunkRecord, Returned, WorkerRecord } from "./records.ts";
 /** An outcome to be sent, and what must follow it. */
 export interface Report {
   readonly finished: ChunkFinished;
-  /** Payload bytes inside, for the lane's accounting. */
+  /** Bytes of payloads and words inside, for the lane's accounting. */
   readonly bytes: number;
   /** Call right after it was sent. */
   readonly start: () => void;
@@ -31,7 +31,7 @@ export function returnedReport(
     const value = { completed, values: first?.header, failure: sent };
     return {
       finished: { ...base, outcome: { $case: "itemError", value } },
-      bytes: (first?.inlineBytes ?? 0) + (second?.inlineBytes ?? 0),
+      bytes: (first?.inlineBytes ?? 0) + (second?.inlineBytes ?? 0) + (failure?.summary.length ?? 0),
       start: () => {
         first?.start();
         second?.start();
@@ -50,7 +50,8 @@ export function returnedReport(
 export function deathReport(chunk: ChunkRecord, worker: WorkerRecord, markedOffset: number | undefined): Report {
   const loss = worker.exit === undefined ? undefined : lossOf(worker.exit);
   const outcome = { $case: "workerDeath", value: { markedOffset, loss } } as const;
-  return plain({ assignment: chunk.assign.assignment, pid: worker.process.pid, runMicros: 0, outcome });
+  const finished = { assignment: chunk.assign.assignment, pid: worker.process.pid, runMicros: 0, outcome };
+  return plain(finished, loss?.stderrTail.length);
 }
 
 /** The chunk was stopped as asked. */
@@ -62,11 +63,12 @@ export function stoppedReport(chunk: ChunkRecord, worker: WorkerRecord): Report 
 /** The chunk never began. */
 export function notStartedReport(assignment: number, fault: string | undefined): Report {
   const value: NotStarted = { fault: fault ?? "" };
-  return plain({ assignment, pid: 0, runMicros: 0, outcome: { $case: "notStarted", value } });
+  return plain({ assignment, pid: 0, runMicros: 0, outcome: { $case: "notStarted", value } }, value.fault.length);
 }
 
-function plain(finished: ChunkFinished): Report {
-  return { finished, bytes: 0, start: () => undefined };
+/** `textBytes`: words count too, or a frame of many reports would be larger than a message may be. */
+function plain(finished: ChunkFinished, textBytes = 0): Report {
+  return { finished, bytes: textBytes, start: () => undefined };
 }
 
 function lossOf(exit: WorkerExit): WorkerLoss {

@@ -57,6 +57,11 @@ export class Uplink {
     await this.#session?.close(goodbye);
   }
 
+  /** Asked after the host was told: it may have closed this meanwhile. */
+  #isClosed(): boolean {
+    return this.#closed;
+  }
+
   #dial(): void {
     const { env, client, addresses, version } = this.#options;
     const address = addresses[this.#failures % addresses.length] ?? "";
@@ -84,7 +89,7 @@ export class Uplink {
     this.#failures++;
     const final = end.reason === "goodbye" && end.goodbye.code === "conflict";
     this.#host.lost(describe(end), final);
-    if (final) return;
+    if (final || this.#isClosed()) return;
     const { clock, random } = this.#options.env;
     this.#retry = clock.setTimer(clock.nowMs() + backoffMs(REDIAL_BACKOFF, this.#failures, random), () => this.#dial());
   }

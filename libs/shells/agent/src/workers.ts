@@ -1,4 +1,4 @@
-import type { Assignment, Input, JobNumber, WorkerKey } from "@heddle/core-pool";
+import type { Assignment, Input, WorkerKey } from "@heddle/core-pool";
 import { assert, ProtocolError, unreachable, WORKER_JOBS_MAX } from "@heddle/kernel";
 import type { WorkerExit, WorkerSpawner } from "@heddle/port-processes";
 import {
@@ -72,6 +72,7 @@ export class Workers {
     const worker = this.#records.get(key);
     assert(worker !== undefined, "the core runs chunks on live workers");
     if (worker.lastJob !== chunk.job) this.#use(worker, chunk.job);
+    chunk.worker = worker;
     worker.lastJob = chunk.job;
     worker.lastAttempt = chunk.assign.attempt;
     const outgoing = worker.outflow.send(chunk.input);
@@ -152,7 +153,7 @@ export class Workers {
     const valuesFlow = values === undefined ? undefined : worker.inflow.open(values, kept);
     const failure = outcome?.$case === "error" ? outcome.value.failure : undefined;
     const userError = failure?.kind?.$case === "userError" ? worker.inflow.open(failure.kind.value, true) : undefined;
-    if (chunk === undefined) return; // finished already, as a chunk whose worker was told to stop
+    if (chunk?.worker !== worker) return; // finished already, or of an earlier session and the number is another's
     const open = valuesFlow?.state === "open" && !kept;
     const relay = open ? this.#host.announce(chunk, worker, message, valuesFlow) : undefined;
     const skipped = outcome?.$case === "skipped";

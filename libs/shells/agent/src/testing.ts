@@ -1,0 +1,228 @@
+// biome-ignore-all lint/style/noRestrictedGlobals: this file stands in for the world, in tests only
+import { type Clock, type Environment, type Millis, seededRandom, silentLogger } from "@heddle/kernel";
+import { memoryBlobs, sha256Hex } from "@heddle/port-blobs";
+import type { WorkerEvents, WorkerExit, WorkerProcess, WorkerSpawner } from "@heddle/port-processes";
+import { MemoryNetwork, type Session, SessionAcceptor, streamRoute } from "@heddle/port-rpc";
+import {
+  type AttachRequestEntry,
+  type AttachResponseEntry,
+  Encoding,
+  encodePayload,
+  nodesAttach,
+  type Payload,
+  protocolVersion,
+  type WorkerRequestEntry,
+  type WorkerResponseEntry,
+} from "@heddle/wire";
+import { AgentShell } from "./agent.ts";
+
+const ADDRESS = "coordinator";
+/** The code of every job of these tests. */
+export const CODE = new TextEncoder().encode("export default (n) => n;\n");
+export const CODE_HASH = sha256Hex(CODE);
+
+type Heard = NonNullable<AttachRequestEntry["kind"]>;
+type Case = Heard["$case"];
+type Told<C extends Case> = Extract<Heard, { $case: C }>["value"];
+type WorkerTold = NonNullable<WorkerRequestEntry["kind"]>;
+type WorkerTell = NonNullable<WorkerResponseEntry["kind"]>;
+
+/** Time that stands still until told. */
+class StillClock implements Clock {
+  #nowMs = 0;
+  readonly #timers = new Set<{ readonly atMs: Millis; readonly run: () => void }>();
+
+  readonly nowMs = (): Millis => this.#nowMs;
+
+  readonly setTimer = (atMs: Millis, run: () => void): Disposable => {
+    const timer = { atMs, run };
+    this.#timers.add(timer);
+    return { [Symbol.dispose]: () => this.#timers.delete(timer) };
+  };
+
+  async advance(ms: Millis): Promise<void> {
+    const untilMs = this.#nowMs + ms;
+    const due = () => [...this.#timers].filter(({ atMs }) => atMs <= untilMs).sort((a, b) => a.atMs - b.atMs)[0];
+    for (let next = due(); next !== undefined; next = due()) {
+      this.#timers.delete(next);
+      this.#nowMs = Math.max(this.#nowMs, next.atMs);
+      next.run();
+      await settle();
+    }
+    this.#nowMs = untilMs;
+  }
+}
+
+/** Lets everything that is ready run. */
+export async function settle(): Promise<void> {
+  for (let turns = 0; turns < 5; turns++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** Values as the header of an entry. */
+export function inline(values: readonly unknown[]): Payload {
+  const { encoding, count, bytes } = encodePayload(values, "value");
+  return { encoding, count, size: bytes.byteLength, data: bytes, partStream: 0 };
+}
+
+/** A worker process whose every word is the test's. */
+export class FakeWorker implements WorkerProcess<WorkerRequestEntry> {
+  readonly pid: number;
+  readonly heard: WorkerTold[] = [];
+  readonly signals: string[] = [];
+  readonly #events: WorkerEvents<WorkerResponseEntry>;
+
+  constructor(pid: number, events: WorkerEvents<WorkerResponseEntry>) {
+    this.pid = pid;
+    this.#events = events;
+  }
+
+  send({ kind }: WorkerRequestEntry): void {
+    if (kind !== undefined) this.heard.push(kind);
+  }
+
+  kill(signal: string): void {
+    this.signals.push(signal);
+  }
+
+  say(...kinds: WorkerTell[]): void {
+    this.#events.entries(kinds.map((kind) => ({ kind })));
+  }
+
+  print(line: string): void {
+    this.#events.output("stdout", line);
+  }
+
+  exit(exit: Partial<WorkerExit> = {}): void {
+    const died = { exitCode: null, signal: "SIGTERM", mark: null, rssBytes: 0, stderrTail: "" };
+    this.#events.exited({ ...died, ...exit });
+  }
+
+  /** Assignments of the chunks that it was sent. */
+  get chunks(): number[] {
+    return this.heard.flatMap((kind) => (kind.$case === "runChunk" ? [kind.value.assignment] : []));
+  }
+
+  /** Returns a chunk whose one value is larger than an entry: the announcement, with its parts to follow. */
+  announce(assignment: number, size: number): void {
+    const done = { encoding: Encoding.MSGPACK, count: 1, size, data: new Uint8Array(0), partStream: 1 };
+    this.say({
+      $case: "chunkReturned",
+      value: { assignment, runMicros: 5, wroteOutput: false, outcome: { $case: "done", value: done } },
+    });
+  }
+
+  part(bytes: number, last: boolean): void {
+    this.say({ $case: "part", value: { partStream: 1, data: new Uint8Array(bytes), last, aborted: false } });
+  }
+
+  returns(assignment: number, values: readonly unknown[]): void {
+    const outcome = { $case: "done", value: inline(values) } as const;
+    this.say({ $case: "chunkReturned", value: { assignment, runMicros: 5, wroteOutput: false, outcome } });
+  }
+}
+
+/** An agent whose coordinator and workers are the test. */
+export class Bench implements AsyncDisposable {
+  readonly clock = new StillClock();
+  readonly env: Environment = { clock: this.clock, random: seededRandom(1), log: silentLogger };
+  readonly network = new MemoryNetwork(this.env);
+  readonly sessions: Session<AttachResponseEntry>[] = [];
+  /** What the agent said, by session. */
+  readonly heard: Heard[][] = [];
+  readonly workers: FakeWorker[] = [];
+  readonly agent: AgentShell;
+  readonly #blobs = memoryBlobs();
+
+  private constructor(slots: number) {
+    const version = protocolVersion("test", 24);
+    const acceptor = new SessionAcceptor<AttachResponseEntry, AttachRequestEntry>({
+      env: this.env,
+      serverId: "0".repeat(32),
+      version,
+      leaseMs: 15_000,
+      heartbeatMs: 2_000,
+      onSession: (session) => {
+        const heard: Heard[] = [];
+        this.sessions.push(session);
+        this.heard.push(heard);
+        const entries = (all: readonly AttachRequestEntry[]): void => {
+          for (const { kind } of all) if (kind !== undefined) heard.push(kind);
+        };
+        return { entries, ended: () => undefined };
+      },
+    });
+    void this.network.listen(ADDRESS, [streamRoute(nodesAttach, acceptor.accept)]);
+    const spawner: WorkerSpawner<WorkerRequestEntry, WorkerResponseEntry> = {
+      spawn: (events) => {
+        const worker = new FakeWorker(100 + this.workers.length, events);
+        this.workers.push(worker);
+        return worker;
+      },
+      [Symbol.asyncDispose]: async () => undefined,
+    };
+    this.agent = new AgentShell({
+      env: this.env,
+      client: this.network,
+      addresses: [ADDRESS],
+      spawner,
+      blobs: this.#blobs,
+      name: "n1",
+      slots,
+      host: "host",
+      pid: 1,
+      build: "test",
+      nodeMajor: 24,
+    });
+  }
+
+  /** An agent that is connected, with its first workers ready and the code of every job on its machine. */
+  static async open(slots = 1): Promise<Bench> {
+    const bench = new Bench(slots);
+    await bench.#blobs.put(CODE_HASH, CODE);
+    await settle();
+    for (const worker of bench.workers) worker.say({ $case: "workerReady", value: { pid: worker.pid } as never });
+    await settle();
+    return bench;
+  }
+
+  worker(at: number): FakeWorker {
+    const worker = this.workers[at];
+    if (worker === undefined) throw new RangeError(`there is no worker ${at}`);
+    return worker;
+  }
+
+  /** Speaks in the newest session, as the coordinator; payloads go in the bulk lane. */
+  tell(kind: NonNullable<AttachResponseEntry["kind"]>, bulkBytes?: number): void {
+    this.sessions.at(-1)?.send({ kind }, bulkBytes);
+  }
+
+  describe(job: number): void {
+    const fn = { artifact: CODE_HASH, exportName: "default", displayName: "fn" };
+    const value = { job, jobId: `job-${job}`, pool: 1, function: fn, name: "", spread: false };
+    this.tell({ $case: "describeJob", value }, 0);
+  }
+
+  assign(assignment: number, job: number, values: readonly unknown[] = [1]): void {
+    const base = { assignment, job, chunk: 0, span: undefined, firstIndex: 0, attempt: 1, marks: false, poolSlots: 1 };
+    this.tell({ $case: "assignChunk", value: { ...base, input: inline(values) } }, 8);
+  }
+
+  /** What the agent said of one kind in its newest session, or in the one numbered `at`. */
+  said<C extends Case>(kind: C, at = this.heard.length - 1): Told<C>[] {
+    return (this.heard[at] ?? []).flatMap((entry) => (entry.$case === kind ? [entry.value as Told<C>] : []));
+  }
+
+  /** The coordinator ends the session; the agent has dialled the next one when this resolves. */
+  async loseSession(code = "unavailable"): Promise<void> {
+    await this.sessions.at(-1)?.close({ code, message: "the coordinator was stopped" });
+    await this.clock.advance(100);
+    await settle();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const drained = this.agent.drain(0);
+    await this.clock.advance(3_000);
+    await drained;
+    await this.network[Symbol.asyncDispose]();
+  }
+}
