@@ -82,7 +82,6 @@ export class ClientDesk implements ClientHost {
     const key = this.#office.ledger.mintKey() as PoolKey;
     const pool: PoolRecord = { key, id, client };
     client.pools.set(id, pool);
-    this.#office.ledger.pools.set(key, pool);
     this.#office.feed({
       type: "pool-opened",
       pool: key,
@@ -162,6 +161,7 @@ export class ClientDesk implements ClientHost {
       description: registration.description.slice(0, 200),
       pools: new Map(),
       jobs: new Map(),
+      artifacts: new Set(),
       heldChunks: 0,
       heldBytes: 0,
       throttled: false,
@@ -180,7 +180,7 @@ export class ClientDesk implements ClientHost {
     client.inflow.abort();
     this.#office.env.log.info("client left", { client: client.description });
     this.#office.feed({ type: "client-left", client: client.key });
-    for (const pool of client.pools.values()) ledger.pools.delete(pool.key);
+    this.#office.artifacts.left(client);
   }
 
   #tellCapacity(client: ClientRecord): void {

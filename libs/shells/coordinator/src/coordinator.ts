@@ -115,7 +115,7 @@ export class CoordinatorShell {
   }
 
   async #idle(drainMs: number): Promise<void> {
-    if (this.#core.jobs().length === 0) return;
+    if (this.#ledger.jobs.size === 0) return;
     const { clock } = this.#env;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#onIdle = resolve;
@@ -269,7 +269,7 @@ export class CoordinatorShell {
     for (const chunk of job.chunks.keys()) this.#release(job.key, chunk);
     this.#ledger.jobs.delete(job.key);
     this.#remember(job, effect.outcome);
-    if (this.#onIdle !== undefined && this.#core.jobs().length === 0) this.#onIdle();
+    if (this.#ledger.jobs.size === 0) this.#onIdle?.(); // what is left of ended jobs is stopped with the rest
   }
 
   #release(key: JobKey, number: number): void {

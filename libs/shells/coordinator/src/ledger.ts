@@ -22,6 +22,8 @@ export interface ClientRecord {
   readonly pools: Map<PoolId, PoolRecord>;
   /** Open jobs by the client's own number. */
   readonly jobs: Map<number, JobRecord>;
+  /** Code that it has and sends when asked. Size <= CLIENT_ARTIFACTS_MAX. */
+  readonly artifacts: Set<ArtifactHash>;
   /** Chunks held for it, and their input bytes. */
   heldChunks: number;
   heldBytes: number;
@@ -102,16 +104,14 @@ export interface AssignmentRecord {
 /** Everything the coordinator knows beside the core: how keys of the core map to sessions, payloads and names. */
 export class Ledger {
   readonly clients = new Map<ClientKey, ClientRecord>();
-  readonly pools = new Map<PoolKey, PoolRecord>();
   readonly jobs = new Map<JobKey, JobRecord>();
   readonly nodes = new Map<NodeKey, NodeRecord>();
   readonly nodesByName = new Map<NodeName, NodeRecord>();
   readonly assignments = new Map<AssignmentId, AssignmentRecord>();
+  /** How often each name has joined, the name that joined longest ago first. Size <= INCARNATIONS_MAX. */
   readonly incarnations = new Map<NodeName, number>();
   /** Oldest first. */
   readonly ended: EndedJob[] = [];
-  /** Who waits for an artifact that a client still has to upload. */
-  readonly artifactWaiters = new Map<ArtifactHash, Set<NodeRecord>>();
   #lastKey = 0;
 
   /** The next key for anything the core is to know. */

@@ -12,7 +12,7 @@ import {
 import type { ClientDesk } from "./client-desk.ts";
 import type { Office } from "./desk.ts";
 import type { NodeRecord } from "./ledger.ts";
-import { NODES_MAX } from "./limits.ts";
+import { INCARNATIONS_MAX, NODES_MAX } from "./limits.ts";
 import { type NodeHost, takeNodeEntry } from "./node-entries.ts";
 import type { Finish } from "./results.ts";
 
@@ -82,8 +82,7 @@ export class NodeDesk implements NodeHost {
     const { ledger, env } = this.#office;
     this.#replace(ledger.nodesByName.get(name));
     if (ledger.nodes.size >= NODES_MAX) throw new ProtocolError(`the limit of ${NODES_MAX} nodes is reached`);
-    const incarnation = (ledger.incarnations.get(name) ?? 0) + 1;
-    ledger.incarnations.set(name, incarnation);
+    const incarnation = this.#incarnate(name);
     const node: NodeRecord = {
       key: ledger.mintKey() as NodeKey,
       name,
@@ -101,6 +100,16 @@ export class NodeDesk implements NodeHost {
     env.log.info("node joined", { node: name, incarnation, slots: registration.slots, peer: session.peer });
     this.#office.feed({ type: "node-joined", node: node.key, slots: registration.slots });
     return node;
+  }
+
+  #incarnate(name: NodeName): number {
+    const { incarnations } = this.#office.ledger;
+    const incarnation = (incarnations.get(name) ?? 0) + 1;
+    incarnations.delete(name);
+    incarnations.set(name, incarnation);
+    const [oldest] = incarnations.keys();
+    if (oldest !== undefined && incarnations.size > INCARNATIONS_MAX) incarnations.delete(oldest);
+    return incarnation;
   }
 
   #replace(older: NodeRecord | undefined): void {

@@ -57,8 +57,13 @@ export function sendItemFailed(
   };
   const start = attachUserError(client, failure, finish.userError);
   const item = { job: assignment.job.number, chunk: at.chunk, failure };
-  client.session.send({ kind: { $case: "itemFailed", value: item } }, start.inlineBytes);
+  client.session.send({ kind: { $case: "itemFailed", value: item } }, start.inlineBytes + textBytes(failure));
   start.run();
+}
+
+/** Words count too, or a frame of many failures would be larger than a message may be. */
+function textBytes({ summary, kind }: Failure): number {
+  return summary.length + (kind?.$case === "workerLoss" ? kind.value.stderrTail.length : 0);
 }
 
 /** What is said of an item whose nodes kept dying under it. */
