@@ -85,13 +85,18 @@ async function answered(fabric: Fabric, timeoutMs: number): Promise<void> {
   const { clock, random } = fabric.host.env;
   using _hold = fabric.host.hold();
   const deadlineMs = clock.nowMs() + timeoutMs;
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  using _deadline = clock.setTimer(deadlineMs, () =>
+    reject(new UnavailableError(`the coordinator at ${fabric.address} did not answer within ${timeoutMs} ms`)),
+  );
   for (let failures = 1; ; failures++) {
     try {
-      await fabric.status();
+      await Promise.race([fabric.status(), late]);
       return;
     } catch (cause) {
       const pauseMs = backoffMs(CONNECT_BACKOFF, failures, random);
-      if (!(cause instanceof UnavailableError) || clock.nowMs() + pauseMs > deadlineMs) throw cause;
+      const isOver = !(cause instanceof UnavailableError) || clock.nowMs() + pauseMs > deadlineMs;
+      if (isOver) throw cause;
       await new Promise<void>((resolve) => clock.setTimer(clock.nowMs() + pauseMs, resolve));
     }
   }
