@@ -50,7 +50,7 @@ export class StillClock implements Clock {
 }
 
 /** A world for one test. */
-export function stillEnvironment(): Environment & { readonly clock: StillClock } {
+function stillEnvironment(): Environment & { readonly clock: StillClock } {
   return { clock: new StillClock(), random: seededRandom(1), log: silentLogger };
 }
 
@@ -60,7 +60,7 @@ export async function settle(): Promise<void> {
 }
 
 /** A shipper whose artifacts are whatever the test says; `ship` waits while `gate` is set. */
-export class FakeShipper implements Shipper {
+class FakeShipper implements Shipper {
   gate: Promise<void> | undefined;
   failure: Error | undefined;
 

@@ -18,8 +18,8 @@ import { AgentShell } from "./agent.ts";
 
 const ADDRESS = "coordinator";
 /** The code of every job of these tests. */
-export const CODE = new TextEncoder().encode("export default (n) => n;\n");
-export const CODE_HASH = sha256Hex(CODE);
+const CODE = new TextEncoder().encode("export default (n) => n;\n");
+const CODE_HASH = sha256Hex(CODE);
 
 type Heard = NonNullable<AttachRequestEntry["kind"]>;
 type Case = Heard["$case"];
@@ -59,7 +59,7 @@ export async function settle(): Promise<void> {
 }
 
 /** Values as the header of an entry. */
-export function inline(values: readonly unknown[]): Payload {
+function inline(values: readonly unknown[]): Payload {
   const { encoding, count, bytes } = encodePayload(values, "value");
   return { encoding, count, size: bytes.byteLength, data: bytes, partStream: 0 };
 }
