@@ -12,7 +12,7 @@ import {
 } from "@heddle/wire";
 import { Connection } from "./connection.ts";
 import { QUESTION_TIMEOUT_MS } from "./limits.ts";
-import { Pool, type PoolHost, type PoolSettings } from "./pool.ts";
+import { FabricPool, type PoolHost, type PoolSettings } from "./pool.ts";
 
 /** What a fabric handle needs of the world. */
 export interface FabricOptions {
@@ -53,8 +53,8 @@ export class Fabric implements AsyncDisposable {
   }
 
   /** A pool of workers of its own on this fabric. */
-  pool(settings: PoolSettings = {}): Pool {
-    return new Pool(this.host, settings);
+  pool(settings: PoolSettings = {}): FabricPool {
+    return new FabricPool(this.host, settings);
   }
 
   /** Every node, in order of name. Rejects with UnavailableError or TimeoutError. */

@@ -3,5 +3,5 @@ export type { Inputs } from "./chunks.ts";
 export { Fabric, type FabricOptions } from "./fabric.ts";
 export type { RemotePlace } from "./failure.ts";
 export { QUESTION_TIMEOUT_MS, UNAVAILABLE_TIMEOUT_MS } from "./limits.ts";
-export { type CallOptions, type MapOptions, Pool, type PoolHost, type PoolSettings } from "./pool.ts";
+export { type CallOptions, FabricPool, type MapOptions, type PoolHost, type PoolSettings } from "./pool.ts";
 export { Range, range } from "./range.ts";

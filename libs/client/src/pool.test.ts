@@ -47,6 +47,12 @@ test("a map whose chunks are all answered resolves to the values in order of the
   expect(fake.holds).toBe(0);
 });
 
+test("a map of nothing is an empty array at once, even while the fabric has no node", async () => {
+  const fake = coordinator(0);
+  expect(await fake.fabric.pool().map(square, [])).toEqual([]);
+  expect(await fake.fabric.pool().map(square, new Set<number>(), { chunkSize: 3 })).toEqual([]);
+});
+
 test("a call is cancelled at once while the fabric has no node", async () => {
   const fake = coordinator(0);
   const result = fake.fabric.pool().mapAsync(square, [1, 2]);

@@ -16,6 +16,7 @@ import { type ChunkSource, checkChunkSize, chunkSource, type Inputs, materialise
 import type { Connection } from "./connection.ts";
 import { JobRun } from "./job-run.ts";
 import { NAME_LENGTH_MAX } from "./limits.ts";
+import type { Range } from "./range.ts";
 
 /** What a pool is told at its construction. */
 export interface PoolSettings {
@@ -63,14 +64,15 @@ interface Call<R> {
   readonly fn: AnyFunction;
   readonly options: CallOptions;
   readonly spread: boolean;
-  readonly source: (slots: number) => ChunkSource;
-  /** The source depends on how many slots there are. */
-  readonly needsSlots: boolean;
+  /** Reads the inputs; what their iterator throws comes out untouched. */
+  readonly items: () => Range | ArrayLike<unknown>;
+  /** Undefined for the default, which depends on how many slots there are. */
+  readonly chunkSize: number | undefined;
   readonly take: (results: unknown[]) => R;
 }
 
 /** Worker processes of its own that run functions over inputs, as multiprocessing.Pool. */
-export class Pool implements AsyncDisposable {
+export class FabricPool implements AsyncDisposable {
   /** Asked for: worker processes here, a cap on slots on a cluster; undefined for all there are. */
   readonly processes: number | undefined;
   readonly #host: PoolHost;
@@ -119,8 +121,8 @@ export class Pool implements AsyncDisposable {
       fn: fn as AnyFunction,
       options,
       spread: true,
-      source: (slots) => chunkSource(items, { chunkSize: 1, slots }),
-      needsSlots: false,
+      items: () => items,
+      chunkSize: 1,
       take: (results) => results[0] as Awaited<R>,
     });
   }
@@ -139,8 +141,8 @@ export class Pool implements AsyncDisposable {
       fn: fn as AnyFunction,
       options,
       spread: false,
-      source: (slots) => chunkSource(materialise(inputs), { chunkSize: checkChunkSize(options.chunkSize), slots }),
-      needsSlots: options.chunkSize === undefined,
+      items: () => materialise(inputs),
+      chunkSize: options.chunkSize,
       take: (results) => results as Awaited<R>[],
     });
   }
@@ -208,19 +210,23 @@ export class Pool implements AsyncDisposable {
     if (typeof fn !== "function") throw new TypeError(`a function is needed, got ${typeof fn}`);
     checkOptions(options);
     options.signal?.throwIfAborted();
+    const chunkSize = checkChunkSize(call.chunkSize);
     const connection = this.#connect();
+    const items = call.items();
+    if (items.length === 0) return call.take([]);
     using _hold = this.#host.hold();
     using scope = new DisposableStack();
     this.#live.set(gate, undefined); // before the first wait, so that close(), join() and terminate() know of it
     try {
-      const ready = Promise.all([this.#host.shipper.ship(fn), call.needsSlots ? connection.capacity() : undefined]);
+      const ready = Promise.all([
+        this.#host.shipper.ship(fn),
+        chunkSize === undefined ? connection.capacity() : undefined,
+      ]);
       scope.use(this.#watch(options, (reason) => this.#cancel(live.run, reason)));
       const [shipped, capacity] = await Promise.race([ready, gate.outcome.then(neverReached)]);
       if (gate.settled) await gate.outcome; // it lost the race, but it came before the job
-      const run = new JobRun(
-        gate.id,
-        call.source(Math.min(capacity?.slots ?? 1, this.processes ?? Number.POSITIVE_INFINITY)),
-      );
+      const slots = Math.min(capacity?.slots ?? 1, this.processes ?? Number.POSITIVE_INFINITY);
+      const run = new JobRun(gate.id, chunkSource(items, { chunkSize, slots }));
       this.#live.delete(gate);
       this.#live.set(run, connection);
       live.run = run;

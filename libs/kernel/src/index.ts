@@ -2,6 +2,7 @@ export { assert, InvariantViolation, unreachable } from "./assert.ts";
 export { type BackoffPolicy, backoffMs } from "./backoff.ts";
 export type { Brand } from "./brand.ts";
 export type { Clock, Millis } from "./clock.ts";
+export { type Core, CoreDriver } from "./core-driver.ts";
 export type { Environment } from "./environment.ts";
 export {
   AuthenticationError,

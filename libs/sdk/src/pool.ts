@@ -1,4 +1,4 @@
-import { type Fabric, Pool as FabricPool, type PoolSettings } from "@heddle/client";
+import { type Fabric, FabricPool, type PoolSettings } from "@heddle/client";
 import { sharedFabric } from "./connect.ts";
 
 /** Options of `new Pool()`. */

@@ -116,5 +116,6 @@ export {
   PayloadFlow,
   PayloadInflow,
   PayloadOutflow,
+  whenEnded,
 } from "./relay.ts";
 export { descriptorSetUrl, PROTOCOL_MIN_MINOR, PROTOCOL_MINOR, protocolVersion } from "./version.ts";

@@ -66,6 +66,18 @@ export class PayloadFlow {
   }
 }
 
+/** Calls `run` once, when every flow has ended; `aborted` when one of them was. At once when all have ended already. */
+export function whenEnded(flows: readonly PayloadFlow[], run: (aborted: boolean) => void): void {
+  let open = flows.length;
+  let aborted = false;
+  if (open === 0) return run(false);
+  const end = (cut: boolean): void => {
+    aborted ||= cut;
+    if (--open === 0) run(aborted);
+  };
+  for (const flow of flows) flow.follow({ piece: nothing, end });
+}
+
 /** The receiving end of a session's parts: makes flows of headers and feeds them. */
 export class PayloadInflow {
   readonly #open = new Map<number, PayloadFlow>();

@@ -70,6 +70,20 @@ test("a worker that says more than it announced dies, and what was announced is 
   expect(bench.said("chunkFinished").at(-1)?.outcome?.$case).toBe("workerDeath");
 });
 
+test("a worker that returns more values than it was given items dies for it, and its node goes on", async () => {
+  const bench = await running();
+  bench.worker(0).returns(1, [1, 2]);
+  await settle();
+  expect(bench.worker(0).signals).toContain("SIGKILL");
+  bench.worker(0).exit({ signal: "SIGKILL" });
+  await settle();
+  const [finished] = bench.said("chunkFinished");
+  expect(finished?.outcome).toMatchObject({
+    $case: "workerDeath",
+    value: { loss: { stderrTail: "a worker returned 2 values for 1 items" } },
+  });
+});
+
 test("values of a lost session never reach the next one, neither their parts nor their abort", async () => {
   const bench = await running();
   bench.worker(0).announce(1, LARGE);

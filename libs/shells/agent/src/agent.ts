@@ -6,7 +6,7 @@ import {
   type PoolNumber,
   WorkerPool,
 } from "@heddle/core-pool";
-import { assert, type Environment, Fifo, NodeName, ProtocolError, unreachable } from "@heddle/kernel";
+import { assert, CoreDriver, type Environment, NodeName, ProtocolError, unreachable } from "@heddle/kernel";
 import type { Blobs } from "@heddle/port-blobs";
 import type { WorkerSpawner } from "@heddle/port-processes";
 import type { RpcClient, Session } from "@heddle/port-rpc";
@@ -63,7 +63,6 @@ export class AgentShell {
   readonly ended: Promise<{ readonly refused: string | undefined }>;
   readonly #options: AgentOptions;
   readonly #env: Environment;
-  readonly #core: WorkerPool;
   readonly #workers: Workers;
   readonly #uplink: Uplink;
   readonly #output: OutputRelay;
@@ -74,8 +73,7 @@ export class AgentShell {
   readonly #revokedEarly = new Map<number, boolean>();
   /** Number of the last assignment that arrived; they only grow, around 2^32. */
   #newest = 0;
-  readonly #inputs = new Fifo<Input>();
-  #performing = false;
+  readonly #driver: CoreDriver<Input, Effect>;
   #inflow = new PayloadInflow();
   #outflow: PayloadOutflow | undefined;
   #credit = 0;
@@ -90,11 +88,12 @@ export class AgentShell {
     const { promise, resolve } = Promise.withResolvers<{ readonly refused: string | undefined }>();
     this.ended = promise;
     this.#end = resolve;
-    this.#core = new WorkerPool({ slots: options.slots });
+    const core = new WorkerPool({ slots: options.slots });
+    this.#driver = new CoreDriver(core, options.env.clock, (effect) => this.#perform(effect));
     this.#code = new CodePlaces(options.blobs, options.env.clock);
     this.#output = new OutputRelay(name, () => this.#uplink.session);
     this.#workers = new Workers(options.spawner, name, {
-      feed: (input) => this.#feed(input),
+      feed: (input) => this.#driver.feed(input),
       chunk: (assignment) => this.#chunks.get(assignment),
       announce: (chunk, worker, message, values) => this.#announce(chunk, worker, message, values),
       output: (worker, stream, line) => {
@@ -115,7 +114,7 @@ export class AgentShell {
         lost: (why, final) => this.#lost(why, final),
       },
     );
-    this.#feed({ type: "started" });
+    this.#driver.feed({ type: "started" });
   }
 
   /** Takes nothing new, ends what runs, then says goodbye; `ended` resolves. After `deadlineMs` it ends in any case. */
@@ -123,7 +122,7 @@ export class AgentShell {
     if (!this.#draining) {
       this.#draining = true;
       this.#uplink.session?.send({ kind: { $case: "leaveNode", value: {} } });
-      this.#feed({ type: "drain-requested" });
+      this.#driver.feed({ type: "drain-requested" });
     }
     const { clock } = this.#env;
     using _deadline = clock.setTimer(clock.nowMs() + deadlineMs, () => this.#finishDrain());
@@ -134,18 +133,6 @@ export class AgentShell {
     this.#timer?.[Symbol.dispose]();
     const end = (): void => this.#end({ refused: undefined });
     this.#uplink.close({ code: "closed", message: "the node was drained" }).then(end, end);
-  }
-
-  #feed(input: Input): void {
-    this.#inputs.push(input);
-    if (this.#performing) return;
-    this.#performing = true;
-    try {
-      for (let next = this.#inputs.shift(); next !== undefined; next = this.#inputs.shift())
-        for (const effect of this.#core.step(this.#env.clock.nowMs(), next)) this.#perform(effect);
-    } finally {
-      this.#performing = false;
-    }
   }
 
   #perform(effect: Effect): void {
@@ -177,7 +164,7 @@ export class AgentShell {
         return this.#finishDrain();
       case "set-timer":
         this.#timer?.[Symbol.dispose]();
-        this.#timer = this.#env.clock.setTimer(effect.atMs, () => this.#feed({ type: "timer-fired" }));
+        this.#timer = this.#env.clock.setTimer(effect.atMs, () => this.#driver.feed({ type: "timer-fired" }));
         return;
       default:
         return unreachable(effect);
@@ -226,7 +213,7 @@ export class AgentShell {
   #dropJob(job: JobRecord): void {
     if (!job.forgotten || job.chunks > 0) return;
     this.#jobs.delete(job.number);
-    this.#feed({ type: "job-forgotten", job: job.number });
+    this.#driver.feed({ type: "job-forgotten", job: job.number });
   }
 
   #announce(chunk: ChunkRecord, worker: WorkerRecord, message: ChunkReturned, values: PayloadFlow): HeldOutgoing {
@@ -267,7 +254,7 @@ export class AgentShell {
     this.#revokedEarly.clear();
     this.#chunks.clear();
     this.#jobs.clear();
-    this.#feed({ type: "coordinator-lost" });
+    this.#driver.feed({ type: "coordinator-lost" });
     if (final) this.#end({ refused: why });
     else if (this.#draining) this.#finishDrain();
   }
@@ -289,7 +276,7 @@ export class AgentShell {
         return this.#dropJob(job);
       }
       case "retirePool":
-        return this.#feed({ type: "pool-retired", pool: kind.value.pool as PoolNumber });
+        return this.#driver.feed({ type: "pool-retired", pool: kind.value.pool as PoolNumber });
       case "artifactContent":
         return this.#artifactArrived(kind.value);
       case undefined:
@@ -308,16 +295,16 @@ export class AgentShell {
     const input = this.#inflow.open(assign.input, true);
     job.chunks++;
     this.#chunks.set(assignment, { assignment, job, assign, input, worker: undefined, returned: undefined });
-    this.#feed({ type: "chunk-assigned", assignment, job: job.number, poolSlots: assign.poolSlots });
+    this.#driver.feed({ type: "chunk-assigned", assignment, job: job.number, poolSlots: assign.poolSlots });
     const stop = this.#revokedEarly.get(assignment);
     if (stop === undefined) return;
     this.#revokedEarly.delete(assignment);
-    this.#feed({ type: "revoke-requested", assignment, stop });
+    this.#driver.feed({ type: "revoke-requested", assignment, stop });
   }
 
   #revoked(number: number, stop: boolean): void {
     const assignment = number as Assignment;
-    if (this.#chunks.has(assignment)) this.#feed({ type: "revoke-requested", assignment, stop });
+    if (this.#chunks.has(assignment)) this.#driver.feed({ type: "revoke-requested", assignment, stop });
     else if (((number - this.#newest) | 0) > 0) this.#revokedEarly.set(number, stop); // else it is finished: the two crossed
   }
 
@@ -326,7 +313,7 @@ export class AgentShell {
     const pool = description.pool as PoolNumber;
     const job: JobRecord = { number, pool, description, location: undefined, chunks: 0, forgotten: false };
     this.#jobs.set(number, job);
-    this.#feed({ type: "job-described", job: number, pool });
+    this.#driver.feed({ type: "job-described", job: number, pool });
     const hash = description.function?.artifact ?? "";
     const known = this.#code.known(hash);
     if (known !== undefined) this.#ready(job, known);
@@ -335,7 +322,7 @@ export class AgentShell {
 
   #ready(job: JobRecord, location: string): void {
     job.location = location;
-    this.#feed({ type: "job-ready", job: job.number });
+    this.#driver.feed({ type: "job-ready", job: job.number });
   }
 
   /** The job is ready when its code is found on this machine. */
@@ -351,7 +338,7 @@ export class AgentShell {
   }
 
   #broken(job: JobRecord, fault: string): void {
-    if (this.#jobs.get(job.number) === job) this.#feed({ type: "job-broken", job: job.number, fault });
+    if (this.#jobs.get(job.number) === job) this.#driver.feed({ type: "job-broken", job: job.number, fault });
   }
 
   #artifactArrived({ hash, content, missing }: ArtifactContent): void {

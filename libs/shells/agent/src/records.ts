@@ -60,5 +60,7 @@ export interface WorkerRecord {
   lastAttempt: number;
   /** It said that it can run chunks. */
   ready: boolean;
+  /** What it did against the protocol, before it was killed for it. */
+  offence: string | undefined;
   exit: WorkerExit | undefined;
 }

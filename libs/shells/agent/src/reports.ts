@@ -48,7 +48,7 @@ export function returnedReport(
 
 /** The worker died with the chunk. */
 export function deathReport(chunk: ChunkRecord, worker: WorkerRecord, markedOffset: number | undefined): Report {
-  const loss = worker.exit === undefined ? undefined : lossOf(worker.exit);
+  const loss = worker.exit === undefined ? undefined : lossOf(worker.exit, worker.exit.fault ?? worker.offence);
   const outcome = { $case: "workerDeath", value: { markedOffset, loss } } as const;
   const finished = { assignment: chunk.assign.assignment, pid: worker.process.pid, runMicros: 0, outcome };
   return plain(finished, loss?.stderrTail.length);
@@ -71,11 +71,11 @@ function plain(finished: ChunkFinished, textBytes = 0): Report {
   return { finished, bytes: textBytes, start: () => undefined };
 }
 
-function lossOf(exit: WorkerExit): WorkerLoss {
+function lossOf(exit: WorkerExit, fault: string | undefined): WorkerLoss {
   return {
     signal: exit.signal ?? "",
     exitCode: exit.exitCode ?? undefined,
     rssBytes: exit.rssBytes,
-    stderrTail: exit.fault === undefined ? exit.stderrTail : `${exit.stderrTail}\n${exit.fault}`.trim(),
+    stderrTail: fault === undefined ? exit.stderrTail : `${exit.stderrTail}\n${fault}`.trim(),
   };
 }

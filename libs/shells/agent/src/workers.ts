@@ -8,6 +8,7 @@ import {
   PayloadOutflow,
   type WorkerRequestEntry,
   type WorkerResponseEntry,
+  whenEnded,
 } from "@heddle/wire";
 import type { ChunkRecord, JobRecord, Returned, WorkerRecord } from "./records.ts";
 
@@ -63,6 +64,7 @@ export class Workers {
       lastJob: undefined,
       lastAttempt: 0,
       ready: false,
+      offence: undefined,
       exit: undefined,
     });
   }
@@ -124,6 +126,7 @@ export class Workers {
       for (const entry of entries) this.#entry(worker, entry);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
+      worker.offence = error.message;
       worker.process.kill("SIGKILL"); // only the offender is dropped: its chunk is blamed like any death
     }
   }
@@ -154,6 +157,7 @@ export class Workers {
     const failure = outcome?.$case === "error" ? outcome.value.failure : undefined;
     const userError = failure?.kind?.$case === "userError" ? worker.inflow.open(failure.kind.value, true) : undefined;
     if (chunk?.worker !== worker) return; // finished already, or of an earlier session and the number is another's
+    checkCount(outcome, chunk);
     const open = valuesFlow?.state === "open" && !kept;
     const relay = open ? this.#host.announce(chunk, worker, message, valuesFlow) : undefined;
     const skipped = outcome?.$case === "skipped";
@@ -168,7 +172,8 @@ export class Workers {
         runMs: message.runMicros / 1_000,
       });
     };
-    whenBoth(valuesFlow, userError, (aborted) => (aborted ? relay?.end(true) : done()));
+    const flows = [valuesFlow, userError].filter((flow) => flow !== undefined);
+    whenEnded(flows, (aborted) => (aborted ? relay?.end(true) : done()));
   }
 
   #exited(key: WorkerKey, exit: WorkerExit): void {
@@ -181,6 +186,17 @@ export class Workers {
     this.#host.feed({ type: "worker-exited", worker: key, mark, fault: worker.ready ? undefined : startFault(exit) });
     this.#records.delete(key);
   }
+}
+
+/** A worker that returns another number of values than it was given items must not cost its node: the coordinator would refuse the node. */
+function checkCount(outcome: ChunkReturned["outcome"], { assign, input }: ChunkRecord): void {
+  const count = assign.span?.count ?? input.count;
+  if (outcome?.$case === "done" && outcome.value.count !== count)
+    throw new ProtocolError(`a worker returned ${outcome.value.count} values for ${count} items`);
+  if (outcome?.$case !== "error") return;
+  const { completed, values } = outcome.value;
+  if (completed >= count || values?.count !== completed)
+    throw new ProtocolError(`a worker returned ${values?.count} values and an error at item ${completed} of ${count}`);
 }
 
 /** Why a worker that was never ready is gone. */
@@ -204,19 +220,4 @@ function valuesOf(outcome: ChunkReturned["outcome"]) {
     default:
       return unreachable(outcome);
   }
-}
-
-function whenBoth(a: PayloadFlow | undefined, b: PayloadFlow | undefined, run: (aborted: boolean) => void): void {
-  const flows = [a, b].filter((flow) => flow !== undefined);
-  let open = flows.length;
-  if (open === 0) return run(false);
-  let aborted = false;
-  for (const flow of flows)
-    flow.follow({
-      piece: () => undefined,
-      end: (cut) => {
-        aborted ||= cut;
-        if (--open === 0) run(aborted);
-      },
-    });
 }

@@ -1,5 +1,5 @@
 import { type Effect, type Input, type JobKey, type Outcome, Scheduler } from "@heddle/core-scheduler";
-import { assert, type Environment, Fifo, HEARTBEAT_MS, LEASE_MS, mintId, unreachable } from "@heddle/kernel";
+import { assert, CoreDriver, type Environment, HEARTBEAT_MS, LEASE_MS, mintId, unreachable } from "@heddle/kernel";
 import type { Blobs } from "@heddle/port-blobs";
 import { type Goodbye, type Route, SessionAcceptor, streamRoute, unaryRoute } from "@heddle/port-rpc";
 import {
@@ -53,8 +53,7 @@ export class CoordinatorShell {
   readonly #clients: ClientDesk;
   readonly #clientSessions: SessionAcceptor<RunResponseEntry, RunRequestEntry>;
   readonly #nodeSessions: SessionAcceptor<AttachResponseEntry, AttachRequestEntry>;
-  readonly #inputs = new Fifo<Input>();
-  #performing = false;
+  readonly #driver: CoreDriver<Input, Effect>;
   #stopping = false;
   #timer: Disposable | undefined;
   /** The finish that the core is being told of. */
@@ -66,11 +65,12 @@ export class CoordinatorShell {
   constructor(options: CoordinatorOptions) {
     this.#env = options.env;
     this.#core = new Scheduler({ random: options.env.random });
+    this.#driver = new CoreDriver(this.#core, options.env.clock, (effect) => this.#perform(effect));
     const office: Office = {
       env: options.env,
       ledger: this.#ledger,
       artifacts: new Artifacts(options.blobs, options.env.log),
-      feed: (input) => this.#feed(input),
+      feed: (input) => this.#driver.feed(input),
       open: () => !this.#stopping,
     };
     this.#clients = new ClientDesk(office);
@@ -124,18 +124,6 @@ export class CoordinatorShell {
     this.#onIdle = undefined;
   }
 
-  #feed(input: Input): void {
-    this.#inputs.push(input);
-    if (this.#performing) return;
-    this.#performing = true;
-    try {
-      for (let next = this.#inputs.shift(); next !== undefined; next = this.#inputs.shift())
-        for (const effect of this.#core.step(this.#env.clock.nowMs(), next)) this.#perform(effect);
-    } finally {
-      this.#performing = false;
-    }
-  }
-
   /** Tells the core, lets its wishes use what came, and settles what was announced to the client before. */
   #finished(finish: Finish, outcome: Outcome, runMs: number): void {
     const { assignment } = finish;
@@ -143,12 +131,12 @@ export class CoordinatorShell {
       finish.relay?.end(true);
       return;
     }
-    assert(!this.#performing, "a finish is fed from a session's read loop, never from a wish");
+    assert(!this.#driver.busy, "a finish is fed from a session's read loop, never from a wish");
     this.#ledger.assignments.delete(assignment.id);
     assignment.node.assignments.delete(wireAssignment(assignment.id));
     this.#finish = finish;
     this.#delivered = false;
-    this.#feed({ type: "chunk-finished", assignment: assignment.id, outcome, runMs });
+    this.#driver.feed({ type: "chunk-finished", assignment: assignment.id, outcome, runMs });
     if (!this.#delivered) finish.relay?.end(true); // the core had no use for it
     this.#finish = undefined;
     this.#clients.watchBacklog(assignment.job.pool.client);
@@ -184,7 +172,7 @@ export class CoordinatorShell {
         return this.#clients.announceCapacity(effect.slots, effect.nodes);
       case "set-timer":
         this.#timer?.[Symbol.dispose]();
-        this.#timer = this.#env.clock.setTimer(effect.atMs, () => this.#feed({ type: "timer-fired" }));
+        this.#timer = this.#env.clock.setTimer(effect.atMs, () => this.#driver.feed({ type: "timer-fired" }));
         return;
       default:
         return unreachable(effect);
@@ -195,7 +183,8 @@ export class CoordinatorShell {
     const node = this.#ledger.nodes.get(effect.node);
     const job = this.#ledger.jobs.get(effect.job);
     const chunk = job?.chunks.get(effect.chunk);
-    assert(node !== undefined && job !== undefined && chunk !== undefined, "the core assigns what it was told of");
+    if (node === undefined) return; // its session ended while wishes were performed: the core hears of it next
+    assert(job !== undefined && chunk !== undefined, "the core assigns what it was told of");
     const number = wireAssignment(effect.assignment);
     const { offset, count, attempt } = effect;
     const assignment: AssignmentRecord = {

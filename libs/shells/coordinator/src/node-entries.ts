@@ -1,6 +1,6 @@
 import type { AssignmentId, Outcome } from "@heddle/core-scheduler";
 import { ArtifactHash, ProtocolError, unreachable } from "@heddle/kernel";
-import type { AttachRequestEntry, ChunkFinished, Output, PayloadFlow } from "@heddle/wire";
+import { type AttachRequestEntry, type ChunkFinished, type Output, type PayloadFlow, whenEnded } from "@heddle/wire";
 import type { AssignmentRecord, NodeRecord } from "./ledger.ts";
 import { announceValues, type Finish, failureOf, userErrorOf } from "./results.ts";
 
@@ -64,7 +64,9 @@ function takeFinished(host: NodeHost, node: NodeRecord, finished: ChunkFinished)
   if (assignment === undefined) return;
   const finish: Finish = { assignment, pid: finished.pid, values, relay: undefined, failure, userError: userErrorFlow };
   const known = outcomeOf(assignment, finished);
-  whenComplete(flows, () => host.finished(finish, known, runMs));
+  whenEnded(flows, (aborted) => {
+    if (!aborted) host.finished(finish, known, runMs);
+  });
 }
 
 function takeDone(host: NodeHost, assignment: AssignmentRecord, pid: number, values: PayloadFlow, runMs: number): void {
@@ -100,16 +102,4 @@ function outcomeOf(assignment: AssignmentRecord, finished: ChunkFinished): Outco
     default:
       throw new ProtocolError("a finished chunk came without its outcome");
   }
-}
-
-function whenComplete(flows: readonly PayloadFlow[], run: () => void): void {
-  let open = flows.length;
-  if (open === 0) return run();
-  for (const flow of flows)
-    flow.follow({
-      piece: () => undefined,
-      end: (aborted) => {
-        if (!aborted && --open === 0) run();
-      },
-    });
 }
