@@ -160,6 +160,13 @@ function describeErrors(get: () => Cluster): void {
     expect(cluster.nodes).toContain((error as { remote: { node: string } }).remote.node);
   });
 
+  test("a failed job tells how far it came and why it failed", async () => {
+    const { cluster, fabric, pool } = await poolOf(get());
+    await cluster.drive(failure(pool.map(cluster.tasks.failAt(3), range(10), { chunkSize: 1, name: "how far" })));
+    const job = (await cluster.drive(fabric.jobs())).find(({ name }) => name === "how far");
+    expect(job).toMatchObject({ state: "failed", failure: "RangeError: no 3", chunksDone: job?.itemsDone });
+  });
+
   test("retries run the failed item again, and only so often", async () => {
     const { cluster, pool } = await poolOf(get());
     const flaky = cluster.tasks.failTimes(3, 2);

@@ -75,7 +75,6 @@ export class AdminView {
         ageMs: Math.round(nowMs - job.openedMs),
         durationMs: 0,
         chunksPlaced: view.chunksPlaced,
-        chunksDone: view.chunksDone,
       });
     }
     const ended = this.#ledger.ended.map((end) => endedStatus(end, nowMs));
@@ -83,7 +82,7 @@ export class AdminView {
   }
 }
 
-function endedStatus({ job, outcome, chunksDone, endedMs }: EndedJob, nowMs: Millis): JobStatus {
+function endedStatus({ job, outcome, endedMs }: EndedJob, nowMs: Millis): JobStatus {
   const durationMs = Math.max(1, Math.round(endedMs - job.openedMs));
   return {
     ...common(job),
@@ -91,7 +90,6 @@ function endedStatus({ job, outcome, chunksDone, endedMs }: EndedJob, nowMs: Mil
     ageMs: Math.round(nowMs - job.openedMs),
     durationMs,
     chunksPlaced: 0,
-    chunksDone,
   };
 }
 
@@ -102,6 +100,7 @@ function common(job: JobRecord) {
     itemsDone: job.itemsDone,
     itemsOffered: job.itemsOffered,
     chunksOffered: job.chunksOffered,
+    chunksDone: job.chunksDone,
     client: job.pool.client.description,
     failure: job.failure,
   };

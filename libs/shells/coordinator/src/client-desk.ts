@@ -114,6 +114,7 @@ export class ClientDesk implements ClientHost {
       chunksOffered: 0,
       itemsOffered: 0,
       itemsDone: 0,
+      chunksDone: 0,
       failure: "",
     };
     pool.client.jobs.set(job.number, job);
@@ -123,7 +124,7 @@ export class ClientDesk implements ClientHost {
 
   offerChunk(job: JobRecord, chunk: number, firstIndex: number, input: PayloadFlow): void {
     const { client } = job.pool;
-    job.chunks.set(chunk, { firstIndex, count: input.count, input });
+    job.chunks.set(chunk, { firstIndex, count: input.count, input, itemsDone: 0 });
     job.chunksOffered++;
     job.itemsOffered += input.count;
     client.heldChunks++;

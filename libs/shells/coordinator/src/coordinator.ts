@@ -228,7 +228,7 @@ export class CoordinatorShell {
   #deliver(offset: number, count: number): void {
     const finish = this.#finish;
     assert(finish !== undefined, "only the finish that the core was told of is delivered");
-    finish.assignment.job.itemsDone += count;
+    countDone(finish.assignment, count);
     this.#delivered = true;
     if (finish.relay !== undefined) finish.relay.end(false);
     else sendValues(finish.assignment, offset, count, finish.values ?? noValues);
@@ -273,7 +273,7 @@ export class CoordinatorShell {
   #remember(job: JobRecord, outcome: EndJob["outcome"]): void {
     const { ended } = this.#ledger;
     const endedMs = this.#env.clock.nowMs();
-    ended.push({ job, outcome, chunksDone: outcome === "done" ? job.chunksOffered : 0, endedMs });
+    ended.push({ job, outcome, endedMs });
     while (ended.length > ENDED_JOBS_MAX || endedMs - (ended[0]?.endedMs ?? endedMs) > ENDED_JOB_AGE_MS) ended.shift();
   }
 
@@ -281,6 +281,14 @@ export class CoordinatorShell {
     const node = this.#ledger.nodes.get(key);
     this.#env.log.info("node drained", { node: node?.name });
   }
+}
+
+function countDone({ job, chunk: number }: AssignmentRecord, count: number): void {
+  job.itemsDone += count;
+  const chunk = job.chunks.get(number);
+  if (chunk === undefined) return;
+  chunk.itemsDone += count;
+  if (chunk.itemsDone === chunk.count) job.chunksDone++;
 }
 
 const JOB_OUTCOMES = { done: JobOutcome.DONE, failed: JobOutcome.FAILED, cancelled: JobOutcome.CANCELLED } as const;

@@ -44,6 +44,8 @@ interface ChunkRecord {
   readonly firstIndex: number;
   readonly count: number;
   readonly input: PayloadFlow;
+  /** Items with a result. */
+  itemsDone: number;
 }
 
 /** A job, from opening until its last assignment is over. */
@@ -62,6 +64,8 @@ export interface JobRecord {
   chunksOffered: number;
   itemsOffered: number;
   itemsDone: number;
+  /** Chunks all of whose items have a result. */
+  chunksDone: number;
   /** One line of its first failure; empty so far. */
   failure: string;
 }
@@ -70,7 +74,6 @@ export interface JobRecord {
 export interface EndedJob {
   readonly job: JobRecord;
   readonly outcome: "done" | "failed" | "cancelled";
-  readonly chunksDone: number;
   readonly endedMs: Millis;
 }
 
