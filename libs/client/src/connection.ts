@@ -31,6 +31,7 @@ import {
   splitPayload,
 } from "@heddle/wire";
 import type { JobRun } from "./job-run.ts";
+import { FIRST_CONNECT_TIMEOUT_MS } from "./limits.ts";
 
 /** What a client needs of the world. */
 export interface ConnectionOptions {
@@ -78,6 +79,8 @@ interface Line {
   openBytes: number;
   lastPartStream: number;
   lastJob: number;
+  /** Set until the coordinator has answered for the first time: when it fires the session is given up. */
+  firstAnswer: Disposable | undefined;
 }
 
 /** A client's conversation with a coordinator: many jobs over one session, which is dialled when it is first needed. */
@@ -144,6 +147,7 @@ export class Connection {
     const line = this.#line;
     this.#line = undefined;
     this.#failAll(line, error);
+    line?.firstAnswer?.[Symbol.dispose]();
     await line?.session.close();
   }
 
@@ -166,6 +170,10 @@ export class Connection {
           if (this.#line?.session === session) this.#lost(end);
         },
       },
+      onLink: () => {
+        line.firstAnswer?.[Symbol.dispose]();
+        line.firstAnswer = undefined;
+      },
     });
     const line: Line = {
       session,
@@ -178,17 +186,38 @@ export class Connection {
       openBytes: 0,
       lastPartStream: 0,
       lastJob: 0,
+      firstAnswer: undefined,
     };
     this.#line = line;
+    this.#awaitFirstAnswer(line);
     session.send({ kind: { $case: "registerClient", value: { clientId: this.#clientId, description } } });
     return line;
+  }
+
+  /** Time during which this process itself stood still is not held against the coordinator: then it gets the whole time again. */
+  #awaitFirstAnswer(line: Line): void {
+    const { env, address, unavailableTimeoutMs } = this.#options;
+    const timeoutMs = Math.min(FIRST_CONNECT_TIMEOUT_MS, unavailableTimeoutMs);
+    const deadlineMs = env.clock.nowMs() + timeoutMs;
+    line.firstAnswer = env.clock.setTimer(deadlineMs, () => {
+      if (env.clock.nowMs() > deadlineMs + STANDSTILL_MS) return this.#awaitFirstAnswer(line);
+      this.#line = undefined;
+      this.#failAll(line, noCoordinatorError(address));
+      void line.session.close();
+    });
   }
 
   #lost(end: SessionEnd): void {
     const line = this.#line;
     this.#line = undefined;
     this.#capacity = undefined;
-    this.#failAll(line, endedError(end, this.#options.address));
+    const isUnanswered = line?.firstAnswer !== undefined;
+    line?.firstAnswer?.[Symbol.dispose]();
+    const { address } = this.#options;
+    this.#failAll(
+      line,
+      isUnanswered && end.reason === "expired" ? noCoordinatorError(address) : endedError(end, address),
+    );
   }
 
   #failAll(line: Line | undefined, error: Error): void {
@@ -405,6 +434,15 @@ function forget(line: Line, request: JobRequest): void {
   line.unsealed.delete(request);
   line.openChunks -= request.run.openChunks;
   line.openBytes -= request.run.openBytes;
+}
+
+/** A timer that fires later than this was kept waiting by this process itself. */
+const STANDSTILL_MS = 500;
+
+/** Nobody is there: in words for whoever set the address. */
+export function noCoordinatorError(address: string, options?: ErrorOptions): UnavailableError {
+  const advice = `start one with "heddle up", or unset HEDDLE_ADDRESS to run on this machine`;
+  return new UnavailableError(`no coordinator answers at ${address}: ${advice}`, options);
 }
 
 function endedError(end: SessionEnd, address: string): Error {

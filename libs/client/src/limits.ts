@@ -1,5 +1,7 @@
 /** Longest wait for a server that does not answer, unless `unavailableTimeoutMs` says otherwise. Then UnavailableError. */
 export const UNAVAILABLE_TIMEOUT_MS = 60_000;
+/** Longest wait for the first answer of a server, so that a wrong address is heard of soon. Then UnavailableError. */
+export const FIRST_CONNECT_TIMEOUT_MS = 10_000;
 /** Longest wait for the answer to a question about the fabric. Then TimeoutError. */
 export const QUESTION_TIMEOUT_MS = 10_000;
 /** Characters in the name of a pool or a call. More is a RangeError. */

@@ -252,3 +252,32 @@ test("an answer for a chunk that is not open is the coordinator's fault", () => 
   const done = { job: 1, chunk: 4, span: undefined, values: undefined };
   expect(() => run.spanDone(done, encodePayload([1], "result"))).toThrow("chunk 4, which is not open");
 });
+
+test("a call to an address where nobody is fails after ten seconds, and says what to do", async () => {
+  const fake = coordinator();
+  await using fabric = fake.strandedFabric();
+  const outcome = fabric
+    .pool()
+    .map(square, [1, 2])
+    .catch((error: unknown) => error);
+  await settle();
+  await fake.env.clock.advance(9_900);
+  expect(fake.holds).toBe(1);
+  await fake.env.clock.advance(200);
+  const error = await outcome;
+  expect(error).toBeInstanceOf(UnavailableError);
+  expect((error as Error).message).toBe(
+    'no coordinator answers at nowhere: start one with "heddle up", or unset HEDDLE_ADDRESS to run on this machine',
+  );
+  await fake.env.clock.advance(5_000);
+  expect(fake.holds).toBe(0);
+});
+
+test("a coordinator that answered once is waited for longer than one that never did", async () => {
+  const fake = coordinator(0);
+  const capacity = fake.fabric.pool().capacity();
+  await settle();
+  await fake.env.clock.advance(30_000);
+  fake.capacity(3);
+  expect(await capacity).toBe(3);
+});

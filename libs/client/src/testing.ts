@@ -3,7 +3,7 @@ import { type Clock, type Environment, type Millis, seededRandom, silentLogger }
 import { MemoryNetwork, type Session, SessionAcceptor, streamRoute } from "@heddle/port-rpc";
 import type { AnyFunction, ShippedFunction, Shipper } from "@heddle/port-shipper";
 import { jobsRun, protocolVersion, type RunRequestEntry, type RunResponseEntry } from "@heddle/wire";
-import { Fabric } from "./fabric.ts";
+import { Fabric, type FabricOptions } from "./fabric.ts";
 
 const ADDRESS = "coordinator";
 const LEASE_MS = 15_000;
@@ -88,6 +88,7 @@ export class FakeCoordinator implements AsyncDisposable {
   readonly #acceptor: SessionAcceptor<RunResponseEntry, RunRequestEntry>;
   /** Sent at the beginning of each session; undefined for no word about it. */
   readonly #slots: number | undefined;
+  readonly #fabricOptions: FabricOptions;
 
   constructor(slots: number | undefined = 4) {
     this.#slots = slots;
@@ -105,7 +106,7 @@ export class FakeCoordinator implements AsyncDisposable {
       },
     });
     void this.network.listen(ADDRESS, [streamRoute(jobsRun, this.#acceptor.accept)]);
-    this.fabric = new Fabric({
+    this.#fabricOptions = {
       env: this.env,
       client: this.network,
       address: ADDRESS,
@@ -118,7 +119,8 @@ export class FakeCoordinator implements AsyncDisposable {
         return { [Symbol.dispose]: () => void this.holds-- };
       },
       print: (stderr, line) => void this.printed.push(`${stderr ? "err" : "out"} ${line}`),
-    });
+    };
+    this.fabric = new Fabric(this.#fabricOptions);
   }
 
   /** Values of the entries of one kind, in order. */
@@ -133,6 +135,11 @@ export class FakeCoordinator implements AsyncDisposable {
 
   capacity(slots: number): void {
     this.tell({ $case: "capacity", value: { slots, nodes: slots === 0 ? 0 : 1 } });
+  }
+
+  /** Another fabric, at an address where nobody listens. */
+  strandedFabric(): Fabric {
+    return new Fabric({ ...this.#fabricOptions, address: "nowhere" });
   }
 
   /** Ends every session as a coordinator does that stops, and takes new ones no more. */

@@ -31,5 +31,8 @@ test("connect gives up a server that says nothing when its own time is over, as 
 test("connect says why nobody answers", async () => {
   const refused = await connect("127.0.0.1:1", { timeoutMs: 100 }).catch((error: unknown) => error);
   expect(refused).toBeInstanceOf(UnavailableError);
-  expect((refused as Error).message).toMatch(/127\.0\.0\.1:1/);
+  expect((refused as Error).message).toBe(
+    'no coordinator answers at 127.0.0.1:1: start one with "heddle up", or unset HEDDLE_ADDRESS to run on this machine',
+  );
+  expect((refused as Error).cause).toBeInstanceOf(UnavailableError);
 });

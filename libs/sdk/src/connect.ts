@@ -1,6 +1,6 @@
 import { createShipper } from "@heddle/adapter-ship";
 import { environmentVariable, hostFacts, printLine, processHolds, systemEnvironment } from "@heddle/adapter-system";
-import { Fabric, UNAVAILABLE_TIMEOUT_MS } from "@heddle/client";
+import { Fabric, noCoordinatorError, UNAVAILABLE_TIMEOUT_MS } from "@heddle/client";
 import { backoffMs, type Environment, UnavailableError } from "@heddle/kernel";
 import { protocolVersion } from "@heddle/wire";
 import { BUILD } from "./build.ts";
@@ -95,8 +95,8 @@ async function answered(fabric: Fabric, timeoutMs: number): Promise<void> {
       return;
     } catch (cause) {
       const pauseMs = backoffMs(CONNECT_BACKOFF, failures, random);
-      const isOver = !(cause instanceof UnavailableError) || clock.nowMs() + pauseMs > deadlineMs;
-      if (isOver) throw cause;
+      if (!(cause instanceof UnavailableError)) throw cause;
+      if (clock.nowMs() + pauseMs > deadlineMs) throw noCoordinatorError(fabric.address, { cause });
       await new Promise<void>((resolve) => clock.setTimer(clock.nowMs() + pauseMs, resolve));
     }
   }
