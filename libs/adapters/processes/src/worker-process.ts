@@ -6,6 +6,7 @@ import { openMarks, openWorkerLink, type WorkerLink } from "./worker-link.ts";
 
 /** Compiled code is written down once the worker has had time to load what it needs, for the next worker's sake. */
 const COMPILE_CACHE_FLUSH_MS = 250;
+const LINE_END = 0x0a;
 
 /** This process as a worker. */
 export interface WorkerProcessParts {
@@ -15,7 +16,7 @@ export interface WorkerProcessParts {
   readonly mark: (assignment: number, offset: number) => void;
   readonly pid: number;
   readonly nodeVersion: string;
-  /** Whether something was written to standard output or error since it was last asked. */
+  /** Whether something was written to standard output or error since it was last asked. Ends lines that were left open. */
   readonly wroteOutput: () => boolean;
   /** Lets the event loop look at everything once. */
   readonly turn: () => Promise<void>;
@@ -38,38 +39,68 @@ export function openWorkerProcess(): WorkerProcessParts {
   };
 }
 
-/** Tells whether user code wrote anything. The streams are made when they are first used: most workers never print. */
+/** What was written to a stream since it was last asked. */
+interface Written {
+  any: boolean;
+  /** The last byte was no line end. */
+  isLineOpen: boolean;
+  readonly endLine: () => void;
+}
+
+/**
+ * Tells whether user code wrote anything, and ends the lines that it left open: only here is it known which chunk wrote what. The
+ * streams are made when they are first used: most workers never print.
+ */
 function watchOutput(): () => boolean {
-  let wrote = false;
+  const used: Written[] = [];
   for (const name of ["stdout", "stderr"] as const) {
     const make = Object.getOwnPropertyDescriptor(process, name)?.get;
     let stream: NodeJS.WriteStream | undefined;
     const open = (): NodeJS.WriteStream => {
-      stream ??= watched(make?.call(process) as NodeJS.WriteStream, () => {
-        wrote = true;
-      });
+      if (stream === undefined) {
+        stream = make?.call(process) as NodeJS.WriteStream;
+        used.push(watched(stream));
+      }
       return stream;
     };
     Object.defineProperty(process, name, { configurable: true, enumerable: true, get: open });
   }
   return () => {
-    const before = wrote;
-    wrote = false;
-    return before;
+    let wrote = false;
+    for (const written of used) {
+      wrote ||= written.any;
+      if (written.isLineOpen) written.endLine();
+      written.any = false;
+      written.isLineOpen = false;
+    }
+    return wrote;
   };
 }
 
 /**
- * Calls `wrote` at each write. Writes are made to wait until the pipe has taken them: only so is output in the pipe before the
+ * Takes note of each write. Writes are made to wait until the pipe has taken them: only so is output in the pipe before the
  * result that follows it, not lost when the process dies, and bounded when nobody reads.
  */
-function watched(stream: NodeJS.WriteStream, wrote: () => void): NodeJS.WriteStream {
+function watched(stream: NodeJS.WriteStream): Written {
   const { _handle: handle } = stream as unknown as { readonly _handle?: { setBlocking?: (on: boolean) => void } };
   handle?.setBlocking?.(true);
   const write = stream.write;
+  const endLine = (): void => {
+    if (stream.writable) Reflect.apply(write, stream, ["\n"]); // user code may have ended the stream
+  };
+  const written: Written = { any: false, isLineOpen: false, endLine };
   stream.write = ((...args: Parameters<typeof write>) => {
-    wrote();
-    return Reflect.apply(write, stream, args);
+    const [chunk, encoding] = args;
+    written.any = true;
+    const hasRoom = Reflect.apply(write, stream, args); // throws for what is neither text nor bytes
+    if (chunk.length > 0) written.isLineOpen = !endsLine(chunk, encoding);
+    return hasRoom;
   }) as typeof write;
-  return stream;
+  return written;
+}
+
+function endsLine(chunk: string | Uint8Array, encoding: unknown): boolean {
+  if (typeof chunk !== "string") return chunk.at(-1) === LINE_END;
+  if (typeof encoding !== "string") return chunk.endsWith("\n");
+  return Buffer.from(chunk, encoding as BufferEncoding).at(-1) === LINE_END;
 }
