@@ -55,14 +55,20 @@ export class Child {
     return this.#process.pid ?? 0;
   }
 
-  /** Lets go of it: it ends at once, as if this process were gone. */
-  release(): void {
-    this.#process.stdio[3]?.destroy();
+  /** Asks it to end, waits, and kills it when it takes longer than `graceMs`. */
+  async end(graceMs: number): Promise<void> {
+    const timer = setTimeout(() => this.#process.kill("SIGKILL"), graceMs);
+    this.#process.kill("SIGTERM");
+    await this.ended;
+    clearTimeout(timer);
   }
 
-  /** Sends a signal; nothing happens when it is gone. */
-  kill(signal: "SIGTERM" | "SIGKILL"): void {
-    this.#process.kill(signal);
+  /** Lets go of it: it ends at once, as if this process were gone. Waits, and kills it when it takes longer than `graceMs`. */
+  async hurry(graceMs: number): Promise<void> {
+    this.#process.stdio[3]?.destroy();
+    const timer = setTimeout(() => this.#process.kill("SIGKILL"), graceMs);
+    await this.ended;
+    clearTimeout(timer);
   }
 }
 

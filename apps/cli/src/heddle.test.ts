@@ -66,15 +66,29 @@ describe("heddle up", () => {
     await allGone(children, 5_000);
   });
 
-  test("tells of a child that dies, stops everything and fails", async () => {
-    const { process: parent, address, children } = await up();
-    const said = outcome(parent);
-    const nodes = await asked(["get", "node", "-o", "json", "--address", address]);
-    const [{ name, pid }] = JSON.parse(nodes) as [{ name: string; pid: number }];
+  test("starts an agent that dies again, under its name, and goes on", async () => {
+    const { process: parent, address } = await up("--nodes", "2", "--processes", "1");
+    const said = linesOf(parent.stderr);
+    const [{ name, pid }] = JSON.parse(await asked(["get", "nodes", "-o", "json", "--address", address])) as [Node];
     process.kill(pid, "SIGKILL");
-    const { code, stderr } = await said;
-    expect(code).toBe(1);
-    expect(stderr).toContain(`heddle up: ${name} (pid ${pid}) ended by SIGKILL: stopping everything`);
+    const again = `heddle up: ${name} (pid ${pid}) ended by SIGKILL: starting it again in 200 ms`;
+    await lineWith(said, again);
+    await lineWith(said, `${name} | agent ${name} serves `);
+    const nodes = JSON.parse(await asked(["get", "nodes", "-o", "json", "--address", address])) as Node[];
+    expect(nodes).toHaveLength(2);
+    expect(nodes.find((node) => node.name === name)).toMatchObject({ state: "ready", incarnation: 2 });
+  });
+
+  test("tells of its coordinator's death, stops everything and fails", async () => {
+    const { process: parent, children } = await up();
+    const said = linesOf(parent.stderr);
+    const serving = await lineWith(said, "coordinator | coordinator serves at ");
+    const pid = Number(/\(pid (\d+)\)$/.exec(serving)?.[1]);
+    process.kill(pid, "SIGKILL");
+    await lineWith(said, `heddle up: coordinator (pid ${pid}) ended by SIGKILL: stopping everything`);
+    await lineWith(said, "heddle up: stopped");
+    if (parent.exitCode === null) await once(parent, "exit");
+    expect(parent.exitCode).toBe(1);
     await allGone(children, 5_000);
   });
 
@@ -152,7 +166,7 @@ describe("told to stop", () => {
     started.add(run);
     await linesOf(run.stdout).next();
     fabric.kill("SIGTERM");
-    for await (const line of said) if (line.includes("stopping: what runs may end within 20 s")) break;
+    await lineWith(said, "stopping: chunks that run may end within 20 s, jobs that are not done fail at their clients");
     fabric.kill("SIGINT");
     expect(await once(fabric, "exit")).toEqual([130, null]);
     await allGone(children, 1_000);
@@ -258,6 +272,23 @@ async function asked(args: readonly string[]): Promise<string> {
   const ran = await heddle(args);
   expect(ran).toMatchObject({ code: 0 });
   return ran.stdout;
+}
+
+/** What `get nodes -o json` says of one. */
+interface Node {
+  readonly name: string;
+  readonly pid: number;
+  readonly state: string;
+  readonly incarnation: number;
+}
+
+/** The next line that contains this. */
+async function lineWith(lines: AsyncIterator<string>, words: string): Promise<string> {
+  for (;;) {
+    const { done, value } = await lines.next();
+    if (done === true) throw new Error(`no line says ${words}`);
+    if (value.includes(words)) return value;
+  }
 }
 
 async function firstLine(child: ChildProcess): Promise<string> {

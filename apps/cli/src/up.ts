@@ -12,6 +12,7 @@ import {
 import { availableSlots } from "@heddle/adapter-system";
 import { Child, endText } from "./children.ts";
 import { programs, type UpConfig } from "./config.ts";
+import { KeptAgent } from "./kept-agent.ts";
 
 /** How long children may take to serve. */
 const START_MS = 60_000;
@@ -20,7 +21,7 @@ const STOP_GRACE_MS = 10_000;
 /** How long children may take when nobody waits for them. */
 const HURRY_MS = 3_000;
 
-/** Runs a coordinator and agents as child processes until told to stop, or until one of them dies. Resolves with the exit code. */
+/** Runs a coordinator and agents as child processes until told to stop, or until the coordinator dies. Resolves with the exit code. */
 export async function up(config: UpConfig): Promise<number> {
   const fabric = new Fabric(config);
   const stop = Promise.withResolvers<void>();
@@ -31,21 +32,31 @@ export async function up(config: UpConfig): Promise<number> {
   if (config.parentFd !== undefined)
     void new ParentLink(config.parentFd).gone.then(() => fabric.hurry(exitCodes.error));
   if (config.addressFile !== undefined) removeAddressFile(config.addressFile);
-  const failed = fabric.failed.then((why) => ({ why }));
-  const stopped = stop.promise.then(() => ({ why: undefined }));
+  const stopped = stop.promise.then((): Ending => ({ why: stoppingText(config), exitCode: exitCodes.ok }));
   try {
-    const started = await Promise.race([fabric.start().then((address) => ({ address })), failed, stopped]);
+    const started = await Promise.race([fabric.start().then((address) => ({ address })), fabric.failed, stopped]);
     if ("address" in started) announce(config, started.address, fabric.slots);
-    const { why } = await Promise.race([failed, stopped]);
-    say(why ?? `stopping: what runs may end within ${config.drainMs / 1_000} s; once more to stop at once`);
+    const { why, exitCode } = await Promise.race([fabric.failed, stopped]);
+    say(why);
     await fabric.stop();
     say("stopped");
-    return why === undefined ? exitCodes.ok : exitCodes.error;
+    return exitCode;
   } catch (error) {
     say(messageOf(error));
     await fabric.stop();
     return exitCodes.error;
   }
+}
+
+/** Why `up` ends, and how. */
+interface Ending {
+  readonly why: string;
+  readonly exitCode: number;
+}
+
+function stoppingText({ drainMs }: UpConfig): string {
+  const chunks = `chunks that run may end within ${drainMs / 1_000} s`;
+  return `stopping: ${chunks}, jobs that are not done fail at their clients; once more to stop at once`;
 }
 
 function announce(config: UpConfig, address: string, slots: number): void {
@@ -63,20 +74,20 @@ function say(message: string): void {
 
 /** The processes of one fabric. */
 class Fabric {
-  /** Resolves when a child ended that was not told to: who and how. */
-  readonly failed: Promise<string>;
+  /** Resolves when it cannot go on: the coordinator ended, or an agent will not serve. */
+  readonly failed: Promise<Ending>;
   /** Worker processes over all agents. */
   readonly slots: number;
   readonly #config: UpConfig;
-  readonly #fail: (why: string) => void;
+  readonly #fail: (ending: Ending) => void;
   readonly #processes: readonly number[];
-  readonly #agents: Child[] = [];
+  readonly #agents: KeptAgent[] = [];
   #coordinator: Child | undefined;
   #isStopping = false;
 
   constructor(config: UpConfig) {
     this.#config = config;
-    const { promise, resolve } = Promise.withResolvers<string>();
+    const { promise, resolve } = Promise.withResolvers<Ending>();
     this.failed = promise;
     this.#fail = resolve;
     const { nodes, processes } = config;
@@ -89,21 +100,27 @@ class Fabric {
     const { listen, logLevel, drainMs } = this.#config;
     // Its agents drain before it is stopped: then nothing is left to wait for.
     const common = ["--log-level", logLevel, "--drain-ms"];
-    this.#coordinator = this.#spawn("coordinator", "coordinator", [
+    const coordinator = this.#spawn("coordinator", "coordinator", [
       "--listen",
       listen,
       ...timing(this.#config),
       ...common,
       "0",
     ]);
-    const { address } = await inTime(this.#coordinator);
+    this.#coordinator = coordinator;
+    void coordinator.ended.then(({ code, signal }) => {
+      if (this.#isStopping) return;
+      const why = `coordinator (pid ${coordinator.pid}) ended ${endText({ code, signal })}: stopping everything`;
+      this.#fail({ why, exitCode: code === exitCodes.usage ? exitCodes.usage : exitCodes.error });
+    });
+    const { address } = await inTime("coordinator", coordinator.serving);
     const base = nodeBase();
     for (const [index, processes] of this.#processes.entries()) {
       const name = `${base}-${index + 1}`;
       const args = ["--coordinator", String(address), "--name", name, "--processes", String(processes)];
-      this.#agents.push(this.#spawn("agent", name, [...args, ...common, String(drainMs)]));
+      this.#agents.push(this.#keep(name, [...args, ...common, String(drainMs)]));
     }
-    await Promise.all(this.#agents.map(inTime));
+    await Promise.all(this.#agents.map((agent) => inTime(agent.name, agent.serving)));
     return String(address);
   }
 
@@ -111,30 +128,26 @@ class Fabric {
   async stop(): Promise<void> {
     this.#isStopping = true;
     const graceMs = this.#config.drainMs + STOP_GRACE_MS;
-    await Promise.all(this.#agents.map((agent) => end(agent, graceMs)));
-    if (this.#coordinator !== undefined) await end(this.#coordinator, STOP_GRACE_MS);
+    await Promise.all(this.#agents.map((agent) => agent.end(graceMs)));
+    await this.#coordinator?.end(STOP_GRACE_MS);
   }
 
   /** Ends everything at once, and this process with it. */
   async hurry(exitCode: number): Promise<never> {
     this.#isStopping = true;
-    const children = [...this.#agents, ...(this.#coordinator === undefined ? [] : [this.#coordinator])];
-    for (const child of children) {
-      child.release();
-      setTimeout(() => child.kill("SIGKILL"), HURRY_MS);
-    }
-    await Promise.all(children.map((child) => child.ended));
+    await Promise.all([...this.#agents, this.#coordinator].map((child) => child?.hurry(HURRY_MS)));
     return process.exit(exitCode);
+  }
+
+  #keep(name: string, args: readonly string[]): KeptAgent {
+    const gaveUp = (why: string): void => this.#fail({ why: `${why}: stopping everything`, exitCode: exitCodes.error });
+    return new KeptAgent({ start: () => this.#spawn("agent", name, args), say, gaveUp });
   }
 
   #spawn(program: keyof typeof programs, name: string, args: readonly string[]): Child {
     const { dataDir } = this.#config;
     const directory = dataDir === undefined ? [] : ["--data-dir", join(dataDir, name)];
-    const child = new Child(name, programs[program], [...args, ...directory], (line) => console.error(line));
-    void child.ended.then((how) => {
-      if (!this.#isStopping) this.#fail(`${name} (pid ${child.pid}) ended ${endText(how)}: stopping everything`);
-    });
-    return child;
+    return new Child(name, programs[program], [...args, ...directory], (line) => console.error(line));
   }
 }
 
@@ -147,22 +160,14 @@ function timing({ leaseMs, heartbeatMs }: UpConfig): readonly string[] {
 }
 
 /** Waits until it serves. */
-async function inTime(child: Child) {
+async function inTime<T>(name: string, serving: Promise<T>): Promise<T> {
   const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error(`${child.name} does not serve after ${START_MS} ms`)), START_MS);
+  const timer = setTimeout(() => reject(new Error(`${name} does not serve after ${START_MS} ms`)), START_MS);
   try {
-    return await Promise.race([child.serving, late]);
+    return await Promise.race([serving, late]);
   } finally {
     clearTimeout(timer);
   }
-}
-
-/** Asks it to end, waits, and kills it when it takes too long. */
-async function end(child: Child, graceMs: number): Promise<void> {
-  const timer = setTimeout(() => child.kill("SIGKILL"), graceMs);
-  child.kill("SIGTERM");
-  await child.ended;
-  clearTimeout(timer);
 }
 
 /** Shares of `total`, as equal as can be and at least 1 each. */

@@ -1,0 +1,91 @@
+import { type Child, endText } from "./children.ts";
+
+/** Pause before a dead agent is started again: doubled with every death, up to the longest. */
+const PAUSE_MS = { first: 200, longest: 5_000 } as const;
+/** An agent that served for so long starts with the first pause again. */
+const STEADY_MS = 10_000;
+/** Deaths in a row before the agent ever served. After so many, nothing will help. */
+const STILLBORN_MAX = 5;
+
+/** What an agent is kept with. */
+export interface KeptAgentOptions {
+  /** Starts it, always under the same name. */
+  readonly start: () => Child;
+  readonly say: (message: string) => void;
+  /** Called at most once: it died again and again before it served. */
+  readonly gaveUp: (why: string) => void;
+}
+
+/** An agent of `heddle up`: whenever it dies it is started again, so that the death of a node is not that of the fabric. */
+export class KeptAgent {
+  /** Resolves when it serves for the first time. Never rejects: `gaveUp` is told. */
+  readonly serving: Promise<void>;
+  readonly #options: KeptAgentOptions;
+  readonly #serves: () => void;
+  #child: Child;
+  #pauseMs: number = PAUSE_MS.first;
+  #stillborn = 0;
+  #isEnding = false;
+  #retry: NodeJS.Timeout | undefined;
+
+  constructor(options: KeptAgentOptions) {
+    this.#options = options;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.serving = promise;
+    this.#serves = resolve;
+    this.#child = this.#start();
+  }
+
+  get name(): string {
+    return this.#child.name;
+  }
+
+  /** Asks it to end, waits, and kills it when it takes longer than `graceMs`. */
+  async end(graceMs: number): Promise<void> {
+    this.#letGo();
+    await this.#child.end(graceMs);
+  }
+
+  /** Ends it at once, as if this process were gone; kills it after `graceMs`. */
+  async hurry(graceMs: number): Promise<void> {
+    this.#letGo();
+    await this.#child.hurry(graceMs);
+  }
+
+  /** It is not started again. */
+  #letGo(): void {
+    this.#isEnding = true;
+    clearTimeout(this.#retry);
+  }
+
+  #start(): Child {
+    const child = this.#options.start();
+    let servedAtMs: number | undefined;
+    child.serving.then(
+      () => {
+        servedAtMs = performance.now();
+        this.#stillborn = 0;
+        this.#serves();
+      },
+      () => undefined, // its end is told below
+    );
+    void child.ended.then((how) => {
+      if (this.#isEnding) return;
+      const why = `${child.name} (pid ${child.pid}) ended ${endText(how)}`;
+      if (servedAtMs === undefined) this.#stillborn++;
+      else if (performance.now() - servedAtMs >= STEADY_MS) this.#pauseMs = PAUSE_MS.first;
+      if (this.#stillborn < STILLBORN_MAX) this.#startLater(why);
+      else this.#options.gaveUp(`${why}, ${STILLBORN_MAX} times in a row before it served`);
+    });
+    return child;
+  }
+
+  #startLater(why: string): void {
+    const pauseMs = this.#pauseMs;
+    this.#pauseMs = Math.min(PAUSE_MS.longest, 2 * pauseMs);
+    this.#options.say(`${why}: starting it again in ${pauseMs} ms`);
+    this.#retry = setTimeout(() => {
+      this.#child = this.#start();
+    }, pauseMs);
+  }
+}
