@@ -1,8 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { ProcessCluster } from "../harness/process-cluster.ts";
 import { processesWith } from "../harness/process-table.ts";
 import { eventually, settles } from "../harness/waiting.ts";
@@ -62,6 +64,22 @@ describe("a script with an embedded fabric", () => {
       await nothingLeft(script);
     },
   );
+
+  test.for(["SIGTERM", "SIGINT", "SIGHUP"] as const)(
+    "that is ended by %s leaves no directory behind",
+    async (signal) => {
+      const scratch = mkdtempSync(join(tmpdir(), "scripts-test-"));
+      onTestFinished(() => rmSync(scratch, { recursive: true, force: true }));
+      const left = () => readdirSync(scratch).filter((name) => name.startsWith("heddle-"));
+      const script = run("endless.ts", { TMPDIR: scratch });
+      await eventually("the script to start", () => script.lines.includes("started") || undefined);
+      const before = left().length;
+      script.child.kill(signal);
+      expect(await settles(script.ended, () => script.lines.join("\n"))).toBe(signal);
+      await nothingLeft(script);
+      expect(left()).toHaveLength(before - 1);
+    },
+  );
 });
 
 describe("a script with a served fabric", () => {
@@ -109,6 +127,44 @@ describe("a script with a served fabric", () => {
     cluster.startAgent(0);
     await cluster.drive(cluster.settled());
   });
+});
+
+describe("a script with a served fabric whose lease is longer than this test", () => {
+  const withinMs = 10_000;
+  let cluster: ProcessCluster;
+  beforeAll(async () => {
+    cluster = await ProcessCluster.start({ nodes: 1, slots: 2, leaseMs: 120_000 });
+  });
+  afterAll(async () => {
+    await cluster[Symbol.asyncDispose]();
+  });
+
+  test("is no client any more when it has ended by itself", async () => {
+    const fabric = await cluster.fabric();
+    const { clients } = await fabric.status();
+    const script = run("forgetful.ts", { HEDDLE_ADDRESS: cluster.address });
+    expect(await settles(script.ended, () => script.lines.join("\n"))).toBe(0);
+    const gone = async () => (await fabric.status()).clients === clients || undefined;
+    await eventually("the script's session to be over", gone, withinMs);
+  });
+
+  test.for(["SIGINT", "SIGTERM", "SIGHUP"] as const)(
+    "has its endless work cancelled when %s ends it",
+    async (signal) => {
+      const script = run("endless.ts", { HEDDLE_ADDRESS: cluster.address });
+      await eventually("the script to start", () => script.lines.includes("started") || undefined);
+      const fabric = await cluster.fabric();
+      await eventually("its chunks to run", async () => (await fabric.status()).chunksPlaced > 0 || undefined);
+      script.child.kill(signal);
+      expect(await settles(script.ended, () => script.lines.join("\n"))).toBe(signal);
+      expect(script.lines).toEqual(["started"]);
+      const newest = async () => (await fabric.jobs())[0];
+      const over = async () => ((await newest())?.state === "cancelled" ? true : undefined);
+      await eventually("its job to be cancelled", over, withinMs);
+      expect(await newest()).toMatchObject({ name: "never", state: "cancelled" });
+      await cluster.settled();
+    },
+  );
 });
 
 function isAlive(pid: number): boolean {

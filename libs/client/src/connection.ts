@@ -151,6 +151,20 @@ export class Connection {
     await line?.session.close();
   }
 
+  /** Ends the session and leaves what is open unsettled: the process ends. What comes after all dials anew. */
+  async leave(): Promise<void> {
+    const line = this.#line;
+    this.#line = undefined;
+    this.#capacity = undefined;
+    line?.firstAnswer?.[Symbol.dispose]();
+    await line?.session.close();
+  }
+
+  /** There is a session, or one is being dialled. */
+  get isOpen(): boolean {
+    return this.#line !== undefined;
+  }
+
   #open(): Line {
     if (this.#closed) throw new ClosedError("the fabric was closed");
     if (this.#line !== undefined) return this.#line;

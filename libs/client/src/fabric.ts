@@ -96,6 +96,16 @@ export class Fabric implements AsyncDisposable {
     return this.close();
   }
 
+  /**
+   * Says goodbye at the end of the process, so that the coordinator need not wait for a lease. What is open stays unsettled, and never
+   * gets to say why; what comes after all connects anew.
+   */
+  async leave(): Promise<void> {
+    if (!this.#connection.isOpen) return;
+    using _hold = this.#options.hold();
+    await this.#connection.leave();
+  }
+
   /** What this fabric gives its pools. */
   get host(): PoolHost {
     const { env, shipper, hold, prepare } = this.#options;

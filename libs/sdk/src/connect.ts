@@ -1,5 +1,12 @@
 import { createShipper } from "@heddle/adapter-ship";
-import { environmentVariable, hostFacts, printLine, processHolds, systemEnvironment } from "@heddle/adapter-system";
+import {
+  environmentVariable,
+  hostFacts,
+  onProcessEnd,
+  printLine,
+  processHolds,
+  systemEnvironment,
+} from "@heddle/adapter-system";
 import { Fabric, noCoordinatorError, UNAVAILABLE_TIMEOUT_MS } from "@heddle/client";
 import { backoffMs, type Environment, UnavailableError } from "@heddle/kernel";
 import { protocolVersion } from "@heddle/wire";
@@ -64,7 +71,12 @@ function embeddedFabric(options: ConnectOptions): Fabric {
 function remoteFabric(address: string, options: ConnectOptions): Fabric {
   const env = systemEnvironment();
   const client = lazyGrpcClient();
-  return new Fabric({ ...common(env, options), client, address, dispose: async () => client[Symbol.asyncDispose]() });
+  const scope = new AsyncDisposableStack();
+  scope.use(client);
+  const dispose = (): Promise<void> => scope.disposeAsync();
+  const fabric = new Fabric({ ...common(env, options), client, address, dispose });
+  scope.use(onProcessEnd(() => fabric.leave()));
+  return fabric;
 }
 
 function common(env: Environment, options: ConnectOptions) {

@@ -5,6 +5,7 @@ export {
   environmentVariable,
   type HostFacts,
   hostFacts,
+  onProcessEnd,
   printLine,
   processHolds,
   temporaryDirectory,

@@ -1,4 +1,5 @@
-import { execFileSync } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { chmodSync, existsSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -208,4 +209,61 @@ test("a process lives as long as something holds it, and no longer", () => {
   expect(run(0)).toBe("held");
   expect(run(1)).toBe("held");
   expect(run(2)).toBe("");
+});
+
+describe("a process that a signal ends", () => {
+  const begin = (rest: string): ChildProcess => {
+    const source = `import { onProcessEnd } from ${JSON.stringify(new URL("./host.ts", import.meta.url).href)};
+      setInterval(() => {}, 1000);
+      ${rest}; process.stdout.write("ready\\n");`;
+    const child = spawn(process.execPath, ["--conditions=@heddle/source", "--input-type=module", "-e", source]);
+    onTestFinished(() => void child.kill("SIGKILL"));
+    return child;
+  };
+  const ended = async (child: ChildProcess, ...signals: readonly NodeJS.Signals[]) => {
+    let said = "";
+    const closed = once(child, "close");
+    const left = [...signals];
+    child.stdout?.on("data", (chunk: Buffer) => {
+      said += chunk;
+      const signal = left.shift();
+      if (signal !== undefined) child.kill(signal);
+    });
+    const [code, signal] = await closed;
+    return [said.trim().split("\n"), (signal as unknown) ?? code];
+  };
+  const leave = `onProcessEnd(async () => { process.stdout.write("leaving\\n"); await new Promise((r) => setTimeout(r, 50)); process.stdout.write("left\\n"); })`;
+
+  test("lets those leave who want to, and still ends by that signal", async () => {
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+      expect(await ended(begin(leave), signal)).toEqual([["ready", "leaving", "left"], signal]);
+  });
+
+  test("ends a second later when they cannot leave, and at once at another signal", async () => {
+    const stuck = `onProcessEnd(() => { process.stdout.write("leaving\\n"); return new Promise(() => {}); })`;
+    expect(await ended(begin(stuck), "SIGTERM")).toEqual([["ready", "leaving"], "SIGTERM"]);
+    expect(await ended(begin(stuck), "SIGTERM", "SIGINT")).toEqual([["ready", "leaving"], "SIGINT"]);
+  });
+
+  test("is left alone where the script listens itself, and when nobody wants to leave any more", async () => {
+    const own = `process.on("SIGINT", () => { process.stdout.write("own\\n"); process.exit(7); })`;
+    expect(await ended(begin(`${leave}; ${own}`), "SIGINT")).toEqual([["ready", "own"], 7]);
+    expect(await ended(begin(`${leave}[Symbol.dispose]()`), "SIGINT")).toEqual([["ready"], "SIGINT"]);
+    const polite = `process.on("SIGINT", function mine() { if (process.listenerCount("SIGINT") > 1) return;
+      process.removeListener("SIGINT", mine); process.kill(process.pid, "SIGINT"); })`;
+    expect(await ended(begin(`${leave}; ${polite}`), "SIGINT")).toEqual([["ready"], "SIGINT"]);
+  });
+});
+
+test("a script at its end lets those leave who want to, keeps its status, and goes on where it was", () => {
+  const script = `import { onProcessEnd } from ${JSON.stringify(new URL("./host.ts", import.meta.url).href)};
+    let left = false;
+    onProcessEnd(async () => { if (left) return; left = true; await new Promise((r) => setTimeout(r, 20)); process.stdout.write("left"); });
+    process.exitCode = 3;`;
+  const { stdout, status } = spawnSync(
+    process.execPath,
+    ["--conditions=@heddle/source", "--input-type=module", "-e", script],
+    { encoding: "utf8", timeout: 20_000 },
+  );
+  expect([stdout, status]).toEqual(["left", 3]);
 });
