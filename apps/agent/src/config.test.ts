@@ -1,6 +1,6 @@
 import { InvalidArgumentError, NodeName } from "@heddle/kernel";
 import { describe, expect, test } from "vitest";
-import { type AgentConfig, addressesOf, checkedAddress, defaultName } from "./config.ts";
+import { type AgentConfig, addressesOf, checkedAddress, defaultName, settings } from "./config.ts";
 
 const identity = { host: "Big_Box.example.org", uid: 1_000, dataDir: undefined, rank: undefined };
 
@@ -24,6 +24,12 @@ describe("the name of an agent that nobody named", () => {
     ].map(defaultName);
     expect(new Set(names).size).toBe(names.length);
   });
+});
+
+test("a name that is given must be legal, for it becomes part of a path", () => {
+  expect(settings.name.parse(["n-1"])).toBe("n-1");
+  for (const bad of ["bad/name!", "../n", "N", "x".repeat(64)])
+    expect(() => settings.name.parse([bad])).toThrow("is not a node name");
 });
 
 describe("the coordinators of an agent", () => {

@@ -5,12 +5,13 @@ import {
   list,
   pairs,
   type ServerValues,
+  type Setting,
   type SettingTable,
   serverSettings,
   text,
 } from "@heddle/adapter-command";
 import { type LogLevel, logLevels } from "@heddle/adapter-system";
-import { InvalidArgumentError } from "@heddle/kernel";
+import { InvalidArgumentError, NodeName } from "@heddle/kernel";
 
 /** Shipped code that an agent keeps. Above, what was unused for longest goes, and the coordinator sends it again. */
 export const ARTIFACTS_BYTES_MAX = 1024 * 1024 * 1024;
@@ -30,11 +31,7 @@ export interface AgentConfig extends ServerValues {
 
 export const settings: SettingTable<AgentConfig> = {
   coordinator: list("ADDRESS", `coordinators, tried in turn (default: HEDDLE_ADDRESS, else ${DEFAULT_ADDRESS})`),
-  name: text(
-    "NAME",
-    "the node's name, unique in the fabric; a later agent of the same name replaces this one",
-    undefined,
-  ),
+  name: nodeName("the node's name, unique in the fabric; a later agent of the same name replaces this one"),
   processes: count("N", "worker processes at a time (default: the cores of this machine)", undefined, {
     min: 1,
     max: 65_536,
@@ -44,6 +41,12 @@ export const settings: SettingTable<AgentConfig> = {
   ...serverSettings,
   logLevel: choice(logLevels, "least important log entry to write to standard error", "info"),
 };
+
+/** A legal name: it becomes part of a path. */
+function nodeName(help: string): Setting<string | undefined> {
+  const name = text("NAME", help, undefined);
+  return { ...name, parse: (texts) => NodeName(name.parse(texts) ?? "") };
+}
 
 /** Coordinators to try: those given, else what clients use, else the usual place. */
 export function addressesOf(config: AgentConfig, environment: NodeJS.ProcessEnv = process.env): readonly string[] {

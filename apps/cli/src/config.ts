@@ -10,7 +10,7 @@ import {
 import { type LogLevel, logLevels } from "@heddle/adapter-system";
 
 /** Where a coordinator is when nobody says so. */
-const DEFAULT_ADDRESS = "127.0.0.1:7433";
+export const DEFAULT_ADDRESS = "127.0.0.1:7433";
 
 /** Node runs the sources; built, everything lies side by side in one folder. */
 const fromSource = import.meta.url.endsWith(".ts");

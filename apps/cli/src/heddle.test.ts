@@ -100,6 +100,7 @@ describe("heddle up", () => {
     taken.close();
     expect(code).toBe(1);
     expect(stderr).toContain(`cannot listen at ${address}`);
+    expect(stderr).toContain("another server listens there: choose another --listen, 127.0.0.1:0 picks a free port");
     expect(stderr).toMatch(/^heddle up: coordinator \(pid \d+\) ended with code 1: stopping everything$/m);
   });
 });
@@ -249,15 +250,24 @@ test.each<[string[], string]>([
   [["get", "nodez"], 'there is no kind "nodez"'],
   [["up", "--nodse", "2"], "unknown option --nodse; did you mean --nodes?"],
   [["coordinator", "--listen", "0.0.0.0:0"], "refusing to listen at 0.0.0.0:0"],
+  [["up", "--listen", "0.0.0.0:1"], "refusing to listen at 0.0.0.0:1"],
   [["agent", "--coordinator", "nowhere"], '"nowhere" is not an address'],
-  [["agent", "--name", "A_B"], '"A_B" is not a node name'],
+  [["agent", "--name", "bad/name!"], '--name: "bad/name!" is not a node name'],
   [["status", "--address", "nowhere"], '"nowhere" is not an address'],
   [["run", "nowhere.ts"], 'there is no script "nowhere.ts"'],
+  [["run", scratch], "is a directory: name the script in it to run"],
   [[], "Usage: heddle"],
 ])("heddle %j is refused with exit code 2 and words", async (args, words) => {
   const { code, stdout, stderr } = await heddle(args);
   expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
   expect(stderr).toContain(words);
+});
+
+test("heddle run --help says that a script without an address has a fabric of its own", async () => {
+  const { code, stdout } = await heddle(["run", "--help"]);
+  expect(code).toBe(0);
+  expect(stdout.replaceAll(/\s+/g, " ")).toContain("HEDDLE_ADDRESS, else none: the script has a fabric of its own)");
+  expect(stdout).not.toContain("7433");
 });
 
 test.each([["up"], ["coordinator"], ["agent"]])("heddle %s --help shows its settings", async (name) => {

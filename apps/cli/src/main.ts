@@ -10,7 +10,7 @@ import {
 import { InvalidArgumentError } from "@heddle/kernel";
 import { Command, CommanderError, Option } from "commander";
 import { parse as parseYaml } from "yaml";
-import { addressOf, build, givenAddress, programs, takeParentFd, upSettings } from "./config.ts";
+import { addressOf, build, DEFAULT_ADDRESS, givenAddress, programs, takeParentFd, upSettings } from "./config.ts";
 import { type OutputFormat, outputFormats } from "./output.ts";
 
 /** What a server's program offers: loaded only when it is run. */
@@ -55,8 +55,8 @@ function heddle(parentFd: number | undefined): Command {
   return program;
 }
 
-function addressOption(): Option {
-  return new Option("--address <address>", "the coordinator (default: HEDDLE_ADDRESS, else 127.0.0.1:7433)");
+function addressOption(otherwise: string = DEFAULT_ADDRESS): Option {
+  return new Option("--address <address>", `the coordinator (default: HEDDLE_ADDRESS, else ${otherwise})`);
 }
 
 /** Commands whose options are settings: they understand them, and their --help, themselves. */
@@ -118,7 +118,7 @@ function addRun(program: Command, parentFd: number | undefined): void {
     .description("run a script with HEDDLE_ADDRESS set; it has a fabric of its own when there is no address")
     .argument("<file>", "a JavaScript or TypeScript module")
     .argument("[args...]", "its arguments")
-    .addOption(addressOption())
+    .addOption(addressOption("none: the script has a fabric of its own"))
     .passThroughOptions()
     .action(async (file: string, args: string[], _options: unknown, command: Command) => {
       const { runScript } = await import("./run-script.ts");

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { statSync } from "node:fs";
 import { ParentLink, signalExitCode } from "@heddle/adapter-command";
 import { InvalidArgumentError } from "@heddle/kernel";
 import { nodeOptions } from "./config.ts";
@@ -17,13 +17,21 @@ export interface RunOptions {
 /** Becomes the script, where the system can do that; else starts it and ends as it ends. */
 export function runScript(options: RunOptions): Promise<never> {
   const { file, args, address, parentFd } = options;
-  if (!existsSync(file)) throw new InvalidArgumentError(`there is no script ${JSON.stringify(file)}`);
+  mustBeScript(file);
   const environment = { ...process.env };
   if (address !== undefined) environment.HEDDLE_ADDRESS = address;
   const argv = [...nodeOptions, file, ...args];
   if (parentFd === undefined && process.platform !== "win32")
     process.execve?.(process.execPath, [process.execPath, ...argv], environment);
   return runBeside(argv, environment, parentFd);
+}
+
+/** Node would say it with a stack. Throws InvalidArgumentError. */
+function mustBeScript(file: string): void {
+  const found = statSync(file, { throwIfNoEntry: false });
+  if (found === undefined) throw new InvalidArgumentError(`there is no script ${JSON.stringify(file)}`);
+  if (found.isDirectory())
+    throw new InvalidArgumentError(`${JSON.stringify(file)} is a directory: name the script in it to run`);
 }
 
 async function runBeside(argv: string[], env: NodeJS.ProcessEnv, parentFd: number | undefined): Promise<never> {

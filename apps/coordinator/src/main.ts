@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { packageVersion, type RunningServer, runServer, type ServerInvocation } from "@heddle/adapter-command";
 import { createGrpcServer } from "@heddle/adapter-grpc";
 import { fileBlobs, hostFacts, systemEnvironment, temporaryDirectory } from "@heddle/adapter-system";
+import { UnavailableError } from "@heddle/kernel";
 import { CoordinatorShell, descriptorSetUrl } from "@heddle/shell-coordinator";
 import { ARTIFACTS_BYTES_MAX, type CoordinatorConfig, settings } from "./config.ts";
 
@@ -37,7 +38,7 @@ async function start(config: CoordinatorConfig): Promise<RunningServer> {
     descriptorSet: fileURLToPath(descriptorSetUrl),
     healthServices: ["heddle.v1.Jobs", "heddle.v1.Nodes", "heddle.v1.Admin"],
   });
-  const { address } = scope.use(await server.listen(config.listen, shell.routes));
+  const { address } = scope.use(await server.listen(config.listen, shell.routes).catch(advise));
   const owned = scope.move();
   return {
     log: env.log,
@@ -46,6 +47,13 @@ async function start(config: CoordinatorConfig): Promise<RunningServer> {
     stop: () => shell.stop(config.drainMs),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** Says what to do about an address that another has. */
+function advise(error: unknown): never {
+  if (!(error instanceof UnavailableError && /EADDRINUSE|already|in use/.test(error.message))) throw error;
+  const advice = "another server listens there: choose another --listen, 127.0.0.1:0 picks a free port";
+  throw new UnavailableError(`${error.message}\n${advice}`, { cause: error });
 }
 
 if (import.meta.main) await main();
