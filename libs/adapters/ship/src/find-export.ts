@@ -6,6 +6,7 @@ import { CaptureError } from "@heddle/kernel";
 import type { AnyFunction } from "@heddle/port-shipper";
 import type { FunctionInspector, FunctionPlace, Script } from "./inspect.ts";
 import { functionAt, isVitestModule, type ModuleExports, readModuleExports } from "./module-exports.ts";
+import { notExported, refusal } from "./refusal.ts";
 
 /** Which export of which file a function is. */
 export interface FoundExport {
@@ -61,11 +62,12 @@ export class ExportFinder {
   }
 
   #findInModule(fn: AnyFunction, place: FunctionPlace, file: string, at: Position): FoundExport {
-    const { functions, hasDefault, program } = this.#exportsOf(place.script);
-    const node = functionAt(program, offsetOf(place));
+    const exports = this.#exportsOf(place.script);
+    const { functions, hasDefault } = exports;
+    const node = functionAt(exports.program, offsetOf(place));
     const names = node === undefined ? undefined : functions.get(node);
     const [first] = names ?? [];
-    if (first === undefined) throw captureError(fn, at, notExported(fn));
+    if (first === undefined) throw captureError(fn, at, refusal(fn, node, exports));
     return { file, exportName: names?.find((name) => name === fn.name) ?? first, hasDefault, commonJsNames: undefined };
   }
 
@@ -88,11 +90,6 @@ export function captureError(fn: AnyFunction, at: Position, reason: string, opti
 
 function shownPath(file: string): string {
   return file.startsWith("file:") ? fileURLToPath(withoutQuery(file)) : file;
-}
-
-function notExported(fn: AnyFunction): string {
-  const what = /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(fn.name) ? `export ${fn.name}` : "name it, export it";
-  return `is not an export of its module: ${what} and import it; inline functions are not supported yet`;
 }
 
 function isNative(fn: AnyFunction): boolean {

@@ -1,4 +1,4 @@
-import { type AnyNode, type Program, parse } from "acorn";
+import { type AnyNode, type Program, parse, type VariableDeclarator } from "acorn";
 
 /** A function of any spelling but a method. */
 export type FunctionNode = Extract<
@@ -11,6 +11,8 @@ export interface ModuleExports {
   /** Export names by the top-level function that they surely are. A function may have several. */
   readonly functions: ReadonlyMap<FunctionNode, readonly string[]>;
   readonly hasDefault: boolean;
+  /** Names that something of the module assigns to after they were declared. */
+  readonly reassigned: ReadonlySet<string>;
   readonly program: Program;
 }
 
@@ -35,7 +37,8 @@ export function readModuleExports(text: string, isModule: boolean): ModuleExport
   for (const [name, fn] of named) {
     if (fn !== undefined) functions.set(fn, [...(functions.get(fn) ?? []), name]);
   }
-  return { functions, hasDefault: named.some(([name]) => name === "default"), program };
+  const { reassigned } = bindings;
+  return { functions, hasDefault: named.some(([name]) => name === "default"), reassigned, program };
 }
 
 /** The text is one that vitest made of a module: an async arrow function whose parameters are `__vite_ssr_...`. */
@@ -51,6 +54,17 @@ export function functionAt(program: Program, offset: number): FunctionNode | und
     return node.start <= offset && offset <= node.end;
   });
   return found;
+}
+
+/** What is around a node, outermost first, and the node itself. */
+export function pathTo(program: Program, node: AnyNode): readonly AnyNode[] {
+  const path: AnyNode[] = [];
+  walk(program, (at) => {
+    const isAround = at.start <= node.start && node.end <= at.end && path.at(-1) !== node;
+    if (isAround) path.push(at);
+    return isAround;
+  });
+  return path;
 }
 
 type NamedExport = readonly [name: string, fn: FunctionNode | undefined];
@@ -103,11 +117,15 @@ function returnedName(node: AnyNode): string | undefined {
 function vitestBody(program: Program): readonly AnyNode[] | undefined {
   const last = program.body.findLast((node) => node.type === "ExpressionStatement");
   if (last?.type !== "ExpressionStatement" || last.expression.type !== "ArrowFunctionExpression") return undefined;
-  const { params, body } = last.expression;
-  const isVitest = params[0]?.type === "Identifier" && params[0].name.startsWith("__vite_ssr_");
-  if (!isVitest || body.type !== "BlockStatement") return undefined;
+  const { body } = last.expression;
+  if (!isVitestWrapper(last.expression) || body.type !== "BlockStatement") return undefined;
   const [only] = body.body;
   return body.body.length === 1 && only?.type === "BlockStatement" ? only.body : body.body;
+}
+
+/** The function that vitest makes of a module. */
+export function isVitestWrapper({ params: [first] }: FunctionNode): boolean {
+  return first?.type === "Identifier" && first.name.startsWith("__vite_ssr_");
 }
 
 function bindingsOf(body: readonly AnyNode[], program: Program): Bindings {
@@ -116,20 +134,49 @@ function bindingsOf(body: readonly AnyNode[], program: Program): Bindings {
     const node = declarationIn(statement);
     if (node?.type === "FunctionDeclaration" && node.id !== null) bindings.functions.set(node.id.name, node);
     if (node?.type !== "VariableDeclaration") continue;
-    for (const { id, init } of node.declarations) {
-      if (id.type !== "Identifier" || init == null) continue;
+    for (const [name, init] of node.declarations.flatMap(declared)) {
       const value = unwrapped(init);
-      if (node.kind === "const") bindings.constants.add(id.name);
-      if (isFunction(value)) bindings.functions.set(id.name, value);
-      else if (value.type === "Identifier" && node.kind === "const") bindings.aliases.set(id.name, value.name);
+      if (node.kind === "const") bindings.constants.add(name);
+      if (isFunction(value)) bindings.functions.set(name, value);
+      else if (value.type === "Identifier" && node.kind === "const") bindings.aliases.set(name, value.name);
     }
   }
   walk(program, (node) => {
-    if (node.type === "AssignmentExpression" && node.left.type === "Identifier")
-      bindings.reassigned.add(node.left.name);
+    const isAssignment =
+      node.type === "AssignmentExpression" || node.type === "ForOfStatement" || node.type === "ForInStatement";
+    if (isAssignment) for (const name of assignedNames(node.left)) bindings.reassigned.add(name);
     return true;
   });
   return bindings;
+}
+
+/** The names of a declarator with the expressions that they surely are: `f = ...` and `{ f, g: h } = { f: ..., g() {} }`. */
+function declared({ id, init }: VariableDeclarator): (readonly [name: string, value: AnyNode])[] {
+  if (init == null) return [];
+  if (id.type === "Identifier") return [[id.name, init]];
+  if (id.type !== "ObjectPattern" || init.type !== "ObjectExpression") return [];
+  const values = new Map<string, AnyNode>();
+  for (const property of init.properties) {
+    if (property.type !== "Property" || property.computed || property.kind !== "init") return [];
+    values.set(nameOf(property.key), property.value);
+  }
+  return id.properties.flatMap((property) => {
+    if (property.type !== "Property" || property.computed || property.value.type !== "Identifier") return [];
+    const value = values.get(nameOf(property.key));
+    return value === undefined ? [] : [[property.value.name, value] as const];
+  });
+}
+
+/** The variables that an assignment to this target changes; of nested patterns perhaps more names than that. */
+function assignedNames(target: AnyNode): string[] {
+  if (target.type === "Identifier") return [target.name];
+  if (target.type !== "ObjectPattern" && target.type !== "ArrayPattern") return [];
+  const names: string[] = [];
+  walk(target, (node) => {
+    if (node.type === "Identifier") names.push(node.name);
+    return true;
+  });
+  return names;
 }
 
 function declarationIn(statement: AnyNode): AnyNode | undefined {
@@ -144,7 +191,7 @@ function functionIn(node: AnyNode, bindings: Bindings): FunctionNode | undefined
 }
 
 /** esbuild (and so tsx) keeps a function's name with `__name(fn, "name")`, which gives `fn` itself. */
-function unwrapped(node: AnyNode): AnyNode {
+export function unwrapped(node: AnyNode): AnyNode {
   if (node.type !== "CallExpression" || node.callee.type !== "Identifier" || node.callee.name !== "__name") return node;
   return node.arguments[0] ?? node;
 }
@@ -160,14 +207,16 @@ function declaredNames(declaration: AnyNode): string[] {
   if (declaration.type !== "VariableDeclaration") {
     return "id" in declaration && declaration.id?.type === "Identifier" ? [declaration.id.name] : [];
   }
-  return declaration.declarations.flatMap(({ id }) => (id.type === "Identifier" ? [id.name] : []));
+  return declaration.declarations.flatMap((declarator) =>
+    declarator.id.type === "Identifier" ? [declarator.id.name] : declared(declarator).map(([name]) => name),
+  );
 }
 
 function nameOf(node: AnyNode): string {
   return node.type === "Identifier" ? node.name : String((node as { value?: unknown }).value);
 }
 
-function isFunction(node: AnyNode): node is FunctionNode {
+export function isFunction(node: AnyNode): node is FunctionNode {
   return (
     node.type === "FunctionDeclaration" || node.type === "FunctionExpression" || node.type === "ArrowFunctionExpression"
   );
