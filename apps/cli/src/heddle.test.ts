@@ -146,6 +146,15 @@ describe("heddle coordinator and heddle agent", () => {
   });
 });
 
+test("an agent that reaches no coordinator says so soon, with the reason, and goes on", async () => {
+  const agent = startHeddle(["agent", "--coordinator", "127.0.0.1:1", "--name", "lonely", "--processes", "1"]);
+  started.add(agent);
+  const line = await lineWith(linesOf(agent.stderr), "coordinator not reached yet");
+  expect(line).toContain("127.0.0.1:1");
+  expect(line).toContain("ECONNREFUSED");
+  expect(agent.exitCode).toBeNull();
+});
+
 describe("told to stop", () => {
   const script = fileURLToPath(new URL("../testdata/nap.ts", import.meta.url));
 

@@ -246,7 +246,6 @@ export class AgentShell {
   }
 
   #lost(why: string, final: boolean): void {
-    this.#env.log.warn("coordinator lost", { why, final });
     this.#inflow.abort();
     this.#inflow = new PayloadInflow();
     this.#outflow = undefined;

@@ -8,7 +8,7 @@ import {
   type Version,
 } from "@heddle/port-rpc";
 import { type AttachRequestEntry, type AttachResponseEntry, nodesAttach } from "@heddle/wire";
-import { REDIAL_BACKOFF } from "./limits.ts";
+import { REDIAL_BACKOFF, UNREACHED_WARN_MS } from "./limits.ts";
 
 /** What the uplink tells the agent. */
 export interface UplinkHost {
@@ -38,11 +38,21 @@ export class Uplink {
   #failures = 0;
   #closed = false;
   #retry: Disposable | undefined;
+  /** Set while the first session waits for its first link. */
+  #warning: Disposable | undefined;
+  /** The present session had a link. */
+  #wasLinked = false;
+  /** Why the last dial failed, until there is a link. */
+  #dialFailure: string | undefined;
 
   constructor(options: UplinkOptions, host: UplinkHost) {
     this.#options = options;
     this.#host = host;
     this.#dial();
+    const { clock } = options.env;
+    this.#warning = clock.setTimer(clock.nowMs() + UNREACHED_WARN_MS, () =>
+      this.#unreached("coordinator not reached yet", options.addresses[0] ?? ""),
+    );
   }
 
   /** The session that is open now. */
@@ -54,6 +64,7 @@ export class Uplink {
   async close(goodbye?: Goodbye): Promise<void> {
     this.#closed = true;
     this.#retry?.[Symbol.dispose]();
+    this.#warning?.[Symbol.dispose]();
     await this.#session?.close(goodbye);
   }
 
@@ -63,32 +74,67 @@ export class Uplink {
   }
 
   #dial(): void {
-    const { env, client, addresses, version } = this.#options;
+    const { env, addresses, version } = this.#options;
     const address = addresses[this.#failures % addresses.length] ?? "";
+    this.#wasLinked = false;
     this.#session = dialSession<AttachRequestEntry, AttachResponseEntry>({
       env,
-      client,
+      client: this.#listeningClient(),
       method: nodesAttach,
       address,
       version,
-      onLink: (up) => this.#host.linked(up),
+      onLink: (up) => {
+        if (up) this.#reached();
+        this.#host.linked(up);
+      },
       handler: {
         entries: (entries) => {
           this.#failures = 0;
           this.#host.entries(entries);
         },
-        ended: (end) => this.#ended(end),
+        ended: (end) => this.#ended(end, address),
       },
     });
     this.#host.opened(this.#session);
   }
 
-  #ended(end: SessionEnd): void {
+  #reached(): void {
+    this.#wasLinked = true;
+    this.#dialFailure = undefined;
+    this.#warning?.[Symbol.dispose]();
+  }
+
+  /** A session does not tell why it cannot reach its peer: so hear it from the dials. */
+  #listeningClient(): RpcClient {
+    const { client } = this.#options;
+    return {
+      dial: async (method, address, signal) => {
+        try {
+          return await client.dial(method, address, signal);
+        } catch (error) {
+          if (!signal.aborted) this.#dialFailure = error instanceof Error ? error.message : String(error);
+          throw error;
+        }
+      },
+      call: (method, address, request, options) => client.call(method, address, request, options),
+      [Symbol.asyncDispose]: () => client[Symbol.asyncDispose](),
+    };
+  }
+
+  #unreached(message: string, address: string): void {
+    this.#options.env.log.warn(message, { address, why: this.#dialFailure ?? "no answer" });
+  }
+
+  #ended(end: SessionEnd, address: string): void {
     this.#session = undefined;
     if (this.#closed) return;
     this.#failures++;
     const final = end.reason === "goodbye" && end.goodbye.code === "conflict";
-    this.#host.lost(describe(end), final);
+    const why = describe(end);
+    if (this.#wasLinked) this.#options.env.log.warn("coordinator lost", { why, final });
+    else if (end.reason === "expired") this.#unreached("coordinator not reached", address);
+    else this.#options.env.log.warn("coordinator gives no session", { address, why, final });
+    this.#host.lost(why, final);
     if (final || this.#isClosed()) return;
     const { clock, random } = this.#options.env;
     this.#retry = clock.setTimer(clock.nowMs() + backoffMs(REDIAL_BACKOFF, this.#failures, random), () => this.#dial());
