@@ -1,4 +1,4 @@
-import { CHUNK_BYTES_TARGET, CHUNK_ITEMS_MAX, SerializationError } from "@heddle/kernel";
+import { CHUNK_BYTES_TARGET, CHUNK_ITEMS_MAX, ITEM_BYTES_MAX, LimitError, SerializationError } from "@heddle/kernel";
 import { decodePayload, Encoding } from "@heddle/wire";
 import { describe, expect, test } from "vitest";
 import { type ChunkSource, checkChunkSize, chunkSource, defaultChunkSize, materialise } from "./chunks.ts";
@@ -8,6 +8,14 @@ function cut(source: ChunkSource) {
   const chunks = [];
   for (let chunk = source.next(); chunk !== undefined; chunk = source.next()) chunks.push(chunk);
   return chunks;
+}
+
+function thrown(act: () => unknown): unknown {
+  try {
+    return act();
+  } catch (error) {
+    return error;
+  }
 }
 
 function values(source: ChunkSource): unknown[] {
@@ -104,8 +112,20 @@ describe("chunks", () => {
   });
 
   test("an input that cannot travel says where it is", () => {
-    const source = chunkSource([1, { a: [() => 1] }], { chunkSize: 2, slots: 1 });
-    expect(() => source.next()).toThrow(SerializationError);
+    const source = chunkSource([0, 1, 2, "x", { a: [() => 1] }], { chunkSize: 3, slots: 1 });
+    source.next();
+    const error = thrown(() => source.next());
+    expect(error).toBeInstanceOf(SerializationError);
+    expect(error).toMatchObject({ path: "$.a[0]", side: "argument", cause: expect.any(SerializationError) });
+    expect((error as Error).message).toMatch(/^input 4: /);
+  });
+
+  test("an input above a limit says which one it is, and by how much", () => {
+    const source = chunkSource([1, new Uint8Array(ITEM_BYTES_MAX + 1)], { chunkSize: 2, slots: 1 });
+    const error = thrown(() => source.next());
+    expect(error).toBeInstanceOf(LimitError);
+    expect(error).toMatchObject({ limitName: "ITEM_BYTES_MAX", limit: ITEM_BYTES_MAX, cause: expect.any(LimitError) });
+    expect((error as Error).message).toMatch(/^input 1: ITEM_BYTES_MAX is /);
   });
 
   test("a chunk size must be a whole number from 1", () => {

@@ -1,4 +1,4 @@
-import { CHUNK_BYTES_TARGET, CHUNK_ITEMS_MAX } from "@heddle/kernel";
+import { CHUNK_BYTES_TARGET, CHUNK_ITEMS_MAX, LimitError, SerializationError } from "@heddle/kernel";
 import { type EncodedPayload, encodeRange, PayloadEncoder } from "@heddle/wire";
 import { Range } from "./range.ts";
 
@@ -94,7 +94,21 @@ class ArraySource implements ChunkSource {
     if (this.#at >= this.total) return undefined;
     const firstIndex = this.#at;
     const until = Math.min(this.total, firstIndex + this.#chunkSize);
-    this.#at = this.#encoder.addAll(this.#items, firstIndex, until, this.#bytesTarget);
+    try {
+      this.#at = this.#encoder.addAll(this.#items, firstIndex, until, this.#bytesTarget);
+    } catch (error) {
+      throw placed(error, `input ${firstIndex + this.#encoder.count}`);
+    }
     return { firstIndex, payload: this.#encoder.finish() };
   }
+}
+
+/** A value's refusal with the name of the value before its words and itself as the cause; anything else as it is. */
+export function placed<E>(error: E, what: string): E | SerializationError | LimitError {
+  if (error instanceof SerializationError)
+    return new SerializationError(`${what}: ${error.message}`, error, { cause: error });
+  if (!(error instanceof LimitError)) return error;
+  const { limitName, limit, actual, message } = error;
+  const named = new LimitError(limitName, limit, actual, `${what}: ${message}`);
+  return Object.defineProperty(named, "cause", { value: error, configurable: true, writable: true });
 }

@@ -1,5 +1,5 @@
-import { PoolInitError, SerializationError, WorkerLostError } from "@heddle/kernel";
-import { Encoding, encodeError, type Failure } from "@heddle/wire";
+import { LimitError, PoolInitError, SerializationError, WorkerLostError } from "@heddle/kernel";
+import { Encoding, encodeError, type FabricError, type Failure } from "@heddle/wire";
 import { expect, test } from "vitest";
 import { fabricErrorOf, failureError } from "./failure.ts";
 
@@ -8,6 +8,10 @@ const place = { node: "n1", pid: 7, attempt: 2 };
 
 function failure(kind: Failure["kind"]): Failure {
   return { offset: 2, place, summary: "RangeError: no 42", kind };
+}
+
+function refusal(value: Partial<FabricError>): FabricError {
+  return { code: "", message: "", path: "", side: "", limitName: "", limit: 0, actual: 0, ...value };
 }
 
 function userFailure(thrown: unknown) {
@@ -66,10 +70,26 @@ test("a worker that exited has a status and no signal, and an unknown place is n
 });
 
 test("the fabric's own error in a worker keeps path, side and where it happened", () => {
-  const value = { code: "serialization", message: "a socket cannot travel", path: "$.a[1]", side: "result" };
+  const value = refusal({ code: "serialization", message: "a socket cannot travel", path: "$.a[1]", side: "result" });
   const error = failureError(failure({ $case: "fabricError", value }), undefined, context);
   expect(error).toBeInstanceOf(SerializationError);
   expect(error).toMatchObject({ path: "$.a[1]", side: "result", remote: { node: "n1", index: 42 } });
+  expect((error as Error).message).toBe("item 42: a socket cannot travel");
+});
+
+test("a result above a limit names the limit, what there was, and the item", () => {
+  const limit = { limitName: "ITEM_BYTES_MAX", limit: 10, actual: 12 };
+  const value = refusal({ code: "limit", message: "ITEM_BYTES_MAX is 10, got 12", ...limit });
+  const error = failureError(failure({ $case: "fabricError", value }), undefined, context);
+  expect(error).toBeInstanceOf(LimitError);
+  expect(error).toMatchObject({ ...limit, message: "item 42: ITEM_BYTES_MAX is 10, got 12", remote: { index: 42 } });
+});
+
+test("a limit without a name, as an older worker sends it, still is an error of that code", () => {
+  expect(fabricErrorOf(refusal({ code: "limit", message: "too large" }))).toMatchObject({
+    code: "limit",
+    message: "too large",
+  });
 });
 
 test("a failure of a kind that this build does not know is an internal error with its words", () => {
@@ -80,8 +100,8 @@ test("a failure of a kind that this build does not know is an internal error wit
 });
 
 test("a code names its class, and an unknown one keeps its name in the words", () => {
-  expect(fabricErrorOf({ code: "pool-init", message: "no worker", path: "", side: "" })).toBeInstanceOf(PoolInitError);
-  expect(fabricErrorOf({ code: "from-the-future", message: "words", path: "", side: "" })).toMatchObject({
+  expect(fabricErrorOf(refusal({ code: "pool-init", message: "no worker" }))).toBeInstanceOf(PoolInitError);
+  expect(fabricErrorOf(refusal({ code: "from-the-future", message: "words" }))).toMatchObject({
     code: "internal",
     message: "from-the-future: words",
   });

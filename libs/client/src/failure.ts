@@ -1,4 +1,4 @@
-import { heddleError, SerializationError, type SerializationSide, WorkerLostError } from "@heddle/kernel";
+import { heddleError, LimitError, SerializationError, type SerializationSide, WorkerLostError } from "@heddle/kernel";
 import { decodeError, type FabricError, type Failure } from "@heddle/wire";
 
 /** Where a task failed: the own property `remote` of the error that its caller gets. */
@@ -51,7 +51,7 @@ export function failureError(failure: Failure, userError: Uint8Array | undefined
       return new WorkerLostError(stderrTail === "" ? words : `${words}\n${stderrTail}`, loss);
     }
     case "fabricError":
-      return withRemote(fabricErrorOf(kind.value), failure, context);
+      return withRemote(fabricErrorOf(itemNamed(kind.value, context.index)), failure, context);
     case undefined:
       return heddleError("internal", failure.summary);
   }
@@ -61,7 +61,15 @@ export function failureError(failure: Failure, userError: Uint8Array | undefined
 export function fabricErrorOf(error: FabricError): Error {
   if (error.code === "serialization")
     return new SerializationError(error.message, { path: error.path, side: error.side as SerializationSide });
+  if (error.code === "limit" && error.limitName !== "")
+    return new LimitError(error.limitName, error.limit, error.actual, error.message);
   return heddleError(error.code, error.message);
+}
+
+/** A value of an item was refused: the words say which item. */
+function itemNamed(error: FabricError, index: number): FabricError {
+  const isRefusal = error.code === "serialization" || error.code === "limit";
+  return isRefusal ? { ...error, message: `item ${index}: ${error.message}` } : error;
 }
 
 function withRemote(error: unknown, failure: Failure, context: FailureContext): unknown {

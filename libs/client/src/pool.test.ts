@@ -195,7 +195,7 @@ test("no input is offered after an item has failed for good", async () => {
   await settle();
   const offered = fake.said("offerChunk").length;
   expect(offered).toBeLessThan(40_000);
-  const value = { code: "internal", message: "no", path: "", side: "" };
+  const value = { code: "internal", message: "no", path: "", side: "", limitName: "", limit: 0, actual: 0 };
   const failure = { offset: 0, place, summary: "Error: no", kind: { $case: "fabricError" as const, value } };
   fake.tell({ $case: "itemFailed", value: { job: 1, chunk: 0, failure } });
   fake.tell({ $case: "spanDone", value: { job: 1, chunk: 1, span: undefined, values: inline([1]) } });

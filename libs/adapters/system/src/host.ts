@@ -95,7 +95,6 @@ function onEndingSignal(leave: () => Promise<void>): Disposable {
 }
 
 const endingSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-type EndingSignal = (typeof endingSignals)[number];
 /** Longest wait for those who leave when a signal came. Then the process ends without their word. */
 const LEAVE_MS = 1_000;
 /** The same signal again within this time is the same wish: npm and npx pass on a Ctrl-C that the terminal delivered already. */
@@ -103,12 +102,12 @@ const REPEAT_MS = 200;
 /** Signals belong to the process, and so do those who leave with it: listeners are installed while there is one. */
 const leaving = new Set<() => Promise<void>>();
 /** The signal that ends the process, and when it came. */
-const came = new Map<EndingSignal, number>();
+const came = new Map<NodeJS.Signals, number>();
 /** Marks our listeners, also those of another copy of this module. */
 const MARK = Symbol.for("heddle.ending-signal");
 
 const ending = Object.assign(
-  (signal: EndingSignal): void => {
+  (signal: NodeJS.Signals): void => {
     if (process.listeners(signal).some((listener) => !(MARK in listener))) return stepAside(signal);
     const nowMs = performance.now();
     if (came.size > 0) {
@@ -123,14 +122,14 @@ const ending = Object.assign(
 );
 
 /** Out of the sight of those who end the process only when nobody else listens, as the signal-exit package does. */
-function stepAside(signal: EndingSignal): void {
+function stepAside(signal: NodeJS.Signals): void {
   process.removeListener(signal, ending);
   process.nextTick(() => {
     if (leaving.size > 0) process.prependListener(signal, ending);
   });
 }
 
-function raise(signal: EndingSignal): void {
+function raise(signal: NodeJS.Signals): void {
   restoreSignals();
   process.kill(process.pid, signal);
 }

@@ -85,7 +85,7 @@ function attachUserError(client: ClientRecord, failure: Failure, flow: PayloadFl
 
 /** An error of the fabric as it travels. */
 export function fabricError(code: ErrorCode, message: string): FabricError {
-  return { code, message, path: "", side: "" };
+  return { code, message, path: "", side: "", limitName: "", limit: 0, actual: 0 };
 }
 
 /** The payload inside a failure that came from a node, if it is the user's own error. */

@@ -1,5 +1,5 @@
 import { type HeddleError, ITEM_BYTES_MAX, LimitError, SerializationError } from "@heddle/kernel";
-import { type EncodedPayload, Encoding, encodeError, type Failure, type Place } from "@heddle/wire";
+import { type EncodedPayload, Encoding, encodeError, type FabricError, type Failure, type Place } from "@heddle/wire";
 import { SUMMARY_BYTES_MAX } from "./limits.ts";
 
 /** A failing item before it is put on the wire: the user's error still is a payload to be sent in parts, if need be. */
@@ -9,13 +9,7 @@ export interface ItemFailure {
   readonly summary: string;
   readonly kind:
     | { readonly type: "user"; readonly error: EncodedPayload }
-    | {
-        readonly type: "fabric";
-        readonly code: string;
-        readonly message: string;
-        readonly path: string;
-        readonly side: string;
-      };
+    | { readonly type: "fabric"; readonly error: FabricError };
 }
 
 /** The function, or its module, threw this. Whatever it is, it travels. */
@@ -29,8 +23,10 @@ export function userFailure(offset: number, error: unknown): ItemFailure {
 /** The fabric refused: an argument or a result that cannot travel, code that is not what it should be. */
 export function fabricFailure(offset: number, error: HeddleError, side: string): ItemFailure {
   const at = error instanceof SerializationError ? { path: error.path, side } : { path: "", side: "" };
+  const { limitName, limit, actual } = error instanceof LimitError ? error : { limitName: "", limit: 0, actual: 0 };
   const message = cut(error.message, 4 * SUMMARY_BYTES_MAX);
-  return { offset, summary: summaryOf(error), kind: { type: "fabric", code: error.code, message, ...at } };
+  const value = { code: error.code, message, ...at, limitName, limit, actual };
+  return { offset, summary: summaryOf(error), kind: { type: "fabric", error: value } };
 }
 
 /** An error of ours that says that a value cannot travel. */
@@ -42,8 +38,7 @@ export function isRefusal(error: unknown): error is SerializationError | LimitEr
 export function failureMessage(failure: ItemFailure, place: Place, userError: Failure["kind"]): Failure {
   const { offset, summary, kind } = failure;
   if (kind.type === "user") return { offset, place, summary, kind: userError };
-  const { code, message, path, side } = kind;
-  return { offset, place, summary, kind: { $case: "fabricError", value: { code, message, path, side } } };
+  return { offset, place, summary, kind: { $case: "fabricError", value: kind.error } };
 }
 
 /** Name and message of whatever was thrown, on one line, at most SUMMARY_BYTES_MAX. */

@@ -6,6 +6,7 @@ import {
   decodePayload,
   type EncodedPayload,
   encodePayload,
+  type FabricError,
   PayloadAssembler,
   type RunChunk,
   splitPayload,
@@ -27,7 +28,7 @@ export type Answer =
       /** The user's error. */
       readonly error?: unknown;
       /** The fabric's. */
-      readonly refused?: { readonly code: string; readonly path: string; readonly side: string };
+      readonly refused?: FabricError;
       readonly place: { readonly node: string; readonly pid: number; readonly attempt: number };
     };
 
@@ -156,17 +157,14 @@ export class Bench {
         const { completed, values, failure } = outcome.value;
         const { offset, summary = "", place, kind } = failure ?? {};
         const at = { node: place?.node ?? "", pid: place?.pid ?? 0, attempt: place?.attempt ?? 0 };
-        const answer = (
-          known: unknown[],
-          more: { error?: unknown; refused?: { code: string; path: string; side: string } },
-        ) => this.#answer({ assignment, completed, values: known, offset, summary, place: at, ...more });
+        const answer = (known: unknown[], more: { error?: unknown; refused?: FabricError }) =>
+          this.#answer({ assignment, completed, values: known, offset, summary, place: at, ...more });
         return this.#open(values, (payload) => {
           const known = decodePayload(payload);
           if (kind?.$case === "userError")
             this.#open(kind.value, (error) => answer(known, { error: decodeError(error.bytes) }));
           else if (kind?.$case === "fabricError") {
-            const { code, path, side } = kind.value;
-            answer(known, { refused: { code, path, side } });
+            answer(known, { refused: kind.value });
           } else throw new TypeError(`a failure of no kind: ${summary}`);
         });
       }

@@ -211,7 +211,7 @@ describe("a chunk that fails", () => {
     expect(await bench.run(1, [0, 1])).toMatchObject({
       completed: 1,
       offset: 1,
-      refused: { code: "limit" },
+      refused: { code: "limit", limitName: "ITEM_BYTES_MAX", limit: ITEM_BYTES_MAX, actual: expect.any(Number) },
       summary: expect.stringContaining("ITEM_BYTES_MAX"),
     });
   });
