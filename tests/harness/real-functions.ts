@@ -47,6 +47,17 @@ export function exitOn3With7(n: number): number {
   if (n === 3) process.exit(7);
   return n * n;
 }
+/** Squares in 4 ms and lets timers fire; 0 leaves one behind that throws when others run. */
+export async function lateThrowOf0(n: number): Promise<number> {
+  if (n === 0) {
+    setTimeout(() => {
+      throw new Error("late");
+    }, 15);
+  }
+  const result = slow(4, n);
+  await new Promise(setImmediate);
+  return result;
+}
 /** Squares, but for 3 writes what is no frame to the pipe that its worker shares with the agent, and then never returns. */
 export function garbageOn3(n: number): number {
   if (n !== 3) return n * n;

@@ -14,6 +14,7 @@ export function check(condition: boolean, why: string): void {
 export interface Placed {
   readonly job: JobNumber;
   readonly pool: PoolNumber;
+  readonly fresh: boolean;
   revoked: "no" | "unstarted" | "stop";
   /** Virtual run time; Infinity for one that never ends. */
   readonly runMs: Millis;
@@ -126,6 +127,9 @@ export class Oracle {
       check(!other.held.includes(assignment), `chunk ${assignment} runs twice`);
     const pool = `${this.generation}/${placed.pool}`;
     check(seen.pool === undefined || seen.pool === pool, `worker ${worker} serves two pools`);
+    check(!placed.fresh || seen.pool === undefined, `fresh chunk ${assignment} runs after others in worker ${worker}`);
+    const isFresh = (held: Assignment): boolean => this.placed.get(held)?.fresh === true;
+    check(!seen.held.some(isFresh), `chunk ${assignment} waits behind a fresh one`);
     seen.pool = pool;
     seen.held.push(assignment);
     check(++seen.taken <= (this.#plan.chunksPerWorkerMax ?? Number.POSITIVE_INFINITY), `worker ${worker} is overused`);

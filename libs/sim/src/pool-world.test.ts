@@ -46,6 +46,18 @@ describe("the worker pool in a world of failing workers", () => {
     );
   });
 
+  it("finds a pool that runs a suspect in a worker that has run others", () => {
+    const careless = () => (options: { readonly slots: number }) => {
+      const core = new WorkerPool(options);
+      return {
+        step: (nowMs, input) => core.step(nowMs, input.type === "chunk-assigned" ? { ...input, fresh: false } : input),
+        validate: () => core.validate(),
+        view: () => core.view(),
+      } satisfies PoolCore;
+    };
+    expect(firstFailure(careless)).toMatch(/^seed \d+: (fresh chunk \d+ runs after|chunk \d+ waits behind a fresh)/);
+  });
+
   it("finds a pool that takes the result of a skipped chunk for a skip", () => {
     const credulous = () => (options: { readonly slots: number }) => {
       const core = new WorkerPool(options);

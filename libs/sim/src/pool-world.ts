@@ -54,6 +54,7 @@ export interface PoolPlan {
   readonly earlyDrain: number;
   readonly brokenCode: number;
   readonly repeat: number;
+  readonly fresh: number;
 }
 
 /** Mild or severe, from the seed. */
@@ -82,6 +83,7 @@ function drawPlan(random: Random): PoolPlan {
     earlyDrain: maybe(0.005),
     brokenCode: maybe(0.2),
     repeat: maybe(0.3),
+    fresh: maybe(0.5),
   };
 }
 
@@ -401,8 +403,9 @@ class PoolWorld {
     const poolSlots = 1 + this.#workload.int(this.#plan.slots);
     this.#toAssign--;
     this.#oracle.poolSlots.set(pool, poolSlots);
-    this.#oracle.placed.set(assignment, { job, pool, revoked: "no", runMs: this.#drawRunMs(pool) });
-    this.#feed({ type: "chunk-assigned", assignment, job, poolSlots });
+    const fresh = this.#workload.float() < this.#plan.fresh;
+    this.#oracle.placed.set(assignment, { job, pool, fresh, revoked: "no", runMs: this.#drawRunMs(pool) });
+    this.#feed({ type: "chunk-assigned", assignment, job, poolSlots, fresh });
   }
 
   /** Each pool has chunks of its own kind, with exceptions. */

@@ -229,7 +229,7 @@ export class SchedulerOracle {
         this.#judgeDelivery(effect, finished);
         return;
       case "fail-item":
-        this.#judgeFailure(effect);
+        this.#judgeFailure(effect, finished?.assign);
         return;
       case "end-job":
         this.#judgeEnd(effect);
@@ -277,7 +277,10 @@ export class SchedulerOracle {
     demand(poolSlots >= 1 && poolSlots <= Math.min(node.slots, pool?.slotsMax ?? node.slots), `${what} has no share`);
     const throttled = pool !== undefined && this.#clients.get(pool.client)?.throttled === true;
     demand(!throttled || attempt > 1, `${what} is new work for a throttled client`);
-    for (const item of this.#itemsOf(effect)) {
+    const items = this.#itemsOf(effect);
+    const isSuspect = items.length === 1 && items.every((item) => item.deaths + item.losses > 0);
+    demand(!effect.fresh || isSuspect, `${what} wants a fresh worker for no suspect`);
+    for (const item of items) {
       demand(item.state === "open" && item.placedIn === undefined, `${what} runs what is done or running`);
       demand(attempt > item.attempt, `${what} does not raise the attempt`);
       item.attempt = attempt;
@@ -307,7 +310,7 @@ export class SchedulerOracle {
     }
   }
 
-  #judgeFailure(effect: EffectOf<"fail-item">): void {
+  #judgeFailure(effect: EffectOf<"fail-item">, finished: EffectOf<"assign-chunk"> | undefined): void {
     const { job: key, chunk, offset, cause } = effect;
     const what = `failure of ${key}/${chunk}/${offset} by ${cause}`;
     const job = this.#judgeOpen(key, what);
@@ -322,6 +325,7 @@ export class SchedulerOracle {
     if (cause === "node-loss") demand(item.losses >= 3 && blamed >= 2, told);
     if (cause === "worker-death") {
       demand(item.deaths >= 1 && blamed >= 2, told);
+      demand(finished?.fresh === true && finished.count === 1, `${what}: not alone in a fresh worker`);
       demand(this.#truth.isPoison?.(key, chunk, offset) ?? true, `${what}: it is innocent`);
     }
   }

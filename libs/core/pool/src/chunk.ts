@@ -10,6 +10,8 @@ export type Revocation = "none" | "unstarted" | "stop";
 export class Chunk {
   readonly assignment: Assignment;
   readonly job: Job;
+  /** It runs in a worker that has run nothing before, and nothing is sent behind it. */
+  readonly fresh: boolean;
   place: ChunkPlace = "waiting";
   revocation: Revocation = "none";
   /** Rank in its pool's queue, given when it first enters it: a chunk that comes back gets its old place. */
@@ -24,9 +26,10 @@ export class Chunk {
   next: Chunk | undefined = undefined;
   previous: Chunk | undefined = undefined;
 
-  constructor(assignment: Assignment, job: Job) {
+  constructor(assignment: Assignment, job: Job, fresh: boolean) {
     this.assignment = assignment;
     this.job = job;
+    this.fresh = fresh;
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Chunk } from "./chunk.ts";
+import type { Chunk, ChunkList } from "./chunk.ts";
 import type { Credit } from "./credit.ts";
 import type { Fleet } from "./fleet.ts";
 import { LONG_HEAD_MS, REPORT_STARTED_MS } from "./limits.ts";
@@ -9,7 +9,8 @@ import { Recruiter } from "./recruiter.ts";
 /**
  * Which chunk goes to which worker. Between pools: a free slot goes to the pool that runs least here, then to the one
  * served longest ago. In a pool: first come first served; every startable worker has a head before one gets a second
- * chunk.
+ * chunk. What needs a fresh worker waits beside the queue: it takes its turn when there is a blank worker, the others
+ * take theirs when there is none.
  */
 export class Dispatcher {
   /** Pools with a queue, in no order. */
@@ -40,13 +41,14 @@ export class Dispatcher {
   /** The chunk may run: at the end of its pool's queue, or in its old place when it was there before. */
   enqueue(chunk: Chunk): void {
     const pool = chunk.job.pool;
+    const queue = queueOf(chunk);
     chunk.place = "queued";
     chunk.worker = undefined;
     chunk.skipAsked = false;
     if (chunk.order === 0) {
       chunk.order = this.#nextOrder++;
-      pool.queue.push(chunk);
-    } else pool.queue.insertInOrder(chunk);
+      queue.push(chunk);
+    } else queue.insertInOrder(chunk);
     this.queued++;
     if (pool.backlogAt < 0) pool.backlogAt = this.backlog.push(pool) - 1;
   }
@@ -54,9 +56,9 @@ export class Dispatcher {
   /** Takes a queued chunk out. */
   dequeue(chunk: Chunk): void {
     const pool = chunk.job.pool;
-    pool.queue.remove(chunk);
+    queueOf(chunk).remove(chunk);
     this.queued--;
-    if (pool.queue.size > 0) return;
+    if (pool.queue.size + pool.suspects.size > 0) return;
     const last = this.backlog.pop();
     if (last !== undefined && last !== pool) {
       this.backlog[pool.backlogAt] = last;
@@ -106,30 +108,41 @@ export class Dispatcher {
 
   #placeHeads(): void {
     const fleet = this.#fleet;
-    const fresh: Worker[] = [];
+    const started: Worker[] = [];
     while (fleet.running < fleet.slots) {
-      const pool = this.#nextPool();
-      const worker = pool === undefined ? undefined : fleet.freeFor(pool);
-      if (pool === undefined || worker === undefined) break;
+      const chunk = this.#nextHead();
+      const pool = chunk?.job.pool;
+      const worker = chunk === undefined ? undefined : fleet.freeFor(chunk);
+      if (chunk === undefined || pool === undefined || worker === undefined) break;
       pool.servedTurn = this.#nextTurn++;
       fleet.occupy(worker, pool);
-      this.#send(worker, pool);
+      this.#send(chunk, worker, pool);
       this.headChanged(worker, pool);
-      fresh.push(worker);
+      started.push(worker);
     }
     // Whoever got a slot gets a helping with it, even when others wait: else each tiny chunk would cost a round trip.
-    for (const worker of fresh) if (worker.pool !== undefined) this.#fill(worker, worker.pool, fairDepth(worker.pool));
+    for (const worker of started)
+      if (worker.pool !== undefined) this.#fill(worker, worker.pool, fairDepth(worker.pool));
   }
 
-  /** The pool whose first chunk can start now. */
-  #nextPool(): PoolRecord | undefined {
-    let next: PoolRecord | undefined;
-    const blank = this.#fleet.blanks.length > 0;
+  /** The chunk that starts next: of those that can start now, the first one of the pool that is served next. */
+  #nextHead(): Chunk | undefined {
+    let next: Chunk | undefined;
     for (const pool of this.backlog) {
-      if (pool.running >= pool.slotsMax || !(blank || pool.idle.length > 0)) continue;
-      if (next === undefined || comesBefore(pool, next)) next = pool;
+      if (pool.running >= pool.slotsMax) continue;
+      const chunk = this.#startable(pool);
+      if (chunk !== undefined && (next === undefined || comesBefore(pool, next.job.pool))) next = chunk;
     }
     return next;
+  }
+
+  /** The pool's first chunk that there is a free worker for. */
+  #startable(pool: PoolRecord): Chunk | undefined {
+    const isBlank = this.#fleet.blanks.length > 0;
+    const suspect = isBlank ? pool.suspects.first : undefined;
+    const other = isBlank || pool.idle.length > 0 ? pool.queue.first : undefined;
+    if (suspect === undefined || other === undefined) return suspect ?? other;
+    return suspect.order < other.order ? suspect : other;
   }
 
   /** Gives busy workers chunks behind their heads. */
@@ -152,23 +165,29 @@ export class Dispatcher {
   }
 
   #fill(worker: Worker, pool: PoolRecord, depth: number): void {
-    if (depth === 1 || worker.longHead) return;
+    if (depth === 1 || worker.longHead || worker.held.first?.fresh) return;
     const most = Math.min(depth - worker.held.size, this.#chunksPerWorkerMax - worker.chunksTaken);
-    for (let count = 0; count < most && pool.queue.size > 0; count++) this.#send(worker, pool);
+    for (let count = 0; count < most; count++) {
+      const chunk = pool.queue.first;
+      if (chunk === undefined) return;
+      this.#send(chunk, worker, pool);
+    }
   }
 
-  /** A pool with more than its share of the slots lets its workers run dry while another one waits for a slot. */
+  /**
+   * A pool with more than its share of the slots lets its workers run dry while another one waits for a slot; so does
+   * any while a chunk of it has a blank worker and waits for a slot: else full workers would never leave it one.
+   */
   #mayDeepen(pool: PoolRecord): boolean {
     if (pool.running > pool.slotsMax) return false;
+    if (pool.suspects.size > 0 && this.#fleet.blanks.length > 0) return false;
     const fleet = this.#fleet;
     if (this.backlog.length === 1 || fleet.running < fleet.slots) return true;
     const rivals = this.backlog.filter((rival) => rival !== pool && rival.running < rival.slotsMax);
     return rivals.length === 0 || pool.running <= Math.floor(fleet.slots / (rivals.length + 1));
   }
 
-  #send(worker: Worker, pool: PoolRecord): void {
-    const chunk = pool.queue.first;
-    if (chunk === undefined) return;
+  #send(chunk: Chunk, worker: Worker, pool: PoolRecord): void {
     this.dequeue(chunk);
     chunk.place = "sent";
     chunk.worker = worker;
@@ -219,6 +238,11 @@ export class Dispatcher {
     const meanMs = worker.pool?.runTime.meanMs;
     return worker.held.size > 1 || head.revocation === "stop" || (meanMs !== undefined && meanMs < LONG_HEAD_MS);
   }
+}
+
+/** Where it waits for a worker. */
+function queueOf(chunk: Chunk): ChunkList {
+  return chunk.fresh ? chunk.job.pool.suspects : chunk.job.pool.queue;
 }
 
 /** Chunks that each busy worker of the pool may hold: its depth, or less when there are too few to fill all. */

@@ -1,4 +1,5 @@
 import { assert } from "@heddle/kernel";
+import type { Chunk } from "./chunk.ts";
 import { KILL_GRACE_MS, SPAWN_READY_MS, WORKERS_PER_SLOT_MAX } from "./limits.ts";
 import type { Outbox } from "./outbox.ts";
 import { type Ending, type PoolRecord, Worker } from "./records.ts";
@@ -49,11 +50,11 @@ export class Fleet {
   }
 
   /**
-   * A free worker for a chunk of the pool: its own that was busy last, else a blank one. It stays where it is until
-   * `occupy`.
+   * A free worker for the chunk: its pool's own that was busy last, else a blank one; a blank one if it needs a fresh
+   * one. It stays where it is until `occupy`.
    */
-  freeFor(pool: PoolRecord): Worker | undefined {
-    return pool.idle.at(-1) ?? this.blanks[0];
+  freeFor({ fresh, job: { pool } }: Chunk): Worker | undefined {
+    return (fresh ? undefined : pool.idle.at(-1)) ?? this.blanks[0];
   }
 
   /** A free worker gets its head: it is busy, and bound to the pool for ever. */

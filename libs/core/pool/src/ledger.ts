@@ -59,8 +59,8 @@ export class Ledger {
   }
 
   /** A new chunk, in no list yet. */
-  begin(assignment: Assignment, job: Job): Chunk {
-    const chunk = new Chunk(assignment, job);
+  begin(assignment: Assignment, job: Job, fresh: boolean): Chunk {
+    const chunk = new Chunk(assignment, job, fresh);
     this.chunks.set(assignment, chunk);
     job.unfinished++;
     return chunk;

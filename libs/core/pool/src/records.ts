@@ -30,8 +30,10 @@ export class Job {
 export class PoolRecord {
   readonly number: PoolNumber;
   readonly runTime = new RunTime();
-  /** Chunks that may run and have no worker yet, by rising `order`. */
+  /** Chunks that may run in any worker of the pool and have none yet, by rising `order`. */
   readonly queue = new ChunkList();
+  /** Those that need a fresh worker, likewise: they never stand in the way of the others. */
+  readonly suspects = new ChunkList();
   /** Its workers with a chunk that were not told to end. */
   readonly busy: Worker[] = [];
   /** Its workers without a chunk that were not told to end; the longest idle first. */
@@ -48,7 +50,7 @@ export class PoolRecord {
   useMs = 0;
   /** Its highest level in this window of work. Written by Credit. */
   levelPeak = 0;
-  /** Index in the dispatcher's backlog; -1 while its queue is empty. */
+  /** Index in the dispatcher's backlog; -1 while its queues are empty. */
   backlogAt = -1;
   /** Where the search for a worker to deepen goes on. */
   cursor = 0;

@@ -29,7 +29,10 @@ export class Recruiter {
     }
   }
 
-  /** Each pool wants its share of the slots, and together they want every free slot. */
+  /**
+   * Each pool wants its share of the slots, and together they want every free slot. Who has a chunk that needs a fresh
+   * worker wants a blank one in any case: idle ones are of no use to it, and its slot is taken again when it has waited.
+   */
   #assess(): void {
     this.#lacking = 0;
     this.#fewest = Number.POSITIVE_INFINITY;
@@ -43,18 +46,24 @@ export class Recruiter {
       const own = Math.min(useful, share - pool.running) - idle;
       if (own > 0) fairly += own;
       if (useful > idle) greedily += useful - idle;
+      if (pool.suspects.size > 0) {
+        const room = pool.slotsMax - pool.running;
+        fairly += Math.min(pool.suspects.size, Math.max(1, Math.min(room, share - pool.running)));
+        greedily += Math.min(pool.suspects.size, Math.max(1, room));
+        if (idle === 0 && pool.running < this.#fewest) this.#fewest = pool.running;
+      }
       if (useful > idle && pool.running + idle < this.#fewest) this.#fewest = pool.running + idle;
     }
     this.#lacking = Math.min(slots, Math.max(fairly, Math.min(greedily, slots - running))) - blanks.length;
   }
 
-  /** The longest idle worker: of a pool without a queue, or else of one that has more workers than the worst off. */
+  /** The longest idle worker: one that is not needed, or else of a pool that has more workers than the worst off. */
   #victim(): Worker | undefined {
     let victim: Worker | undefined;
     for (const worker of this.#fleet.workers.values()) {
       const pool = worker.pool;
       if (worker.state !== "idle" || pool === undefined) continue;
-      if (pool.queue.size > 0 && pool.running + pool.idle.length <= this.#fewest) continue;
+      if (isNeeded(pool) && pool.running + pool.idle.length <= this.#fewest) continue;
       if (victim === undefined || goesBefore(worker, victim)) victim = worker;
     }
     return victim;
@@ -62,7 +71,11 @@ export class Recruiter {
 }
 
 function goesBefore(worker: Worker, other: Worker): boolean {
-  const isNeeded = (worker.pool?.queue.size ?? 0) > 0;
-  const isOtherNeeded = (other.pool?.queue.size ?? 0) > 0;
-  return isNeeded === isOtherNeeded ? worker.idleTurn < other.idleTurn : isOtherNeeded;
+  const isOtherNeeded = isNeeded(other.pool);
+  return isNeeded(worker.pool) === isOtherNeeded ? worker.idleTurn < other.idleTurn : isOtherNeeded;
+}
+
+/** Whether the pool's idle workers have something to run. One that needs a fresh worker makes room for it itself. */
+function isNeeded(pool: PoolRecord | undefined): boolean {
+  return pool !== undefined && pool.queue.size > 0 && pool.suspects.size === 0;
 }

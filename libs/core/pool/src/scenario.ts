@@ -9,7 +9,7 @@ import { WorkerPool } from "./worker-pool.ts";
  *   options slots=2 [recycle=3]     a new pool; without it: slots=2
  *   at 20                           time of what follows
  *   start | describe j1 p1 | code j1 | broken j1 TEXT | forget j1 | retire p1 | lost | drain | timer | view
- *   assign a1..a3 j1 [slots=2]      without slots: as many as the pool has
+ *   assign a1..a3 j1 [slots=2] [fresh]      without slots: as many as the pool has
  *   revoke a1 [stop]
  *   ready w1 w2
  *   return w1 a1 [ms=0.5] | skipped w1 a1
@@ -75,7 +75,7 @@ function inputsOf(verb: string, words: readonly string[], slots: number): readon
     case "assign":
       return range(first).map((assignment) => {
         const poolSlots = numberOf(words, "slots") ?? slots;
-        return { type: "chunk-assigned", assignment, job: job(second), poolSlots };
+        return { type: "chunk-assigned", assignment, job: job(second), poolSlots, fresh: words.includes("fresh") };
       });
     case "revoke":
       return range(first).map((assignment) => ({ type: "revoke-requested", assignment, stop: second === "stop" }));

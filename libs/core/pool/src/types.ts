@@ -19,12 +19,16 @@ export type Input =
   /** Its code cannot be had: its chunks finish as not started, with this fault. */
   | { readonly type: "job-broken"; readonly job: JobNumber; readonly fault: string }
   | { readonly type: "job-forgotten"; readonly job: JobNumber }
-  /** Run it. `poolSlots`: most chunks of its pool that run here at a time, from now on. */
+  /**
+   * Run it. `poolSlots`: most chunks of its pool that run here at a time, from now on. `fresh`: in a worker that has run
+   * nothing before, with nothing behind it.
+   */
   | {
       readonly type: "chunk-assigned";
       readonly assignment: Assignment;
       readonly job: JobNumber;
       readonly poolSlots: number;
+      readonly fresh: boolean;
     }
   /** Take it back: only if not begun, or (`stop`) by killing its worker when it runs. */
   | { readonly type: "revoke-requested"; readonly assignment: Assignment; readonly stop: boolean }

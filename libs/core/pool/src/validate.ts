@@ -13,17 +13,17 @@ export function validatePool(ledger: Ledger, fleet: Fleet, dispatcher: Dispatche
   let queued = 0;
   for (const pool of ledger.pools.values()) {
     validatePoolRecord(pool, fleet, seen);
-    queued += pool.queue.size;
+    queued += pool.queue.size + pool.suspects.size;
     assert(
-      pool.queue.size > 0 === (dispatcher.backlog[pool.backlogAt] === pool),
+      pool.queue.size + pool.suspects.size > 0 === (dispatcher.backlog[pool.backlogAt] === pool),
       "the backlog is the pools with a queue",
     );
-    for (const chunk of pool.queue)
+    for (const chunk of [...pool.queue, ...pool.suspects])
       assert(ledger.chunks.get(chunk.assignment) === chunk, "a queued chunk is unfinished");
   }
   assert(queued === dispatcher.queued, "the queued chunks are counted");
   assert(
-    dispatcher.backlog.every((pool) => pool.queue.size > 0),
+    dispatcher.backlog.every((pool) => pool.queue.size + pool.suspects.size > 0),
     "a pool of the backlog has a queue",
   );
   for (const job of ledger.jobs.values()) {
@@ -62,6 +62,8 @@ function validateWorker(worker: Worker): void {
     assert(held.size === 0 && pool?.idle.includes(worker), "an idle worker is listed and has nothing");
   if (state === "busy")
     assert(held.size > 0 && pool?.busy[worker.busyAt] === worker, "a busy worker is listed and has a head");
+  const isOnlyChunk = held.size === 1 && worker.chunksTaken === 1;
+  assert(held.first?.fresh !== true || isOnlyChunk, "a fresh chunk is the first of its worker, and alone");
   if (state === "busy" || (state === "stopping" && held.size > 0))
     assert(worker.occupiesSlot, "a head occupies a slot");
   if (state === "idle") assert(!worker.occupiesSlot, "an idle worker occupies no slot");
@@ -79,9 +81,15 @@ function validatePoolRecord(pool: PoolRecord, fleet: Fleet, seen: Set<Chunk>): v
   }
   assert(pool.busy.length === busy && pool.idle.length === idle, "a pool's workers are listed once");
   assert(pool.held === held && pool.running === running, "a pool's chunks are counted");
-  validateList(pool.queue, "queued", seen);
+  validateQueue(pool, pool.queue, false, seen);
+  validateQueue(pool, pool.suspects, true, seen);
+}
+
+function validateQueue(pool: PoolRecord, queue: ChunkList, fresh: boolean, seen: Set<Chunk>): void {
+  validateList(queue, "queued", seen);
   let order = 0;
-  for (const chunk of pool.queue) {
+  for (const chunk of queue) {
+    assert(chunk.fresh === fresh, "what needs a fresh worker has a queue of its own");
     assert(chunk.order > order && chunk.job.pool === pool && chunk.worker === undefined, "a queue is in order");
     order = chunk.order;
   }

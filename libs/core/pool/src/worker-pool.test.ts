@@ -9,7 +9,7 @@ const described: Input = { type: "job-described", job, pool };
 const ready: Input = { type: "job-ready", job };
 
 const assigned = (assignment: number, poolSlots = 8): Input => {
-  return { type: "chunk-assigned", assignment: assignment as Assignment, job, poolSlots };
+  return { type: "chunk-assigned", assignment: assignment as Assignment, job, poolSlots, fresh: false };
 };
 const workerReady = (worker: number): Input => ({ type: "worker-ready", worker: worker as WorkerKey });
 

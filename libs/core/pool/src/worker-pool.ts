@@ -142,12 +142,12 @@ export class WorkerPool {
     const job = this.#ledger.jobs.get(number);
     if (job === undefined) return;
     job.code = { type: "broken", fault };
-    for (const chunk of [...job.waiting, ...job.pool.queue]) {
+    for (const chunk of [...job.waiting, ...job.pool.queue, ...job.pool.suspects]) {
       if (chunk.job === job) this.#giveUp(chunk, fault);
     }
   }
 
-  #chunkAssigned({ assignment, job: number, poolSlots }: ChunkAssigned): void {
+  #chunkAssigned({ assignment, job: number, poolSlots, fresh }: ChunkAssigned): void {
     if (this.#ledger.knows(assignment)) return;
     const job = this.#ledger.jobs.get(number);
     if (this.#isDraining()) this.#ledger.refuse(assignment, undefined);
@@ -155,7 +155,7 @@ export class WorkerPool {
     else if (job.code.type === "broken") this.#ledger.refuse(assignment, job.code.fault);
     else {
       job.pool.slotsMax = Math.max(1, poolSlots);
-      const chunk = this.#ledger.begin(assignment, job);
+      const chunk = this.#ledger.begin(assignment, job, fresh);
       if (job.code.type === "ready") this.#dispatcher.enqueue(chunk);
       else job.waiting.push(chunk);
     }
@@ -189,7 +189,7 @@ export class WorkerPool {
     const waiting = [...this.#ledger.jobs.values()]
       .filter((job) => job.pool === pool)
       .flatMap((job) => [...job.waiting]);
-    for (const chunk of [...pool.queue, ...waiting]) this.#giveUp(chunk, undefined);
+    for (const chunk of [...pool.queue, ...pool.suspects, ...waiting]) this.#giveUp(chunk, undefined);
     for (const worker of [...pool.busy, ...pool.idle]) this.#fleet.stop(worker, "asked");
     this.#ledger.retirePool(pool);
     this.#credit.settle();
@@ -250,12 +250,12 @@ export class WorkerPool {
     if (this.#phase === "draining" && this.#fleet.workers.size === 0) this.#drained();
   }
 
-  /** Workers cannot be started: chunks of pools that have none do not wait for one. */
+  /** Workers cannot be started: chunks of pools that have none do not wait for one, nor do those that need a fresh one. */
   #giveUpHopeless(fault: string): void {
     if (this.#fleet.blanks.length > 0) return;
     for (const pool of [...this.#dispatcher.backlog]) {
-      if (pool.busy.length + pool.idle.length > 0) continue;
-      for (const chunk of [...pool.queue]) this.#giveUp(chunk, fault);
+      const hasWorkers = pool.busy.length + pool.idle.length > 0;
+      for (const chunk of [...(hasWorkers ? [] : pool.queue), ...pool.suspects]) this.#giveUp(chunk, fault);
     }
   }
 

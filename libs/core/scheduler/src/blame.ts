@@ -32,6 +32,11 @@ export function judgeLoss(span: Span, limits: SchedulerLimits): Verdict {
   return countDeath(span, losses, limits);
 }
 
+/** Whether its next death would quarantine its item: what others left behind in a worker must not count against it. */
+export function isLoneSuspect({ count, deaths }: Span): boolean {
+  return count === 1 && deaths > 0;
+}
+
 /** The rest of a span from its failed item on; the failures of the item so far, this one included, go with it. */
 export function restFrom(span: Span, offset: number, failures: number): SpanSeed {
   return { ...seed(span), offset, count: span.offset + span.count - offset, failures };

@@ -198,9 +198,10 @@ function outcome(words: Words): Outcome {
 function print(effect: Effect): string {
   switch (effect.type) {
     case "assign-chunk": {
-      const { node, assignment, job, chunk, offset, count, attempt, marks, poolSlots } = effect;
+      const { node, assignment, job, chunk, offset, count, attempt, marks, poolSlots, fresh } = effect;
       const items = `j${job} c${chunk} ${offset}+${count}`;
-      return `assign n${node} a${assignment} ${items} attempt=${attempt}${marks ? " marks" : ""} slots=${poolSlots}`;
+      const how = `${marks ? " marks" : ""}${fresh ? " fresh" : ""}`;
+      return `assign n${node} a${assignment} ${items} attempt=${attempt}${how} slots=${poolSlots}`;
     }
     case "revoke-chunk":
       return `revoke n${effect.node} a${effect.assignment}${effect.stop ? " stop" : " if-unstarted"}`;

@@ -50,6 +50,7 @@ const assign = (assignment: number, onto: number, chunk: number, more: object = 
   attempt: 1,
   marks: false,
   poolSlots: 1,
+  fresh: false,
   ...more,
 });
 

@@ -1,4 +1,5 @@
 import { assert, type Millis, type Random, unreachable } from "@heddle/kernel";
+import { isLoneSuspect } from "./blame.ts";
 import { FairQueue } from "./fairness.ts";
 import {
   KeyBook,
@@ -213,5 +214,6 @@ function place(state: State, job: Job, { node, slots }: Share): void {
     attempt,
     marks,
     poolSlots: slots,
+    fresh: isLoneSuspect(span),
   });
 }

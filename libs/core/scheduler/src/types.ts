@@ -70,7 +70,7 @@ export type Outcome =
 
 /** Wishes, to be performed in the order returned. */
 export type Effect =
-  /** Run items [offset, offset + count) of the chunk. `attempt`: nth placement of these items, from 1. `marks`: mark each item. `poolSlots`: share of the pool's bound on this node. */
+  /** Run items [offset, offset + count) of the chunk. `attempt`: nth placement of these items, from 1. `marks`: mark each item. `poolSlots`: share of the pool's bound on this node. `fresh`: in a worker that has run nothing before; true only for a suspect: an item alone that was blamed for a death. */
   | {
       readonly type: "assign-chunk";
       readonly node: NodeKey;
@@ -82,6 +82,7 @@ export type Effect =
       readonly attempt: number;
       readonly marks: boolean;
       readonly poolSlots: number;
+      readonly fresh: boolean;
     }
   /** `stop` false: only if it was not started. A `chunk-finished` is expected in either case, unless the node is lost. */
   | { readonly type: "revoke-chunk"; readonly node: NodeKey; readonly assignment: AssignmentId; readonly stop: boolean }

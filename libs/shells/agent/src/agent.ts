@@ -294,7 +294,8 @@ export class AgentShell {
     const input = this.#inflow.open(assign.input, true);
     job.chunks++;
     this.#chunks.set(assignment, { assignment, job, assign, input, worker: undefined, returned: undefined });
-    this.#driver.feed({ type: "chunk-assigned", assignment, job: job.number, poolSlots: assign.poolSlots });
+    const { poolSlots, fresh } = assign;
+    this.#driver.feed({ type: "chunk-assigned", assignment, job: job.number, poolSlots, fresh });
     const stop = this.#revokedEarly.get(assignment);
     if (stop === undefined) return;
     this.#revokedEarly.delete(assignment);

@@ -203,7 +203,8 @@ export class Bench implements AsyncDisposable {
   }
 
   assign(assignment: number, job: number, values: readonly unknown[] = [1]): void {
-    const base = { assignment, job, chunk: 0, span: undefined, firstIndex: 0, attempt: 1, marks: false, poolSlots: 1 };
+    const span = { chunk: 0, span: undefined, firstIndex: 0 };
+    const base = { assignment, job, ...span, attempt: 1, marks: false, poolSlots: 1, fresh: false };
     this.tell({ $case: "assignChunk", value: { ...base, input: inline(values) } }, 8);
   }
 

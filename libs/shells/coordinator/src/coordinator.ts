@@ -213,6 +213,7 @@ export class CoordinatorShell {
       attempt,
       marks: effect.marks,
       poolSlots: effect.poolSlots,
+      fresh: effect.fresh,
     };
     node.session.send({ kind: { $case: "assignChunk", value } }, outgoing.inlineBytes);
     outgoing.start();
