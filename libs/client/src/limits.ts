@@ -6,3 +6,5 @@ export const FIRST_CONNECT_TIMEOUT_MS = 10_000;
 export const QUESTION_TIMEOUT_MS = 10_000;
 /** Characters in the name of a pool or a call. More is a RangeError. */
 export const NAME_LENGTH_MAX = 200;
+/** Inputs of one map: its results must fit an array. More is a RangeError. */
+export const MAP_ITEMS_MAX = 2 ** 32 - 2;

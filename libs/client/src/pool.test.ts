@@ -2,6 +2,7 @@ import { ClosedError, LimitError, PAYLOAD_BYTES_MAX, PoolTerminatedError, Unavai
 import { Encoding, encodePayload, JobOutcome, type Payload } from "@heddle/wire";
 import { expect, onTestFinished, test } from "vitest";
 import { JobRun } from "./job-run.ts";
+import { MAP_ITEMS_MAX } from "./limits.ts";
 import { range } from "./range.ts";
 import { FakeCoordinator, settle } from "./testing.ts";
 
@@ -280,4 +281,27 @@ test("a coordinator that answered once is waited for longer than one that never 
   await fake.env.clock.advance(30_000);
   fake.capacity(3);
   expect(await capacity).toBe(3);
+});
+
+test("options that are none are refused by a call, in words", async () => {
+  const pool = coordinator().fabric.pool();
+  for (const [options, message] of [
+    [100, "options of map must be an object, as { chunkSize: 100 }, got a number"],
+    [null, "options of map must be an object, as { chunkSize: ... }, got null"],
+    [{ chunksize: 2 }, "map has no option chunksize: did you mean chunkSize?"],
+    [{ timeoutMs: "5" }, "timeoutMs must be a number, got a string"],
+    [{ signal: 5 }, "signal must be an AbortSignal, got a number"],
+    [{ retries: "1" }, "retries must be a number, got a string"],
+  ])
+    await expect(pool.map(square, [1, 2], options as never)).rejects.toThrow(new TypeError(message as string));
+  await expect(pool.apply(square, [2], { chunkSize: 1 } as never)).rejects.toThrow("apply has no option chunkSize");
+});
+
+test("arguments that are no array and more inputs than an array can hold are refused", async () => {
+  const pool = coordinator().fabric.pool();
+  await expect(pool.apply(square, 5 as never)).rejects.toThrow(new TypeError("args must be an array, got a number"));
+  await expect(pool.apply(square, "abc" as never)).rejects.toThrow(TypeError);
+  const refused = pool.map(square, range(MAP_ITEMS_MAX + 1), { chunkSize: 2 ** 20 });
+  await expect(refused).rejects.toThrow(RangeError);
+  await expect(refused).rejects.toThrow(/MAP_ITEMS_MAX is 4294967294/);
 });

@@ -15,7 +15,15 @@ import { AsyncResult } from "./async-result.ts";
 import { type ChunkSource, checkChunkSize, chunkSource, type Inputs, materialise } from "./chunks.ts";
 import type { Connection } from "./connection.ts";
 import { JobRun } from "./job-run.ts";
-import { NAME_LENGTH_MAX } from "./limits.ts";
+import { MAP_ITEMS_MAX } from "./limits.ts";
+import {
+  CALL_OPTIONS,
+  checkArgs,
+  checkCallOptions,
+  checkOptionNames,
+  checkPoolSettings,
+  MAP_OPTIONS,
+} from "./options.ts";
 import type { Range } from "./range.ts";
 
 /** What a pool is told at its construction. */
@@ -66,8 +74,8 @@ interface Call<R> {
   readonly spread: boolean;
   /** Reads the inputs; what their iterator throws comes out untouched. */
   readonly items: () => Range | ArrayLike<unknown>;
-  /** Undefined for the default, which depends on how many slots there are. */
-  readonly chunkSize: number | undefined;
+  /** Undefined for the default, which depends on how many slots there are. Asked once the options are known to be some. */
+  readonly chunkSize: () => number | undefined;
   readonly take: (results: unknown[]) => R;
 }
 
@@ -85,8 +93,7 @@ export class FabricPool implements AsyncDisposable {
 
   /** Made by `fabric.pool()` or the Pool of the package. Throws RangeError unless `processes` is a whole number from 1. */
   constructor(host: PoolHost, settings: PoolSettings = {}) {
-    checkProcesses(settings.processes);
-    checkName(settings.name);
+    checkPoolSettings(settings);
     this.processes = settings.processes;
     this.#host = host;
     this.#settings = settings;
@@ -116,13 +123,12 @@ export class FabricPool implements AsyncDisposable {
     args?: A,
     options: CallOptions = {},
   ): AsyncResult<Awaited<R>> {
-    const items = [[...(args ?? [])]];
     return this.#run<Awaited<R>>({
       fn: fn as AnyFunction,
       options,
       spread: true,
-      items: () => items,
-      chunkSize: 1,
+      items: () => [[...checkArgs(args)]],
+      chunkSize: () => 1,
       take: (results) => results[0] as Awaited<R>,
     });
   }
@@ -142,7 +148,7 @@ export class FabricPool implements AsyncDisposable {
       options,
       spread: false,
       items: () => materialise(inputs),
-      chunkSize: options.chunkSize,
+      chunkSize: () => options.chunkSize,
       take: (results) => results as Awaited<R>[],
     });
   }
@@ -208,12 +214,15 @@ export class FabricPool implements AsyncDisposable {
     const { fn, options } = call;
     const gate = live.run;
     if (typeof fn !== "function") throw new TypeError(`a function is needed, got ${typeof fn}`);
-    checkOptions(options);
+    checkOptionNames(call.spread ? "apply" : "map", options, call.spread ? CALL_OPTIONS : MAP_OPTIONS);
+    checkCallOptions(options);
     options.signal?.throwIfAborted();
-    const chunkSize = checkChunkSize(call.chunkSize);
+    const chunkSize = checkChunkSize(call.chunkSize());
     const connection = this.#connect();
     const items = call.items();
     if (items.length === 0) return call.take([]);
+    if (items.length > MAP_ITEMS_MAX)
+      throw new RangeError(`MAP_ITEMS_MAX is ${MAP_ITEMS_MAX}: a map cannot have ${items.length} inputs`);
     using _hold = this.#host.hold();
     using scope = new DisposableStack();
     this.#live.set(gate, undefined); // before the first wait, so that close(), join() and terminate() know of it
@@ -279,26 +288,4 @@ const emptySource: ChunkSource = { total: 0, next: () => undefined };
 
 function neverReached(): never {
   throw new HeddleError("internal", "a call that was not started yet cannot succeed");
-}
-
-function checkProcesses(processes: unknown): void {
-  if (processes === undefined) return;
-  if (typeof processes !== "number") throw new TypeError(`processes must be a number, got ${typeof processes}`);
-  if (!Number.isInteger(processes) || processes < 1 || processes > 4_096)
-    throw new RangeError(`processes must be a whole number from 1 to 4096, got ${processes}`);
-}
-
-function checkName(name: unknown): void {
-  if (name === undefined) return;
-  if (typeof name !== "string") throw new TypeError(`name must be a string, got ${typeof name}`);
-  if (name.length > NAME_LENGTH_MAX)
-    throw new RangeError(`name must have at most ${NAME_LENGTH_MAX} characters, got ${name.length}`);
-}
-
-function checkOptions({ timeoutMs, retries, name }: CallOptions): void {
-  checkName(name);
-  if (timeoutMs !== undefined && (typeof timeoutMs !== "number" || !(timeoutMs >= 0)))
-    throw new RangeError(`timeoutMs must be a number from 0, got ${String(timeoutMs)}`);
-  if (retries !== undefined && (!Number.isInteger(retries) || retries < 0 || retries > 1_000_000))
-    throw new RangeError(`retries must be a whole number from 0 to 1000000, got ${String(retries)}`);
 }

@@ -7,7 +7,14 @@ import {
   processHolds,
   systemEnvironment,
 } from "@heddle/adapter-system";
-import { Fabric, noCoordinatorError, UNAVAILABLE_TIMEOUT_MS } from "@heddle/client";
+import {
+  checkOptionNames,
+  checkTimeout,
+  described,
+  Fabric,
+  noCoordinatorError,
+  UNAVAILABLE_TIMEOUT_MS,
+} from "@heddle/client";
 import { backoffMs, type Environment, UnavailableError } from "@heddle/kernel";
 import { protocolVersion } from "@heddle/wire";
 import { BUILD } from "./build.ts";
@@ -30,6 +37,9 @@ const CONNECT_BACKOFF = { firstMs: 50, maxMs: 500 } as const;
  * Rejects with UnavailableError when no coordinator answers there.
  */
 export async function connect(address?: string, options: ConnectOptions = {}): Promise<Fabric> {
+  checkAddress(address);
+  checkOptionNames("connect", options, ["timeoutMs", "unavailableTimeoutMs"]);
+  checkTimeout(options.timeoutMs);
   const at = address ?? environmentVariable("HEDDLE_ADDRESS");
   if (at === undefined) return embeddedFabric(options);
   const fabric = remoteFabric(at, options);
@@ -40,6 +50,12 @@ export async function connect(address?: string, options: ConnectOptions = {}): P
     await fabric.close();
     throw error;
   }
+}
+
+/** Throws TypeError for an address that is no text. */
+export function checkAddress(address: unknown): void {
+  if (address !== undefined && typeof address !== "string")
+    throw new TypeError(`address must be a string, got ${described(address)}`);
 }
 
 /** The fabric that pools share which are not told another: one per address in a process, made at first use, gone with the process. */
