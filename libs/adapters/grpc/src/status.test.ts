@@ -18,6 +18,8 @@ test("a status that names no code is told by gRPC's word and by what was asked",
   const error = errorOfStatus({ code: Status.UNAVAILABLE, details: "No connection established" }, "/a.B/C at x");
   expect(error.code).toBe("unavailable");
   expect(error.message).toBe("/a.B/C at x: No connection established (UNAVAILABLE)");
+  const noted = { code: Status.UNAVAILABLE, details: "No connection established. Resolution note: " };
+  expect(errorOfStatus(noted, "x").message).toBe("x: No connection established. (UNAVAILABLE)");
 });
 
 test("a connection that is short of memory is unavailable, a message that is too large is not", () => {

@@ -69,7 +69,8 @@ export function errorOfStatus(
   const known: ErrorCode = codeOfStatus[status.code] ?? "internal";
   // Node's http2 says the same of a connection that is short of memory: that passes, a message that is too large does not.
   const code = known === "limit" && !/larger than/.test(status.details) ? "unavailable" : known;
-  return rpcError(code, `${what}: ${status.details} (${Status[status.code] ?? status.code})`);
+  const details = status.details.replace(/\s*Resolution note:\s*$/, ""); // gRPC's own, with nothing to note
+  return rpcError(code, `${what}: ${details} (${Status[status.code] ?? status.code})`);
 }
 
 /** Anything thrown as an error of the fabric. */
