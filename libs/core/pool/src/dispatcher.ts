@@ -176,11 +176,12 @@ export class Dispatcher {
 
   /**
    * A pool with more than its share of the slots lets its workers run dry while another one waits for a slot; so does
-   * any while a chunk of it has a blank worker and waits for a slot: else full workers would never leave it one.
+   * any while a chunk of it, or of a pool that runs less, has a blank worker and waits for a slot: else full workers
+   * would never leave it one.
    */
   #mayDeepen(pool: PoolRecord): boolean {
     if (pool.running > pool.slotsMax) return false;
-    if (pool.suspects.size > 0 && this.#fleet.blanks.length > 0) return false;
+    if (this.#fleet.blanks.length > 0 && this.backlog.some((rival) => isOwedSlot(rival, pool))) return false;
     const fleet = this.#fleet;
     if (this.backlog.length === 1 || fleet.running < fleet.slots) return true;
     const rivals = this.backlog.filter((rival) => rival !== pool && rival.running < rival.slotsMax);
@@ -238,6 +239,12 @@ export class Dispatcher {
     const meanMs = worker.pool?.runTime.meanMs;
     return worker.held.size > 1 || head.revocation === "stop" || (meanMs !== undefined && meanMs < LONG_HEAD_MS);
   }
+}
+
+/** Whether a suspect of `rival` may take a slot of the pool's. */
+function isOwedSlot(rival: PoolRecord, pool: PoolRecord): boolean {
+  if (rival.suspects.size === 0) return false;
+  return rival === pool || rival.running < Math.min(rival.slotsMax, pool.running);
 }
 
 /** Where it waits for a worker. */
