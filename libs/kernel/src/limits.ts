@@ -17,6 +17,10 @@ export const ITEM_BYTES_MAX = 64 * 1024 * 1024;
 export const PAYLOAD_BYTES_MAX = 512 * 1024 * 1024;
 /** One shipped artifact. Above: LimitError at the client. */
 export const ARTIFACT_BYTES_MAX = 64 * 1024 * 1024;
+/** Captured values that travel inside the description of their job; above it they are an artifact of their own. */
+export const CAPTURED_INLINE_BYTES_MAX = 512;
+/** Tasks inside tasks: a call of a task at this depth is refused with LimitError. */
+export const NESTING_DEPTH_MAX = 16;
 /** Sent and not yet acknowledged bulk bytes per direction of a session. Above: bulk waits, control overtakes it. */
 export const SESSION_WINDOW_BYTES = 1024 * 1024;
 /** A gRPC message: a full frame and its envelope. Above: the stream ends with RESOURCE_EXHAUSTED and the peer is dropped. */

@@ -9,7 +9,7 @@ export {
   ListNodesResponse,
   NodeStatus,
 } from "./gen/heddle/v1/admin.ts";
-export { ArtifactContent, FunctionRef, OfferArtifact, WantArtifact } from "./gen/heddle/v1/artifacts.ts";
+export { ArtifactContent, FunctionRef, OfferArtifact, WantArtifact, WithdrawArtifact } from "./gen/heddle/v1/artifacts.ts";
 export {
   Encoding,
   encodingToJSON,
@@ -69,12 +69,20 @@ export {
   WorkerDeath,
 } from "./gen/heddle/v1/nodes.ts";
 export {
+  ArtifactPlace,
   ChunkReturned,
+  NestedClose,
+  NestedEnded,
+  NestedEntry,
+  NestedRequest,
+  NestedResponse,
+  NestedTaken,
   PrepareJob,
   ReturnedError,
   RunChunk,
   SkipChunk,
   Skipped,
+  TaskWaiting,
   WorkerReady,
   WorkerRequest,
   WorkerRequestEntry,

@@ -13,7 +13,8 @@ export type Assignment = Brand<number, "Assignment">;
 export type Input =
   /** First input. Blank workers are started. */
   | { readonly type: "started" }
-  | { readonly type: "job-described"; readonly job: JobNumber; readonly pool: PoolNumber }
+  /** `depth`: how many tasks it is inside of, 0 for a call from outside. */
+  | { readonly type: "job-described"; readonly job: JobNumber; readonly pool: PoolNumber; readonly depth: number }
   /** Its code is on this machine: its chunks may run. */
   | { readonly type: "job-ready"; readonly job: JobNumber }
   /** Its code cannot be had: its chunks finish as not started, with this fault. */
@@ -35,6 +36,11 @@ export type Input =
   /** The pool is over: its workers end, its chunks finish as stopped or not started. */
   | { readonly type: "pool-retired"; readonly pool: PoolNumber }
   | { readonly type: "worker-ready"; readonly worker: WorkerKey }
+  /**
+   * The task that the worker runs waits for the fabric (true): its slot is free for others, until it goes on (false), which it does
+   * whether there is a slot or not. The end of its chunk says false by itself.
+   */
+  | { readonly type: "task-waiting"; readonly worker: WorkerKey; readonly waiting: boolean }
   /** A worker answered a chunk, in the order in which they were sent. `skipped`: it was left out as asked. */
   | {
       readonly type: "chunk-returned";

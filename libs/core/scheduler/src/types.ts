@@ -30,8 +30,14 @@ export type Input =
     }
   /** Its open jobs are cancelled. */
   | { readonly type: "pool-closed"; readonly pool: PoolKey }
-  /** `retries`: how often one item's own error is retried. */
-  | { readonly type: "job-opened"; readonly job: JobKey; readonly pool: PoolKey; readonly retries: number }
+  /** `retries`: how often one item's own error is retried. `depth`: how many tasks it is inside of, 0 for a call from outside. */
+  | {
+      readonly type: "job-opened";
+      readonly job: JobKey;
+      readonly pool: PoolKey;
+      readonly retries: number;
+      readonly depth: number;
+    }
   /** `chunk` counts from 0 without gaps; `count` >= 1 items. */
   | { readonly type: "chunk-offered"; readonly job: JobKey; readonly chunk: number; readonly count: number }
   /** No more chunks; `chunks` may be 0. */

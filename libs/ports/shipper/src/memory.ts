@@ -1,4 +1,4 @@
-import { ProtocolError } from "@heddle/kernel";
+import { ProtocolError, StateError } from "@heddle/kernel";
 import type { AnyFunction, FunctionLoader, ShippedFunction, Shipper } from "./index.ts";
 
 /**
@@ -15,7 +15,7 @@ export function memoryShipper(sha256Hex: (bytes: Uint8Array) => string): {
   function artifactOf(fn: AnyFunction): ShippedFunction {
     const displayName = fn.name || "anonymous";
     const bytes = new TextEncoder().encode(`// function ${shipped.size} of this process: ${displayName}\n`);
-    return { artifact: { hash: sha256Hex(bytes), bytes }, exportName: "default", displayName };
+    return { artifact: { hash: sha256Hex(bytes), bytes }, exportName: "default", displayName, captured: undefined };
   }
 
   return {
@@ -29,6 +29,10 @@ export function memoryShipper(sha256Hex: (bytes: Uint8Array) => string): {
         }
         return known;
       },
+      handle: (module, exportName) => {
+        throw new StateError(`functions of this process stay where they are: ${exportName} of ${module.href} is none`);
+      },
+      localStack: (stack) => stack,
       [Symbol.asyncDispose]: async () => undefined,
     },
     loader: {
@@ -38,6 +42,9 @@ export function memoryShipper(sha256Hex: (bytes: Uint8Array) => string): {
           throw new ProtocolError(`${location} is not artifact ${hash}`);
         if (exportName !== "default") throw new ProtocolError(`artifact ${hash} has no export ${exportName}`);
         return fn;
+      },
+      read: async (location, hash) => {
+        throw new ProtocolError(`${location} is not artifact ${hash}: functions of this process capture nothing`);
       },
     },
   };

@@ -1,0 +1,14 @@
+/**
+ * How functions travel inside values, for ends that can ship them. Without hooks a function is a SerializationError, on either side.
+ * The hooks of the two ends belong together: what the writer's makes, the reader's takes.
+ */
+export interface ValueWriterHooks {
+  /** The value that goes in the function's place, or undefined when it cannot travel here. What it throws comes out untouched. */
+  readonly reduceFunction: (fn: (...args: never[]) => unknown) => unknown;
+}
+
+/** The reader's half. */
+export interface ValueReaderHooks {
+  /** The function for such a value. When it throws, that comes out untouched, and the value may be read again from its start. */
+  readonly reviveFunction: (description: unknown) => unknown;
+}
