@@ -1,0 +1,3 @@
+const { sep } = require("node:path");
+
+exports.join = (...parts) => parts.join(sep);

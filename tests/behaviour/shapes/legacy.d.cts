@@ -1,0 +1,1 @@
+export function join(...parts: string[]): string;
