@@ -34,6 +34,7 @@ export { Heap } from "./heap.ts";
 export { ArtifactHash, ClientId, JobId, mintId, NodeName, PoolId } from "./ids.ts";
 export {
   ARTIFACT_BYTES_MAX,
+  CAPTURED_INLINE_BYTES_MAX,
   CHUNK_BYTES_TARGET,
   CHUNK_ITEMS_MAX,
   CLIENT_CHUNKS_MAX,
@@ -45,6 +46,7 @@ export {
   ITEM_BYTES_MAX,
   LEASE_MS,
   MESSAGE_BYTES_MAX,
+  NESTING_DEPTH_MAX,
   OUTPUT_LINE_BYTES_MAX,
   PART_BYTES_MAX,
   PAYLOAD_BYTES_MAX,

@@ -9,7 +9,13 @@ export {
   ListNodesResponse,
   NodeStatus,
 } from "./gen/heddle/v1/admin.ts";
-export { ArtifactContent, FunctionRef, OfferArtifact, WantArtifact, WithdrawArtifact } from "./gen/heddle/v1/artifacts.ts";
+export {
+  ArtifactContent,
+  FunctionRef,
+  OfferArtifact,
+  WantArtifact,
+  WithdrawArtifact,
+} from "./gen/heddle/v1/artifacts.ts";
 export {
   Encoding,
   encodingToJSON,
@@ -90,6 +96,7 @@ export {
   WorkerResponseEntry,
 } from "./gen/heddle/v1/worker.ts";
 export { adminGetStatus, adminListJobs, adminListNodes, jobsRun, nodesAttach, type WireMethod } from "./methods.ts";
+export type { ValueReaderHooks, ValueWriterHooks } from "./msgpack/hooks.ts";
 export {
   type Completion,
   PART_STREAMS_MAX,

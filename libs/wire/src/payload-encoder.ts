@@ -1,6 +1,7 @@
 import type { SerializationSide } from "@heddle/kernel";
 import { f64Column, i32Column, isI32, trimmed } from "./columns.ts";
 import { Encoding } from "./gen/heddle/v1/common.ts";
+import type { ValueWriterHooks } from "./msgpack/hooks.ts";
 import { ValueWriter } from "./msgpack/writer.ts";
 import type { EncodedPayload } from "./payload.ts";
 
@@ -18,11 +19,14 @@ const FIRST_CAPACITY = 64;
  */
 export class PayloadEncoder {
   readonly #side: SerializationSide;
+  readonly #hooks: ValueWriterHooks | undefined;
   #mode: Mode = { type: "empty" };
   #count = 0;
 
-  constructor(side: SerializationSide) {
+  /** Without hooks functions are refused. */
+  constructor(side: SerializationSide, hooks?: ValueWriterHooks) {
     this.#side = side;
+    this.#hooks = hooks;
   }
 
   /** Values so far. */
@@ -146,12 +150,12 @@ export class PayloadEncoder {
       case "bool":
         return { type, column: new Uint8Array(FIRST_CAPACITY) };
       case "msgpack":
-        return { type, writer: new ValueWriter(this.#side) };
+        return { type, writer: new ValueWriter(this.#side, this.#hooks) };
     }
   }
 
   #rewritten(mode: Mode): ValueWriter {
-    const writer = new ValueWriter(this.#side);
+    const writer = new ValueWriter(this.#side, this.#hooks);
     if (mode.type === "bool") {
       for (let at = 0; at < this.#count; at++) writer.write(mode.column[at] === 1);
     } else if (mode.type === "i32" || mode.type === "f64") {

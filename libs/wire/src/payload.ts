@@ -5,6 +5,7 @@ import { CHUNK_ITEMS_MAX, SerializationError, type SerializationSide } from "@he
 import { boolColumn, f64Column, i32Column, isI32 } from "./columns.ts";
 import { Encoding } from "./gen/heddle/v1/common.ts";
 import { readErrorValue, writeErrorValue } from "./msgpack/errors.ts";
+import type { ValueReaderHooks, ValueWriterHooks } from "./msgpack/hooks.ts";
 import { ValueReader } from "./msgpack/reader.ts";
 import { ValueWriter } from "./msgpack/writer.ts";
 import { PayloadEncoder } from "./payload-encoder.ts";
@@ -46,8 +47,12 @@ export interface PayloadItems {
  * Encodes `values`: as a column when all are numbers or all are booleans, else as MSGPACK.
  * Throws SerializationError for a value that cannot travel and LimitError for one that is too large; `$` in its path is the value.
  */
-export function encodePayload(values: ArrayLike<unknown>, side: SerializationSide): EncodedPayload {
-  const encoder = new PayloadEncoder(side);
+export function encodePayload(
+  values: ArrayLike<unknown>,
+  side: SerializationSide,
+  hooks?: ValueWriterHooks,
+): EncodedPayload {
+  const encoder = new PayloadEncoder(side, hooks);
   encoder.addAll(values, 0, values.length);
   return encoder.finish();
 }
@@ -61,8 +66,13 @@ export function encodeRange(start: number, step: number, count: number, first = 
 }
 
 /** One value, `count` times, in the bytes of one. Each comes back as a copy of its own. */
-export function encodeRepeat(value: unknown, count: number, side: SerializationSide): EncodedPayload {
-  return { encoding: Encoding.REPEAT, count, bytes: encodeValue(value, side) };
+export function encodeRepeat(
+  value: unknown,
+  count: number,
+  side: SerializationSide,
+  hooks?: ValueWriterHooks,
+): EncodedPayload {
+  return { encoding: Encoding.REPEAT, count, bytes: encodeValue(value, side, hooks) };
 }
 
 /** All values of a payload, or those of `span`. Throws SerializationError when the bytes are not what they claim. */
@@ -84,22 +94,22 @@ export function decodeInto(payload: EncodedPayload, target: unknown[] | NumberAr
   for (let index = 0; index < count; index++) (target as unknown[])[at + index] = items.next();
 }
 
-/** The values of a payload, or those of `span`, decoded one at a time. */
-export function payloadItems(payload: EncodedPayload, span?: ItemSpan): PayloadItems {
+/** The values of a payload, or those of `span`, decoded one at a time. When a hook throws, `next` may be called again for the same value. */
+export function payloadItems(payload: EncodedPayload, span?: ItemSpan, hooks?: ValueReaderHooks): PayloadItems {
   const { offset, count } = checkedSpan(payload, span);
-  return itemsOf(payload, offset, count);
+  return itemsOf(payload, offset, count, hooks);
 }
 
-/** One value in the MSGPACK encoding. */
-export function encodeValue(value: unknown, side: SerializationSide): Uint8Array {
-  const writer = new ValueWriter(side);
+/** One value in the MSGPACK encoding. Without hooks functions are refused. */
+export function encodeValue(value: unknown, side: SerializationSide, hooks?: ValueWriterHooks): Uint8Array {
+  const writer = new ValueWriter(side, hooks);
   writer.write(value);
   return writer.take();
 }
 
 /** The value that `encodeValue` made these bytes from. Throws SerializationError when they are not one whole value. */
-export function decodeValue(bytes: Uint8Array, side: SerializationSide = "value"): unknown {
-  const reader = new ValueReader(bytes, side);
+export function decodeValue(bytes: Uint8Array, side: SerializationSide = "value", hooks?: ValueReaderHooks): unknown {
+  const reader = new ValueReader(bytes, side, hooks);
   const value = reader.read();
   reader.end();
   return value;
@@ -159,7 +169,7 @@ function broken(what: string): SerializationError {
   return new SerializationError(`payload claims ${what}`, { path: "$", side: "value" });
 }
 
-function itemsOf(payload: EncodedPayload, offset: number, count: number): PayloadItems {
+function itemsOf(payload: EncodedPayload, offset: number, count: number, hooks?: ValueReaderHooks): PayloadItems {
   const { bytes } = payload;
   switch (payload.encoding) {
     case Encoding.RANGE: {
@@ -179,9 +189,9 @@ function itemsOf(payload: EncodedPayload, offset: number, count: number): Payloa
       return indexed(count, (index) => column[index] === 1);
     }
     case Encoding.REPEAT:
-      return indexed(count, () => decodeValue(bytes));
+      return indexed(count, () => decodeValue(bytes, "value", hooks));
     default:
-      return msgpackItems(payload, offset, count);
+      return msgpackItems(payload, offset, count, hooks);
   }
 }
 
@@ -199,13 +209,20 @@ function indexed(length: number, at: (index: number) => unknown): PayloadItems {
     length,
     next: () => {
       if (index >= length) throw new RangeError(`a payload of ${length} values has no more`);
-      return at(index++);
+      const value = at(index);
+      index++; // not before: what a hook threw may be asked for again
+      return value;
     },
   };
 }
 
-function msgpackItems(payload: EncodedPayload, offset: number, count: number): PayloadItems {
-  const reader = new ValueReader(payload.bytes, "value");
+function msgpackItems(
+  payload: EncodedPayload,
+  offset: number,
+  count: number,
+  hooks: ValueReaderHooks | undefined,
+): PayloadItems {
+  const reader = new ValueReader(payload.bytes, "value", hooks);
   for (let skipped = 0; skipped < offset; skipped++) reader.skip();
   const isWhole = offset + count === payload.count;
   return indexed(count, (index) => {

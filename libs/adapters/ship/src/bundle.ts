@@ -1,10 +1,12 @@
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, statSync } from "node:fs";
-import { basename, dirname, join, relative, resolve, sep } from "node:path";
+import { statSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
 import { ARTIFACT_BYTES_MAX, LimitError } from "@heddle/kernel";
 import type { Artifact } from "@heddle/port-shipper";
-import type { BuildOptions, BuildResult, Metafile, OutputFile } from "esbuild";
+import type { BuildOptions, BuildResult, Metafile, OutputFile, Plugin } from "esbuild";
+import { type Emitted, type ModuleRequest, REQUEST_PREFIX } from "./emit.ts";
 import type { FoundExport } from "./find-export.ts";
+import { packageRoot, restoredUrl, sourceUrl } from "./sources.ts";
 
 /** A module and all that it imports, in one file. */
 export interface Bundle {
@@ -24,7 +26,7 @@ interface InputFile {
 }
 
 type Module = Pick<FoundExport, "file" | "hasDefault" | "commonJsNames">;
-type Options = BuildOptions & { write: false; metafile: true };
+type Options = BuildOptions & { write: false; metafile: true; absWorkingDir: string };
 type Built = BuildResult<{ write: false; metafile: true }>;
 
 /** The line that esbuild puts first; what really goes there is known only after it ran. Never more than one line: the map counts on it. */
@@ -38,16 +40,74 @@ const REQUIRE =
  * cannot be resolved or parsed, and with LimitError above ARTIFACT_BYTES_MAX.
  */
 export async function bundleModule(module: Module, bytesMax: number = ARTIFACT_BYTES_MAX): Promise<Bundle> {
-  const root = packageRoot(dirname(module.file));
-  const result = await built(optionsFor(module, root));
-  const [output] = Object.values(result.metafile.outputs).filter(({ entryPoint }) => entryPoint !== undefined);
-  const bytes = new TextEncoder().encode(finished(result, root));
-  if (bytes.length > bytesMax) throw new LimitError("ARTIFACT_BYTES_MAX", bytesMax, bytes.length);
+  const directory = dirname(module.file);
+  const stdin = {
+    contents: entryText(module),
+    resolveDir: directory,
+    sourcefile: "heddle-entry.mjs", // .mjs: `import x from` a CommonJS module is all of its module.exports, as in Node
+  };
+  return await bundle(optionsFor(stdin, packageRoot(directory) ?? directory), bytesMax);
+}
+
+/** Puts what a closure imports into its module. Rejects as `bundleModule`. */
+export async function bundleClosure({ text, map, requests }: Emitted, bytesMax = ARTIFACT_BYTES_MAX): Promise<Bundle> {
+  const [first] = requests;
+  const directory = first?.importer === undefined ? process.cwd() : dirname(first.importer);
+  const stdin = { contents: withMap(text, map), resolveDir: directory, sourcefile: CLOSURE_FILE };
+  const options = optionsFor(stdin, packageRoot(directory) ?? directory);
+  return await bundle({ ...options, plugins: [requestResolver(requests)] }, bytesMax);
+}
+
+/** A closure's module that needs nothing put in. Throws LimitError above ARTIFACT_BYTES_MAX. */
+export function completeClosure({ text, map }: Emitted, bytesMax = ARTIFACT_BYTES_MAX): Bundle {
   return {
-    artifact: { hash: createHash("sha256").update(bytes).digest("hex"), bytes },
+    artifact: artifactOf(withMap(text, map), bytesMax),
+    exportNames: new Set(["default"]),
+    inputs: [],
+    outside: [],
+  };
+}
+
+const CLOSURE_FILE = "heddle-closure.mjs";
+
+async function bundle(options: Options, bytesMax: number): Promise<Bundle> {
+  const root = options.absWorkingDir;
+  const result = await built(options);
+  const [output] = Object.values(result.metafile.outputs).filter(({ entryPoint }) => entryPoint !== undefined);
+  return {
+    artifact: artifactOf(finished(result, root), bytesMax),
     exportNames: new Set(output?.exports),
     inputs: inputsOf(result.metafile, root),
     outside: outsideOf(result.metafile, root),
+  };
+}
+
+function artifactOf(text: string, bytesMax: number): Artifact {
+  const bytes = new TextEncoder().encode(text);
+  if (bytes.length > bytesMax) throw new LimitError("ARTIFACT_BYTES_MAX", bytesMax, bytes.length);
+  return { hash: createHash("sha256").update(bytes).digest("hex"), bytes };
+}
+
+function withMap(text: string, map: string): string {
+  const inline = Buffer.from(map).toString("base64");
+  return `${text}//# sourceMappingURL=data:application/json;base64,${inline}\n`;
+}
+
+/** Resolves what a closure names from where the user wrote it. */
+function requestResolver(requests: readonly ModuleRequest[]): Plugin {
+  const kinds = { import: "import-statement", "dynamic-import": "dynamic-import", require: "require-call" } as const;
+  return {
+    name: "heddle-requests",
+    setup: (build) => {
+      build.onResolve({ filter: new RegExp(`^${REQUEST_PREFIX}`) }, ({ path }) => {
+        const request = requests[Number(path.slice(REQUEST_PREFIX.length))];
+        if (request === undefined) return undefined;
+        const { specifier, importer, how } = request;
+        const from =
+          importer === undefined ? { resolveDir: process.cwd() } : { importer, resolveDir: dirname(importer) };
+        return build.resolve(specifier, { ...from, kind: kinds[how] });
+      });
+    },
   };
 }
 
@@ -76,13 +136,9 @@ export function isFresh({ inputs }: Bundle): boolean {
   });
 }
 
-function optionsFor(module: Module, root: string): Options {
+function optionsFor(stdin: NonNullable<BuildOptions["stdin"]>, root: string): Options {
   return {
-    stdin: {
-      contents: entryText(module),
-      resolveDir: dirname(module.file),
-      sourcefile: "heddle-entry.mjs", // .mjs: `import x from` a CommonJS module is all of its module.exports, as in Node
-    },
+    stdin,
     absWorkingDir: root, // paths in comments and in the map are relative to it
     outfile: join(root, "heddle-artifact.mjs"),
     write: false,
@@ -92,7 +148,7 @@ function optionsFor(module: Module, root: string): Options {
     target: "node24",
     format: "esm",
     sourcemap: "external",
-    sourcesContent: true,
+    sourcesContent: false,
     packages: "bundle",
     external: ["*.node", "heddle", "heddle/*"],
     legalComments: "none",
@@ -119,44 +175,15 @@ function entryText({ file, hasDefault, commonJsNames }: Module): string {
 function finished(result: Built, root: string): string {
   const code = fileNamed(result.outputFiles, ".mjs");
   const map = JSON.parse(fileNamed(result.outputFiles, ".map")) as { sources: string[]; sourceRoot?: string };
-  map.sources = map.sources.map((source) => portableSource(resolve(root, source)));
-  const inline = Buffer.from(JSON.stringify(map)).toString("base64");
+  map.sources = map.sources.map((source) => restoredUrl(source) ?? sourceUrl(resolve(root, source)));
   // Where esbuild's own helper asks for `require`, no module can have declared that name: it was renamed. Elsewhere it might.
   const needsRequire = code.includes('typeof require !== "undefined"');
   const firstLine = needsRequire ? `${REQUIRE} ${NAMES}` : NAMES;
-  return `${code.replace(FIRST_LINE, () => firstLine)}\n//# sourceMappingURL=data:application/json;base64,${inline}\n`;
+  return withMap(`${code.replace(FIRST_LINE, () => firstLine)}\n`, JSON.stringify(map));
 }
 
 function fileNamed(files: readonly OutputFile[], suffix: string): string {
   return files.find(({ path }) => path.endsWith(suffix))?.text ?? "";
-}
-
-/** How a source is named in stack traces: by its package and its path inside, never by where the checkout is. */
-function portableSource(path: string): string {
-  const inPackages = path.lastIndexOf(`${sep}node_modules${sep}`);
-  if (inPackages >= 0) return slashes(path.slice(inPackages + 1));
-  const root = packageRoot(dirname(path));
-  const name = packageName(root);
-  return slashes(name === undefined ? relative(root, path) : join(name, relative(root, path)));
-}
-
-function slashes(path: string): string {
-  return path.replaceAll(sep, "/");
-}
-
-/** The nearest directory upwards with a package.json, or the directory itself. */
-function packageRoot(directory: string): string {
-  for (let at = directory; ; at = dirname(at)) {
-    if (existsSync(join(at, "package.json"))) return at;
-    if (at === dirname(at)) return directory;
-  }
-}
-
-function packageName(root: string): string | undefined {
-  const file = join(root, "package.json");
-  if (!existsSync(file)) return undefined;
-  const { name } = JSON.parse(readFileSync(file, "utf8")) as { name?: unknown };
-  return typeof name === "string" && name !== "" ? name : undefined;
 }
 
 function inputsOf(metafile: Metafile, root: string): InputFile[] {

@@ -13,6 +13,9 @@ export interface Script {
   readonly sourceMapUrl: string;
 }
 
+/** Variables of one scope around a function by name, with the values that they have now. */
+export type LiveScope = Readonly<Record<string, unknown>>;
+
 /** Where a function's own code begins: at its parameters, or at its `async`. */
 export interface FunctionPlace {
   readonly script: Script;
@@ -69,6 +72,20 @@ export class FunctionInspector {
     }
   }
 
+  /**
+   * The scopes around a function, innermost first, without the global one: those of their variables that functions use. A variable
+   * that has no value yet (its declaration was not reached) is undefined there.
+   */
+  scopesOf(fn: AnyFunction): LiveScope[] {
+    const session = new Session();
+    session.connect();
+    try {
+      return liveScopes(session, fn);
+    } finally {
+      session.disconnect();
+    }
+  }
+
   #learn(session: Session, scriptId: string): KnownScript | undefined {
     let parsed: ParsedScript | undefined;
     session.on("Debugger.scriptParsed", ({ params }: { params: ParsedScript }) => {
@@ -91,20 +108,65 @@ export class FunctionInspector {
   }
 }
 
-/** The inspector knows objects by expressions only: the function is handed over in a global for one synchronous call. */
 function locationOf(session: Session, fn: AnyFunction): RawLocation | undefined {
-  Object.defineProperty(globalThis, HANDOVER, { value: fn, configurable: true });
-  const expression = `globalThis[Symbol.for(${JSON.stringify(HANDOVER.description)})]`;
-  const evaluated = post(session, "Runtime.evaluate", { expression }) as { result: { objectId?: string } } | undefined;
-  Reflect.deleteProperty(globalThis, HANDOVER);
-  const objectId = evaluated?.result.objectId;
+  const objectId = objectIdOf(session, fn);
   if (objectId === undefined) return undefined;
-  const properties = post(session, "Runtime.getProperties", { objectId, ownProperties: true }) as
-    | { internalProperties?: { name: string; value?: { value?: unknown } }[] }
-    | undefined;
+  const location = internalProperty(session, objectId, "[[FunctionLocation]]");
   post(session, "Runtime.releaseObject", { objectId });
-  const location = properties?.internalProperties?.find(({ name }) => name === "[[FunctionLocation]]");
-  return location?.value?.value as RawLocation | undefined;
+  return location?.value as RawLocation | undefined;
+}
+
+/** Scopes are shown as objects, whose `object` has the variables; a function of ours is called on each to take it. */
+function liveScopes(session: Session, fn: AnyFunction): LiveScope[] {
+  const objectId = objectIdOf(session, fn);
+  const list = objectId === undefined ? undefined : internalProperty(session, objectId, "[[Scopes]]");
+  if (list?.objectId === undefined) return [];
+  const scopes: LiveScope[] = [];
+  for (const { value } of propertiesOf(session, list.objectId).result ?? []) {
+    if (value?.objectId === undefined || value.description === "Global") continue;
+    const take = (scope: { readonly object: LiveScope }): number => scopes.push(scope.object);
+    withHandover(take, (expression) => {
+      const functionDeclaration = `function () { ${expression}(this) }`;
+      post(session, "Runtime.callFunctionOn", { objectId: value.objectId, functionDeclaration });
+    });
+  }
+  return scopes;
+}
+
+interface RemoteValue {
+  readonly objectId?: string;
+  readonly description?: string;
+  readonly value?: unknown;
+}
+
+interface RemoteProperties {
+  readonly result?: readonly { readonly value?: RemoteValue }[];
+  readonly internalProperties?: readonly { readonly name: string; readonly value?: RemoteValue }[];
+}
+
+function propertiesOf(session: Session, objectId: string): RemoteProperties {
+  return (post(session, "Runtime.getProperties", { objectId, ownProperties: true }) ?? {}) as RemoteProperties;
+}
+
+function internalProperty(session: Session, objectId: string, wanted: string): RemoteValue | undefined {
+  return propertiesOf(session, objectId).internalProperties?.find(({ name }) => name === wanted)?.value;
+}
+
+function objectIdOf(session: Session, fn: AnyFunction): string | undefined {
+  return withHandover(fn, (expression) => {
+    const evaluated = post(session, "Runtime.evaluate", { expression }) as { result: RemoteValue } | undefined;
+    return evaluated?.result.objectId;
+  });
+}
+
+/** The inspector knows objects by expressions only: this one is handed over in a global for one synchronous call. */
+function withHandover<R>(value: unknown, run: (expression: string) => R): R {
+  Object.defineProperty(globalThis, HANDOVER, { value, configurable: true });
+  try {
+    return run(`globalThis[Symbol.for(${JSON.stringify(HANDOVER.description)})]`);
+  } finally {
+    Reflect.deleteProperty(globalThis, HANDOVER);
+  }
 }
 
 /** In the same thread the inspector answers before `post` returns. */

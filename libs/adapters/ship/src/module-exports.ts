@@ -223,7 +223,7 @@ export function isFunction(node: AnyNode): node is FunctionNode {
 }
 
 /** Visits a node and all below it, outer ones first; `visit` says whether to go deeper. */
-function walk(node: AnyNode, visit: (node: AnyNode) => boolean): void {
+export function walk(node: AnyNode, visit: (node: AnyNode) => boolean): void {
   if (!visit(node)) return;
   for (const child of Object.values(node)) {
     for (const one of Array.isArray(child) ? child : [child]) if (isNode(one)) walk(one, visit);

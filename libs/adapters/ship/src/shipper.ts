@@ -1,13 +1,15 @@
-import { readFileSync } from "node:fs";
-import { isBuiltin } from "node:module";
-import { CaptureError, HeddleError } from "@heddle/kernel";
-import type { AnyFunction, ShippedFunction, Shipper } from "@heddle/port-shipper";
-import { type Bundle, bundleModule, isFresh, stopBundler } from "./bundle.ts";
-import { captureError, ExportFinder, type FoundExport } from "./find-export.ts";
+import { createHash } from "node:crypto";
+import { ARTIFACT_BYTES_MAX, CAPTURED_INLINE_BYTES_MAX, HeddleError, LimitError } from "@heddle/kernel";
+import type { AnyFunction, Artifact, ShippedFunction, Shipper } from "@heddle/port-shipper";
+import { Bundles } from "./bundles.ts";
+import { type Captured, Capturer } from "./capture/capturer.ts";
+import { checkBundle, type Shipping, shipError } from "./checks.ts";
+import { emit } from "./emit.ts";
+import { ExportFinder, type FoundExport, sameFile } from "./find-export.ts";
+import { Handles } from "./handles.ts";
 import { FunctionInspector } from "./inspect.ts";
-
-/** Packages that load native code by a path they make up at run time. */
-const NATIVE_LOADERS = /[\\/]node_modules[\\/](bindings|node-gyp-build|@mapbox[\\/]node-pre-gyp|node-pre-gyp)[\\/]/;
+import { moduleAt } from "./module-file.ts";
+import { localStack } from "./sources.ts";
 
 /** What a shipper must know of the program that it works in. */
 export interface ShipperOptions {
@@ -15,98 +17,128 @@ export interface ShipperOptions {
   readonly entryFiles?: readonly string[];
 }
 
-/** Ships functions that are exported from a module: the module, bundled with all that it imports. */
+/** Ships functions: those that a module exports with their module, all others with what they close over. */
 export function createShipper(options: ShipperOptions = {}): Shipper {
   const [, script] = process.argv;
-  return new ModuleShipper(options.entryFiles ?? (script === undefined ? [] : [script]));
+  return new FunctionShipper(options.entryFiles ?? (script === undefined ? [] : [script]));
 }
 
-class ModuleShipper implements Shipper {
-  readonly #entryFiles: readonly string[];
-  readonly #finder = new ExportFinder(new FunctionInspector());
-  /** What was shipped stays as it was: the function object in this process does not change either. */
-  readonly #shipped = new WeakMap<AnyFunction, Promise<ShippedFunction>>();
-  /** Bundles by file of the module; rebuilt when a file in it changed. */
-  readonly #bundles = new Map<string, Promise<Bundle>>();
+/** A closure as it was last shipped. */
+interface ShippedClosure {
+  readonly captured: Captured;
+  readonly shipped: ShippedFunction;
+}
+
+class FunctionShipper implements Shipper {
+  readonly #isEntry: (file: string) => boolean;
+  readonly #handles = new Handles();
+  readonly #finder: ExportFinder;
+  readonly #capturer: Capturer;
+  readonly #bundles = new Bundles();
+  /** Exports of modules stay what they are: the function object in this process does not change either. */
+  readonly #modules = new WeakMap<AnyFunction, Promise<ShippedFunction>>();
+  readonly #closures = new WeakMap<AnyFunction, ShippedClosure>();
 
   constructor(entryFiles: readonly string[]) {
-    this.#entryFiles = entryFiles;
+    this.#isEntry = (file) => entryFiles.some((entry) => sameFile(entry, file));
+    const inspector = new FunctionInspector();
+    this.#finder = new ExportFinder(inspector);
+    this.#capturer = new Capturer({
+      inspector,
+      isEntry: this.#isEntry,
+      memberOf: (value) => this.#handles.memberOf(value),
+    });
   }
 
-  ship(fn: AnyFunction): Promise<ShippedFunction> {
-    let shipped = this.#shipped.get(fn);
-    if (shipped === undefined) {
-      shipped = this.#shipAnew(fn);
-      this.#shipped.set(fn, shipped);
-      shipped.catch(() => this.#shipped.delete(fn)); // what was wrong may be mended before the next try
-    }
+  async ship(fn: AnyFunction): Promise<ShippedFunction> {
+    const closure = this.#closures.get(fn);
+    if (closure !== undefined) return this.#again(fn, closure);
+    const known = this.#modules.get(fn);
+    if (known !== undefined) return known;
+    const found = this.#moduleOf(fn);
+    if (found === undefined) return this.#shipClosure(fn);
+    const shipped = this.#shipModule(fn, found);
+    this.#modules.set(fn, shipped);
+    shipped.catch(() => this.#modules.delete(fn)); // what was wrong may be mended before the next try
     return shipped;
   }
 
-  async #shipAnew(fn: AnyFunction): Promise<ShippedFunction> {
-    const found = this.#finder.find(fn, this.#entryFiles);
-    const bundle = await this.#bundle(fn, found);
-    this.#check(fn, found, bundle);
-    return { artifact: bundle.artifact, exportName: found.exportName, displayName: fn.name || "anonymous" };
+  handle(module: URL, exportName: string): AnyFunction {
+    return this.#handles.make({ file: moduleAt(module, exportName, this.#isEntry), exportName });
   }
 
-  async #bundle(fn: AnyFunction, found: FoundExport): Promise<Bundle> {
-    const known = await this.#bundles.get(found.file)?.catch(() => undefined);
-    if (known !== undefined && isFresh(known)) return known;
-    const bundle = bundleModule(found);
-    this.#bundles.set(found.file, bundle);
-    try {
-      return await bundle;
-    } catch (error) {
-      if (error instanceof HeddleError) throw error;
-      const reason = error instanceof Error ? error.message : String(error);
-      throw captureError(fn, { file: found.file, line: 0 }, `cannot be bundled: ${reason}`, { cause: error });
-    }
+  localStack(stack: string): string {
+    return localStack(stack);
   }
 
-  /** What bundled well and would still not run as it does here. */
-  #check(fn: AnyFunction, { file, exportName }: FoundExport, bundle: Bundle): void {
-    if (!bundle.exportNames.has(exportName)) {
-      throw captureError(fn, { file, line: 0 }, `is not an export of ${file} as it is on disk now`);
-    }
-    const entry = bundle.inputs.find(({ path }) => this.#entryFiles.includes(path));
-    if (entry !== undefined) {
-      const reason = `imports the entry script ${entry.path}, which would run again in each worker: move what it needs to a module`;
-      throw captureError(fn, { file, line: 0 }, reason);
-    }
-    const loader = bundle.inputs.find(({ path }) => NATIVE_LOADERS.test(path));
-    if (loader !== undefined)
-      throw captureError(fn, { file, line: 0 }, `needs a native addon, loaded by ${loader.path}`);
-    for (const { specifier, importer } of bundle.outside) {
-      if (!isBuiltin(specifier)) throw outsideError(fn, specifier, importer);
-    }
+  #moduleOf(fn: AnyFunction): FoundExport | undefined {
+    const member = this.#handles.memberOf(fn);
+    if (member === undefined) return this.#finder.find(fn, this.#isEntry);
+    return { ...member, hasDefault: member.exportName === "default", commonJsNames: undefined };
+  }
+
+  async #shipModule(fn: AnyFunction, found: FoundExport): Promise<ShippedFunction> {
+    const { file, exportName } = found;
+    const shipping = { name: fn.name, file };
+    const bundle = await bundling(shipping, this.#bundles.ofModule(found));
+    if (!bundle.exportNames.has(exportName))
+      throw shipError(shipping, `is not an export of ${file} as it is on disk now`);
+    checkBundle(shipping, bundle, this.#isEntry);
+    return { artifact: bundle.artifact, exportName, displayName: displayName(fn), captured: undefined };
+  }
+
+  async #shipClosure(fn: AnyFunction): Promise<ShippedFunction> {
+    const captured = this.#capturer.capture(fn);
+    const { graph } = captured;
+    const root = graph.cells[graph.root];
+    const file = root?.kind === "code" ? (root.source.file ?? "") : "";
+    const shipping = { name: fn.name, file };
+    const bundle = await bundling(shipping, this.#bundles.ofClosure(emit(graph)));
+    checkBundle(shipping, bundle, this.#isEntry);
+    const shipped = {
+      artifact: bundle.artifact,
+      exportName: "default",
+      displayName: displayName(fn),
+      captured: packed(graph.values),
+    };
+    this.#closures.set(fn, { captured, shipped });
+    return shipped;
+  }
+
+  async #again(fn: AnyFunction, { captured, shipped }: ShippedClosure): Promise<ShippedFunction> {
+    const fresh = captured.refresh();
+    if (fresh === undefined) return this.#shipClosure(fn);
+    return fresh === "same" ? shipped : { ...shipped, captured: packed(fresh) };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const pending = [...this.#bundles.values()];
-    this.#bundles.clear();
-    await Promise.allSettled(pending);
-    if (pending.length > 0) await stopBundler();
+    await this.#bundles[Symbol.asyncDispose]();
   }
 }
 
-function outsideError(fn: AnyFunction, specifier: string, importer: string): CaptureError {
-  const name = fn.name || "(anonymous)";
-  const line = lineOf(specifier, importer);
-  const where = line > 0 ? `${importer}:${line}` : importer;
-  const reason = specifier.endsWith(".node")
-    ? `needs the native addon ${specifier}, which cannot be sent`
-    : `needs "${specifier}" at run time, which is not supported inside workers yet; type-only imports are fine`;
-  return new CaptureError(`the function ${name} ${reason} (imported at ${where})`, {
-    variable: name,
-    path: specifier,
-    file: importer,
-    line,
-  });
+/** A function without a name is called so. */
+function displayName(fn: AnyFunction): string {
+  return fn.name || "anonymous";
 }
 
-/** The first line that names the module, from 1; 0 when it cannot be told. */
-function lineOf(specifier: string, importer: string): number {
-  const lines = readFileSync(importer, "utf8").split("\n");
-  return lines.findIndex((line) => line.includes(`"${specifier}"`) || line.includes(`'${specifier}'`)) + 1;
+async function bundling<T>(shipping: Shipping, bundle: Promise<T>): Promise<T> {
+  try {
+    return await bundle;
+  } catch (error) {
+    if (error instanceof HeddleError) throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    throw shipError(shipping, `cannot be bundled: ${reason}`, { cause: error });
+  }
+}
+
+/** Large captured values are an artifact of their own, which is sent once. */
+function packed(bytes: Uint8Array): Uint8Array | Artifact {
+  if (bytes.length <= CAPTURED_INLINE_BYTES_MAX) return bytes;
+  if (bytes.length > ARTIFACT_BYTES_MAX)
+    throw new LimitError("ARTIFACT_BYTES_MAX", ARTIFACT_BYTES_MAX, bytes.length, tooLarge(bytes.length));
+  return { hash: createHash("sha256").update(bytes).digest("hex"), bytes };
+}
+
+function tooLarge(size: number): string {
+  return `the values that the function captures have ${size} bytes, ARTIFACT_BYTES_MAX is ${ARTIFACT_BYTES_MAX}: pass them as arguments, or make them inside`;
 }

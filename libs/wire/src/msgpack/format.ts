@@ -33,6 +33,8 @@ export const Tag = {
   BOXED: 11,
   /** args: class, name, message, stack, cause, errors, fields; stack, cause and errors may be HOLE. */
   ERROR: 12,
+  /** args: the description that the writer's hook gave for a function. */
+  FUNCTION: 13,
 } as const;
 
 interface ElementsClass {

@@ -12,3 +12,21 @@ export interface ValueReaderHooks {
   /** The function for such a value. When it throws, that comes out untouched, and the value may be read again from its start. */
   readonly reviveFunction: (description: unknown) => unknown;
 }
+
+/** Carries what a hook threw past those who would dress it up. */
+export class HookFailure {
+  readonly reason: unknown;
+
+  constructor(reason: unknown) {
+    this.reason = reason;
+  }
+
+  /** Runs a hook. */
+  static guard<T>(run: () => T): T {
+    try {
+      return run();
+    } catch (error) {
+      throw new HookFailure(error);
+    }
+  }
+}

@@ -1,6 +1,7 @@
 import { HeddleError, SerializationError, type SerializationSide } from "@heddle/kernel";
 import { toLittleEndian } from "../columns.ts";
 import { arrayKinds, DateClass, errorClasses, Tag, VALUE_DEPTH_MAX, VALUE_OBJECTS_MAX } from "./format.ts";
+import { HookFailure, type ValueReaderHooks } from "./hooks.ts";
 import { FieldNames, text } from "./text.ts";
 
 /** Reads values of the tagged MessagePack profile (proto/VALUES.md), one after another. Trusts no byte: SerializationError. */
@@ -17,19 +18,27 @@ export class ValueReader {
   readonly #names = new FieldNames();
   #depth = 0;
 
-  constructor(bytes: Uint8Array, side: SerializationSide) {
+  readonly #hooks: ValueReaderHooks | undefined;
+
+  constructor(bytes: Uint8Array, side: SerializationSide, hooks?: ValueReaderHooks) {
     this.#side = side;
+    this.#hooks = hooks;
     this.#bytes = Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.length);
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     this.#end = bytes.length;
   }
 
-  /** The next value. After an error the reader is of no use any more. */
+  /** The next value. After an error the reader is of no use any more, unless a hook threw it: then it stands before that value again. */
   read(): unknown {
+    const [at, end] = [this.#at, this.#end];
     this.#objectCount = 0;
     try {
       return this.#value();
     } catch (error) {
+      if (error instanceof HookFailure) {
+        [this.#at, this.#end, this.#depth] = [at, end, 0];
+        throw error.reason;
+      }
       throw error instanceof HeddleError ? error : this.#broken("it cannot be built", { cause: error });
     }
   }
@@ -217,6 +226,8 @@ export class ValueReader {
         return this.#boxed();
       case Tag.ERROR:
         return this.#error();
+      case Tag.FUNCTION:
+        return this.#function();
       default:
         throw this.#broken(`there is no extension ${tag}`);
     }
@@ -253,6 +264,19 @@ export class ValueReader {
     const primitive = this.#value();
     if (typeof primitive === "object" || primitive === undefined) throw this.#broken("a box without a primitive");
     return this.#keep(Object(primitive) as object);
+  }
+
+  #function(): unknown {
+    const number = this.#objectCount;
+    this.#keep({}); // its place: nothing inside can refer to it
+    this.#enter();
+    const description = this.#value();
+    this.#depth--;
+    const hooks = this.#hooks;
+    if (hooks === undefined) throw this.#broken("a function, which cannot be made here");
+    const revived = HookFailure.guard(() => hooks.reviveFunction(description));
+    this.#objects[number] = revived as object;
+    return revived;
   }
 
   #error(): Error {

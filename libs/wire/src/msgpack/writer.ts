@@ -2,6 +2,7 @@ import { HeddleError, LimitError, SerializationError, type SerializationSide } f
 import { toLittleEndian } from "../columns.ts";
 import { errorClassOf, formOf } from "./classify.ts";
 import { arrayKinds, DateClass, Tag, VALUE_DEPTH_MAX, VALUE_OBJECTS_MAX } from "./format.ts";
+import { HookFailure, type ValueWriterHooks } from "./hooks.ts";
 import { pathOf, Step } from "./path.ts";
 import { ScalarWriter } from "./scalar-writer.ts";
 
@@ -25,8 +26,11 @@ export class ValueWriter {
   /** Methods found in prototypes, "" for none. */
   readonly #classes = new Map<object, string>();
 
-  constructor(side: SerializationSide) {
+  readonly #hooks: ValueWriterHooks | undefined;
+
+  constructor(side: SerializationSide, hooks?: ValueWriterHooks) {
     this.#side = side;
+    this.#hooks = hooks;
   }
 
   /** Bytes written so far. */
@@ -43,6 +47,7 @@ export class ValueWriter {
       out.endItem();
     } catch (error) {
       out.at = out.itemStart;
+      if (error instanceof HookFailure) throw error.reason;
       throw error instanceof HeddleError ? error : this.#failure("reading it failed", { cause: error });
     } finally {
       if (this.#objectCount > 0) this.#forgetFrom(0);
@@ -78,10 +83,21 @@ export class ValueWriter {
         out.bigint(value);
         break;
       case "function":
-        throw this.#failure(`it is a ${describeFunction(value)}`);
+        this.#function(value as (...args: never[]) => unknown);
+        break;
       case "symbol":
         throw this.#failure(`it is a symbol (${String(value)})`);
     }
+  }
+
+  #function(value: (...args: never[]) => unknown): void {
+    const hooks = this.#hooks;
+    const description = hooks === undefined ? undefined : HookFailure.guard(() => hooks.reduceFunction(value));
+    if (description === undefined) throw this.#failure(`it is a ${describeFunction(value)}`);
+    if (this.#isKnown(value)) return;
+    const start = this.#out.beginExt(Tag.FUNCTION);
+    this.#value(description);
+    this.#out.endExt(start);
   }
 
   #object(value: object): void {

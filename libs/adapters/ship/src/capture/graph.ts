@@ -1,4 +1,3 @@
-import type { AnyFunction } from "@heddle/port-shipper";
 import type { AnyNode } from "acorn";
 
 /**
@@ -26,7 +25,6 @@ export interface Source {
   readonly file: string | undefined;
   /** Its source map as JSON text, when it has one: from `text` to what the user wrote. */
   readonly map: string | undefined;
-  /** The user's own file when that is not `file` and the map does not tell. */
   readonly isModule: boolean;
 }
 
@@ -120,10 +118,4 @@ export interface Position {
   readonly file: string;
   /** From 1; 0 unknown. */
   readonly line: number;
-}
-
-/** A captured function, and whether the same graph holds for later calls. */
-export interface Capture {
-  readonly fn: AnyFunction;
-  readonly graph: CaptureGraph;
 }

@@ -1,0 +1,78 @@
+import type { AnyNode, ImportDeclaration, VariableDeclarator } from "acorn";
+import type { Variable } from "eslint-scope";
+import { walk } from "../module-exports.ts";
+import { type Code, isReassigned } from "./code.ts";
+import type { ImportCell, RequireCell, Specifier } from "./graph.ts";
+
+/** The import that gave the variable; undefined when none did. */
+export function importOf(variable: Variable, { source }: Code): ImportCell | undefined {
+  const [definition] = variable.defs;
+  if (definition?.type !== "ImportBinding" || source.file === undefined) return undefined;
+  const specifier = definition.node as unknown as AnyNode;
+  const declaration = definition.parent as unknown as ImportDeclaration;
+  const attributes = declaration.attributes.map((at) => [textOf(at.key), String(at.value.value)] as const);
+  return {
+    kind: "import",
+    name: variable.name,
+    specifier: String(declaration.source.value),
+    importer: source.file,
+    imported: importedName(specifier),
+    attributes: Object.fromEntries(attributes),
+  };
+}
+
+function importedName(node: AnyNode): string {
+  if (node.type === "ImportNamespaceSpecifier") return "*";
+  return node.type === "ImportSpecifier" ? textOf(node.imported) : "default";
+}
+
+function textOf(node: AnyNode): string {
+  return node.type === "Identifier" ? node.name : String((node as { value?: unknown }).value);
+}
+
+/** The `require` that gave a variable of a CommonJS module; undefined when none did, or others assign to it, too. */
+export function requireOf(variable: Variable, code: Code): Omit<RequireCell, "references"> | undefined {
+  const [definition] = variable.defs;
+  if (code.source.isModule || definition?.type !== "Variable" || isReassigned(variable)) return undefined;
+  const { id, init } = definition.node as unknown as VariableDeclarator;
+  if (init == null || !code.isOfModule(variable)) return undefined;
+  const specifiers = requiresIn(init);
+  const member = memberOf(id, variable.name);
+  if (specifiers.length === 0 || member === "unclear") return undefined;
+  return {
+    kind: "require",
+    name: variable.name,
+    source: code.source,
+    text: { start: init.start, end: init.end },
+    specifiers,
+    member,
+  };
+}
+
+function requiresIn(init: AnyNode): Specifier[] {
+  const specifiers: Specifier[] = [];
+  walk(init, (node) => {
+    if (node.type === "FunctionExpression" || node.type === "ArrowFunctionExpression") return false;
+    const [named] = node.type === "CallExpression" ? node.arguments : [];
+    const isRequire =
+      node.type === "CallExpression" && node.callee.type === "Identifier" && node.callee.name === "require";
+    if (isRequire && named?.type === "Literal" && typeof named.value === "string")
+      specifiers.push({ start: named.start, end: named.end, specifier: named.value, how: "require" });
+    return true;
+  });
+  return specifiers;
+}
+
+/** `const { member: name } = require(...)`; undefined for `const name = require(...)`. */
+function memberOf(id: AnyNode, name: string): string | undefined {
+  if (id.type === "Identifier") return undefined;
+  if (id.type !== "ObjectPattern") return "unclear";
+  for (const property of id.properties) {
+    if (property.type === "Property" && !property.computed && isName(property.value, name)) return textOf(property.key);
+  }
+  return "unclear";
+}
+
+function isName(node: AnyNode, name: string): boolean {
+  return node.type === "Identifier" && node.name === name;
+}

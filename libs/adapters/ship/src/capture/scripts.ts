@@ -1,0 +1,132 @@
+import { readFileSync } from "node:fs";
+import { stripTypeScriptTypes } from "node:module";
+import { dirname, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { AnyFunction } from "@heddle/port-shipper";
+import type { AnyNode } from "acorn";
+import { fileOf, offsetOf } from "../find-export.ts";
+import type { FunctionInspector, Script } from "../inspect.ts";
+import { isFunction, isVitestModule, isVitestWrapper } from "../module-exports.ts";
+import { Code } from "./code.ts";
+import type { Source } from "./graph.ts";
+import { isSameText } from "./same-text.ts";
+
+/** Where a function or class is in the text of its script. */
+export interface FoundCode {
+  readonly code: Code;
+  readonly node: AnyNode;
+}
+
+/** Finds the text of functions. A script is read and parsed once. */
+export class Scripts {
+  readonly #inspector: FunctionInspector;
+  /** By the script's text, which the inspector keeps as one string. */
+  readonly #codes = new Map<string, Code>();
+  /** What the user wrote, by the text that vitest made of it. */
+  readonly #originals = new Map<string, Code | undefined>();
+
+  constructor(inspector: FunctionInspector) {
+    this.#inspector = inspector;
+  }
+
+  /** Undefined for what has no text: native and bound functions. "internal" for functions of Node.js. */
+  find(fn: AnyFunction): FoundCode | "internal" | undefined {
+    const place = this.#inspector.locate(fn);
+    if (place === undefined) return undefined;
+    const { script } = place;
+    if (script.url.startsWith("node:")) return "internal";
+    const code = this.#codeOf(script);
+    const node = nodeAt(code, offsetOf(place), Function.prototype.toString.call(fn));
+    if (node === undefined) return undefined;
+    return isVitestModule(script.text) ? (this.#original(script, code, node) ?? { code, node }) : { code, node };
+  }
+
+  #codeOf(script: Script): Code {
+    let code = this.#codes.get(script.text);
+    if (code === undefined) {
+      code = new Code(sourceOf(script));
+      this.#codes.set(script.text, code);
+    }
+    return code;
+  }
+
+  /**
+   * Vitest rewrites modules: imports become members of objects, and lines move. Its text is only used to find the function in what the
+   * user wrote, where everything is as usual. Undefined when it cannot be told for sure.
+   */
+  #original(script: Script, made: Code, node: AnyNode): FoundCode | undefined {
+    if (!this.#originals.has(script.text)) this.#originals.set(script.text, originalOf(script));
+    const original = this.#originals.get(script.text);
+    if (original === undefined) return undefined;
+    const ofMade = made.functionsAndClasses.filter((at) => isUserCode(made, at) && isSameText(at, node));
+    const ofOriginal = original.functionsAndClasses.filter((at) => isSameText(at, node));
+    const found = ofOriginal[ofMade.indexOf(node)];
+    return found === undefined || ofMade.length !== ofOriginal.length ? undefined : { code: original, node: found };
+  }
+}
+
+/** The code that vitest itself puts around a module is nobody's. */
+function isUserCode(code: Code, node: AnyNode): boolean {
+  if (isFunction(node) && isVitestWrapper(node)) return false;
+  return !code.around(node).some((at) => at.type === "CallExpression" && isVitestCall(at.callee));
+}
+
+function isVitestCall(callee: AnyNode): boolean {
+  return callee.type === "Identifier" && callee.name === "__vite_ssr_exportName__";
+}
+
+/** The innermost function or class that begins there and has that text. */
+function nodeAt(code: Code, offset: number, text: string): AnyNode | undefined {
+  let found: AnyNode | undefined;
+  for (const node of code.functionsAndClasses) {
+    if (node.start > offset || offset > node.end) continue;
+    const isHere = isFunction(node) ? offset <= node.body.start : code.source.text.slice(node.start, node.end) === text;
+    if (isHere && text.endsWith(code.source.text.slice(Math.max(node.start, offset), node.end))) found = node;
+  }
+  return found;
+}
+
+function sourceOf(script: Script): Source {
+  const file = fileOf(script);
+  return { text: script.text, file, map: mapOf(script, file), isModule: script.isModule };
+}
+
+/** The source map that a script names, when it can be read. */
+function mapOf({ sourceMapUrl }: Script, file: string | undefined): string | undefined {
+  if (sourceMapUrl === "") return undefined;
+  const inline = /^data:application\/json[^,]*?(;base64)?,(.*)$/s.exec(sourceMapUrl);
+  try {
+    if (inline !== null) {
+      const [, base64, data = ""] = inline;
+      return base64 === undefined ? decodeURIComponent(data) : Buffer.from(data, "base64").toString();
+    }
+    const path = sourceMapUrl.startsWith("file:") ? fileURLToPath(sourceMapUrl) : sourceMapUrl;
+    return file === undefined ? undefined : readFileSync(resolve(dirname(file), path), "utf8");
+  } catch {
+    return undefined; // a map that is not there: lines are those of the script then
+  }
+}
+
+/** What the user wrote, without its types, each character where it was. */
+function originalOf(script: Script): Code | undefined {
+  const file = fileOf(script);
+  if (file === undefined) return undefined;
+  try {
+    const written = readFileSync(file, "utf8");
+    const text = /\.[cm]?ts$/.test(file) ? withoutTypes(written) : written;
+    return new Code({ text, file, map: undefined, isModule: true });
+  } catch {
+    return undefined; // changed meanwhile, or a language of its own that only vitest understands
+  }
+}
+
+/** Node.js calls this experimental at its first use. Those who run tests did not ask for it and need not hear of it. */
+function withoutTypes(text: string): string {
+  const { emitWarning } = process;
+  process.emitWarning = () => undefined;
+  try {
+    return stripTypeScriptTypes(text);
+  } finally {
+    process.emitWarning = emitWarning;
+  }
+}
