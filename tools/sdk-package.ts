@@ -29,6 +29,7 @@ interface PackageJson {
 export const sdkEntries = {
   index: "libs/sdk/src/index.ts",
   worker: "libs/sdk/src/worker.ts",
+  inside: "libs/sdk/src/inside.ts",
   cli: "apps/cli/src/main.ts",
   coordinator: "apps/coordinator/src/main.ts",
   agent: "apps/agent/src/main.ts",

@@ -149,11 +149,18 @@ function openPool(): RunRequestEntry {
   return { kind: { $case: "openPool", value: { poolId: ID, processes: 0, name: "" } } };
 }
 function openJob(job: number): RunRequestEntry {
-  const fn = { artifact: HASH, exportName: "f", displayName: "f" };
+  const fn = {
+    artifact: HASH,
+    exportName: "f",
+    displayName: "f",
+    closure: false,
+    captured: new Uint8Array(0),
+    capturedArtifact: "",
+  };
   return {
     kind: {
       $case: "openJob",
-      value: { job, jobId: `offence-${job}`, poolId: ID, function: fn, retries: 0, name: "", spread: false },
+      value: { job, jobId: `offence-${job}`, poolId: ID, function: fn, retries: 0, name: "", spread: false, depth: 0 },
     },
   };
 }

@@ -1,5 +1,5 @@
 import { CHUNK_BYTES_TARGET, CHUNK_ITEMS_MAX, LimitError, SerializationError } from "@heddle/kernel";
-import { type EncodedPayload, encodeRange, PayloadEncoder } from "@heddle/wire";
+import { type EncodedPayload, encodeRange, PayloadEncoder, type ValueWriterHooks } from "@heddle/wire";
 import { Range } from "./range.ts";
 
 /** Inputs that a map takes. Other iterables than arrays, typed arrays and ranges are read to their end first. */
@@ -16,7 +16,7 @@ export interface InputChunk {
 export interface ChunkSource {
   /** Number of inputs. */
   readonly total: number;
-  /** The next chunk, or undefined after the last. Throws SerializationError or LimitError for an input that cannot travel. */
+  /** The next chunk, or undefined after the last. May be asked for again after what a hook threw. Throws SerializationError or LimitError for an input that cannot travel. */
   next(): InputChunk | undefined;
 }
 
@@ -46,11 +46,12 @@ export function materialise<T>(inputs: Inputs<T>): Range | ArrayLike<T> {
 /** `chunkSize` undefined: the default for `slots`, and a chunk is cut short where its encoding reaches CHUNK_BYTES_TARGET. */
 export function chunkSource(
   inputs: Range | ArrayLike<unknown>,
-  options: { readonly chunkSize: number | undefined; readonly slots: number },
+  options: { readonly chunkSize: number | undefined; readonly slots: number; readonly hooks?: ValueWriterHooks },
 ): ChunkSource {
   const size = options.chunkSize ?? defaultChunkSize(inputs.length, options.slots);
   if (inputs instanceof Range) return new RangeSource(inputs, size);
-  return new ArraySource(inputs, size, options.chunkSize === undefined ? CHUNK_BYTES_TARGET : Number.POSITIVE_INFINITY);
+  const bytesTarget = options.chunkSize === undefined ? CHUNK_BYTES_TARGET : Number.POSITIVE_INFINITY;
+  return new ArraySource(inputs, size, bytesTarget, options.hooks);
 }
 
 class RangeSource implements ChunkSource {
@@ -80,10 +81,11 @@ class ArraySource implements ChunkSource {
   readonly #items: ArrayLike<unknown>;
   readonly #chunkSize: number;
   readonly #bytesTarget: number;
-  readonly #encoder = new PayloadEncoder("argument");
+  readonly #encoder: PayloadEncoder;
   #at = 0;
 
-  constructor(items: ArrayLike<unknown>, chunkSize: number, bytesTarget: number) {
+  constructor(items: ArrayLike<unknown>, chunkSize: number, bytesTarget: number, hooks: ValueWriterHooks | undefined) {
+    this.#encoder = new PayloadEncoder("argument", hooks);
     this.total = items.length;
     this.#items = items;
     this.#chunkSize = chunkSize;
@@ -97,7 +99,8 @@ class ArraySource implements ChunkSource {
     try {
       this.#at = this.#encoder.addAll(this.#items, firstIndex, until, this.#bytesTarget);
     } catch (error) {
-      throw placed(error, `input ${firstIndex + this.#encoder.count}`);
+      const { count } = this.#encoder.finish(); // what was encoded of this chunk is encoded again, if at all
+      throw placed(error, `input ${firstIndex + count}`);
     }
     return { firstIndex, payload: this.#encoder.finish() };
   }

@@ -5,23 +5,20 @@ import {
   ClosedError,
   type Environment,
   Fifo,
-  heddleError,
   LimitError,
   mintId,
   type PoolId,
   ProtocolError,
   SESSION_WINDOW_BYTES,
   SerializationError,
-  UnavailableError,
   unreachable,
 } from "@heddle/kernel";
-import { dialSession, type RpcClient, type Session, type SessionEnd, type Version } from "@heddle/port-rpc";
+import type { Session, SessionEnd } from "@heddle/port-rpc";
 import type { Artifact } from "@heddle/port-shipper";
 import {
   type EncodedPayload,
   type FunctionRef,
   type ItemFailed,
-  jobsRun,
   type Output,
   type Payload,
   PayloadAssembler,
@@ -30,15 +27,18 @@ import {
   type SpanDone,
   splitPayload,
 } from "@heddle/wire";
+import { type ArgumentFunctions, UnshippedFunction } from "./argument-functions.ts";
+import { OfferedArtifacts } from "./artifacts.ts";
+import { endedError, noCoordinatorError, type SessionDial } from "./dial.ts";
 import type { JobRun } from "./job-run.ts";
 import { FIRST_CONNECT_TIMEOUT_MS } from "./limits.ts";
 
 /** What a client needs of the world. */
 export interface ConnectionOptions {
   readonly env: Environment;
-  readonly client: RpcClient;
+  readonly dial: SessionDial;
+  /** The coordinator's, for people. */
   readonly address: string;
-  readonly version: Version;
   /** Host, program and process id, for people. */
   readonly description: string;
   /** Longest wait for a vanished coordinator. */
@@ -57,7 +57,9 @@ export interface FabricCapacity {
 export interface JobRequest {
   readonly run: JobRun;
   readonly pool: { readonly id: PoolId; readonly processes: number | undefined; readonly name: string };
-  readonly artifact: Artifact;
+  /** Code and captured values of the function. Functions among the inputs add theirs. */
+  readonly artifacts: Artifact[];
+  readonly functions: ArgumentFunctions;
   readonly function: FunctionRef;
   readonly retries: number;
   readonly name: string;
@@ -69,7 +71,7 @@ interface Line {
   readonly session: Session<RunRequestEntry>;
   readonly assembler: PayloadAssembler<(payload: EncodedPayload) => void>;
   readonly pools: Set<PoolId>;
-  readonly artifacts: Map<string, Artifact>;
+  readonly artifacts: OfferedArtifacts;
   /** Open jobs by number. */
   readonly jobs: Map<number, JobRequest>;
   /** Those of them with inputs to offer. */
@@ -168,15 +170,9 @@ export class Connection {
   #open(): Line {
     if (this.#closed) throw new ClosedError("the fabric was closed");
     if (this.#line !== undefined) return this.#line;
-    const { env, client, address, version, unavailableTimeoutMs, description } = this.#options;
-    const session: Session<RunRequestEntry> = dialSession<RunRequestEntry, RunResponseEntry>({
-      env,
-      client,
-      method: jobsRun,
-      address,
-      version,
-      unavailableTimeoutMs,
-      handler: {
+    const { dial, description } = this.#options;
+    const session = dial(
+      {
         entries: (entries) => {
           if (this.#line?.session === session) for (const entry of entries) this.#entry(this.#line, entry);
         },
@@ -184,16 +180,16 @@ export class Connection {
           if (this.#line?.session === session) this.#lost(end);
         },
       },
-      onLink: () => {
+      () => {
         line.firstAnswer?.[Symbol.dispose]();
         line.firstAnswer = undefined;
       },
-    });
+    );
     const line: Line = {
       session,
       assembler: new PayloadAssembler(),
       pools: new Set(),
-      artifacts: new Map(),
+      artifacts: new OfferedArtifacts((entry) => session.send(entry)),
       jobs: new Map(),
       unsealed: new Set(),
       openChunks: 0,
@@ -365,10 +361,30 @@ export class Connection {
       }
       return size;
     } catch (error) {
-      this.cancel(run, "an input cannot travel");
-      run.fail(error);
+      if (error instanceof UnshippedFunction) this.#shipArgument(line, request, error);
+      else this.#refuseInput(run, error);
       return undefined;
     }
+  }
+
+  #refuseInput(run: JobRun, error: unknown): void {
+    this.cancel(run, "an input cannot travel");
+    run.fail(error);
+  }
+
+  /** The job offers no more until a function among its inputs is shipped. */
+  #shipArgument(line: Line, request: JobRequest, { fn }: UnshippedFunction): void {
+    line.unsealed.delete(request);
+    request.functions.ship(fn).then(
+      (artifacts) => {
+        if (this.#line !== line || line.jobs.get(request.run.number) !== request) return;
+        request.artifacts.push(...artifacts);
+        for (const artifact of artifacts) line.artifacts.use(artifact);
+        line.unsealed.add(request);
+        this.#schedulePump();
+      },
+      (error: unknown) => this.#refuseInput(request.run, error),
+    );
   }
 
   #pumpWhenDrained(line: Line): void {
@@ -383,7 +399,7 @@ export class Connection {
 
   /** In the control lane, as what cancels it: neither may overtake the other. Its chunks follow in the bulk lane. */
   #openJob(line: Line, request: JobRequest): void {
-    const { run, pool, artifact, retries, name, spread } = request;
+    const { run, pool, artifacts, retries, name, spread } = request;
     if (run.settled) return;
     run.number = ++line.lastJob;
     line.jobs.set(run.number, request);
@@ -393,11 +409,7 @@ export class Connection {
       const value = { poolId: pool.id, processes: pool.processes ?? 0, name: pool.name };
       line.session.send({ kind: { $case: "openPool", value } });
     }
-    if (!line.artifacts.has(artifact.hash)) {
-      line.artifacts.set(artifact.hash, artifact);
-      const value = { hash: artifact.hash, size: artifact.bytes.byteLength };
-      line.session.send({ kind: { $case: "offerArtifact", value } });
-    }
+    for (const artifact of artifacts) line.artifacts.use(artifact);
     const value = {
       job: run.number,
       jobId: run.id,
@@ -406,6 +418,7 @@ export class Connection {
       retries,
       name,
       spread,
+      depth: 0,
     };
     line.session.send({ kind: { $case: "openJob", value } });
   }
@@ -418,9 +431,9 @@ export class Connection {
   }
 
   #upload(line: Line, hash: string): void {
-    const artifact = line.artifacts.get(hash);
-    if (artifact === undefined) throw new ProtocolError(`artifact ${hash} is wanted, which was never offered`);
-    this.#sendPayload(line, { encoding: 0, count: 0, bytes: artifact.bytes }, (content) => ({
+    const bytes = line.artifacts.get(hash);
+    if (bytes === undefined) return; // withdrawn while the coordinator asked
+    this.#sendPayload(line, { encoding: 0, count: 0, bytes }, (content) => ({
       kind: { $case: "artifactContent", value: { hash, content, missing: "" } },
     }));
   }
@@ -446,32 +459,10 @@ function track<T>(line: Line, run: JobRun, change: () => T): T {
 function forget(line: Line, request: JobRequest): void {
   line.jobs.delete(request.run.number);
   line.unsealed.delete(request);
+  for (const artifact of request.artifacts) line.artifacts.release(artifact);
   line.openChunks -= request.run.openChunks;
   line.openBytes -= request.run.openBytes;
 }
 
 /** A timer that fires later than this was kept waiting by this process itself. */
 const STANDSTILL_MS = 500;
-
-/** Nobody is there: in words for whoever set the address. */
-export function noCoordinatorError(address: string, options?: ErrorOptions): UnavailableError {
-  const advice = `start one with "heddle up", or unset HEDDLE_ADDRESS to run on this machine`;
-  return new UnavailableError(`no coordinator answers at ${address}: ${advice}`, options);
-}
-
-function endedError(end: SessionEnd, address: string): Error {
-  switch (end.reason) {
-    case "goodbye":
-      if (end.goodbye.code === "timeout")
-        return new UnavailableError(`the coordinator at ${address} gave this client up: ${end.goodbye.message}`);
-      return heddleError(end.goodbye.code, `the coordinator at ${address} said goodbye: ${end.goodbye.message}`);
-    case "lost":
-      return new UnavailableError(`the coordinator at ${address} lost this client's session: ${end.message}`);
-    case "expired":
-      return new UnavailableError(`the coordinator at ${address} cannot be reached`);
-    case "closed":
-      return new ClosedError("the fabric was closed");
-    default:
-      return unreachable(end);
-  }
-}

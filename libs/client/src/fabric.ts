@@ -1,4 +1,4 @@
-import { ClosedError, type Environment, UnavailableError } from "@heddle/kernel";
+import { ClosedError, type Environment, StateError, UnavailableError } from "@heddle/kernel";
 import type { RpcClient, UnaryMethod, Version } from "@heddle/port-rpc";
 import type { Shipper } from "@heddle/port-shipper";
 import {
@@ -11,13 +11,17 @@ import {
   type Output,
 } from "@heddle/wire";
 import { Connection } from "./connection.ts";
+import { rpcDial, type SessionDial } from "./dial.ts";
 import { QUESTION_TIMEOUT_MS } from "./limits.ts";
 import { FabricPool, type PoolHost, type PoolSettings } from "./pool.ts";
 
 /** What a fabric handle needs of the world. */
 export interface FabricOptions {
   readonly env: Environment;
-  readonly client: RpcClient;
+  /** For questions, and to dial sessions unless `dial` is given. Undefined where there is no way to ask: inside a worker. */
+  readonly client: RpcClient | undefined;
+  /** Opens sessions; by `client` and `address` unless given. */
+  readonly dial?: SessionDial;
   /** The coordinator's. */
   readonly address: string;
   /** Disposed with the fabric. */
@@ -44,7 +48,11 @@ export class Fabric implements AsyncDisposable {
 
   constructor(options: FabricOptions) {
     this.#options = options;
-    this.#connection = new Connection({ ...options, print: (output, job) => printOutput(options.print, output, job) });
+    const { client } = options;
+    const dial = options.dial ?? (client === undefined ? undefined : rpcDial({ ...options, client }));
+    if (dial === undefined) throw new StateError("a fabric needs a client or a way to dial");
+    const print = (output: Output, job: string): void => printOutput(options.print, output, job);
+    this.#connection = new Connection({ ...options, dial, print });
   }
 
   /** The coordinator's address. */
@@ -130,9 +138,12 @@ export class Fabric implements AsyncDisposable {
   }
 
   #call<Request, Response>(method: UnaryMethod<Request, Response>, request: Request): Promise<Response> {
-    return this.#options.client.call(method, this.#options.address, request, {
-      timeoutMs: QUESTION_TIMEOUT_MS,
-    });
+    const { client, address } = this.#options;
+    if (client === undefined)
+      return Promise.reject(
+        new StateError("a task can use its fabric, but not ask about it: do so from outside, or connect to an address"),
+      );
+    return client.call(method, address, request, { timeoutMs: QUESTION_TIMEOUT_MS });
   }
 
   async #ask<T>(question: () => Promise<T>): Promise<T> {

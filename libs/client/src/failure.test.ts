@@ -3,7 +3,8 @@ import { Encoding, encodeError, type FabricError, type Failure } from "@heddle/w
 import { expect, test } from "vitest";
 import { fabricErrorOf, failureError } from "./failure.ts";
 
-const context = { jobId: "job-1", chunk: 3, index: 42 };
+const localStack = (stack: string): string => stack;
+const context = { jobId: "job-1", chunk: 3, index: 42, localStack };
 const place = { node: "n1", pid: 7, attempt: 2 };
 
 function failure(kind: Failure["kind"]): Failure {

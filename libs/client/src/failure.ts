@@ -14,7 +14,7 @@ export interface RemotePlace {
   readonly index: number;
   /** Which placement of the item it was, from 1. */
   readonly attempt: number;
-  /** The stack as the worker saw it. */
+  /** The stack as the worker saw it, with files named as they are called here; "" when no code of the user threw. */
   readonly stack: string;
 }
 
@@ -23,18 +23,19 @@ export interface FailureContext {
   readonly jobId: string;
   readonly chunk: number;
   readonly index: number;
+  /** Names the files in a worker's stack as they are called here. */
+  readonly localStack: (stack: string) => string;
 }
 
 /** The error to give to the caller of a failed item. `userError` holds the bytes of the user's own error. */
 export function failureError(failure: Failure, userError: Uint8Array | undefined, context: FailureContext): unknown {
   const { kind, place } = failure;
   switch (kind?.$case) {
-    case "userError":
-      return withRemote(
-        userError === undefined ? new Error(failure.summary) : decodeError(userError),
-        failure,
-        context,
-      );
+    case "userError": {
+      const error = userError === undefined ? new Error(failure.summary) : decodeError(userError);
+      localise(error, context.localStack, new Set());
+      return withRemote(error, failure, context, error instanceof Error ? (error.stack ?? "") : "");
+    }
     case "workerLoss": {
       const { signal, exitCode, rssBytes, stderrTail } = kind.value;
       const loss = {
@@ -51,7 +52,7 @@ export function failureError(failure: Failure, userError: Uint8Array | undefined
       return new WorkerLostError(stderrTail === "" ? words : `${words}\n${stderrTail}`, loss);
     }
     case "fabricError":
-      return withRemote(fabricErrorOf(itemNamed(kind.value, context.index)), failure, context);
+      return withRemote(fabricErrorOf(itemNamed(kind.value, context.index)), failure, context, "");
     case undefined:
       return heddleError("internal", failure.summary);
   }
@@ -72,7 +73,20 @@ function itemNamed(error: FabricError, index: number): FabricError {
   return isRefusal ? { ...error, message: `item ${index}: ${error.message}` } : error;
 }
 
-function withRemote(error: unknown, failure: Failure, context: FailureContext): unknown {
+/** The stacks of an error, its causes and its errors, with the user's own files in them. */
+function localise(error: unknown, localStack: (stack: string) => string, seen: Set<unknown>): void {
+  if (!(error instanceof Error) || seen.has(error)) return;
+  seen.add(error);
+  if (typeof error.stack === "string") {
+    const value = localStack(error.stack);
+    Object.defineProperty(error, "stack", { value, enumerable: false, configurable: true, writable: true });
+  }
+  localise(error.cause, localStack, seen);
+  if (error instanceof AggregateError) for (const one of error.errors) localise(one, localStack, seen);
+}
+
+/** `stack`: as the worker saw it; "" when the error is not of user code. */
+function withRemote(error: unknown, failure: Failure, context: FailureContext, stack: string): unknown {
   if (typeof error !== "object" || error === null || !Object.isExtensible(error)) return error;
   const remote: RemotePlace = {
     node: failure.place?.node ?? "",
@@ -81,7 +95,7 @@ function withRemote(error: unknown, failure: Failure, context: FailureContext): 
     chunk: context.chunk,
     index: context.index,
     attempt: failure.place?.attempt ?? 1,
-    stack: error instanceof Error ? (error.stack ?? "") : "",
+    stack,
   };
   return Object.defineProperty(error, "remote", {
     value: remote,

@@ -1,6 +1,6 @@
 export { AsyncResult, type Progress } from "./async-result.ts";
 export type { Inputs } from "./chunks.ts";
-export { noCoordinatorError } from "./connection.ts";
+export { noCoordinatorError, type SessionDial } from "./dial.ts";
 export { Fabric, type FabricOptions } from "./fabric.ts";
 export type { RemotePlace } from "./failure.ts";
 export { QUESTION_TIMEOUT_MS, UNAVAILABLE_TIMEOUT_MS } from "./limits.ts";

@@ -32,6 +32,7 @@ export class JobRun {
   /** Bytes that are offered and unanswered. */
   openBytes = 0;
   readonly #source: ChunkSource;
+  readonly #localStack: (stack: string) => string;
   readonly #results: unknown[];
   readonly #open = new Map<number, OpenChunk>();
   readonly #resolve: (results: unknown[]) => void;
@@ -44,9 +45,11 @@ export class JobRun {
   #settled = false;
   #lowest: { readonly index: number; readonly error: unknown } | undefined;
 
-  constructor(id: JobId, source: ChunkSource) {
+  /** `localStack`: names the files in a worker's stack as they are called here. */
+  constructor(id: JobId, source: ChunkSource, localStack: (stack: string) => string = (stack) => stack) {
     this.id = id;
     this.#source = source;
+    this.#localStack = localStack;
     this.#results = new Array<unknown>(source.total);
     const { promise, resolve, reject } = Promise.withResolvers<unknown[]>();
     this.outcome = promise;
@@ -117,7 +120,12 @@ export class JobRun {
     this.#failed++;
     this.#answered(failed.chunk, chunk, 1);
     if (this.#lowest !== undefined && this.#lowest.index <= index) return;
-    const error = failureError(failed.failure, userError, { jobId: this.id, chunk: failed.chunk, index });
+    const error = failureError(failed.failure, userError, {
+      jobId: this.id,
+      chunk: failed.chunk,
+      index,
+      localStack: this.#localStack,
+    });
     this.#lowest = { index, error };
   }
 

@@ -8,3 +8,7 @@ export const QUESTION_TIMEOUT_MS = 10_000;
 export const NAME_LENGTH_MAX = 200;
 /** Inputs of one map: its results must fit an array. More is a RangeError. */
 export const MAP_ITEMS_MAX = 2 ** 32 - 2;
+/** Code and captured values that are kept for the next call though no open job uses them. Above either, those used longest ago are withdrawn. */
+export const IDLE_ARTIFACTS_MAX = 1_000;
+/** Their bytes. */
+export const IDLE_ARTIFACT_BYTES_MAX = 64 * 1024 * 1024;

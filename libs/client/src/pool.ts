@@ -10,12 +10,15 @@ import {
   StateError,
   TimeoutError,
 } from "@heddle/kernel";
-import type { AnyFunction, Shipper } from "@heddle/port-shipper";
+import type { AnyFunction, ShippedFunction, Shipper } from "@heddle/port-shipper";
+import type { FunctionRef } from "@heddle/wire";
+import { ArgumentFunctions, artifactsOf } from "./argument-functions.ts";
 import { AsyncResult } from "./async-result.ts";
 import { type ChunkSource, checkChunkSize, chunkSource, type Inputs, materialise } from "./chunks.ts";
 import type { Connection } from "./connection.ts";
 import { JobRun } from "./job-run.ts";
 import { MAP_ITEMS_MAX } from "./limits.ts";
+import { moduleHandles } from "./module-handles.ts";
 import {
   CALL_OPTIONS,
   checkArgs,
@@ -153,6 +156,15 @@ export class FabricPool implements AsyncDisposable {
     });
   }
 
+  /**
+   * Stand-ins for what a module exports, to be run by this pool or captured by functions that it runs: the module is loaded there, not
+   * here. As in `pool.module<typeof import("./tasks.ts")>(new URL("./tasks.ts", import.meta.url))`. Throws TypeError for what is no file
+   * URL; using an export throws CaptureError when there is no such file, and the call that uses it rejects when there is no such export.
+   */
+  module<M extends object>(url: URL): Readonly<M> {
+    return moduleHandles(this.#host.shipper, url) as Readonly<M>;
+  }
+
   /** Takes no new work: later calls reject with PoolClosedError. What runs goes on. */
   close(): void {
     if (this.#state !== "open") return;
@@ -212,6 +224,7 @@ export class FabricPool implements AsyncDisposable {
 
   async #start<R>(call: Call<R>, live: LiveCall): Promise<R> {
     const { fn, options } = call;
+    const { shipper } = this.#host;
     const gate = live.run;
     if (typeof fn !== "function") throw new TypeError(`a function is needed, got ${typeof fn}`);
     checkOptionNames(call.spread ? "apply" : "map", options, call.spread ? CALL_OPTIONS : MAP_OPTIONS);
@@ -227,23 +240,23 @@ export class FabricPool implements AsyncDisposable {
     using scope = new DisposableStack();
     this.#live.set(gate, undefined); // before the first wait, so that close(), join() and terminate() know of it
     try {
-      const ready = Promise.all([
-        this.#host.shipper.ship(fn),
-        chunkSize === undefined ? connection.capacity() : undefined,
-      ]);
+      const ready = Promise.all([shipper.ship(fn), chunkSize === undefined ? connection.capacity() : undefined]);
       scope.use(this.#watch(options, (reason) => this.#cancel(live.run, reason)));
       const [shipped, capacity] = await Promise.race([ready, gate.outcome.then(neverReached)]);
       if (gate.settled) await gate.outcome; // it lost the race, but it came before the job
       const slots = Math.min(capacity?.slots ?? 1, this.processes ?? Number.POSITIVE_INFINITY);
-      const run = new JobRun(gate.id, chunkSource(items, { chunkSize, slots }));
+      const functions = new ArgumentFunctions(shipper);
+      const source = chunkSource(items, { chunkSize, slots, hooks: functions.hooks });
+      const run = new JobRun(gate.id, source, (stack) => shipper.localStack(stack));
       this.#live.delete(gate);
       this.#live.set(run, connection);
       live.run = run;
       connection.submit({
         run,
         pool: { id: this.#id, processes: this.processes, name: this.#settings.name ?? "" },
-        artifact: shipped.artifact,
-        function: { artifact: shipped.artifact.hash, exportName: shipped.exportName, displayName: shipped.displayName },
+        artifacts: [...artifactsOf(shipped)],
+        functions,
+        function: functionRef(shipped),
         retries: options.retries ?? 0,
         name: options.name ?? "",
         spread: call.spread,
@@ -282,6 +295,18 @@ export class FabricPool implements AsyncDisposable {
     }
     return scope;
   }
+}
+
+function functionRef({ artifact, exportName, displayName, captured }: ShippedFunction): FunctionRef {
+  const isInline = captured instanceof Uint8Array;
+  return {
+    artifact: artifact.hash,
+    exportName,
+    displayName,
+    closure: captured !== undefined,
+    captured: isInline ? captured : new Uint8Array(0),
+    capturedArtifact: captured === undefined || isInline ? "" : captured.hash,
+  };
 }
 
 const emptySource: ChunkSource = { total: 0, next: () => undefined };

@@ -68,7 +68,20 @@ class FakeShipper implements Shipper {
     await this.gate;
     if (this.failure !== undefined) throw this.failure;
     const bytes = new TextEncoder().encode(String(fn));
-    return { artifact: { hash: "a".repeat(64), bytes }, exportName: "default", displayName: fn.name };
+    return {
+      artifact: { hash: "a".repeat(64), bytes },
+      exportName: "default",
+      displayName: fn.name,
+      captured: undefined,
+    };
+  }
+
+  handle(_module: URL, exportName: string): AnyFunction {
+    return Object.defineProperty((): void => undefined, "name", { value: exportName });
+  }
+
+  localStack(stack: string): string {
+    return stack.replaceAll("there:", "here:");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}

@@ -61,7 +61,19 @@ class Worker {
       output: (stream, line) => this.told.push(`${stream}: ${line}`),
       exited: resolve,
     });
-    const job = { job: 1, jobId: "j", location, artifact: hash, exportName: "default", spread: false, node: "n" };
+    const job = {
+      job: 1,
+      jobId: "j",
+      location,
+      artifact: hash,
+      exportName: "default",
+      spread: false,
+      node: "n",
+      closure: false,
+      captured: new Uint8Array(0),
+      capturedArtifact: "",
+      capturedLocation: "",
+    };
     this.#process.send({ kind: { $case: "prepareJob", value: job } });
   }
 

@@ -3,5 +3,8 @@ import { openWorkerProcess } from "@heddle/adapter-processes/worker";
 import { createFunctionLoader } from "@heddle/adapter-ship/loader";
 import { systemEnvironment } from "@heddle/adapter-system/environment";
 import { runWorker } from "@heddle/shell-worker";
+import { insideUrl } from "./inside-entry.ts";
+import { publishRuntime } from "./runtime.ts";
 
-runWorker({ ...openWorkerProcess(), loader: createFunctionLoader(), env: systemEnvironment() });
+const loader = createFunctionLoader({ inside: { heddle: insideUrl } });
+publishRuntime(runWorker({ ...openWorkerProcess(), loader, env: systemEnvironment() }));

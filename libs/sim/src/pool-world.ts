@@ -377,7 +377,7 @@ class PoolWorld {
     let pool = (1 + this.#workload.int(this.#plan.pools)) as PoolNumber;
     while (this.#oracle.retired.has(pool)) pool = (pool + this.#plan.pools) as PoolNumber;
     this.#oracle.jobs.set(job, { pool, code: "awaited" });
-    this.#feed({ type: "job-described", job, pool });
+    this.#feed({ type: "job-described", job, pool, depth: 0 });
     this.#at(this.#workload.int(40), () => this.#fetch(job, this.#workload.float() < this.#plan.brokenCode));
   }
 

@@ -67,7 +67,7 @@ class Table {
   constructor() {
     this.#feed({ type: "client-joined", client });
     this.#feed({ type: "pool-opened", pool, client, slotsMax: undefined });
-    this.#feed({ type: "job-opened", job, pool, retries: 1 });
+    this.#feed({ type: "job-opened", job, pool, retries: 1, depth: 0 });
     this.#feed({ type: "chunk-offered", job, chunk: 0, count: 2 });
     this.#feed({ type: "chunk-offered", job, chunk: 1, count: 1 });
     this.#feed({ type: "job-sealed", job, chunks: 2 });

@@ -368,7 +368,7 @@ class SchedulerWorld implements AgentWorld {
     const job = ++this.#lastKey as JobKey;
     this.#jobs.push(job);
     const chunks = this.#plan.int(this.options.chunksMax + 1);
-    this.#feedTwice({ type: "job-opened", job, pool, retries: this.#plan.int(this.options.retriesMax + 1) });
+    this.#feedTwice({ type: "job-opened", job, pool, retries: this.#plan.int(this.options.retriesMax + 1), depth: 0 });
     if (this.#plan.float() < this.options.cancels) {
       this.after(this.#plan.int(1_500), () => this.#feedTwice({ type: "job-cancel-requested", job }));
     }

@@ -5,6 +5,8 @@ import type { HostContext, SimHost } from "./host.ts";
 import { SimWorkers } from "./workers.ts";
 import { createWorld, type World } from "./world.ts";
 
+const read = (): Promise<never> => Promise.reject(new Error("nothing is captured here"));
+
 interface Stage {
   readonly world: World;
   readonly agent: SimHost;
@@ -26,7 +28,7 @@ async function stage(fn: (assignment: number) => unknown): Promise<Stage> {
     return undefined;
   });
   if (context === undefined) throw new TypeError("boot is synchronous");
-  const loader = { load: () => Promise.resolve(fn) };
+  const loader = { read, load: () => Promise.resolve(fn) };
   const workers = new SimWorkers({ context, processes: world.processes, loader });
   const heard: string[] = [];
   const { promise: exited, resolve } = Promise.withResolvers<WorkerExit>();
@@ -40,7 +42,19 @@ async function stage(fn: (assignment: number) => unknown): Promise<Stage> {
     expect(heard).toContain(line);
   };
   await hears("ready");
-  const job = { job: 1, jobId: "", location: "", artifact: "", exportName: "", spread: false, node: "agent" };
+  const job = {
+    job: 1,
+    jobId: "",
+    location: "",
+    artifact: "",
+    exportName: "",
+    spread: false,
+    node: "agent",
+    closure: false,
+    captured: new Uint8Array(0),
+    capturedArtifact: "",
+    capturedLocation: "",
+  };
   process.send({ kind: { $case: "prepareJob", value: job } });
   return { world, agent, workers, process, heard, exited, hears };
 }
@@ -112,7 +126,7 @@ describe("a simulated worker process", () => {
     const world = createWorld(1);
     const { promise: exited, resolve } = Promise.withResolvers<WorkerExit>();
     world.host("agent", (context) => {
-      const loader = { load: () => Promise.reject(new TypeError("never asked")) };
+      const loader = { read, load: () => Promise.reject(new TypeError("never asked")) };
       const workers = new SimWorkers({ context, processes: world.processes, loader, fault: () => "no memory" });
       workers.spawn({ entries: () => undefined, output: () => undefined, exited: resolve });
       return undefined;

@@ -132,7 +132,11 @@ class Process implements WorkerProcess<WorkerRequestEntry>, SimProcess {
       mark: (assignment, offset) => {
         if (this.#life.alive) this.#mark = { assignment, offset };
       },
-      loader: { load: async (...from) => this.#asTask(await loader.load(...from)) },
+      loader: {
+        load: async (...from) => this.#asTask(await loader.load(...from)),
+        read: (...from) => loader.read(...from),
+      },
+      stopSignal: () => new AbortController().signal,
       env: this.#life.environment(context.random(`pid ${this.pid}`), context.env.log),
       pid: this.pid,
       nodeVersion: "v24.0.0",

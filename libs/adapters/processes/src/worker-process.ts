@@ -6,6 +6,8 @@ import { openMarks, openWorkerLink, type WorkerLink } from "./worker-link.ts";
 
 /** Compiled code is written down once the worker has had time to load what it needs, for the next worker's sake. */
 const COMPILE_CACHE_FLUSH_MS = 250;
+/** What a task that heeds its signal has before its process ends: less than the agent's patience before SIGKILL. */
+const STOP_PAUSE_MS = 500;
 const LINE_END = 0x0a;
 
 /** This process as a worker. */
@@ -20,6 +22,8 @@ export interface WorkerProcessParts {
   readonly wroteOutput: () => boolean;
   /** Lets the event loop look at everything once. */
   readonly turn: () => Promise<void>;
+  /** Aborts when the agent tells this process to end. */
+  readonly stopSignal: () => AbortSignal;
 }
 
 /** Takes over what the spawner of this process left open. From now on it ends with its agent. Call it once. */
@@ -36,6 +40,25 @@ export function openWorkerProcess(): WorkerProcessParts {
     nodeVersion: process.version,
     wroteOutput: watchOutput(),
     turn: () => new Promise((resolve) => setImmediate(resolve)),
+    stopSignal: watchStop(),
+  };
+}
+
+/**
+ * A signal that aborts when the agent tells this process to end, which it then does STOP_PAUSE_MS later. Made when it is first asked
+ * for: without it the process ends at once.
+ */
+function watchStop(): () => AbortSignal {
+  let controller: AbortController | undefined;
+  return () => {
+    if (controller !== undefined) return controller.signal;
+    const made = new AbortController();
+    controller = made;
+    process.once("SIGTERM", () => {
+      made.abort(new DOMException("the task is being stopped", "AbortError"));
+      setTimeout(() => process.kill(process.pid, "SIGTERM"), STOP_PAUSE_MS);
+    });
+    return made.signal;
   };
 }
 

@@ -70,14 +70,6 @@ function withoutQuery(url: string): string {
   return url.replace(/[?#].*$/s, "");
 }
 
-/** `entry` as Node.js was told it, perhaps without its extension, is that file. */
-export function sameFile(entry: string, file: string): boolean {
-  return ["", ".js", ".ts", ".cjs", ".mjs"].some((suffix) => {
-    const path = entry + suffix;
-    return path === file || (existsSync(path) && realpathSync(path) === file);
-  });
-}
-
 /** Where it begins in the script's text. */
 export function offsetOf({ script, line, column }: FunctionPlace): number {
   let start = 0;

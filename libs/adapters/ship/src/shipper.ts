@@ -1,13 +1,7 @@
-import { createHash } from "node:crypto";
-import { ARTIFACT_BYTES_MAX, CAPTURED_INLINE_BYTES_MAX, HeddleError, LimitError } from "@heddle/kernel";
-import type { AnyFunction, Artifact, ShippedFunction, Shipper } from "@heddle/port-shipper";
-import { Bundles } from "./bundles.ts";
-import { type Captured, Capturer } from "./capture/capturer.ts";
-import { checkBundle, type Shipping, shipError } from "./checks.ts";
-import { emit } from "./emit.ts";
-import { ExportFinder, type FoundExport, sameFile } from "./find-export.ts";
+import type { AnyFunction, ShippedFunction, Shipper } from "@heddle/port-shipper";
+import { sameFile } from "./entry-files.ts";
+import type { FunctionShipper } from "./function-shipper.ts";
 import { Handles } from "./handles.ts";
-import { FunctionInspector } from "./inspect.ts";
 import { moduleAt } from "./module-file.ts";
 import { localStack } from "./sources.ts";
 
@@ -20,47 +14,24 @@ export interface ShipperOptions {
 /** Ships functions: those that a module exports with their module, all others with what they close over. */
 export function createShipper(options: ShipperOptions = {}): Shipper {
   const [, script] = process.argv;
-  return new FunctionShipper(options.entryFiles ?? (script === undefined ? [] : [script]));
+  return new LazyShipper(options.entryFiles ?? (script === undefined ? [] : [script]));
 }
 
-/** A closure as it was last shipped. */
-interface ShippedClosure {
-  readonly captured: Captured;
-  readonly shipped: ShippedFunction;
-}
-
-class FunctionShipper implements Shipper {
+/** Who imports the package and ships nothing pays for no parser and no bundler. */
+class LazyShipper implements Shipper {
   readonly #isEntry: (file: string) => boolean;
   readonly #handles = new Handles();
-  readonly #finder: ExportFinder;
-  readonly #capturer: Capturer;
-  readonly #bundles = new Bundles();
-  /** Exports of modules stay what they are: the function object in this process does not change either. */
-  readonly #modules = new WeakMap<AnyFunction, Promise<ShippedFunction>>();
-  readonly #closures = new WeakMap<AnyFunction, ShippedClosure>();
+  #shipper: FunctionShipper | undefined;
+  #loading: Promise<FunctionShipper> | undefined;
 
   constructor(entryFiles: readonly string[]) {
     this.#isEntry = (file) => entryFiles.some((entry) => sameFile(entry, file));
-    const inspector = new FunctionInspector();
-    this.#finder = new ExportFinder(inspector);
-    this.#capturer = new Capturer({
-      inspector,
-      isEntry: this.#isEntry,
-      memberOf: (value) => this.#handles.memberOf(value),
-    });
   }
 
   async ship(fn: AnyFunction): Promise<ShippedFunction> {
-    const closure = this.#closures.get(fn);
-    if (closure !== undefined) return this.#again(fn, closure);
-    const known = this.#modules.get(fn);
-    if (known !== undefined) return known;
-    const found = this.#moduleOf(fn);
-    if (found === undefined) return this.#shipClosure(fn);
-    const shipped = this.#shipModule(fn, found);
-    this.#modules.set(fn, shipped);
-    shipped.catch(() => this.#modules.delete(fn)); // what was wrong may be mended before the next try
-    return shipped;
+    if (this.#shipper !== undefined) return this.#shipper.ship(fn);
+    this.#loading ??= this.#load();
+    return (await this.#loading).ship(fn);
   }
 
   handle(module: URL, exportName: string): AnyFunction {
@@ -71,74 +42,14 @@ class FunctionShipper implements Shipper {
     return localStack(stack);
   }
 
-  #moduleOf(fn: AnyFunction): FoundExport | undefined {
-    const member = this.#handles.memberOf(fn);
-    if (member === undefined) return this.#finder.find(fn, this.#isEntry);
-    return { ...member, hasDefault: member.exportName === "default", commonJsNames: undefined };
-  }
-
-  async #shipModule(fn: AnyFunction, found: FoundExport): Promise<ShippedFunction> {
-    const { file, exportName } = found;
-    const shipping = { name: fn.name, file };
-    const bundle = await bundling(shipping, this.#bundles.ofModule(found));
-    if (!bundle.exportNames.has(exportName))
-      throw shipError(shipping, `is not an export of ${file} as it is on disk now`);
-    checkBundle(shipping, bundle, this.#isEntry);
-    return { artifact: bundle.artifact, exportName, displayName: displayName(fn), captured: undefined };
-  }
-
-  async #shipClosure(fn: AnyFunction): Promise<ShippedFunction> {
-    const captured = this.#capturer.capture(fn);
-    const { graph } = captured;
-    const root = graph.cells[graph.root];
-    const file = root?.kind === "code" ? (root.source.file ?? "") : "";
-    const shipping = { name: fn.name, file };
-    const bundle = await bundling(shipping, this.#bundles.ofClosure(emit(graph)));
-    checkBundle(shipping, bundle, this.#isEntry);
-    const shipped = {
-      artifact: bundle.artifact,
-      exportName: "default",
-      displayName: displayName(fn),
-      captured: packed(graph.values),
-    };
-    this.#closures.set(fn, { captured, shipped });
-    return shipped;
-  }
-
-  async #again(fn: AnyFunction, { captured, shipped }: ShippedClosure): Promise<ShippedFunction> {
-    const fresh = captured.refresh();
-    if (fresh === undefined) return this.#shipClosure(fn);
-    return fresh === "same" ? shipped : { ...shipped, captured: packed(fresh) };
+  async #load(): Promise<FunctionShipper> {
+    const { FunctionShipper } = await import("./function-shipper.ts");
+    this.#shipper = new FunctionShipper(this.#isEntry, this.#handles);
+    return this.#shipper;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#bundles[Symbol.asyncDispose]();
+    const shipper = await this.#loading;
+    await shipper?.[Symbol.asyncDispose]();
   }
-}
-
-/** A function without a name is called so. */
-function displayName(fn: AnyFunction): string {
-  return fn.name || "anonymous";
-}
-
-async function bundling<T>(shipping: Shipping, bundle: Promise<T>): Promise<T> {
-  try {
-    return await bundle;
-  } catch (error) {
-    if (error instanceof HeddleError) throw error;
-    const reason = error instanceof Error ? error.message : String(error);
-    throw shipError(shipping, `cannot be bundled: ${reason}`, { cause: error });
-  }
-}
-
-/** Large captured values are an artifact of their own, which is sent once. */
-function packed(bytes: Uint8Array): Uint8Array | Artifact {
-  if (bytes.length <= CAPTURED_INLINE_BYTES_MAX) return bytes;
-  if (bytes.length > ARTIFACT_BYTES_MAX)
-    throw new LimitError("ARTIFACT_BYTES_MAX", ARTIFACT_BYTES_MAX, bytes.length, tooLarge(bytes.length));
-  return { hash: createHash("sha256").update(bytes).digest("hex"), bytes };
-}
-
-function tooLarge(size: number): string {
-  return `the values that the function captures have ${size} bytes, ARTIFACT_BYTES_MAX is ${ARTIFACT_BYTES_MAX}: pass them as arguments, or make them inside`;
 }

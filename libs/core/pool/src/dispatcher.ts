@@ -7,8 +7,8 @@ import type { PoolRecord, Worker } from "./records.ts";
 import { Recruiter } from "./recruiter.ts";
 
 /**
- * Which chunk goes to which worker. Between pools: a free slot goes to the pool that runs least here, then to the one
- * served longest ago. In a pool: first come first served; every startable worker has a head before one gets a second
+ * Which chunk goes to which worker. Between pools: a free slot goes to the one whose jobs are inside of most tasks, then
+ * to the one that runs least here, then to the one served longest ago. In a pool: first come first served; every startable worker has a head before one gets a second
  * chunk. What needs a fresh worker waits beside the queue: it takes its turn when there is a blank worker, the others
  * take theirs when there is none.
  */
@@ -165,7 +165,7 @@ export class Dispatcher {
   }
 
   #fill(worker: Worker, pool: PoolRecord, depth: number): void {
-    if (depth === 1 || worker.longHead || worker.held.first?.fresh) return;
+    if (depth === 1 || worker.longHead || worker.waiting || worker.held.first?.fresh) return;
     const most = Math.min(depth - worker.held.size, this.#chunksPerWorkerMax - worker.chunksTaken);
     for (let count = 0; count < most; count++) {
       const chunk = pool.queue.first;
@@ -257,7 +257,9 @@ function fairDepth(pool: PoolRecord): number {
   return Math.min(pool.runTime.depth, Math.ceil((pool.queue.size + pool.held) / pool.busy.length));
 }
 
+/** Deeper first: what tasks wait for goes before what would only make more tasks that wait. */
 function comesBefore(pool: PoolRecord, other: PoolRecord): boolean {
+  if (pool.depth !== other.depth) return pool.depth > other.depth;
   if (pool.running !== other.running) return pool.running < other.running;
   return pool.servedTurn < other.servedTurn;
 }

@@ -1,6 +1,6 @@
 import { assert } from "@heddle/kernel";
 import type { Chunk } from "./chunk.ts";
-import { KILL_GRACE_MS, SPAWN_READY_MS, WORKERS_PER_SLOT_MAX } from "./limits.ts";
+import { KILL_GRACE_MS, SPAWN_READY_MS, WAITING_PER_SLOT_MAX, WORKERS_PER_SLOT_MAX } from "./limits.ts";
 import type { Outbox } from "./outbox.ts";
 import { type Ending, type PoolRecord, Worker } from "./records.ts";
 import { SpawnGate } from "./spawn-gate.ts";
@@ -9,13 +9,15 @@ import type { WorkerKey } from "./types.ts";
 /** The worker processes: how many there are, in which state, and for whom. Knows nothing of queues. */
 export class Fleet {
   readonly slots: number;
-  /** Every live worker by key, oldest first. Size <= WORKERS_PER_SLOT_MAX * slots. */
+  /** Every live worker by key, oldest first. Those not busy or stopping are at most WORKERS_PER_SLOT_MAX * slots. */
   readonly workers = new Map<WorkerKey, Worker>();
   /** Workers in state "blank", the longest ready first. */
   readonly blanks: Worker[] = [];
   readonly gate = new SpawnGate();
-  /** Workers that occupy a slot. Rises only below `slots`. */
+  /** Workers that occupy a slot. Rises only below `slots`, or when a task goes on that had lent its slot. */
   running = 0;
+  /** Busy workers whose task waits: their slots are lent. */
+  waiting = 0;
   /** Workers in state "spawning". */
   spawning = 0;
   /** Workers in state "stopping". */
@@ -78,8 +80,27 @@ export class Fleet {
     pool.idle.push(worker);
   }
 
+  /** The task of a busy worker waits: its slot is free. False when nothing changes. */
+  lend(worker: Worker): boolean {
+    if (worker.state !== "busy" || worker.waiting || this.waiting >= WAITING_PER_SLOT_MAX * this.slots) return false;
+    worker.waiting = true;
+    this.waiting++;
+    this.running--;
+    return true;
+  }
+
+  /** It goes on, whether there is a slot for it or not. False when it did not wait. */
+  resume(worker: Worker): boolean {
+    if (!worker.waiting) return false;
+    worker.waiting = false;
+    this.waiting--;
+    this.running++;
+    return true;
+  }
+
   /** The worker runs nothing any more. */
   vacate(worker: Worker): void {
+    this.resume(worker);
     if (!worker.occupiesSlot) return;
     worker.occupiesSlot = false;
     this.running--;
@@ -89,6 +110,7 @@ export class Fleet {
   /** Tells a worker to end: SIGTERM now, SIGKILL after KILL_GRACE_MS. Once. */
   stop(worker: Worker, ending: Ending): void {
     if (worker.state === "stopping") return;
+    this.resume(worker);
     this.#leaveState(worker);
     worker.state = "stopping";
     worker.ending = ending;
@@ -106,15 +128,21 @@ export class Fleet {
     this.workers.delete(worker.key);
   }
 
+  /** Live workers beyond those there may be: tasks that waited go on, and others were started in their place. */
+  get excess(): number {
+    return this.workers.size - this.stopping - WORKERS_PER_SLOT_MAX * this.slots - this.waiting;
+  }
+
   /**
-   * Brings the number of workers back to `slots`, one more than that while some are ending, and starts more for a
+   * Brings the number of workers that do not wait back to `slots`, one more than that while some are ending, and starts more for a
    * `demand` of so many. Returns how many idle ones should end to make room for the rest of it: more than 0 only at
    * the bound of live workers.
    */
   replenish(demand: number): number {
     if (!this.#open) return 0;
-    const workersMax = WORKERS_PER_SLOT_MAX * this.slots;
-    while (this.workers.size - this.stopping < this.slots && this.workers.size <= this.slots && this.#spawn());
+    const workersMax = WORKERS_PER_SLOT_MAX * this.slots + this.waiting;
+    const usual = this.slots + this.waiting;
+    while (this.workers.size - this.stopping < usual && this.workers.size <= usual && this.#spawn());
     let lacking = demand - this.spawning - this.recycling;
     while (lacking > 0 && this.workers.size < workersMax && this.#spawn()) lacking--;
     if (this.gate.notBeforeMs > this.#out.nowMs) this.#out.wakeAt(this.gate.notBeforeMs);

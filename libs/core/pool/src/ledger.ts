@@ -24,7 +24,7 @@ export class Ledger {
     this.#out = out;
   }
 
-  describeJob(number: JobNumber, poolNumber: PoolNumber): void {
+  describeJob(number: JobNumber, poolNumber: PoolNumber, depth: number): void {
     const known = this.jobs.get(number);
     if (known !== undefined) {
       known.forgotten = false;
@@ -35,6 +35,7 @@ export class Ledger {
       pool = new PoolRecord(poolNumber);
       this.pools.set(poolNumber, pool);
     }
+    pool.depth = Math.max(pool.depth, depth);
     this.jobs.set(number, new Job(number, pool));
   }
 

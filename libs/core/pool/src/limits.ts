@@ -4,6 +4,11 @@
  * Live workers per slot, over all pools. At the bound an idle worker of another pool is evicted before one is started.
  */
 export const WORKERS_PER_SLOT_MAX = 2;
+/**
+ * Tasks per slot that may wait for the fabric at a time, their slots lent to others. Each keeps a process. Above, a task that waits keeps
+ * its slot; tasks of tasks are refused long before (NESTING_DEPTH_MAX).
+ */
+export const WAITING_PER_SLOT_MAX = 64;
 /** Chunks that one worker may hold behind its head. More wait in the queue. */
 export const WORKER_DEPTH_MAX = 256;
 /**

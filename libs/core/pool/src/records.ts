@@ -38,9 +38,11 @@ export class PoolRecord {
   readonly busy: Worker[] = [];
   /** Its workers without a chunk that were not told to end; the longest idle first. */
   readonly idle: Worker[] = [];
+  /** How many tasks its jobs are inside of. */
+  depth = 0;
   /** Most chunks of it that run here at a time: the latest value told. */
   slotsMax = 1;
-  /** Its workers that occupy a slot: the busy ones and those that were told to end and still run something. */
+  /** Its workers that run something, or wait in the middle of it: the busy ones and those that were told to end and still run something. */
   running = 0;
   /** Chunks sent to its busy workers. */
   held = 0;
@@ -78,6 +80,8 @@ export class Worker {
   readonly held = new ChunkList();
   /** It counts as running: it has a head, or had one that was dropped and has not exited. */
   occupiesSlot = false;
+  /** The task that it runs waits for the fabric, and its slot is lent: it counts for its pool, but not for the node. Only while "busy". */
+  waiting = false;
   /** When its head became its head. Means nothing without one. */
   headSinceMs: Millis = 0;
   /** Its head was seen to run for LONG_HEAD_MS. */

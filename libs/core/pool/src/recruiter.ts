@@ -21,6 +21,11 @@ export class Recruiter {
 
   /** Starts workers, or has idle ones of other pools end when there are as many as may be. */
   recruit(): void {
+    while (this.#fleet.excess > 0) {
+      const spare = this.#spare();
+      if (spare === undefined) break;
+      this.#fleet.stop(spare, "asked");
+    }
     this.#assess();
     for (let lacking = this.#fleet.replenish(this.#lacking); lacking > 0; lacking--) {
       const victim = this.#victim();
@@ -55,6 +60,16 @@ export class Recruiter {
       if (useful > idle && pool.running + idle < this.#fewest) this.#fewest = pool.running + idle;
     }
     this.#lacking = Math.min(slots, Math.max(fairly, Math.min(greedily, slots - running))) - blanks.length;
+  }
+
+  /** A worker that nothing is lost with: blank, or else the longest idle. */
+  #spare(): Worker | undefined {
+    let spare = this.#fleet.blanks.at(-1);
+    if (spare !== undefined) return spare;
+    for (const worker of this.#fleet.workers.values()) {
+      if (worker.state === "idle" && (spare === undefined || worker.idleTurn < spare.idleTurn)) spare = worker;
+    }
+    return spare;
   }
 
   /** The longest idle worker: one that is not needed, or else of a pool that has more workers than the worst off. */

@@ -65,7 +65,7 @@ function inputsOf(verb: string, words: readonly string[], slots: number): readon
     case "start":
       return [{ type: "started" }];
     case "describe":
-      return [{ type: "job-described", job: job(first), pool: pool(second) }];
+      return [{ type: "job-described", job: job(first), pool: pool(second), depth: 0 }];
     case "code":
       return [{ type: "job-ready", job: job(first) }];
     case "broken":

@@ -3,7 +3,6 @@ import type { Chunk, ChunkList, ChunkPlace } from "./chunk.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { Fleet } from "./fleet.ts";
 import type { Ledger } from "./ledger.ts";
-import { WORKERS_PER_SLOT_MAX } from "./limits.ts";
 import type { PoolRecord, Worker } from "./records.ts";
 
 /** Counts everything anew and compares. Throws InvariantViolation. */
@@ -35,11 +34,12 @@ export function validatePool(ledger: Ledger, fleet: Fleet, dispatcher: Dispatche
 }
 
 function validateWorkers(fleet: Fleet, ledger: Ledger, seen: Set<Chunk>): void {
-  const counts = { spawning: 0, blank: 0, idle: 0, busy: 0, stopping: 0, recycling: 0, running: 0 };
+  const counts = { spawning: 0, blank: 0, idle: 0, busy: 0, stopping: 0, recycling: 0, running: 0, waiting: 0 };
   for (const worker of fleet.workers.values()) {
     counts[worker.state]++;
     if (worker.state === "stopping" && worker.ending === "recycled") counts.recycling++;
-    if (worker.occupiesSlot) counts.running++;
+    if (worker.occupiesSlot && !worker.waiting) counts.running++;
+    if (worker.waiting) counts.waiting++;
     validateWorker(worker);
     validateList(worker.held, "sent", seen);
     for (const chunk of worker.held) {
@@ -47,8 +47,9 @@ function validateWorkers(fleet: Fleet, ledger: Ledger, seen: Set<Chunk>): void {
       assert(ledger.chunks.get(chunk.assignment) === chunk, "a held chunk is unfinished");
     }
   }
-  assert(fleet.workers.size <= WORKERS_PER_SLOT_MAX * fleet.slots, "workers are bounded");
-  assert(fleet.running <= fleet.slots, "no more chunks run than there are slots");
+  const unbusy = counts.spawning + counts.blank + counts.idle;
+  assert(unbusy === 0 || fleet.excess <= 0, "workers are bounded");
+  assert(counts.waiting === fleet.waiting, "lent slots are counted");
   assert(counts.running === fleet.running, "running is counted");
   assert(counts.spawning === fleet.spawning && counts.blank === fleet.blanks.length, "free workers are counted");
   assert(counts.stopping === fleet.stopping && counts.recycling === fleet.recycling, "ending workers are counted");
@@ -66,6 +67,7 @@ function validateWorker(worker: Worker): void {
   assert(held.first?.fresh !== true || isOnlyChunk, "a fresh chunk is the first of its worker, and alone");
   if (state === "busy" || (state === "stopping" && held.size > 0))
     assert(worker.occupiesSlot, "a head occupies a slot");
+  if (worker.waiting) assert(state === "busy", "only a task that runs can wait");
   if (state === "idle") assert(!worker.occupiesSlot, "an idle worker occupies no slot");
 }
 

@@ -5,7 +5,7 @@ import { WorkerPool } from "./worker-pool.ts";
 
 const job = 1 as JobNumber;
 const pool = 1 as PoolNumber;
-const described: Input = { type: "job-described", job, pool };
+const described: Input = { type: "job-described", job, pool, depth: 0 };
 const ready: Input = { type: "job-ready", job };
 
 const assigned = (assignment: number, poolSlots = 8): Input => {

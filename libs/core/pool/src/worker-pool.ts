@@ -81,7 +81,7 @@ export class WorkerPool {
         this.#started();
         return;
       case "job-described":
-        this.#ledger.describeJob(input.job, input.pool);
+        this.#ledger.describeJob(input.job, input.pool, input.depth);
         return;
       case "job-ready":
         this.#jobReady(input.job);
@@ -103,6 +103,9 @@ export class WorkerPool {
         return;
       case "worker-ready":
         this.#workerReady(input.worker);
+        return;
+      case "task-waiting":
+        this.#taskWaiting(input.worker, input.waiting);
         return;
       case "chunk-returned":
         this.#chunkReturned(input);
@@ -201,12 +204,21 @@ export class WorkerPool {
     this.#fleet.ready(worker);
   }
 
+  /** What waits behind a task that waits could be what it waits for: it comes back at once. */
+  #taskWaiting(key: WorkerKey, waiting: boolean): void {
+    const worker = this.#fleet.workers.get(key);
+    if (worker === undefined || !(waiting ? this.#fleet.lend(worker) : this.#fleet.resume(worker))) return;
+    if (waiting)
+      for (const chunk of worker.held) if (chunk !== worker.held.first) this.#dispatcher.askToSkip(chunk, worker);
+  }
+
   #chunkReturned({ worker: key, assignment, skipped, runMs }: ChunkReturned): void {
     const chunk = this.#ledger.chunks.get(assignment);
     const worker = chunk?.worker;
     if (chunk === undefined || worker?.key !== key || worker.pool === undefined) return;
     const pool = worker.pool;
     const wasHead = worker.held.first === chunk;
+    if (wasHead) this.#fleet.resume(worker);
     worker.held.remove(chunk);
     if (worker.state === "busy") pool.held--;
     if (skipped) {

@@ -5,7 +5,7 @@ import { newJob, newPool, type Span, type SpanSeed } from "./state.ts";
 import type { ClientKey, JobKey, PoolKey } from "./types.ts";
 
 const client = { key: 1 as ClientKey, pools: new Set<never>(), throttled: false };
-const job = newJob(1 as JobKey, newPool(1 as PoolKey, client, undefined), 0);
+const job = newJob(1 as JobKey, newPool(1 as PoolKey, client, undefined), 0, 0);
 const clean: SpanSeed = { offset: 10, count: 5, attempt: 1, marks: false, failures: 0, deaths: 0, losses: 0 };
 
 function span(more: Partial<SpanSeed> = {}): Span {

@@ -57,13 +57,6 @@ export class FairQueue {
     job.pool.parked.add(job);
   }
 
-  /** Puts the parked jobs of a pool back in. */
-  wake(pool: Pool): void {
-    const jobs = [...pool.parked];
-    pool.parked.clear();
-    for (const job of jobs) this.refresh(job);
-  }
-
   /** Learns from a chunk that ran to its end. */
   observe(job: Job, runMs: Millis): void {
     const ms = Number.isFinite(runMs) ? Math.max(0, runMs) : 0;
@@ -74,6 +67,48 @@ export class FairQueue {
   /** Throws InvariantViolation when the order is broken. */
   validate(): void {
     this.#jobs.validate();
+  }
+}
+
+/**
+ * The jobs that could be placed: those from outside, and those of tasks. Each kind is served fairly in itself; they never compete, since
+ * chunks of tasks have room of their own on the nodes.
+ */
+export class JobQueues {
+  readonly outer: FairQueue;
+  readonly nested: FairQueue;
+
+  constructor(costMinMs: Millis) {
+    this.outer = new FairQueue(costMinMs);
+    this.nested = new FairQueue(costMinMs);
+  }
+
+  /** The queue that a job belongs to for ever. */
+  of({ depth }: Job): FairQueue {
+    return depth > 0 ? this.nested : this.outer;
+  }
+
+  /** As FairQueue.refresh. */
+  refresh(job: Job): void {
+    this.of(job).refresh(job);
+  }
+
+  /** As FairQueue.observe. */
+  observe(job: Job, runMs: Millis): void {
+    this.of(job).observe(job, runMs);
+  }
+
+  /** Puts the parked jobs of a pool back in. */
+  wake(pool: Pool): void {
+    const jobs = [...pool.parked];
+    pool.parked.clear();
+    for (const job of jobs) this.refresh(job);
+  }
+
+  /** Throws InvariantViolation when an order is broken. */
+  validate(): void {
+    this.outer.validate();
+    this.nested.validate();
   }
 }
 

@@ -53,7 +53,7 @@ export function onJobOpened(state: State, keys: KeyBook, input: InputOf<"job-ope
     state.effects.push({ type: "end-job", job: input.job, outcome: "cancelled", fault: undefined });
     return;
   }
-  const job = newJob(input.job, pool, input.retries);
+  const job = newJob(input.job, pool, input.retries, depthOf(input.depth));
   pool.jobs.add(job);
   state.jobs.set(job.key, job);
 }
@@ -164,4 +164,9 @@ function retirePool(state: State, pool: Pool): void {
     state.effects.push({ type: "retire-pool", node: node.key, pool: pool.key });
   }
   if (pool.placed.size === 0) state.pools.delete(pool.key);
+}
+
+/** What is no depth counts as none. */
+function depthOf(depth: number): number {
+  return Number.isInteger(depth) && depth > 0 ? depth : 0;
 }

@@ -13,8 +13,10 @@ export function onNodeJoined(state: State, keys: KeyBook, key: NodeKey, slots: n
 export function onCreditGranted(state: State, key: NodeKey, chunks: number): void {
   const node = state.fleet.nodes.get(key);
   if (node === undefined) return;
+  const hasMore = chunks > node.credit;
   node.credit = chunks;
   state.fleet.refresh(node);
+  if (hasMore) state.fleet.wakeNested();
 }
 
 export function onNodeSilent(state: State, key: NodeKey, silent: boolean): void {

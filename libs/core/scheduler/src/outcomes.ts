@@ -46,7 +46,8 @@ function takeBack(state: State, assignment: Assignment): void {
   job.spansPlaced--;
   job.placed.set(node, (job.placed.get(node) ?? 0) - 1);
   job.pool.placed.set(node, (job.pool.placed.get(node) ?? 0) - 1);
-  state.fleet.freed(node, job.pool);
+  if (job.depth === 0) node.outer--;
+  state.fleet.freed(node, job);
 }
 
 /** The node can start workers, also for this pool. */

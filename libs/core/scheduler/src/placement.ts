@@ -1,6 +1,6 @@
-import type { FairQueue } from "./fairness.ts";
+import type { JobQueues } from "./fairness.ts";
 import { Ranking } from "./ranking.ts";
-import { isReady, loadOf, type Node, newNode, type Pool, type Share } from "./state.ts";
+import { isReady, type Job, loadOf, type Node, newNode, type Pool, type Share } from "./state.ts";
 import type { NodeKey } from "./types.ts";
 
 /** Slots and number of the nodes that are ready. */
@@ -14,14 +14,14 @@ export class Fleet {
   readonly nodes = new Map<NodeKey, Node>();
   /** Nodes that take work and hold less than their credit; the one with the most free slots per slot first, then the one that joined first. */
   readonly #free = new Ranking<Node>((a, b) => a.load < b.load || (a.load === b.load && a.joined < b.joined));
-  readonly #queue: FairQueue;
+  readonly #queue: JobQueues;
   /** Pools with parked jobs. */
   readonly #parkedPools = new Set<Pool>();
   #joined = 0;
   #sharesVersion = 0;
   #announced: Capacity = { slots: 0, nodes: 0 };
 
-  constructor(queue: FairQueue) {
+  constructor(queue: JobQueues) {
     this.#queue = queue;
   }
 
@@ -50,30 +50,37 @@ export class Fleet {
       node.takesWork = takesWork;
       this.#sharesChanged();
     }
-    if (!takesWork || node.assignments.size >= node.credit) this.#free.remove(node);
+    if (!takesWork || node.outer >= node.credit) this.#free.remove(node);
     else {
       this.#free.update(node);
       if (node.waiting.size > 0) this.#wakeWaiting(node);
     }
   }
 
-  /** An assignment of `pool` has left `node`. */
-  freed(node: Node, pool: Pool): void {
+  /** An assignment of `job` has left `node`. */
+  freed(node: Node, { pool, depth }: Job): void {
     if (!node.takesWork && pool.slotsMax !== undefined) this.#sharesChanged();
     this.refresh(node);
+    if (depth > 0 && pool.parked.size > 0) this.#wake(pool);
   }
 
-  /** The node for the next chunk of `pool`, or undefined when none has room for it. */
-  choose(pool: Pool): Share | undefined {
+  /** The node for the next chunk of `job`, or undefined when none has room for it. */
+  choose({ pool, depth }: Job): Share | undefined {
+    if (depth > 0) return this.#chooseNested(pool);
     if (pool.slotsMax !== undefined) return this.#chooseShare(pool);
     const node = this.#free.peek();
     return node && { node, slots: node.slots };
   }
 
-  /** Has the nodes with a share of `pool` wake it when they have room. */
-  awaitRoom(pool: Pool): void {
+  /** Has `pool` woken when there may be room for it: of jobs from outside by the nodes with a share of it. */
+  awaitRoom(pool: Pool, isNested: boolean): void {
     this.#parkedPools.add(pool);
-    for (const { node } of pool.shares) node.waiting.add(pool);
+    if (!isNested) for (const { node } of pool.shares) node.waiting.add(pool);
+  }
+
+  /** A node takes more than before: pools of tasks that had no room anywhere may have some now. */
+  wakeNested(): void {
+    for (const pool of [...this.#parkedPools]) if ([...pool.parked].some(({ depth }) => depth > 0)) this.#wake(pool);
   }
 
   /** A closed pool waits for nothing. */
@@ -104,6 +111,26 @@ export class Fleet {
   /** Throws InvariantViolation when the order is broken. */
   validate(): void {
     this.#free.validate();
+  }
+
+  /**
+   * Room for chunks of tasks is counted for each pool alone: whatever else a node holds may be waiting for just these. O(nodes), as a
+   * pool of a task rarely has many chunks.
+   */
+  #chooseNested(pool: Pool): Share | undefined {
+    if (pool.slotsMax !== undefined && pool.sharesVersion !== this.#sharesVersion) this.#distribute(pool);
+    let best: Share | undefined;
+    for (const share of pool.slotsMax === undefined ? this.#wholeNodes() : pool.shares) {
+      const { node, slots } = share;
+      const placed = pool.placed.get(node) ?? 0;
+      if (!node.takesWork || placed >= Math.ceil((node.credit * slots) / node.slots)) continue;
+      if (best === undefined || node.load < best.node.load) best = share;
+    }
+    return best;
+  }
+
+  *#wholeNodes(): Generator<Share> {
+    for (const node of this.nodes.values()) yield { node, slots: node.slots };
   }
 
   /** The share with the most room relative to it; a pool prefetches in proportion to its share, so that it cannot fill a node it may hardly use. */
@@ -149,10 +176,12 @@ export class Fleet {
   }
 
   #wakeWaiting(node: Node): void {
-    for (const pool of node.waiting) {
-      this.#parkedPools.delete(pool);
-      this.#queue.wake(pool);
-    }
+    for (const pool of node.waiting) this.#wake(pool);
     node.waiting.clear();
+  }
+
+  #wake(pool: Pool): void {
+    this.#parkedPools.delete(pool);
+    this.#queue.wake(pool);
   }
 }

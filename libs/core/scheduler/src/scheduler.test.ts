@@ -22,7 +22,7 @@ function started(options: { readonly retries?: number; readonly slotsMax?: numbe
   const scheduler = new Scheduler({ random: { float: () => 0.5, int: (bound) => bound >> 1 } });
   scheduler.step(0, { type: "client-joined", client });
   scheduler.step(0, { type: "pool-opened", pool, client, slotsMax: options.slotsMax });
-  scheduler.step(0, { type: "job-opened", job, pool, retries: options.retries ?? 0 });
+  scheduler.step(0, { type: "job-opened", job, pool, retries: options.retries ?? 0, depth: 0 });
   return scheduler;
 }
 
@@ -76,7 +76,7 @@ describe("Scheduler", () => {
     for (let chunk = 0; chunk < 50; chunk++) scheduler.step(0, offered(chunk));
     for (let assignment = 1; assignment <= 20; assignment++) scheduler.step(assignment, finished(assignment));
     const late = 2 as JobKey;
-    scheduler.step(20, { type: "job-opened", job: late, pool, retries: 0 });
+    scheduler.step(20, { type: "job-opened", job: late, pool, retries: 0, depth: 0 });
     for (let chunk = 0; chunk < 50; chunk++) scheduler.step(20, offered(chunk, 1, late));
     const served: number[] = [];
     for (let assignment = 21; assignment <= 28; assignment++) {
@@ -122,7 +122,7 @@ describe("Scheduler", () => {
     const scheduler = new Scheduler({ random: { float: () => float, int: () => 0 } });
     scheduler.step(0, { type: "client-joined", client });
     scheduler.step(0, { type: "pool-opened", pool, client, slotsMax: undefined });
-    scheduler.step(0, { type: "job-opened", job, pool, retries: 1 });
+    scheduler.step(0, { type: "job-opened", job, pool, retries: 1, depth: 0 });
     joinNode(scheduler, 1, 1);
     scheduler.step(0, offered(0));
     expect(scheduler.step(1_000, finished(1, { type: "item-error", completed: 0 }))).toEqual([
@@ -134,7 +134,7 @@ describe("Scheduler", () => {
     const scheduler = new Scheduler({ random: { float: () => 0.5, int: () => 0 }, limits: { deathsMax: 1 } });
     scheduler.step(0, { type: "client-joined", client });
     scheduler.step(0, { type: "pool-opened", pool, client, slotsMax: undefined });
-    scheduler.step(0, { type: "job-opened", job, pool, retries: 0 });
+    scheduler.step(0, { type: "job-opened", job, pool, retries: 0, depth: 0 });
     joinNode(scheduler, 1, 1);
     scheduler.step(0, offered(0));
     expect(scheduler.step(1, finished(1, { type: "worker-death", markedOffset: undefined }))[0]).toEqual({

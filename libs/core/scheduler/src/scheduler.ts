@@ -1,6 +1,6 @@
 import { assert, type Millis, type Random, unreachable } from "@heddle/kernel";
 import { isLoneSuspect } from "./blame.ts";
-import { FairQueue } from "./fairness.ts";
+import { JobQueues } from "./fairness.ts";
 import {
   KeyBook,
   onChunkOffered,
@@ -47,7 +47,7 @@ export class Scheduler {
 
   constructor(options: SchedulerOptions) {
     const limits = { ...SCHEDULER_LIMITS, ...options.limits };
-    const queue = new FairQueue(limits.costMinMs);
+    const queue = new JobQueues(limits.costMinMs);
     this.#state = {
       nowMs: Number.NEGATIVE_INFINITY,
       effects: [],
@@ -177,16 +177,21 @@ function ring(state: State, alarm: Alarm): void {
 /** Places chunks as long as there is a job to serve and a node with room. */
 function placeAll(state: State): void {
   const { queue, fleet } = state;
+  for (let job = queue.nested.peek(); job !== undefined; job = queue.nested.peek()) placeNext(state, job);
   while (fleet.hasRoom) {
-    const job = queue.peek();
+    const job = queue.outer.peek();
     if (job === undefined) return;
-    const share = fleet.choose(job.pool);
-    if (share !== undefined) place(state, job, share);
-    else {
-      queue.park(job);
-      fleet.awaitRoom(job.pool);
-    }
+    placeNext(state, job);
   }
+}
+
+/** Places one chunk of the job, or parks it until its pool has room. */
+function placeNext(state: State, job: Job): void {
+  const { queue, fleet } = state;
+  const share = fleet.choose(job);
+  if (share !== undefined) return place(state, job, share);
+  queue.of(job).park(job);
+  fleet.awaitRoom(job.pool, job.depth > 0);
 }
 
 function place(state: State, job: Job, { node, slots }: Share): void {
@@ -198,10 +203,11 @@ function place(state: State, job: Job, { node, slots }: Share): void {
   const assignment: Assignment = { id, node, job, span, marks, started: false, revoked: "no" };
   state.assignments.set(id, assignment);
   node.assignments.add(assignment);
+  if (job.depth === 0) node.outer++;
   job.spansPlaced++;
   job.placed.set(node, (job.placed.get(node) ?? 0) + 1);
   job.pool.placed.set(node, (job.pool.placed.get(node) ?? 0) + 1);
-  state.queue.charge(job);
+  state.queue.of(job).charge(job);
   state.fleet.refresh(node);
   state.effects.push({
     type: "assign-chunk",

@@ -1,5 +1,5 @@
 import { Fifo, Heap, type Millis, type Random } from "@heddle/kernel";
-import type { FairQueue } from "./fairness.ts";
+import type { JobQueues } from "./fairness.ts";
 import type { SchedulerLimits } from "./limits.ts";
 import type { Fleet } from "./placement.ts";
 import type { Ranked } from "./ranking.ts";
@@ -22,7 +22,7 @@ export interface State {
   /** Spans that are LEASED or RUNNING. */
   readonly assignments: Map<AssignmentId, Assignment>;
   readonly fleet: Fleet;
-  readonly queue: FairQueue;
+  readonly queue: JobQueues;
   readonly timers: Timers;
   assignmentsMinted: number;
 }
@@ -67,6 +67,8 @@ export interface Job extends Ranked {
   readonly key: JobKey;
   readonly pool: Pool;
   readonly retries: number;
+  /** How many tasks it is inside of. */
+  readonly depth: number;
   state: JobState;
   /** PENDING spans that were never placed: whole chunks, ascending. */
   readonly fresh: Fifo<Span>;
@@ -148,6 +150,8 @@ export interface Node extends Ranked {
   /** Faults in a row, for the length of the hold. */
   faults: number;
   readonly assignments: Set<Assignment>;
+  /** Those of them that are of jobs from outside: only they are held against its credit. */
+  outer: number;
   /** Assignments per slot: what the order of the free nodes looks at. Written with `assignments`. */
   load: number;
   /** Ready, not on hold, has credit: it counts for the shares of bounded pools. */
@@ -174,11 +178,12 @@ export function spanHeap(): Heap<Span> {
 }
 
 /** A job of an open pool, with no chunk yet. */
-export function newJob(key: JobKey, pool: Pool, retries: number): Job {
+export function newJob(key: JobKey, pool: Pool, retries: number, depth: number): Job {
   return {
     key,
     pool,
     retries,
+    depth,
     state: "running",
     fresh: new Fifo(),
     again: spanHeap(),
@@ -228,6 +233,7 @@ export function newNode(key: NodeKey, slots: number, joined: number): Node {
     heldUntilMs: undefined,
     faults: 0,
     assignments: new Set(),
+    outer: 0,
     load: 0,
     takesWork: false,
     waiting: new Set(),

@@ -35,13 +35,12 @@ function validateNode(state: State, node: Node): void {
       "a node holds known assignments",
     );
   }
+  const outer = [...node.assignments].filter(({ job }) => job.depth === 0).length;
+  assert(node.outer === outer, "a node counts what it holds of jobs from outside");
   const takesWork = isReady(node) && node.heldUntilMs === undefined && node.credit > 0 && node.slots > 0;
   assert(node.takesWork === takesWork, "takesWork follows from the node's flags");
   assert(node.load === loadOf(node), "load follows from the assignments");
-  assert(
-    node.rankAt >= 0 === (takesWork && node.assignments.size < node.credit),
-    "exactly the nodes with room are free",
-  );
+  assert(node.rankAt >= 0 === (takesWork && node.outer < node.credit), "exactly the nodes with room are free");
 }
 
 /** S1, S5: each span is in one place, and the spans of a chunk make up its open items without overlap. */
@@ -93,13 +92,13 @@ function validatePool(state: State, pool: Pool): void {
 /** A step leaves no chunk waiting that could be placed. Looks only: a parked pool's shares are always the newest. */
 function validateWork(state: State): void {
   assert(
-    !state.fleet.hasRoom || state.queue.peek() === undefined,
+    (!state.fleet.hasRoom || state.queue.outer.peek() === undefined) && state.queue.nested.peek() === undefined,
     "no node with room idles while a job is in the queue",
   );
   for (const job of state.jobs.values()) {
     const { parked } = job.pool;
     assert(hasPlaceable(job) === (job.rankAt >= 0 || parked.has(job)), "exactly the jobs with work wait for a node");
-    assert(!parked.has(job) || state.fleet.choose(job.pool) === undefined, "a parked job fits on no node");
+    assert(!parked.has(job) || state.fleet.choose(job) === undefined, "a parked job fits on no node");
   }
 }
 

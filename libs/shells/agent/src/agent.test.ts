@@ -149,8 +149,15 @@ test("a revocation that overtakes its assignment takes it back when it arrives",
 
 test("code that nobody has ends its chunks as not started, with the words of the coordinator", async () => {
   const bench = await open();
-  const fn = { artifact: "f".repeat(64), exportName: "default", displayName: "fn" };
-  const value = { job: 1, jobId: "job-1", pool: 1, function: fn, name: "", spread: false };
+  const fn = {
+    artifact: "f".repeat(64),
+    exportName: "default",
+    displayName: "fn",
+    closure: false,
+    captured: new Uint8Array(0),
+    capturedArtifact: "",
+  };
+  const value = { job: 1, jobId: "job-1", pool: 1, function: fn, name: "", spread: false, depth: 0 };
   bench.tell({ $case: "describeJob", value }, 0);
   bench.assign(1, 1);
   await settle();

@@ -9,16 +9,15 @@ import {
 import { assert, CoreDriver, type Environment, NodeName, ProtocolError, unreachable } from "@heddle/kernel";
 import type { Blobs } from "@heddle/port-blobs";
 import type { WorkerSpawner } from "@heddle/port-processes";
-import type { RpcClient, Session } from "@heddle/port-rpc";
+import { dialSession, type RpcClient, type Session } from "@heddle/port-rpc";
 import {
-  type ArtifactContent,
   type AssignChunk,
   type AttachRequestEntry,
   type AttachResponseEntry,
   type ChunkReturned,
   type DescribeJob,
-  flowBytes,
   type HeldOutgoing,
+  jobsRun,
   type PayloadFlow,
   PayloadInflow,
   PayloadOutflow,
@@ -26,7 +25,9 @@ import {
   type WorkerRequestEntry,
   type WorkerResponseEntry,
 } from "@heddle/wire";
-import { CodePlaces } from "./code-places.ts";
+import { Artifacts } from "./artifacts.ts";
+import { NESTED_UNAVAILABLE_MS } from "./limits.ts";
+import { NestedSessions, type NestingWorker } from "./nested-sessions.ts";
 import { OutputRelay } from "./output.ts";
 import type { ChunkRecord, JobRecord, WorkerRecord } from "./records.ts";
 import { deathReport, notStartedReport, type Report, returnedReport, stoppedReport } from "./reports.ts";
@@ -66,7 +67,8 @@ export class AgentShell {
   readonly #workers: Workers;
   readonly #uplink: Uplink;
   readonly #output: OutputRelay;
-  readonly #code: CodePlaces;
+  readonly #artifacts: Artifacts;
+  readonly #nested: NestedSessions;
   readonly #jobs = new Map<JobNumber, JobRecord>();
   readonly #chunks = new Map<Assignment, ChunkRecord>();
   /** Revoked before they arrived: revocations overtake assignments. */
@@ -90,21 +92,35 @@ export class AgentShell {
     this.#end = resolve;
     const core = new WorkerPool({ slots: options.slots });
     this.#driver = new CoreDriver(core, options.env.clock, (effect) => this.#perform(effect));
-    this.#code = new CodePlaces(options.blobs, options.env.clock);
+    this.#artifacts = new Artifacts({
+      blobs: options.blobs,
+      clock: options.env.clock,
+      node: name,
+      want: (hash) => this.#want(hash),
+    });
     this.#output = new OutputRelay(name, () => this.#uplink.session);
     this.#workers = new Workers(options.spawner, name, {
       feed: (input) => this.#driver.feed(input),
       chunk: (assignment) => this.#chunks.get(assignment),
       announce: (chunk, worker, message, values) => this.#announce(chunk, worker, message, values),
+      wantArtifact: (worker, hash) => void this.#tellPlace(worker, hash),
+      nested: (worker, entries) => this.#nested.request(nestingWorker(worker), entries),
+      nestedClosed: (worker) => this.#nested.close(worker),
       output: (worker, stream, line) => {
         const job = worker.lastJob;
         // a job of an earlier session is nobody's, and its number may be another's by now
         if (job !== undefined && this.#jobs.get(job.number) === job) this.#output.line(worker, job, stream, line);
       },
     });
-    const { client, addresses, build, nodeMajor } = options;
+    const { client, addresses, build, nodeMajor, env } = options;
+    const version = protocolVersion(build, nodeMajor);
+    this.#nested = new NestedSessions((handler) => {
+      const { address } = this.#uplink;
+      const unavailableTimeoutMs = NESTED_UNAVAILABLE_MS;
+      return dialSession({ env, client, method: jobsRun, address, version, unavailableTimeoutMs, handler });
+    });
     this.#uplink = new Uplink(
-      { env: options.env, client, addresses, version: protocolVersion(build, nodeMajor) },
+      { env, client, addresses, version },
       {
         opened: (session) => this.#opened(session),
         entries: (entries) => {
@@ -131,6 +147,7 @@ export class AgentShell {
 
   #finishDrain(): void {
     this.#timer?.[Symbol.dispose]();
+    this.#nested.closeAll();
     const end = (): void => this.#end({ refused: undefined });
     this.#uplink.close({ code: "closed", message: "the node was drained" }).then(end, end);
   }
@@ -232,6 +249,22 @@ export class AgentShell {
     return this.#outflow;
   }
 
+  async #tellPlace(worker: WorkerRecord, hash: string): Promise<void> {
+    let [location, missing] = ["", ""];
+    try {
+      location = await this.#artifacts.locate(hash);
+    } catch (error) {
+      missing = error instanceof Error ? error.message : String(error);
+    }
+    if (worker.exit === undefined)
+      worker.process.send({ kind: { $case: "artifactPlace", value: { hash, location, missing } } });
+  }
+
+  #want(hash: string): boolean {
+    this.#send({ kind: { $case: "wantArtifact", value: { hash } } });
+    return this.#uplink?.session !== undefined;
+  }
+
   #send(entry: AttachRequestEntry, bulkBytes?: number): void {
     this.#uplink?.session?.send(entry, bulkBytes);
   }
@@ -253,6 +286,7 @@ export class AgentShell {
     this.#revokedEarly.clear();
     this.#chunks.clear();
     this.#jobs.clear();
+    this.#artifacts.lost();
     this.#driver.feed({ type: "coordinator-lost" });
     if (final) this.#end({ refused: why });
     else if (this.#draining) this.#finishDrain();
@@ -277,7 +311,7 @@ export class AgentShell {
       case "retirePool":
         return this.#driver.feed({ type: "pool-retired", pool: kind.value.pool as PoolNumber });
       case "artifactContent":
-        return this.#artifactArrived(kind.value);
+        return this.#artifacts.arrived(kind.value, this.#inflow);
       case undefined:
         return; // a newer peer's entry that this build does not know
       default:
@@ -311,57 +345,43 @@ export class AgentShell {
   #described(description: DescribeJob): void {
     const number = description.job as JobNumber;
     const pool = description.pool as PoolNumber;
-    const job: JobRecord = { number, pool, description, location: undefined, chunks: 0, forgotten: false };
+    const job: JobRecord = {
+      number,
+      pool,
+      description,
+      location: undefined,
+      capturedLocation: "",
+      chunks: 0,
+      forgotten: false,
+    };
     this.#jobs.set(number, job);
-    this.#driver.feed({ type: "job-described", job: number, pool });
-    const hash = description.function?.artifact ?? "";
-    const known = this.#code.known(hash);
-    if (known !== undefined) this.#ready(job, known);
-    else this.#locate(job, hash, () => this.#send({ kind: { $case: "wantArtifact", value: { hash } } }));
-  }
-
-  #ready(job: JobRecord, location: string): void {
-    job.location = location;
-    this.#driver.feed({ type: "job-ready", job: job.number });
-  }
-
-  /** The job is ready when its code is found on this machine. */
-  #locate(job: JobRecord, hash: string, otherwise: () => void): void {
-    this.#code.find(hash).then(
-      (location) => {
-        if (this.#jobs.get(job.number) !== job) return;
-        if (location === undefined) return otherwise();
-        this.#ready(job, location);
-      },
-      (cause: unknown) => this.#broken(job, `code cannot be read on node ${this.#options.name}: ${String(cause)}`),
+    this.#driver.feed({ type: "job-described", job: number, pool, depth: description.depth });
+    const { artifact = "", capturedArtifact = "" } = description.function ?? {};
+    const known = [
+      this.#artifacts.known(artifact),
+      capturedArtifact && this.#artifacts.known(capturedArtifact),
+    ] as const;
+    if (known[0] !== undefined && known[1] !== undefined) return this.#ready(job, known[0], known[1]);
+    const found = [artifact, capturedArtifact].map((hash) => (hash === "" ? "" : this.#artifacts.locate(hash)));
+    Promise.all(found).then(
+      ([location = "", capturedLocation = ""]) => this.#ready(job, location, capturedLocation),
+      (error: unknown) => this.#broken(job, error instanceof Error ? error.message : String(error)),
     );
+  }
+
+  /** Its chunks may run, if it is still wanted. */
+  #ready(job: JobRecord, location: string, capturedLocation: string): void {
+    if (this.#jobs.get(job.number) !== job) return;
+    job.location = location;
+    job.capturedLocation = capturedLocation;
+    this.#driver.feed({ type: "job-ready", job: job.number });
   }
 
   #broken(job: JobRecord, fault: string): void {
     if (this.#jobs.get(job.number) === job) this.#driver.feed({ type: "job-broken", job: job.number, fault });
   }
+}
 
-  #artifactArrived({ hash, content, missing }: ArtifactContent): void {
-    const waiting = [...this.#jobs.values()].filter(
-      (job) => job.location === undefined && job.description.function?.artifact === hash,
-    );
-    if (content === undefined) {
-      for (const job of waiting) this.#broken(job, missing);
-      return;
-    }
-    const flow = this.#inflow.open(content, true);
-    const stored = (): void => {
-      for (const job of waiting)
-        this.#locate(job, hash, () => this.#broken(job, `artifact ${hash} was evicted at once`));
-    };
-    const refused = (cause: unknown): void => {
-      for (const job of waiting) this.#broken(job, `artifact ${hash} cannot be stored: ${String(cause)}`);
-    };
-    flow.follow({
-      piece: () => undefined,
-      end: (aborted) => {
-        if (!aborted) this.#options.blobs.put(hash, flowBytes(flow)).then(stored, refused);
-      },
-    });
-  }
+function nestingWorker({ key, process, lastJob }: WorkerRecord): NestingWorker {
+  return { key, send: (entry) => process.send(entry), depth: () => lastJob?.description.depth ?? 0 };
 }

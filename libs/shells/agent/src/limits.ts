@@ -8,3 +8,5 @@ export const REDIAL_BACKOFF = { firstMs: 50, maxMs: 2_000 } as const;
 export const UNREACHED_WARN_MS = 2_000;
 /** How long the place of code is remembered: well below the time for which Blobs keep what was located. */
 export const CODE_PLACE_KEEP_MS = 60_000;
+/** How long a task's own session with the coordinator outlives its connection: as long as that of any client. */
+export const NESTED_UNAVAILABLE_MS = 60_000;

@@ -18,6 +18,8 @@ export interface JobRecord {
   readonly description: DescribeJob;
   /** Where its code lies on this machine, once it is here. */
   location: string | undefined;
+  /** Where its captured values lie, once they are here; "" when they need no place. */
+  capturedLocation: string;
   /** Chunks here that are not finished. */
   chunks: number;
   /** The coordinator sends no more of it: dropped with its last chunk. */

@@ -197,8 +197,15 @@ export class Bench implements AsyncDisposable {
   }
 
   describe(job: number): void {
-    const fn = { artifact: CODE_HASH, exportName: "default", displayName: "fn" };
-    const value = { job, jobId: `job-${job}`, pool: 1, function: fn, name: "", spread: false };
+    const fn = {
+      artifact: CODE_HASH,
+      exportName: "default",
+      displayName: "fn",
+      closure: false,
+      captured: new Uint8Array(0),
+      capturedArtifact: "",
+    };
+    const value = { job, jobId: `job-${job}`, pool: 1, function: fn, name: "", spread: false, depth: 0 };
     this.tell({ $case: "describeJob", value }, 0);
   }
 

@@ -35,6 +35,7 @@ export class Uplink {
   readonly #options: UplinkOptions;
   readonly #host: UplinkHost;
   #session: Session<AttachRequestEntry> | undefined;
+  #address = "";
   #failures = 0;
   #closed = false;
   #retry: Disposable | undefined;
@@ -60,6 +61,11 @@ export class Uplink {
     return this.#session;
   }
 
+  /** The coordinator that was dialled last. */
+  get address(): string {
+    return this.#address;
+  }
+
   /** Ends it for good. */
   async close(goodbye?: Goodbye): Promise<void> {
     this.#closed = true;
@@ -76,6 +82,7 @@ export class Uplink {
   #dial(): void {
     const { env, addresses, version } = this.#options;
     const address = addresses[this.#failures % addresses.length] ?? "";
+    this.#address = address;
     this.#wasLinked = false;
     this.#session = dialSession<AttachRequestEntry, AttachResponseEntry>({
       env,

@@ -3,6 +3,7 @@ import { assert, ProtocolError, unreachable, WORKER_JOBS_MAX } from "@heddle/ker
 import type { WorkerExit, WorkerSpawner } from "@heddle/port-processes";
 import {
   type ChunkReturned,
+  type NestedEntry,
   type PayloadFlow,
   PayloadInflow,
   PayloadOutflow,
@@ -23,6 +24,12 @@ export interface WorkersHost {
     message: ChunkReturned,
     values: PayloadFlow,
   ) => Returned["relay"];
+  /** The worker asks where an artifact is. */
+  readonly wantArtifact: (worker: WorkerRecord, hash: string) => void;
+  /** The task that the worker runs speaks to the coordinator. */
+  readonly nested: (worker: WorkerRecord, entries: readonly NestedEntry[]) => void;
+  /** It speaks no more, or is gone. */
+  readonly nestedClosed: (worker: WorkerKey) => void;
   readonly output: (worker: WorkerRecord, stream: "stdout" | "stderr", line: string) => void;
 }
 
@@ -115,6 +122,10 @@ export class Workers {
       exportName: fn?.exportName ?? "",
       spread,
       node: this.#node,
+      closure: fn?.closure ?? false,
+      captured: fn?.captured ?? new Uint8Array(0),
+      capturedArtifact: fn?.capturedArtifact ?? "",
+      capturedLocation: job.capturedLocation,
     };
     worker.process.send({ kind: { $case: "prepareJob", value } });
   }
@@ -137,6 +148,15 @@ export class Workers {
         return this.#returned(worker, kind.value);
       case "part":
         return worker.inflow.part(kind.value);
+      case "wantArtifact":
+        return this.#host.wantArtifact(worker, kind.value.hash);
+      case "taskWaiting":
+        return this.#host.feed({ type: "task-waiting", worker: worker.key, waiting: kind.value.waiting });
+      case "nestedRequest":
+        return this.#host.nested(worker, kind.value.entries);
+      case "nestedClose":
+        this.#host.nestedClosed(worker.key);
+        return worker.process.send({ kind: { $case: "nestedEnded", value: { code: "closed", message: "closed" } } });
       case "workerReady":
         worker.ready = true;
         return this.#host.feed({ type: "worker-ready", worker: worker.key });
@@ -180,6 +200,7 @@ export class Workers {
     const worker = this.#records.get(key);
     if (worker === undefined) return;
     worker.exit = exit;
+    this.#host.nestedClosed(key);
     worker.inflow.abort();
     const mark =
       exit.mark === null ? null : { assignment: exit.mark.assignment as Assignment, offset: exit.mark.offset };

@@ -48,7 +48,7 @@ export class Artifacts {
 
   /** A client sends it. What is not what it says is dropped with that client. */
   store(client: ClientRecord, hash: ArtifactHash, content: PayloadFlow): void {
-    if (!client.artifacts.has(hash)) throw new ProtocolError(`artifact ${hash} came, which was never offered`);
+    if (!client.artifacts.has(hash)) return; // withdrawn while it was under way
     if (content.size > ARTIFACT_BYTES_MAX)
       throw new ProtocolError(`artifact ${hash} has ${content.size} bytes, the limit is ${ARTIFACT_BYTES_MAX}`);
     content.follow({
@@ -83,6 +83,11 @@ export class Artifacts {
   left(client: ClientRecord): void {
     for (const hash of client.artifacts)
       this.#withdraw(client, hash, `the last client that had artifact ${hash} is gone`);
+  }
+
+  /** A client will not send it any more. */
+  withdrawn(client: ClientRecord, hash: ArtifactHash): void {
+    if (client.artifacts.has(hash)) this.#withdraw(client, hash, `artifact ${hash} is withdrawn: its jobs are over`);
   }
 
   #withdraw(client: ClientRecord, hash: ArtifactHash, why: string): void {

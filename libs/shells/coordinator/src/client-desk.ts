@@ -109,6 +109,7 @@ export class ClientDesk implements ClientHost {
       function: open.function,
       name: open.name,
       spread: open.spread,
+      depth: open.depth,
       openedMs: this.#office.env.clock.nowMs(),
       chunks: new Map(),
       chunksOffered: 0,
@@ -119,7 +120,7 @@ export class ClientDesk implements ClientHost {
     };
     pool.client.jobs.set(job.number, job);
     this.#office.ledger.jobs.set(job.key, job);
-    this.#office.feed({ type: "job-opened", job: job.key, pool: pool.key, retries: open.retries });
+    this.#office.feed({ type: "job-opened", job: job.key, pool: pool.key, retries: open.retries, depth: open.depth });
   }
 
   offerChunk(job: JobRecord, chunk: number, firstIndex: number, input: PayloadFlow): void {
@@ -142,6 +143,10 @@ export class ClientDesk implements ClientHost {
 
   offerArtifact(client: ClientRecord, hash: ArtifactHash, size: number): void {
     this.#office.artifacts.offered(client, hash, size);
+  }
+
+  withdrawArtifact(client: ClientRecord, hash: ArtifactHash): void {
+    this.#office.artifacts.withdrawn(client, hash);
   }
 
   storeArtifact(client: ClientRecord, hash: ArtifactHash, content: PayloadFlow): void {

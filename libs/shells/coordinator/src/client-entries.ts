@@ -1,9 +1,11 @@
 import {
   ArtifactHash,
+  CAPTURED_INLINE_BYTES_MAX,
   CLIENT_CHUNKS_MAX,
   CLIENT_INPUT_BYTES_MAX,
   CLIENT_JOBS_MAX,
   JobId,
+  NESTING_DEPTH_MAX,
   PoolId,
   ProtocolError,
   unreachable,
@@ -31,6 +33,7 @@ export interface ClientHost {
   readonly sealJob: (job: JobRecord, chunks: number) => void;
   readonly cancelJob: (job: JobRecord) => void;
   readonly offerArtifact: (client: ClientRecord, hash: ArtifactHash, size: number) => void;
+  readonly withdrawArtifact: (client: ClientRecord, hash: ArtifactHash) => void;
   readonly storeArtifact: (client: ClientRecord, hash: ArtifactHash, content: PayloadFlow) => void;
 }
 
@@ -62,6 +65,8 @@ export function takeClientEntry(host: ClientHost, client: ClientRecord, entry: R
       return takeArtifactOffer(host, client, kind.value);
     case "artifactContent":
       return takeArtifact(host, client, kind.value);
+    case "withdrawArtifact":
+      return host.withdrawArtifact(client, ArtifactHash(kind.value.hash));
     case "registerClient":
       throw new ProtocolError("a client registered twice in one session");
     case undefined:
@@ -84,8 +89,19 @@ function takeJob(host: ClientHost, client: ClientRecord, open: OpenJob): void {
   if (client.jobs.has(open.job)) throw new ProtocolError(`job number ${open.job} is in use`);
   if (client.jobs.size >= CLIENT_JOBS_MAX) throw new ProtocolError(`more than ${CLIENT_JOBS_MAX} jobs are open`);
   if (open.function === undefined) throw new ProtocolError(`job ${open.jobId} names no function`);
-  ArtifactHash(open.function.artifact);
+  checkFunction(open.function);
+  if (open.depth > NESTING_DEPTH_MAX)
+    throw new ProtocolError(`job ${open.jobId} claims a depth of ${open.depth}, the limit is ${NESTING_DEPTH_MAX}`);
   host.openJob(pool, { ...open, function: open.function }, JobId(open.jobId));
+}
+
+function checkFunction({ artifact, captured, capturedArtifact }: FunctionRef): void {
+  ArtifactHash(artifact);
+  if (capturedArtifact !== "") ArtifactHash(capturedArtifact);
+  if (captured.length > CAPTURED_INLINE_BYTES_MAX)
+    throw new ProtocolError(
+      `${captured.length} bytes of captured values came inline, the limit is ${CAPTURED_INLINE_BYTES_MAX}`,
+    );
 }
 
 /** The chunk of a job that is over is read and dropped: it was under way when the job ended. */

@@ -137,8 +137,15 @@ function inline(values: readonly unknown[]): Payload {
 }
 
 function openJob(client: Client, job: number): void {
-  const fn = { artifact: "f".repeat(64), exportName: "default", displayName: "fn" };
-  const value = { job, jobId: `job-${job}`, poolId: POOL, function: fn, retries: 0, name: "", spread: false };
+  const fn = {
+    artifact: "f".repeat(64),
+    exportName: "default",
+    displayName: "fn",
+    closure: false,
+    captured: new Uint8Array(0),
+    capturedArtifact: "",
+  };
+  const value = { job, jobId: `job-${job}`, poolId: POOL, function: fn, retries: 0, name: "", spread: false, depth: 0 };
   client.say({ $case: "openJob", value });
 }
 

@@ -295,8 +295,8 @@ function countDone({ job, chunk: number }: AssignmentRecord, count: number): voi
 const JOB_OUTCOMES = { done: JobOutcome.DONE, failed: JobOutcome.FAILED, cancelled: JobOutcome.CANCELLED } as const;
 
 function description(job: JobRecord) {
-  const { key, id, pool, name, spread } = job;
-  return { job: key, jobId: id, pool: pool.key, function: job.function, name, spread };
+  const { key, id, pool, name, spread, depth } = job;
+  return { job: key, jobId: id, pool: pool.key, function: job.function, name, spread, depth };
 }
 
 function lostFinish(assignment: AssignmentRecord): Finish {

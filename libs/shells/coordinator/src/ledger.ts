@@ -58,6 +58,8 @@ export interface JobRecord {
   readonly function: FunctionRef;
   readonly name: string;
   readonly spread: boolean;
+  /** How many tasks it is inside of. */
+  readonly depth: number;
   readonly openedMs: Millis;
   /** Inputs that may be needed again. */
   readonly chunks: Map<number, ChunkRecord>;

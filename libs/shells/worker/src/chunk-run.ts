@@ -1,4 +1,4 @@
-import { LimitError, PAYLOAD_BYTES_MAX } from "@heddle/kernel";
+import { LimitError, PAYLOAD_BYTES_MAX, ProtocolError } from "@heddle/kernel";
 import type { AnyFunction } from "@heddle/port-shipper";
 import {
   type EncodedPayload,
@@ -9,6 +9,8 @@ import {
   payloadItems,
 } from "@heddle/wire";
 import { fabricFailure, type ItemFailure, isRefusal, userFailure } from "./failures.ts";
+import { type Functions, MissingFunction } from "./functions.ts";
+import type { CurrentTask } from "./task-context.ts";
 
 /** What came of running a chunk's items. */
 export interface ChunkOutcome {
@@ -26,6 +28,12 @@ export interface ChunkTask {
   readonly span: ItemSpan | undefined;
   /** Called right before each item, with its offset in the chunk. */
   readonly mark: ((offset: number) => void) | undefined;
+  /** Index of the chunk's first item in the call's inputs. */
+  readonly firstIndex: number;
+  /** Told of each item. */
+  readonly task: Pick<CurrentTask, "index">;
+  /** Where functions among the items come from. */
+  readonly functions: Pick<Functions, "hooks" | "fetch">;
 }
 
 /**
@@ -59,7 +67,7 @@ class ChunkRun {
   start(): ChunkOutcome | Promise<ChunkOutcome> {
     let items: PayloadItems;
     try {
-      items = payloadItems(this.#task.input, this.#task.span);
+      items = payloadItems(this.#task.input, this.#task.span, this.#task.functions.hooks);
     } catch (error) {
       if (isRefusal(error)) return { values: NO_VALUES, failure: fabricFailure(this.#firstOffset, error, "argument") };
       throw error;
@@ -70,7 +78,8 @@ class ChunkRun {
 
   /** Undefined when every item has its value. */
   #runUntilPromise(items: PayloadItems): ChunkOutcome | Promise<ChunkOutcome> | undefined {
-    const { fn, spread, mark } = this.#task;
+    const { fn, spread, mark, task } = this.#task;
+    const firstIndex = this.#task.firstIndex + this.#firstOffset;
     const { length } = items;
     const numbers = this.#numbers;
     for (let at = 0; at < length; at++) {
@@ -80,6 +89,7 @@ class ChunkRun {
       try {
         item = items.next();
         mark?.(this.#firstOffset + at);
+        task.index = firstIndex + at;
         isCalled = true;
         result = spread ? fn(...(item as unknown[])) : fn(item);
         if (typeof result === "number" && numbers.length < NUMBERS_BATCH) {
@@ -90,6 +100,7 @@ class ChunkRun {
         if (isThenable(result)) return this.#runAsync(items, result);
       } catch (error) {
         this.#completed = at;
+        if (!isCalled && error instanceof MissingFunction) return this.#resume(items, error);
         return isCalled ? this.#outcome(userFailure(this.#offset, error)) : this.#refused(error, "argument");
       }
       const refused = this.#keep(result);
@@ -98,8 +109,8 @@ class ChunkRun {
     return undefined;
   }
 
-  async #runAsync(items: PayloadItems, first: PromiseLike<unknown>): Promise<ChunkOutcome> {
-    const { fn, spread, mark } = this.#task;
+  /** `first`: what the item that runs gave. */
+  async #runAsync(items: PayloadItems, first: unknown): Promise<ChunkOutcome> {
     const { length } = items;
     let pending: unknown = first;
     for (;;) {
@@ -116,15 +127,52 @@ class ChunkRun {
       try {
         item = items.next();
       } catch (error) {
+        if (error instanceof MissingFunction) return this.#resume(items, error);
         return this.#refused(error, "argument");
       }
-      mark?.(this.#offset);
       try {
-        pending = spread ? fn(...(item as unknown[])) : fn(item);
+        pending = this.#call(item);
       } catch (error) {
         return this.#outcome(userFailure(this.#offset, error));
       }
     }
+  }
+
+  /** Goes on at an item whose functions have to be fetched first. */
+  async #resume(items: PayloadItems, first: MissingFunction): Promise<ChunkOutcome> {
+    let item: unknown;
+    try {
+      item = await this.#fetched(items, first);
+    } catch (error) {
+      if (error instanceof ProtocolError) return this.#outcome(fabricFailure(this.#offset, error, "argument"));
+      return this.#refused(error, "argument");
+    }
+    let pending: unknown;
+    try {
+      pending = this.#call(item);
+    } catch (error) {
+      return this.#outcome(userFailure(this.#offset, error));
+    }
+    return this.#runAsync(items, pending);
+  }
+
+  async #fetched(items: PayloadItems, first: MissingFunction): Promise<unknown> {
+    for (let missing = first; ; ) {
+      await this.#task.functions.fetch(missing);
+      try {
+        return items.next();
+      } catch (error) {
+        if (!(error instanceof MissingFunction)) throw error;
+        missing = error;
+      }
+    }
+  }
+
+  #call(item: unknown): unknown {
+    const { fn, spread, mark, task, firstIndex } = this.#task;
+    mark?.(this.#offset);
+    task.index = firstIndex + this.#offset;
+    return spread ? fn(...(item as unknown[])) : fn(item);
   }
 
   get #offset(): number {

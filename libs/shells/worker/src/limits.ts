@@ -6,3 +6,5 @@ export const QUICK_CHUNK_MS = 0.05;
 export const QUICK_CHUNKS_MIN = 16;
 /** One line for people about a failure. */
 export const SUMMARY_BYTES_MAX = 1024;
+/** Functions among arguments that a worker keeps made. Above, the one used longest ago is made again when it is met. */
+export const ARGUMENT_FUNCTIONS_MAX = 1_000;

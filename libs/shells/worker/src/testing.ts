@@ -73,7 +73,11 @@ export class Bench {
           if (typeof found === "function") return found as AnyFunction;
           throw found;
         },
+        read: async (location) => {
+          throw new Error(`nothing is at ${location}`);
+        },
       },
+      stopSignal: () => new AbortController().signal,
       env,
       pid: 77,
       nodeVersion: "v24.0.0",
@@ -93,7 +97,19 @@ export class Bench {
   job(number: number, fn: unknown, spread = false): void {
     const exportName = `export${number}`;
     this.functions.set(exportName, fn);
-    const value = { job: number, jobId: "j", location: "/a", artifact: "h", exportName, spread, node: "n1" };
+    const value = {
+      job: number,
+      jobId: "j",
+      location: "/a",
+      artifact: "h",
+      exportName,
+      spread,
+      node: "n1",
+      closure: false,
+      captured: new Uint8Array(0),
+      capturedArtifact: "",
+      capturedLocation: "",
+    };
     this.tell({ kind: { $case: "prepareJob", value } });
   }
 

@@ -1,4 +1,11 @@
-import { type Environment, Fifo, ProtocolError, unreachable, WORKER_JOBS_MAX } from "@heddle/kernel";
+import {
+  type Environment,
+  Fifo,
+  ProtocolError,
+  SerializationError,
+  unreachable,
+  WORKER_JOBS_MAX,
+} from "@heddle/kernel";
 import type { AnyFunction, FunctionLoader } from "@heddle/port-shipper";
 import {
   type ChunkReturned,
@@ -14,7 +21,10 @@ import {
 } from "@heddle/wire";
 import { type ChunkOutcome, NO_VALUES, runItems } from "./chunk-run.ts";
 import { fabricFailure, failureMessage, type ItemFailure, userFailure } from "./failures.ts";
+import { Functions } from "./functions.ts";
 import { QUICK_CHUNK_MS, QUICK_CHUNKS_MIN, TURN_MS } from "./limits.ts";
+import { Relay } from "./relay.ts";
+import { CurrentTask, type TaskContext } from "./task-context.ts";
 
 /** The worker's end of its conversation with the agent. */
 export interface AgentLink {
@@ -41,11 +51,25 @@ export interface WorkerOptions {
   readonly wroteOutput: () => boolean;
   /** Lets the event loop look at everything once. */
   readonly turn: () => Promise<void>;
+  /** Aborts shortly before this process is ended by its agent. */
+  readonly stopSignal: () => AbortSignal;
+}
+
+/** What user code in a worker may ask of it. */
+export interface WorkerRuntime {
+  /** The item that runs now. Throws StateError when none does. */
+  readonly task: () => TaskContext;
+  /** Opens a session with the coordinator that the worker belongs to. */
+  readonly dial: Relay["dial"];
+  /** Something of the fabric is awaited until disposed. */
+  readonly hold: () => Disposable;
 }
 
 /** Runs chunks for an agent, one after the other in the order in which they came. Lasts as long as the process. */
-export function runWorker(options: WorkerOptions): void {
-  new Worker(options).start();
+export function runWorker(options: WorkerOptions): WorkerRuntime {
+  const worker = new Worker(options);
+  worker.start();
+  return worker.runtime;
 }
 
 /** A job's functions, as far as this worker knows it. */
@@ -76,7 +100,11 @@ class Worker {
   readonly #inputs = new PayloadAssembler<Chunk>();
   /** The job used last. */
   #current: Job | undefined;
+  readonly #functions: Functions;
+  readonly #relay: Relay;
+  readonly #task: CurrentTask;
   #isPumping = false;
+  #isFlushing = false;
   #lastPartStream = 0;
   #lastTurnMs: number;
   /** Quick chunks in a row. */
@@ -86,6 +114,26 @@ class Worker {
     this.#options = options;
     this.#link = options.link;
     this.#lastTurnMs = options.env.clock.nowMs();
+    this.#functions = new Functions(options.loader, (hash) =>
+      this.#sendNow({ $case: "wantArtifact", value: { hash } }),
+    );
+    this.#relay = new Relay(({ kind }) => this.#sendNow(kind));
+    this.#task = new CurrentTask(options.stopSignal);
+  }
+
+  get runtime(): WorkerRuntime {
+    return { task: () => this.#task.get(), dial: this.#relay.dial, hold: this.#relay.hold };
+  }
+
+  /** Sends in the middle of a chunk, together with what else is said in this turn. */
+  #sendNow(kind: WorkerResponseEntry["kind"]): void {
+    this.#link.send({ kind });
+    if (this.#isFlushing) return;
+    this.#isFlushing = true;
+    queueMicrotask(() => {
+      this.#isFlushing = false;
+      this.#link.flush();
+    });
   }
 
   start(): void {
@@ -110,6 +158,12 @@ class Worker {
         return this.#skip(kind.value.assignment);
       case "part":
         return this.#add(kind.value);
+      case "artifactPlace":
+        return this.#functions.placed(kind.value);
+      case "nestedResponse":
+      case "nestedTaken":
+      case "nestedEnded":
+        return this.#relay.hear(kind);
       case undefined:
         return; // of a newer agent
       default:
@@ -169,9 +223,12 @@ class Worker {
     if (this.#quickCount < QUICK_CHUNKS_MIN) this.#link.flush(); // results must not wait for a chunk that may take long
     const { clock } = this.#options.env;
     const startMs = clock.nowMs();
+    this.#relay.running(true);
     const outcome = this.#outcomeOf(job, message, input);
     const answer = (known: ChunkOutcome): Promise<void> | undefined => {
       const runMs = clock.nowMs() - startMs;
+      this.#relay.running(false);
+      this.#task.end();
       this.#quickCount = runMs <= QUICK_CHUNK_MS ? this.#quickCount + 1 : 0;
       return this.#answer(message, runMs, known);
     };
@@ -199,20 +256,22 @@ class Worker {
       const unknown = new ProtocolError(`job ${message.job} was not described to this worker`);
       return { values: NO_VALUES, failure: fabricFailure(offset, unknown, "") };
     }
-    const { location, artifact, exportName } = job.prepare;
     try {
-      job.fn = await this.#options.loader.load(location, artifact, exportName);
+      job.fn = await this.#functions.ofJob(job.prepare);
     } catch (error) {
-      const failure = error instanceof ProtocolError ? fabricFailure(offset, error, "") : userFailure(offset, error);
+      const isOurs = error instanceof ProtocolError || error instanceof SerializationError;
+      const failure = isOurs ? fabricFailure(offset, error, "argument") : userFailure(offset, error);
       return { values: NO_VALUES, failure };
     }
     return this.#runItems(job, job.fn, message, input);
   }
 
   #runItems(job: Job, fn: AnyFunction, message: RunChunk, input: EncodedPayload): ChunkOutcome | Promise<ChunkOutcome> {
-    const { assignment, span, marks } = message;
+    const { assignment, span, marks, firstIndex, attempt } = message;
+    const { spread, node, jobId } = job.prepare;
     const mark = marks ? (offset: number) => this.#options.mark(assignment, offset) : undefined;
-    return runItems({ fn, spread: job.prepare.spread, input, span, mark });
+    this.#task.begin(node, jobId, attempt);
+    return runItems({ fn, spread, input, span, mark, firstIndex, task: this.#task, functions: this.#functions });
   }
 
   /** Sends the results. A promise while there is no room for their parts. */

@@ -1,0 +1,98 @@
+import { createShipper } from "@heddle/adapter-ship";
+import { hostFacts, onProcessEnd, printLine, processHolds, systemEnvironment } from "@heddle/adapter-system";
+import {
+  checkOptionNames,
+  checkTimeout,
+  described,
+  Fabric,
+  noCoordinatorError,
+  UNAVAILABLE_TIMEOUT_MS,
+} from "@heddle/client";
+import { backoffMs, type Environment, UnavailableError } from "@heddle/kernel";
+import { protocolVersion } from "@heddle/wire";
+import { BUILD } from "./build.ts";
+import { lazyGrpcClient } from "./lazy-grpc.ts";
+
+/** Options of `connect`. */
+export interface ConnectOptions {
+  /** How long the coordinator may take to answer; 10 s unless given. Then UnavailableError. */
+  readonly timeoutMs?: number;
+  /** Longest wait for a coordinator that vanished later; 60 s unless given. Then what waits rejects with UnavailableError. */
+  readonly unavailableTimeoutMs?: number;
+}
+
+const CONNECT_TIMEOUT_MS = 10_000;
+const CONNECT_BACKOFF = { firstMs: 50, maxMs: 500 } as const;
+
+/** Throws TypeError for an address that is no text. */
+export function checkAddress(address: unknown): void {
+  if (address !== undefined && typeof address !== "string")
+    throw new TypeError(`address must be a string, got ${described(address)}`);
+}
+
+/** Throws TypeError or RangeError for what `connect` cannot take. */
+export function checkConnect(address: unknown, options: ConnectOptions): void {
+  checkAddress(address);
+  checkOptionNames("connect", options, ["timeoutMs", "unavailableTimeoutMs"]);
+  checkTimeout(options.timeoutMs);
+}
+
+/** The fabric of the coordinator at an address, once it answers. Rejects with UnavailableError. */
+export async function reachFabric(address: string, options: ConnectOptions): Promise<Fabric> {
+  const fabric = remoteFabric(address, options);
+  try {
+    await answered(fabric, options.timeoutMs ?? CONNECT_TIMEOUT_MS);
+    return fabric;
+  } catch (error) {
+    await fabric.close();
+    throw error;
+  }
+}
+
+/** The fabric of the coordinator at an address, which is dialled when it is first needed. */
+export function remoteFabric(address: string, options: ConnectOptions): Fabric {
+  const env = systemEnvironment();
+  const client = lazyGrpcClient();
+  const scope = new AsyncDisposableStack();
+  scope.use(client);
+  const dispose = (): Promise<void> => scope.disposeAsync();
+  const fabric = new Fabric({ ...common(env, options), client, address, dispose });
+  scope.use(onProcessEnd(() => fabric.leave()));
+  return fabric;
+}
+
+/** What every fabric handle of this process has. */
+export function common(env: Environment, options: ConnectOptions) {
+  const { pid, host, program, nodeMajor } = hostFacts();
+  return {
+    env,
+    shipper: createShipper(),
+    version: protocolVersion(BUILD, nodeMajor),
+    description: `${program}@${host} pid ${pid}`,
+    unavailableTimeoutMs: options.unavailableTimeoutMs ?? UNAVAILABLE_TIMEOUT_MS,
+    hold: processHolds(),
+    print: printLine,
+  };
+}
+
+/** Asks until there is an answer: a coordinator that is just starting is no error. */
+async function answered(fabric: Fabric, timeoutMs: number): Promise<void> {
+  const { clock, random } = fabric.host.env;
+  using _hold = fabric.host.hold();
+  const deadlineMs = clock.nowMs() + timeoutMs;
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  using _deadline = clock.setTimer(deadlineMs, () =>
+    reject(new UnavailableError(`the coordinator at ${fabric.address} did not answer within ${timeoutMs} ms`)),
+  );
+  for (let failures = 1; ; failures++) {
+    try {
+      await Promise.race([fabric.status(), late]);
+      return;
+    } catch (cause) {
+      const pauseMs = backoffMs(CONNECT_BACKOFF, failures, random);
+      if (!(cause instanceof UnavailableError)) throw cause;
+      if (clock.nowMs() + pauseMs > deadlineMs) throw noCoordinatorError(fabric.address, { cause });
+      await new Promise<void>((resolve) => clock.setTimer(clock.nowMs() + pauseMs, resolve));
+    }
+  }
+}
