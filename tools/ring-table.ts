@@ -58,7 +58,7 @@ export const rings: Readonly<Record<Ring, RingRule>> = {
 export const npmUsers: Readonly<Record<string, readonly string[]>> = {
   "@heddle/wire": ["@bufbuild/protobuf"],
   "@heddle/adapter-grpc": ["@grpc/grpc-js", "@grpc/proto-loader", "@grpc/reflection", "grpc-health-check"],
-  "@heddle/adapter-ship": ["acorn", "esbuild"],
+  "@heddle/adapter-ship": ["@jridgewell/remapping", "acorn", "esbuild", "eslint-scope", "magic-string"],
   "@heddle/app-cli": ["commander", "yaml"],
 };
 

@@ -188,7 +188,7 @@ function describeErrors(get: () => Cluster): void {
 
   test("an argument that cannot travel is named by its path, and the pool lives", async () => {
     const { cluster, pool } = await poolOf(get());
-    const error = await cluster.drive(failure(pool.map(cluster.tasks.echo, [{ rows: [1, () => 1] }])));
+    const error = await cluster.drive(failure(pool.map(cluster.tasks.echo, [{ rows: [1, Symbol("weft")] }])));
     expect(error).toBeInstanceOf(SerializationError);
     expect(error).toMatchObject({ side: "argument" });
     expect(await cluster.drive(pool.apply(cluster.tasks.add, [1, 1]))).toBe(2);

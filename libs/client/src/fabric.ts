@@ -51,7 +51,10 @@ export class Fabric implements AsyncDisposable {
     const { client } = options;
     const dial = options.dial ?? (client === undefined ? undefined : rpcDial({ ...options, client }));
     if (dial === undefined) throw new StateError("a fabric needs a client or a way to dial");
-    const print = (output: Output, job: string): void => printOutput(options.print, output, job);
+    const localStack = (text: string): string => options.shipper.localStack(text);
+    const print = (output: Output, job: string): void => {
+      printOutput(options.print, { ...output, text: localStack(output.text) }, job);
+    };
     this.#connection = new Connection({ ...options, dial, print });
   }
 

@@ -3,7 +3,7 @@ import type { AnyFunction, Shipper } from "@heddle/port-shipper";
 /** An object with a stand-in for every export of a module, each made when it is asked for. Throws TypeError for what is no file URL. */
 export function moduleHandles(shipper: Shipper, url: URL): object {
   if (!isFileUrl(url)) {
-    const spelling = 'new URL("./tasks.ts", import.meta.url)';
+    const spelling = "new URL('./tasks.ts', import.meta.url)";
     throw new TypeError(`a module is named by its file's URL, as in ${spelling}; got ${String(url)}`);
   }
   const handles = new Map<string, AnyFunction>();

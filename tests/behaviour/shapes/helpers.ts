@@ -27,7 +27,9 @@ export function countOf(...numbers: number[]): number {
   return numbers.reduce((counter, n) => counter.add(n), new Counter()).count;
 }
 
-// biome-ignore lint/style/noDefaultExport: one of the shapes imports a default
-export default function thrice(n: number): number {
+function thrice(n: number): number {
   return 3 * n;
 }
+
+// biome-ignore lint/style/noDefaultExport: one of the shapes imports a default
+export { thrice as default };

@@ -11,6 +11,8 @@ export interface RefusedFunction {
   readonly variable: string;
   /** `path` of the error: inside the variable. */
   readonly path?: string;
+  /** No file can be told: it has no text of its own. */
+  readonly isNowhere?: true;
   /** What its message must tell. */
   readonly words: RegExp;
 }
@@ -107,7 +109,7 @@ export const refusedFunctions: readonly RefusedFunction[] = [
   { name: "this of a method around it", make: () => loom.weaver(), variable: "this", words: /this/ },
   { name: "a method that uses this", make: () => loom.weave, variable: "this", words: /=> .*weave\(/ },
   { name: "a method that uses a private name", make: () => Secret.reveal, variable: "reveal", words: /#key/ },
-  { name: "a bound function", make: () => bound.bind(loom), variable: "bound bound", words: /bound/ },
+  { name: "a bound function", make: () => bound.bind(loom), variable: "bound bound", isNowhere: true, words: /bound/ },
   {
     name: "arguments of a function around it",
     make() {

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { statSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { ARTIFACT_BYTES_MAX, LimitError } from "@heddle/kernel";
 import type { Artifact } from "@heddle/port-shipper";
@@ -25,21 +25,23 @@ interface InputFile {
   readonly size: number;
 }
 
-type Module = Pick<FoundExport, "file" | "hasDefault" | "commonJsNames">;
+type Module = Pick<FoundExport, "file" | "exportName" | "hasDefault" | "commonJsNames">;
 type Options = BuildOptions & { write: false; metafile: true; absWorkingDir: string };
 type Built = BuildResult<{ write: false; metafile: true }>;
 
 /** The line that esbuild puts first; what really goes there is known only after it ran. Never more than one line: the map counts on it. */
 const FIRST_LINE = "/* heddle artifact */";
-const NAMES = "const __heddle_filename = import.meta.filename, __heddle_dirname = import.meta.dirname;";
-const REQUIRE =
-  'import { createRequire as __heddle_createRequire } from "node:module"; const require = __heddle_createRequire(import.meta.url);';
+const NAMES = "var __heddle_filename = import.meta.filename, __heddle_dirname = import.meta.dirname;";
+/** No import and no const: an artifact may be part of another one, and have this line, too. */
+const REQUIRE = 'var require = process.getBuiltinModule("node:module").createRequire(import.meta.url);';
 
 /**
  * Bundles a module. The same sources give the same bytes, wherever the checkout is. Rejects with esbuild's own error when something
  * cannot be resolved or parsed, and with LimitError above ARTIFACT_BYTES_MAX.
  */
 export async function bundleModule(module: Module, bytesMax: number = ARTIFACT_BYTES_MAX): Promise<Bundle> {
+  const shipped = shippedBefore(module);
+  if (shipped !== undefined) return shipped;
   const directory = dirname(module.file);
   const stdin = {
     contents: entryText(module),
@@ -47,6 +49,15 @@ export async function bundleModule(module: Module, bytesMax: number = ARTIFACT_B
     sourcefile: "heddle-entry.mjs", // .mjs: `import x from` a CommonJS module is all of its module.exports, as in Node
   };
   return await bundle(optionsFor(stdin, packageRoot(directory) ?? directory), bytesMax);
+}
+
+/** Shipped code that ships functions of its own: an artifact is whole, and known everywhere by its name. */
+function shippedBefore({ file, exportName }: Module): Bundle | undefined {
+  const hash = basename(file, ".mjs");
+  if (!/^[0-9a-f]{64}$/.test(hash)) return undefined;
+  const bytes = readFileSync(file);
+  if (createHash("sha256").update(bytes).digest("hex") !== hash) return undefined;
+  return { artifact: { hash, bytes }, exportNames: new Set([exportName]), inputs: [], outside: [] };
 }
 
 /** Puts what a closure imports into its module. Rejects as `bundleModule`. */

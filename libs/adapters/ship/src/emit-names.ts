@@ -27,6 +27,7 @@ const KEYWORDS = new Set(
 );
 
 function identifierOf(name: string): string {
+  if (name === "") return "anonymous";
   const cleaned = name.replace(/[^\p{ID_Continue}$]/gu, "_");
   if (!/^[\p{ID_Start}$_]/u.test(cleaned)) return `_${cleaned}`;
   return KEYWORDS.has(cleaned) ? `${cleaned}_` : cleaned;

@@ -36,8 +36,7 @@ export interface Emitted {
 /** Specifiers in emitted text that stand for requests. */
 export const REQUEST_PREFIX = "heddle-import:";
 
-const REQUIRE_LINE =
-  'import { createRequire as __heddle_createRequire } from "node:module";\nconst require = __heddle_createRequire(import.meta.url);\n';
+const REQUIRE_LINE = 'var require = process.getBuiltinModule("node:module").createRequire(import.meta.url);\n';
 
 /** Writes a captured function down as a module whose default export is a FunctionMaker. Throws CaptureError where no order of definitions works. */
 export function emit(graph: CaptureGraph): Emitted {

@@ -4,7 +4,9 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
-import type { Artifact } from "@heddle/port-shipper";
+import type { AnyFunction, Artifact, FunctionMaker, ShippedFunction } from "@heddle/port-shipper";
+import { decodeValue } from "@heddle/wire";
+import { createFunctionLoader } from "./loader.ts";
 
 /** A project of somebody else, in a directory of its own. */
 export class Project implements Disposable {
@@ -24,6 +26,17 @@ export class Project implements Disposable {
   /** Stores an artifact as blobs do. */
   store({ hash, bytes }: Artifact): string {
     return this.write(`artifacts/${hash}.mjs`, bytes);
+  }
+
+  /** The function that a worker would make of what was shipped. */
+  async load({ artifact, exportName, captured }: ShippedFunction): Promise<AnyFunction> {
+    const exported = await createFunctionLoader().load(this.store(artifact), artifact.hash, exportName);
+    if (captured === undefined) return exported;
+    const bytes = captured instanceof Uint8Array ? captured : captured.bytes;
+    return (exported as unknown as FunctionMaker)((functions) => {
+      const reviveFunction = (index: unknown): unknown => functions[index as number];
+      return decodeValue(bytes, "value", { reviveFunction }) as unknown[];
+    });
   }
 
   path(name: string): string {

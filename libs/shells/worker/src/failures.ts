@@ -1,6 +1,7 @@
 import { type HeddleError, ITEM_BYTES_MAX, LimitError, SerializationError } from "@heddle/kernel";
 import { type EncodedPayload, Encoding, encodeError, type FabricError, type Failure, type Place } from "@heddle/wire";
 import { SUMMARY_BYTES_MAX } from "./limits.ts";
+import { trimStacks } from "./stacks.ts";
 
 /** A failing item before it is put on the wire: the user's error still is a payload to be sent in parts, if need be. */
 export interface ItemFailure {
@@ -15,6 +16,7 @@ export interface ItemFailure {
 /** The function, or its module, threw this. Whatever it is, it travels. */
 export function userFailure(offset: number, error: unknown): ItemFailure {
   const summary = summaryOf(error);
+  trimStacks(error);
   let bytes = encodeError(error);
   if (bytes.length > ITEM_BYTES_MAX) bytes = encodeError(new Error(`${summary} (too large to travel in full)`));
   return { offset, summary, kind: { type: "user", error: { encoding: Encoding.MSGPACK, count: 1, bytes } } };
