@@ -4,12 +4,41 @@
  */
 import { connect, range } from "heddle";
 import { startFabric } from "./fabric.ts";
-import { busy, cube, isPrime, meanOfSquares, SAMPLES_PER_CHUNK } from "./tasks.ts";
 
 const CUBES = 10_000_000;
 const SAMPLES = 10_000_000;
 const PRIMES_BELOW = 1_000_000;
 const BUSY_MS = 500;
+/** Samples of one Monte Carlo chunk. */
+const SAMPLES_PER_CHUNK = 100_000;
+
+/** Keeps a core busy for `ms` milliseconds and gives them back. */
+function busy(ms: number): number {
+  const until = performance.now() + ms;
+  while (performance.now() < until);
+  return ms;
+}
+
+/** Mean of x^2 over random x in [0, 1), with random numbers of its own for each chunk: the same on any number of machines. */
+function meanOfSquares(chunk: number): number {
+  let state = (chunk + 1) * 0x9e3779b9;
+  let sum = 0;
+  for (let sample = 0; sample < SAMPLES_PER_CHUNK; sample++) {
+    state = (state + 0x6d2b79f5) | 0; // mulberry32
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    const x = ((mixed ^ (mixed >>> 14)) >>> 0) / 0x1_0000_0000;
+    sum += x * x;
+  }
+  return sum / SAMPLES_PER_CHUNK;
+}
+
+/** By trial division. */
+function isPrime(n: number): boolean {
+  if (n < 2) return false;
+  for (let divisor = 2; divisor * divisor <= n; divisor++) if (n % divisor === 0) return false;
+  return true;
+}
 
 interface Measured<T> {
   readonly value: T;
@@ -50,9 +79,9 @@ for (const node of await waitForNodes(2))
   console.log(`  node ${node.name}: ${node.slots} slot(s), agent pid ${node.pid}`);
 
 const warm = await measure(() =>
-  Promise.all([cube, meanOfSquares, isPrime].map((fn) => pool.map<number, unknown>(fn, range(8)))),
+  Promise.all([(n: number) => n, meanOfSquares, isPrime].map((fn) => pool.map<number, unknown>(fn, range(8)))),
 );
-console.log(`  code bundled, shipped and loaded by every worker in ${Math.round(warm.seconds * 1_000)} ms`);
+console.log(`  functions captured, shipped and loaded by every worker in ${Math.round(warm.seconds * 1_000)} ms`);
 
 console.log("\n1. apply and applyAsync");
 const blocking = await measure(() => pool.apply(busy, [BUSY_MS]));
@@ -66,8 +95,8 @@ while (!pending.ready()) {
 console.log(`  applyAsync: polled ready() ${polls} times meanwhile, then get() gave ${await pending.get()}`);
 
 console.log(`\n2. cubes of range(${CUBES.toLocaleString("en-US")})`);
-const cubesPlain = await measure(() => loop(CUBES, cube));
-const cubes = await measure(() => pool.map(cube, range(CUBES)));
+const cubesPlain = await measure(() => loop(CUBES, (x) => x ** 3));
+const cubes = await measure(() => pool.map((x) => x ** 3, range(CUBES)));
 check(cubes.value.length === CUBES && cubes.value.every((value, index) => value === cubesPlain.value[index]), "cubes");
 report(
   "all equal, in order (a cube costs less than sending it: functions that compute more gain more)",

@@ -1,5 +1,11 @@
 import { Pool, range } from "heddle";
-import { isPrime } from "./tasks.ts";
+
+/** By trial division. */
+function isPrime(n: number): boolean {
+  if (n < 2) return false;
+  for (let divisor = 2; divisor * divisor <= n; divisor++) if (n % divisor === 0) return false;
+  return true;
+}
 
 await using pool = new Pool();
 const flags = await pool.map(isPrime, range(1_000_000));
