@@ -1,2 +1,3 @@
+export { compareValues } from "./compare.ts";
 export { equalValues } from "./equal.ts";
 export type { Value } from "./value.ts";
