@@ -47,8 +47,7 @@ function validateWorkers(fleet: Fleet, ledger: Ledger, seen: Set<Chunk>): void {
       assert(ledger.chunks.get(chunk.assignment) === chunk, "a held chunk is unfinished");
     }
   }
-  const unbusy = counts.spawning + counts.blank + counts.idle;
-  assert(unbusy === 0 || fleet.excess <= 0, "workers are bounded");
+  assert(counts.blank + counts.idle === 0 || fleet.excess <= 0, "workers are bounded");
   assert(counts.waiting === fleet.waiting, "lent slots are counted");
   assert(counts.running === fleet.running, "running is counted");
   assert(counts.spawning === fleet.spawning && counts.blank === fleet.blanks.length, "free workers are counted");

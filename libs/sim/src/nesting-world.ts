@@ -1,0 +1,345 @@
+import {
+  type Assignment,
+  type JobNumber,
+  type Effect as PoolEffect,
+  type Input as PoolInput,
+  type PoolNumber,
+  type WorkerKey,
+  WorkerPool,
+} from "@heddle/core-pool";
+import {
+  type AssignmentId,
+  type ClientKey,
+  type Effect,
+  type Input,
+  type JobKey,
+  type NodeKey,
+  type PoolKey,
+  Scheduler,
+} from "@heddle/core-scheduler";
+import { assert, type Random, seededRandom } from "@heddle/kernel";
+
+/** What a nesting world is made of. */
+export interface NestingPlan {
+  readonly seed: number;
+  readonly nodes: number;
+  readonly slots: number;
+  /** Levels of tasks: a task of the last one calls nothing. */
+  readonly depth: number;
+  /** Chunks of each call. */
+  readonly width: number;
+  /** Bound of slots of each pool that a task makes; undefined for none. */
+  readonly processes: number | undefined;
+  /** A worker dies at about one step in so many; 0 for never. */
+  readonly deathEvery: number;
+}
+
+interface Task {
+  readonly job: Call;
+  readonly node: Node;
+  readonly assignment: Assignment;
+  state: "sent" | "waiting" | "answered";
+}
+
+interface Call {
+  readonly key: JobKey;
+  readonly pool: PoolKey;
+  readonly client: ClientKey;
+  readonly depth: number;
+  /** Who waits for it; undefined for the first call. */
+  readonly caller: { readonly node: Node; readonly worker: WorkerKey; readonly task: Task } | undefined;
+  isOver: boolean;
+}
+
+interface Node {
+  readonly key: NodeKey;
+  readonly core: WorkerPool;
+  readonly workers: Map<WorkerKey, Task[]>;
+  readonly spawning: Set<WorkerKey>;
+  readonly dying: Set<WorkerKey>;
+  readonly skips: Set<Assignment>;
+  readonly described: Set<JobKey>;
+  timerMs: number | undefined;
+}
+
+type Act = () => void;
+
+/** Both cores with tasks that call tasks: every message arrives at once, everything else happens in any order. */
+export class NestingWorld {
+  readonly #plan: NestingPlan;
+  readonly #random: Random;
+  readonly #scheduler: Scheduler;
+  readonly #nodes: Node[] = [];
+  readonly #calls = new Map<JobKey, Call>();
+  readonly #tasks = new Map<AssignmentId, Task>();
+  readonly #facts: (() => void)[] = [];
+  #nowMs = 0;
+  #keys = 0;
+  #timerMs: number | undefined;
+  /** Most live workers seen on a node. */
+  workersMost = 0;
+  /** Tasks that ran to their end. */
+  finished = 0;
+
+  constructor(plan: NestingPlan) {
+    this.#plan = plan;
+    this.#random = seededRandom(plan.seed);
+    this.#scheduler = new Scheduler({ random: seededRandom(plan.seed, "jitter") });
+    for (let at = 0; at < plan.nodes; at++) this.#join();
+  }
+
+  /** Runs one call of `width` chunks to its end. Throws when nothing can happen any more before that. */
+  run(): void {
+    const call = this.#open(0, undefined);
+    for (let steps = 0; !call.isOver; steps++) {
+      assert(steps < 200_000, "a world of this size ends");
+      this.#act();
+    }
+  }
+
+  #act(): void {
+    const acts = this.#nodes.flatMap((node) => this.#actsOf(node));
+    const { deathEvery } = this.#plan;
+    if (deathEvery > 0 && this.#random.int(deathEvery) === 0) return this.#kill();
+    const act = acts[acts.length === 0 ? 0 : this.#random.int(acts.length)];
+    if (act === undefined) return this.#passTime();
+    act();
+    for (const { core, workers } of this.#nodes) {
+      core.validate();
+      this.workersMost = Math.max(this.workersMost, workers.size);
+    }
+  }
+
+  #actsOf(node: Node): Act[] {
+    const acts: Act[] = [];
+    for (const worker of node.spawning) acts.push(() => this.#ready(node, worker));
+    for (const worker of node.dying) acts.push(() => this.#exit(node, worker));
+    for (const [worker, tasks] of node.workers) {
+      const head = tasks[0];
+      if (head !== undefined && !node.dying.has(worker) && head.state !== "waiting")
+        acts.push(() => this.#go(node, worker, head));
+    }
+    return acts;
+  }
+
+  #ready(node: Node, worker: WorkerKey): void {
+    node.spawning.delete(worker);
+    this.#feedPool(node, { type: "worker-ready", worker });
+  }
+
+  #exit(node: Node, worker: WorkerKey): void {
+    node.dying.delete(worker);
+    node.spawning.delete(worker);
+    const tasks = node.workers.get(worker) ?? [];
+    node.workers.delete(worker);
+    for (const call of [...this.#calls.values()])
+      if (call.caller?.worker === worker && call.caller.node === node) this.#leave(call);
+    const mark = tasks[0] === undefined ? null : { assignment: tasks[0].assignment, offset: 0 };
+    this.#feedPool(node, { type: "worker-exited", worker, mark, fault: undefined });
+  }
+
+  /** The head goes on by one step: it is left out as asked, calls, or ends. */
+  #go(node: Node, worker: WorkerKey, task: Task): void {
+    const { assignment, job } = task;
+    if (task.state === "sent" && node.skips.has(assignment)) return this.#answer(node, worker, task, true);
+    if (task.state === "sent" && job.depth < this.#plan.depth) {
+      task.state = "waiting";
+      this.#feedPool(node, { type: "task-waiting", worker, waiting: true });
+      this.#open(job.depth + 1, { node, worker, task });
+      return;
+    }
+    this.finished++;
+    this.#answer(node, worker, task, false);
+  }
+
+  #answer(node: Node, worker: WorkerKey, task: Task, skipped: boolean): void {
+    const tasks = node.workers.get(worker);
+    tasks?.splice(tasks.indexOf(task), 1);
+    node.skips.delete(task.assignment);
+    const { assignment } = task;
+    this.#feedPool(node, { type: "chunk-returned", worker, assignment, skipped, runMs: this.#random.int(40) });
+  }
+
+  #kill(): void {
+    const node = this.#nodes[this.#random.int(this.#nodes.length)];
+    const workers = [...(node?.workers.keys() ?? [])];
+    const worker = workers[workers.length === 0 ? 0 : this.#random.int(workers.length)];
+    if (node !== undefined && worker !== undefined) this.#exit(node, worker);
+  }
+
+  #passTime(): void {
+    const timers = [this.#timerMs, ...this.#nodes.map(({ timerMs }) => timerMs)].filter((at) => at !== undefined);
+    assert(timers.length > 0, "nothing can happen any more, and the call is not over");
+    this.#nowMs = Math.max(this.#nowMs, Math.min(...timers));
+    if (this.#timerMs !== undefined && this.#timerMs <= this.#nowMs) {
+      this.#timerMs = undefined;
+      this.#feed({ type: "timer-fired" });
+    }
+    for (const node of this.#nodes) {
+      if (node.timerMs === undefined || node.timerMs > this.#nowMs) continue;
+      node.timerMs = undefined;
+      this.#feedPool(node, { type: "timer-fired" });
+    }
+  }
+
+  #join(): void {
+    const { slots } = this.#plan;
+    const node: Node = {
+      key: ++this.#keys as NodeKey,
+      core: new WorkerPool({ slots }),
+      workers: new Map(),
+      spawning: new Set(),
+      dying: new Set(),
+      skips: new Set(),
+      described: new Set(),
+      timerMs: undefined,
+    };
+    this.#nodes.push(node);
+    this.#feed({ type: "node-joined", node: node.key, slots });
+    this.#feedPool(node, { type: "started" });
+  }
+
+  /** Every call is of a client and a pool of its own. */
+  #open(depth: number, caller: Call["caller"]): Call {
+    const client = ++this.#keys as ClientKey;
+    const pool = ++this.#keys as PoolKey;
+    const job = ++this.#keys as JobKey;
+    const call: Call = { key: job, pool, client, depth, caller, isOver: false };
+    this.#calls.set(job, call);
+    const { processes, width } = this.#plan;
+    this.#feed({ type: "client-joined", client });
+    this.#feed({ type: "pool-opened", pool, client, slotsMax: depth === 0 ? undefined : processes });
+    this.#feed({ type: "job-opened", job, pool, retries: 0, depth });
+    for (let chunk = 0; chunk < width; chunk++) this.#feed({ type: "chunk-offered", job, chunk, count: 1 });
+    this.#feed({ type: "job-sealed", job, chunks: width });
+    return call;
+  }
+
+  #leave(call: Call): void {
+    this.#calls.delete(call.key);
+    this.#feed({ type: "client-left", client: call.client });
+  }
+
+  #ended(job: JobKey, outcome: string): void {
+    const call = this.#calls.get(job);
+    if (call === undefined) return;
+    call.isOver = true;
+    assert(outcome === "done" || this.#plan.deathEvery > 0, `a call ended as ${outcome}`);
+    const { caller } = call;
+    this.#leave(call);
+    if (caller === undefined || !caller.node.workers.get(caller.worker)?.includes(caller.task)) return;
+    caller.task.state = "answered";
+    this.#feedPool(caller.node, { type: "task-waiting", worker: caller.worker, waiting: false });
+  }
+
+  #feed(input: Input): void {
+    this.#post(() => {
+      for (const effect of this.#scheduler.step(this.#nowMs, input)) this.#perform(effect);
+    });
+  }
+
+  /** Facts in the order in which they came about, each with all its wishes before the next. */
+  #post(fact: () => void): void {
+    this.#facts.push(fact);
+    if (this.#facts.length > 1) return;
+    for (let next = this.#facts[0]; next !== undefined; next = this.#facts[0]) {
+      next();
+      this.#facts.shift();
+    }
+  }
+
+  #perform(effect: Effect): void {
+    switch (effect.type) {
+      case "assign-chunk": {
+        const node = this.#nodeOf(effect.node);
+        const call = this.#calls.get(effect.job);
+        const job = effect.job as number as JobNumber;
+        const pool = (call?.pool ?? 0) as number as PoolNumber;
+        if (!node.described.has(effect.job)) {
+          node.described.add(effect.job);
+          this.#feedPool(node, { type: "job-described", job, pool, depth: call?.depth ?? 0 });
+          this.#feedPool(node, { type: "job-ready", job });
+        }
+        const assignment = effect.assignment as number as Assignment;
+        if (call !== undefined) this.#tasks.set(effect.assignment, { job: call, node, assignment, state: "sent" });
+        const { poolSlots, fresh } = effect;
+        this.#feedPool(node, { type: "chunk-assigned", assignment, job, poolSlots, fresh });
+        return;
+      }
+      case "revoke-chunk": {
+        const assignment = effect.assignment as number as Assignment;
+        return this.#feedPool(this.#nodeOf(effect.node), { type: "revoke-requested", assignment, stop: effect.stop });
+      }
+      case "forget-job":
+        return this.#feedPool(this.#nodeOf(effect.node), {
+          type: "job-forgotten",
+          job: effect.job as number as JobNumber,
+        });
+      case "retire-pool":
+        return this.#feedPool(this.#nodeOf(effect.node), {
+          type: "pool-retired",
+          pool: effect.pool as number as PoolNumber,
+        });
+      case "end-job":
+        return this.#ended(effect.job, effect.outcome);
+      case "set-timer":
+        this.#timerMs = effect.atMs;
+        return;
+      default:
+    }
+  }
+
+  #nodeOf(key: NodeKey): Node {
+    const node = this.#nodes.find((one) => one.key === key);
+    assert(node !== undefined, "a known node");
+    return node;
+  }
+
+  #feedPool(node: Node, input: PoolInput): void {
+    this.#post(() => {
+      for (const effect of node.core.step(this.#nowMs, input)) this.#performPool(node, effect);
+    });
+  }
+
+  #performPool(node: Node, effect: PoolEffect): void {
+    const finish = (assignment: Assignment, outcome: Extract<Input, { type: "chunk-finished" }>["outcome"]): void => {
+      const id = assignment as number as AssignmentId;
+      this.#tasks.delete(id);
+      this.#feed({ type: "chunk-finished", assignment: id, outcome, runMs: 1 });
+    };
+    switch (effect.type) {
+      case "spawn-worker":
+        node.workers.set(effect.worker, []);
+        node.spawning.add(effect.worker);
+        return;
+      case "run-chunk": {
+        const task = this.#tasks.get(effect.assignment as number as AssignmentId);
+        if (task !== undefined) {
+          task.state = "sent";
+          node.workers.get(effect.worker)?.push(task);
+        }
+        return;
+      }
+      case "skip-chunk":
+        node.skips.add(effect.assignment);
+        return;
+      case "kill-worker":
+        if (node.workers.has(effect.worker)) node.dying.add(effect.worker);
+        return;
+      case "finish-returned":
+        return finish(effect.assignment, { type: "done" });
+      case "finish-death":
+        return finish(effect.assignment, { type: "worker-death", markedOffset: effect.markedOffset });
+      case "finish-not-started":
+        return finish(effect.assignment, { type: "not-started", fault: effect.fault });
+      case "finish-stopped":
+        return finish(effect.assignment, { type: "stopped" });
+      case "grant-credit":
+        return this.#feed({ type: "credit-granted", node: node.key, chunks: effect.chunks });
+      case "set-timer":
+        node.timerMs = effect.atMs;
+        return;
+      default:
+    }
+  }
+}
