@@ -92,7 +92,7 @@ function sourceOf(script: Script): Source {
 }
 
 /** The source map that a script names, when it can be read. */
-function mapOf({ sourceMapUrl }: Script, file: string | undefined): string | undefined {
+function mapOf({ sourceMapUrl }: Pick<Script, "sourceMapUrl">, file: string | undefined): string | undefined {
   if (sourceMapUrl === "") return undefined;
   const inline = /^data:application\/json[^,]*?(;base64)?,(.*)$/s.exec(sourceMapUrl);
   try {
@@ -114,7 +114,8 @@ function originalOf(script: Script): Code | undefined {
   try {
     const written = readFileSync(file, "utf8");
     const text = /\.[cm]?ts$/.test(file) ? withoutTypes(written) : written;
-    return new Code({ text, file, map: undefined, isModule: true });
+    const [, sourceMapUrl = ""] = /^\/\/# sourceMappingURL=(\S+)\s*$/m.exec(written) ?? [];
+    return new Code({ text, file, map: mapOf({ sourceMapUrl }, file), isModule: true });
   } catch {
     return undefined; // changed meanwhile, or a language of its own that only vitest understands
   }
