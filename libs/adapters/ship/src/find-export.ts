@@ -4,7 +4,7 @@ import { isAbsolute } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { AnyFunction } from "@heddle/port-shipper";
 import type { FunctionInspector, FunctionPlace, Script } from "./inspect.ts";
-import { functionAt, isVitestModule, type ModuleExports, readModuleExports } from "./module-exports.ts";
+import { classAt, functionAt, isVitestModule, type ModuleExports, readModuleExports } from "./module-exports.ts";
 
 /** Which export of which file a function is. */
 export interface FoundExport {
@@ -27,18 +27,23 @@ export class ExportFinder {
     this.#inspector = inspector;
   }
 
-  /** Undefined for what is no export of a module with a file. `isEntry`: the file is the running program itself, whose exports are not imported. */
+  /** As `findAny`, and undefined for classes, which are no functions to call. */
   find(fn: AnyFunction, isEntry: (file: string) => boolean): FoundExport | undefined {
+    return isClass(fn) ? undefined : this.findAny(fn, isEntry);
+  }
+
+  /** Undefined for what is no export of a module with a file. `isEntry`: the file is the running program itself, whose exports are not imported. */
+  findAny(fn: AnyFunction, isEntry: (file: string) => boolean): FoundExport | undefined {
     const place = this.#inspector.locate(fn);
     const file = place === undefined ? undefined : fileOf(place.script);
-    if (place === undefined || file === undefined || isEntry(file) || isClass(fn)) return undefined;
+    if (place === undefined || file === undefined || isEntry(file)) return undefined;
     const commonJs = commonJsExports(place.script, file);
     return commonJs === undefined ? this.#findInModule(fn, place, file) : findInCommonJs(fn, commonJs, file);
   }
 
   #findInModule(fn: AnyFunction, place: FunctionPlace, file: string): FoundExport | undefined {
     const { functions, hasDefault, program } = this.#exportsOf(place.script);
-    const node = functionAt(program, offsetOf(place));
+    const node = isClass(fn) ? classAt(program, offsetOf(place)) : functionAt(program, offsetOf(place));
     const names = node === undefined ? undefined : functions.get(node);
     const [first] = names ?? [];
     if (first === undefined) return undefined;
@@ -72,9 +77,10 @@ function withoutQuery(url: string): string {
 
 /** Where it begins in the script's text. */
 export function offsetOf({ script, line, column }: FunctionPlace): number {
-  let start = 0;
-  for (let passed = 0; passed < line; passed++) start = script.text.indexOf("\n", start) + 1;
-  return start + column;
+  if (line === 0) return column;
+  const ends = /\r\n?|[\n\u2028\u2029]/g; // what V8 counts as lines
+  for (let passed = 0; passed < line; passed++) ends.exec(script.text);
+  return ends.lastIndex + column;
 }
 
 /** The live `module.exports` of a CommonJS module; undefined for other scripts. */

@@ -16,6 +16,19 @@ export interface Script {
 /** Variables of one scope around a function by name, with the values that they have now. */
 export type LiveScope = Readonly<Record<string, unknown>>;
 
+/** What a variable has whose declaration was not reached yet. */
+export const NO_VALUE = Symbol("no value yet");
+
+/** The value of a variable now, or NO_VALUE. */
+export function valueIn(scope: LiveScope, name: string): unknown {
+  try {
+    return scope[name];
+  } catch (error) {
+    if (error instanceof Error && error.name === "ReferenceError") return NO_VALUE;
+    throw error;
+  }
+}
+
 /** Where a function's own code begins: at its parameters, or at its `async`. */
 export interface FunctionPlace {
   readonly script: Script;
@@ -73,8 +86,8 @@ export class FunctionInspector {
   }
 
   /**
-   * The scopes around a function, innermost first, without the global one: those of their variables that functions use. A variable
-   * that has no value yet (its declaration was not reached) is undefined there.
+   * The scopes around a function, innermost first, without the global one: those of their variables that functions use. Read
+   * them by `valueIn`.
    */
   scopesOf(fn: AnyFunction): LiveScope[] {
     const session = new Session();

@@ -6,19 +6,22 @@ export type FunctionNode = Extract<
   { type: "FunctionDeclaration" | "FunctionExpression" | "ArrowFunctionExpression" }
 >;
 
+/** A class of any spelling. */
+export type ClassNode = Extract<AnyNode, { type: "ClassDeclaration" | "ClassExpression" }>;
+
+type CodeNode = FunctionNode | ClassNode;
+
 /** The exports of a module, read off its text as V8 has it. */
 export interface ModuleExports {
-  /** Export names by the top-level function that they surely are. A function may have several. */
-  readonly functions: ReadonlyMap<FunctionNode, readonly string[]>;
+  /** Export names by the top-level function or class that they surely are. One may have several. */
+  readonly functions: ReadonlyMap<CodeNode, readonly string[]>;
   readonly hasDefault: boolean;
-  /** Names that something of the module assigns to after they were declared. */
-  readonly reassigned: ReadonlySet<string>;
   readonly program: Program;
 }
 
-/** What module-level names stand for: a function, and whether that can change later. */
+/** What module-level names stand for: a function or class, and whether that can change later. */
 interface Bindings {
-  readonly functions: Map<string, FunctionNode>;
+  readonly functions: Map<string, CodeNode>;
   readonly constants: Set<string>;
   /** Constants that are another name, by their own. */
   readonly aliases: Map<string, string>;
@@ -33,12 +36,11 @@ export function readModuleExports(text: string, isModule: boolean): ModuleExport
   const body = wrapped ?? program.body;
   const bindings = bindingsOf(body, program);
   const named = wrapped === undefined ? standardExports(body, bindings) : vitestExports(body, bindings);
-  const functions = new Map<FunctionNode, string[]>();
+  const functions = new Map<CodeNode, string[]>();
   for (const [name, fn] of named) {
     if (fn !== undefined) functions.set(fn, [...(functions.get(fn) ?? []), name]);
   }
-  const { reassigned } = bindings;
-  return { functions, hasDefault: named.some(([name]) => name === "default"), reassigned, program };
+  return { functions, hasDefault: named.some(([name]) => name === "default"), program };
 }
 
 /** The text is one that vitest made of a module: an async arrow function whose parameters are `__vite_ssr_...`. */
@@ -56,18 +58,17 @@ export function functionAt(program: Program, offset: number): FunctionNode | und
   return found;
 }
 
-/** What is around a node, outermost first, and the node itself. */
-export function pathTo(program: Program, node: AnyNode): readonly AnyNode[] {
-  const path: AnyNode[] = [];
-  walk(program, (at) => {
-    const isAround = at.start <= node.start && node.end <= at.end && path.at(-1) !== node;
-    if (isAround) path.push(at);
-    return isAround;
+/** The class that begins at the offset. */
+export function classAt(program: Program, offset: number): ClassNode | undefined {
+  let found: ClassNode | undefined;
+  walk(program, (node) => {
+    if (isClass(node) && node.start === offset) found = node;
+    return node.start <= offset && offset <= node.end;
   });
-  return path;
+  return found;
 }
 
-type NamedExport = readonly [name: string, fn: FunctionNode | undefined];
+type NamedExport = readonly [name: string, fn: CodeNode | undefined];
 
 function standardExports(body: readonly AnyNode[], bindings: Bindings): NamedExport[] {
   const named: NamedExport[] = [];
@@ -132,12 +133,13 @@ function bindingsOf(body: readonly AnyNode[], program: Program): Bindings {
   const bindings: Bindings = { functions: new Map(), constants: new Set(), aliases: new Map(), reassigned: new Set() };
   for (const statement of body) {
     const node = declarationIn(statement);
-    if (node?.type === "FunctionDeclaration" && node.id !== null) bindings.functions.set(node.id.name, node);
+    const isCode = node?.type === "FunctionDeclaration" || node?.type === "ClassDeclaration";
+    if (isCode && node.id !== null) bindings.functions.set(node.id.name, node);
     if (node?.type !== "VariableDeclaration") continue;
     for (const [name, init] of node.declarations.flatMap(declared)) {
       const value = unwrapped(init);
       if (node.kind === "const") bindings.constants.add(name);
-      if (isFunction(value)) bindings.functions.set(name, value);
+      if (isCodeNode(value)) bindings.functions.set(name, value);
       else if (value.type === "Identifier" && node.kind === "const") bindings.aliases.set(name, value.name);
     }
   }
@@ -184,10 +186,10 @@ function declarationIn(statement: AnyNode): AnyNode | undefined {
   return statement.type === "ExportDefaultDeclaration" ? statement.declaration : statement;
 }
 
-function functionIn(node: AnyNode, bindings: Bindings): FunctionNode | undefined {
+function functionIn(node: AnyNode, bindings: Bindings): CodeNode | undefined {
   const value = unwrapped(node);
   if (value.type === "Identifier") return lookUp(value.name, bindings);
-  return isFunction(value) ? value : undefined;
+  return isCodeNode(value) ? value : undefined;
 }
 
 /** esbuild (and so tsx) keeps a function's name with `__name(fn, "name")`, which gives `fn` itself. */
@@ -197,7 +199,7 @@ export function unwrapped(node: AnyNode): AnyNode {
 }
 
 /** A name that is assigned to anywhere may stand for another function by now: it stands for none. */
-function lookUp(name: string, { functions, constants, aliases, reassigned }: Bindings): FunctionNode | undefined {
+function lookUp(name: string, { functions, constants, aliases, reassigned }: Bindings): CodeNode | undefined {
   let at = name;
   for (let passed = 0; passed < aliases.size; passed++) at = aliases.get(at) ?? at; // a chain ends within as many steps
   return reassigned.has(at) && !constants.has(at) ? undefined : functions.get(at);
@@ -220,6 +222,14 @@ export function isFunction(node: AnyNode): node is FunctionNode {
   return (
     node.type === "FunctionDeclaration" || node.type === "FunctionExpression" || node.type === "ArrowFunctionExpression"
   );
+}
+
+export function isClass(node: AnyNode): node is ClassNode {
+  return node.type === "ClassDeclaration" || node.type === "ClassExpression";
+}
+
+function isCodeNode(node: AnyNode): node is CodeNode {
+  return isFunction(node) || isClass(node);
 }
 
 /** Visits a node and all below it, outer ones first; `visit` says whether to go deeper. */

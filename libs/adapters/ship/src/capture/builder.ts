@@ -1,18 +1,26 @@
-import { dirname } from "node:path";
-import { pathToFileURL } from "node:url";
-import { SerializationError } from "@heddle/kernel";
 import type { AnyFunction } from "@heddle/port-shipper";
-import { encodeValue } from "@heddle/wire";
+import type { AnyNode } from "acorn";
+import type { Variable } from "eslint-scope";
 import type { FoundExport } from "../find-export.ts";
-import type { LiveScope } from "../inspect.ts";
+import { type LiveScope, NO_VALUE, valueIn } from "../inspect.ts";
 import type { Captured } from "./capturer.ts";
 import { type Code, isReassigned, type NameUse } from "./code.ts";
 import { type CodeParts, readCode } from "./code-cell.ts";
+import { metaOf, outerName } from "./globals.ts";
 import type { Cell, CodeCell, ImportCell, Reference } from "./graph.ts";
-import { importOf, requireOf } from "./imports.ts";
+import { importOf, isVitestMeta, requireOf } from "./imports.ts";
 import { isNativeText, nativeName } from "./natives.ts";
-import { ambiguousError, noTextError, type Use, unmatchedError, valueError } from "./refusals.ts";
+import {
+  ambiguousError,
+  earlyError,
+  noTextError,
+  requireError,
+  type Use,
+  unmatchedError,
+  unseenError,
+} from "./refusals.ts";
 import type { Scripts } from "./scripts.ts";
+import { type CapturedValue, CapturedValues } from "./values.ts";
 import { Variables } from "./variables.ts";
 
 /** An export of a module that stands in for a value. */
@@ -31,11 +39,17 @@ export interface Program {
   readonly memberOf: (value: unknown) => KnownMember | undefined;
 }
 
-/** A variable that travels by value. */
-interface Value {
+/** A function whose text is still to be read. */
+interface Unread {
   readonly cell: number;
-  readonly name: string;
-  readonly use: Use;
+  readonly fn: AnyFunction;
+  readonly code: Code;
+  readonly parts: CodeParts;
+}
+
+/** Something outside of variables that the code was written for. */
+interface Pin {
+  readonly value: unknown;
   readonly read: () => unknown;
 }
 
@@ -46,22 +60,15 @@ export class GraphBuilder {
   /** Functions, classes and stand-ins that have a cell. */
   readonly #known = new Map<unknown, number>();
   readonly #variables = new Variables();
-  readonly #values: Value[] = [];
+  readonly #values = new CapturedValues();
   readonly #inValues: number[] = [];
-  readonly #inValuesAt = new Map<AnyFunction, number>();
-  /** Functions whose text is still to be read. */
-  readonly #unread: {
-    readonly cell: number;
-    readonly fn: AnyFunction;
-    readonly code: Code;
-    readonly parts: CodeParts;
-  }[] = [];
+  readonly #unread: Unread[] = [];
+  readonly #nodes = new Map<AnyFunction, AnyNode>();
   readonly #scopes = new Map<AnyFunction, readonly LiveScope[]>();
-  /** Something may become another thing without any captured object changing. */
-  #isVolatile = false;
-  /** Something is assigned to variables among the values. */
+  readonly #pins: Pin[] = [];
+  /** Something else may be given to what travels by value. */
   #hasVariables = false;
-  /** The function being read: whom to name when a value cannot travel. */
+  /** The function being captured: whom to name when a value cannot travel. */
   #root: Use | undefined;
 
   constructor(program: Program) {
@@ -77,12 +84,11 @@ export class GraphBuilder {
   }
 
   #refresh(): "same" | Uint8Array | undefined {
-    if (this.#isVolatile) return undefined;
+    if (this.#pins.some(({ read, value }) => read() !== value)) return undefined;
+    if (!this.#hasVariables && this.#values.arePrimitive) return "same";
     this.#scopes.clear();
-    if (!this.#hasVariables && this.#values.every(({ read }) => isPrimitive(read()))) return "same";
-    const known = this.#cells.length;
-    const values = this.#encode();
-    return this.#cells.length === known ? values : undefined;
+    if (!this.#variables.areStillOne((fn, name) => this.#valueFor(fn, name))) return undefined;
+    return this.#values.encodeAgain();
   }
 
   /** Encoding finds functions inside values, whose variables are further values. */
@@ -90,35 +96,9 @@ export class GraphBuilder {
     for (;;) {
       this.#readAll();
       const known = this.#cells.length;
-      const values = this.#encode();
+      const values = this.#values.encode((fn) => this.#inValues.push(this.#functionCell(fn, this.#root, false)));
       if (this.#cells.length === known) return values;
     }
-  }
-
-  #encode(): Uint8Array {
-    const values = this.#values.map(({ read }) => read());
-    try {
-      return encodeValue(values, "value", { reduceFunction: (fn) => this.#indexInValues(fn as AnyFunction) });
-    } catch (error) {
-      throw this.#placed(error);
-    }
-  }
-
-  #indexInValues(fn: AnyFunction): number {
-    let index = this.#inValuesAt.get(fn);
-    if (index === undefined) {
-      index = this.#inValues.push(this.#functionCell(fn, this.#root, false)) - 1;
-      this.#inValuesAt.set(fn, index);
-    }
-    return index;
-  }
-
-  /** Says of a value that cannot travel which variable it is of. */
-  #placed(error: unknown): unknown {
-    if (!(error instanceof SerializationError)) return error;
-    const [, index = "", rest = ""] = /^\$\[(\d+)\](.*)$/s.exec(error.path) ?? [];
-    const value = this.#values[Number(index)];
-    return value === undefined ? error : valueError(value.use, value.name, `$${rest}`, error);
   }
 
   #functionCell(fn: AnyFunction, user: Use | undefined, isRoot: boolean): number {
@@ -133,6 +113,7 @@ export class GraphBuilder {
     const { code, node } = found;
     const cell = this.#reserve(fn);
     const use: Use = { fn, code, at: node };
+    this.#nodes.set(fn, node);
     this.#root ??= use;
     this.#unread.push({ cell, fn, code, parts: readCode(use, node, isRoot) });
     return cell;
@@ -209,14 +190,15 @@ export class GraphBuilder {
   /** Undefined for names that mean the same everywhere. */
   #cellFor(use: Use, name: NameUse): number | undefined {
     const { variable } = name;
-    if (variable === undefined) return this.#globalCell(use, name.name);
+    if (variable === undefined) return this.#outerCell(use, name.name);
     const known = this.#variables.sole(variable);
     if (known !== undefined) return known;
     const imported = importOf(variable, use.code);
     if (imported !== undefined) return this.#variables.keep(variable, this.#add(imported));
     const required = requireOf(variable, use.code);
     if (required !== undefined) return this.#requireCell(use, name, required);
-    return this.#variableCell(use, name);
+    if (isVitestMeta(variable)) return this.#metaCell(use);
+    return this.#variableCell(use, variable);
   }
 
   #requireCell(use: Use, { variable }: NameUse, required: ReturnType<typeof requireOf> & object): number {
@@ -231,26 +213,40 @@ export class GraphBuilder {
     return cell;
   }
 
-  #variableCell(use: Use, { variable, name }: NameUse): number {
-    if (variable === undefined || name.startsWith("__vite_ssr_")) throw unmatchedError(use);
-    const scope = this.#scopeWith(use.fn, name);
-    const value = scope?.[name];
+  #variableCell(use: Use, variable: Variable): number {
+    const { name } = variable;
+    if (name.startsWith("__vite_ssr_")) throw unmatchedError(use, name);
+    const { scope, value } = this.#seen(use, name);
     const isFixed = !isReassigned(variable);
     const isSole = use.code.isOfModule(variable);
     if (isFixed && this.#isCode(value)) {
       const cell = this.#functionCell(value, use, false);
       return isSole ? this.#variables.keep(variable, cell) : cell;
     }
+    const user = { fn: use.fn, node: this.#nodes.get(use.fn) ?? use.code.program };
     const known = isFixed
       ? this.#variables.withValue(variable, value)
-      : this.#variables.ofScope(variable, { scope: scope ?? {}, fn: use.fn });
+      : this.#variables.ofScope(variable, { scope, user });
     if (known === "ambiguous") throw ambiguousError(use, name);
     if (known !== undefined) return known;
     if (!isFixed) this.#hasVariables = true;
-    const read = isFixed ? () => value : () => this.#scopeWith(use.fn, name)?.[name];
+    const read = isFixed ? () => value : () => this.#valueFor(use.fn, name);
     const cell = this.#addValue({ name, use, read });
-    this.#variables.note(variable, { cell, value, scope: scope ?? {}, fn: use.fn }, isSole);
+    this.#variables.note(variable, { cell, value, scope, user }, isSole);
     return cell;
+  }
+
+  /** Throws CaptureError for a variable that V8 does not show, or that has no value yet. */
+  #seen(use: Use, name: string): { readonly scope: LiveScope; readonly value: unknown } {
+    const scope = this.#scopeWith(use.fn, name);
+    if (scope === undefined) throw unseenError(use, name);
+    const value = valueIn(scope, name);
+    if (value === NO_VALUE) throw earlyError(use, name);
+    return { scope, value };
+  }
+
+  #valueFor(fn: AnyFunction, name: string): unknown {
+    return valueIn(this.#scopeWith(fn, name) ?? {}, name);
   }
 
   #isCode(value: unknown): value is AnyFunction {
@@ -267,51 +263,40 @@ export class GraphBuilder {
   }
 
   /** A name that no script declares: of the language, of Node.js, of a CommonJS module, or the user's own global. */
-  #globalCell(use: Use, name: string): number | undefined {
-    const { source } = use.code;
-    if (!source.isModule && (name === "__filename" || name === "__dirname"))
-      return this.#named(`${source.file} ${name}`, () => this.#scopeWith(use.fn, name)?.[name], name, use);
-    const exported = /^exports\.(.+)$/.exec(name)?.[1];
-    if (exported !== undefined) {
-      const exports = this.#scopeWith(use.fn, "exports")?.exports as Record<string, unknown> | undefined;
-      return this.#named(`${source.file} ${name}`, () => exports?.[exported], exported, use);
-    }
-    const property = Object.getOwnPropertyDescriptor(globalThis, name);
-    if (property === undefined || !isUserGlobal(property)) return undefined;
-    return this.#named(`global ${name}`, () => Reflect.get(globalThis, name), name, use);
-  }
-
-  /** A value that has one place in the program, which is read anew each time. */
-  #named(key: string, read: () => unknown, name: string, use: Use): number {
-    const value = read();
+  #outerCell(use: Use, name: string): number | undefined {
+    const outer = outerName(name, use.code, (of) => this.#scopeWith(use.fn, of));
+    if (outer === undefined) return undefined;
+    if (name === "require") throw requireError(use);
+    const value = outer.read();
+    if (value === NO_VALUE) throw earlyError(use, name);
     if (this.#isCode(value)) {
-      this.#isVolatile = true;
-      return this.#functionCell(value, use, false);
+      this.#pins.push({ value, read: outer.read });
+      const isOfNode = typeof value === "function" && this.#program.scripts.find(value) === "internal";
+      return isOfNode ? undefined : this.#functionCell(value, use, false);
     }
-    const known = this.#known.get(key);
-    if (known !== undefined) return known;
-    if (!isPrimitive(value)) this.#isVolatile = true;
-    const cell = this.#addValue({ name, use, read });
-    this.#known.set(key, cell);
-    return cell;
+    if (!outer.isConstant) this.#hasVariables = true;
+    return this.#keyed(outer.key, { name: outer.name, use, read: outer.read });
   }
 
   /** `import.meta` of the file that the user wrote. */
   #metaCell(use: Use): number {
     const { file } = use.code.source;
-    const key = `meta ${file}`;
-    const known = this.#known.get(key);
-    if (known !== undefined) return known;
     const meta = metaOf(file);
-    const cell = this.#addValue({ name: "import.meta", use, read: () => meta });
-    this.#known.set(key, cell);
+    return this.#keyed(`meta ${file}`, { name: "import.meta", use, read: () => meta });
+  }
+
+  /** The cell of a value that there is one of. */
+  #keyed(key: string | undefined, value: CapturedValue): number {
+    const known = key === undefined ? undefined : this.#known.get(key);
+    if (known !== undefined) return known;
+    const cell = this.#addValue(value);
+    if (key !== undefined) this.#known.set(key, cell);
     return cell;
   }
 
-  #addValue(value: Omit<Value, "cell">): number {
-    const cell = this.#add({ kind: "value", name: value.name });
-    this.#values.push({ ...value, cell });
-    return cell;
+  #addValue(value: CapturedValue): number {
+    this.#values.add(value);
+    return this.#add({ kind: "value", name: value.name });
   }
 
   #add(cell: Cell): number {
@@ -323,19 +308,4 @@ export class GraphBuilder {
 function neededAt({ definition }: CodeParts, references: readonly Reference[]): number[] {
   const needed = references.filter((at) => definition.some(({ start, end }) => at.start >= start && at.end <= end));
   return [...new Set(needed.map(({ cell }) => cell))];
-}
-
-function isPrimitive(value: unknown): boolean {
-  return (typeof value !== "object" || value === null) && typeof value !== "function";
-}
-
-/** Somebody assigned it: what comes with Node.js is hidden, an accessor, or code of its own. */
-function isUserGlobal({ value, enumerable, writable }: PropertyDescriptor): boolean {
-  return enumerable === true && writable === true && value !== globalThis && !isNativeText(value);
-}
-
-/** What `import.meta` says of a file, for the machine that it is on. */
-function metaOf(file: string | undefined): Readonly<Record<string, string>> {
-  if (file === undefined) return {};
-  return { url: pathToFileURL(file).href, filename: file, dirname: dirname(file) };
 }

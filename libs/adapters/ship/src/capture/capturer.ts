@@ -42,7 +42,7 @@ export class Capturer {
     return new GraphBuilder({
       scripts: this.#scripts,
       scopesOf: (of) => inspector.scopesOf(of),
-      exportOf: (of) => this.#exports.find(of, isEntry),
+      exportOf: (of) => this.#exports.findAny(of, isEntry),
       memberOf,
     }).build(fn);
   }

@@ -1,5 +1,5 @@
 import type { AnyNode } from "acorn";
-import { isFunction, walk } from "../module-exports.ts";
+import { type ClassNode, isClass, isFunction, walk } from "../module-exports.ts";
 import type { Code, NameUse } from "./code.ts";
 import type { CodeCell, Specifier, TextRange } from "./graph.ts";
 import { argumentsError, bondError, changedError, classError, requireError, type Use } from "./refusals.ts";
@@ -20,15 +20,13 @@ export interface CodeParts {
   readonly definition: readonly TextRange[];
 }
 
-type ClassNode = Extract<AnyNode, { type: "ClassDeclaration" | "ClassExpression" }>;
-
 /** Reads a function or class. `isRoot`: it is to be called with an item. Throws CaptureError for what ties it to its place. */
 export function readCode(use: Use, node: AnyNode, isRoot: boolean): CodeParts {
   const { code } = use;
   const { text, form, key } = extentOf(code, node);
   if (isRoot && form === "class") throw classError(use);
   checkBonds(use, node, form, isRoot);
-  checkPrototype(use, form);
+  checkPrototype(use, node, form);
   const marks = marksIn(use, node);
   const isTaken = (name: NameUse): boolean =>
     marks.taken.some((range) => isInside(name, range)) || (key !== undefined && isInside(name, key));
@@ -47,10 +45,6 @@ export function readCode(use: Use, node: AnyNode, isRoot: boolean): CodeParts {
   };
 }
 
-function isClass(node: AnyNode): node is ClassNode {
-  return node.type === "ClassDeclaration" || node.type === "ClassExpression";
-}
-
 function isInside(inner: TextRange, outer: TextRange): boolean {
   return inner.start >= outer.start && inner.end <= outer.end;
 }
@@ -63,10 +57,12 @@ function extentOf(code: Code, node: AnyNode): Pick<CodeParts, "text" | "form" | 
   if (!isMember || parent.value !== node || !isMethod(parent)) return { text: node, form: "function", key: undefined };
   const { text } = code.source;
   const { start, end, key, computed } = parent;
-  const [modifier = ""] =
-    parent.type === "MethodDefinition" && parent.static ? (/^static\s*/.exec(text.slice(start)) ?? []) : [];
+  const isStatic = parent.type === "MethodDefinition" && parent.static;
+  const isAccessor = parent.kind === "get" || parent.kind === "set"; // its function is a method like any other
+  const modifiers = isStatic ? (isAccessor ? /^static\s*[gs]et\s*/ : /^static\s*/) : isAccessor ? /^[gs]et\s*/ : /^/;
+  const [modifier = ""] = modifiers.exec(text.slice(start)) ?? [];
   const keyRange = computed
-    ? { start: text.lastIndexOf("[", key.start), end: text.indexOf("]", key.end) + 1 }
+    ? { start: text.lastIndexOf("[", key.start - 1), end: text.indexOf("]", key.end) + 1 }
     : { start: key.start, end: key.end };
   return { text: { start: start + modifier.length, end }, form: "method", key: keyRange };
 }
@@ -94,12 +90,16 @@ function ownBonds(node: AnyNode) {
   return [...node.params, node.body].flatMap(bondsOf);
 }
 
-/** `function Point() {}` with `Point.prototype.norm = ...`. */
-function checkPrototype(use: Use, form: CodeCell["form"]): void {
+/** `function Point() {}` with `Point.prototype.norm = ...`, or with the prototype of another. */
+function checkPrototype(use: Use, node: AnyNode, form: CodeCell["form"]): void {
   const prototype: unknown = form === "function" ? use.fn.prototype : undefined;
   if (typeof prototype !== "object" || prototype === null) return;
-  const added = Object.getOwnPropertyNames(prototype).find((name) => name !== "constructor");
-  if (added !== undefined) throw changedError(use, added);
+  const added = Reflect.ownKeys(prototype).find((name) => name !== "constructor");
+  if (added !== undefined) throw changedError(use, `has a member put on its prototype later (${String(added)})`);
+  const isGenerator = isFunction(node) && node.generator;
+  const base: unknown = Object.getPrototypeOf(prototype);
+  if (isGenerator || base === null || Object.getPrototypeOf(base) === null) return;
+  throw changedError(use, "was given the prototype of another");
 }
 
 interface Marks {

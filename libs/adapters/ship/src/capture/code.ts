@@ -1,6 +1,6 @@
 import { type AnyNode, type Program, parse } from "acorn";
 import { analyze, type ScopeManager, type Reference as ScopeReference, type Variable } from "eslint-scope";
-import { isFunction, walk } from "../module-exports.ts";
+import { isFunction, isVitestWrapper, walk } from "../module-exports.ts";
 import type { Source, TextRange } from "./graph.ts";
 
 /** A name in code that stands for something. */
@@ -68,7 +68,14 @@ export class Code {
 
   /** The variable is one of the module itself, of which there is one. */
   isOfModule(variable: Variable): boolean {
-    return variable.scope.block === (this.program as never);
+    const block = variable.scope.block as unknown as AnyNode;
+    if (block === this.program) return true;
+    const around = [block, ...this.around(block)];
+    const inner = around.slice(
+      0,
+      around.findIndex((node) => isFunction(node) && isVitestWrapper(node)),
+    );
+    return around.some((node) => isFunction(node) && isVitestWrapper(node)) && inner.every(isBlock);
   }
 
   #note(node: AnyNode): boolean {
@@ -79,6 +86,10 @@ export class Code {
     this.#shorthands.add(node.value.start);
     return true;
   }
+}
+
+function isBlock({ type }: AnyNode): boolean {
+  return type === "BlockStatement";
 }
 
 /** Something assigns to it after its declaration, so that it may change while others look. */

@@ -1,3 +1,6 @@
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import type { AnyNode, ImportDeclaration, VariableDeclarator } from "acorn";
 import type { Variable } from "eslint-scope";
 import { walk } from "../module-exports.ts";
@@ -5,7 +8,39 @@ import { type Code, isReassigned } from "./code.ts";
 import type { ImportCell, RequireCell, Specifier } from "./graph.ts";
 
 /** The import that gave the variable; undefined when none did. */
-export function importOf(variable: Variable, { source }: Code): ImportCell | undefined {
+export function importOf(variable: Variable, code: Code): ImportCell | undefined {
+  return vitestImportOf(variable, code) ?? declaredImport(variable, code);
+}
+
+/** In modules that vitest rewrote: what `import.meta` is called. */
+export function isVitestMeta({ name, defs: [definition] }: Variable): boolean {
+  return name === "__vite_ssr_import_meta__" && definition?.type === "Parameter";
+}
+
+/** `const __vite_ssr_import_0__ = await __vite_ssr_import__("/src/help.ts", ...)`: the namespace of that module. */
+function vitestImportOf({ name, defs: [definition] }: Variable, { source }: Code): ImportCell | undefined {
+  if (!name.startsWith("__vite_ssr_import_") || definition?.type !== "Variable" || source.file === undefined)
+    return undefined;
+  const { init } = definition.node as unknown as VariableDeclarator;
+  const call = init?.type === "AwaitExpression" ? init.argument : init;
+  const [named] = call?.type === "CallExpression" ? call.arguments : [];
+  if (named?.type !== "Literal" || typeof named.value !== "string") return undefined;
+  const specifier = vitestFile(named.value, source.file);
+  return { kind: "import", name, specifier, importer: source.file, imported: "*", attributes: {} };
+}
+
+/** A module as vitest names it: below the root of its project, which is some directory above the importer. */
+function vitestFile(named: string, importer: string): string {
+  if (named.startsWith("file:")) return fileURLToPath(named);
+  const path = named.replace(/^\/@fs\//, "/").replace(/[?#].*$/, "");
+  if (!path.startsWith("/")) return named;
+  for (let root = dirname(importer); ; root = dirname(root)) {
+    if (existsSync(join(root, path))) return join(root, path);
+    if (root === dirname(root)) return named;
+  }
+}
+
+function declaredImport(variable: Variable, { source }: Code): ImportCell | undefined {
   const [definition] = variable.defs;
   if (definition?.type !== "ImportBinding" || source.file === undefined) return undefined;
   const specifier = definition.node as unknown as AnyNode;

@@ -3,6 +3,9 @@ import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Position, Source } from "./graph.ts";
 
+/** The map of a text whose lines are not those of its file, and nobody knows which they are. */
+export const NO_LINES = JSON.stringify({ version: 3, names: [], sources: [], mappings: "" });
+
 const maps = new WeakMap<Source, SourceMap>();
 
 /** Where an offset of a script's text is in what the user wrote. */
@@ -12,7 +15,9 @@ export function positionOf(source: Source, offset: number): Position {
   const column = offset - before.lastIndexOf("\n") - 1;
   const file = source.file ?? "";
   if (source.map === undefined) return { file, line };
-  const entry = mapOf(source, source.map)?.findEntry(line - 1, column);
+  const map = mapOf(source, source.map);
+  if (map?.payload.mappings === "") return { file, line: 0 };
+  const entry = map?.findEntry(line - 1, column);
   if (entry === undefined || !("originalSource" in entry)) return { file, line };
   return { file: sourcePath(entry.originalSource, file), line: entry.originalLine + 1 };
 }

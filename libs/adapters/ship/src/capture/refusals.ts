@@ -30,7 +30,7 @@ export function bondError(use: Use, bond: Bond, isMethod: boolean): CaptureError
   const at = { ...use, at: bond };
   if (bond.kind === "private") {
     const words = `uses the private name ${bond.what} of a class that does not go with it: write a function beside the class`;
-    return refusal(`the function ${name}${place(at)} ${words}`, use.fn.name, at);
+    return refusal(`the function ${name}${place(at)} ${words}`, use.fn.name || "(anonymous)", at);
   }
   const advice = isMethod
     ? `wrap it, as in (x) => object.${use.fn.name || "method"}(x), and make the object inside`
@@ -45,10 +45,24 @@ export function argumentsError(use: Use): CaptureError {
   return refusal(`the function ${nameOf(use.fn)}${place(use)} ${words}`, "arguments", use);
 }
 
+/** A variable that V8 does not show. */
+export function unseenError(use: Use, variable: string): CaptureError {
+  const words =
+    `uses ${variable}, which cannot be seen from outside, as the name that a function expression has inside itself: ` +
+    `give it a constant, as in const ${variable} = ...`;
+  return refusal(`the function ${nameOf(use.fn)}${place(use)} ${words}`, variable, use);
+}
+
+/** A variable whose declaration was not reached. */
+export function earlyError(use: Use, variable: string): CaptureError {
+  const words = `uses ${variable}, which has no value yet: declare it before the function is sent`;
+  return refusal(`the function ${nameOf(use.fn)}${place(use)} ${words}`, variable, use);
+}
+
 /** Text that a tool made and that cannot be found again in the user's file. */
-export function unmatchedError(use: Use): CaptureError {
-  const words = "cannot be found in its file as it is on disk now: run it again, or export it from a module of its own";
-  return refusal(`the function ${nameOf(use.fn)} ${words}`, use.fn.name || "(anonymous)", use);
+export function unmatchedError(use: Use, what: string): CaptureError {
+  const words = `uses ${what} and cannot be found in its file as it is on disk now: export it from a module of its own`;
+  return refusal(`the function ${nameOf(use.fn)}${place(use)} ${words}`, use.fn.name || "(anonymous)", use);
 }
 
 /** A class where a function is needed. */
@@ -70,10 +84,9 @@ export function ambiguousError(use: Use, variable: string): CaptureError {
 }
 
 /** A function or class that was changed after it was made. */
-export function changedError(use: Use, member: string): CaptureError {
-  const name = nameOf(use.fn);
-  const words = `has a member put on its prototype later (${member}), which does not travel: write it as a class`;
-  return refusal(`the function ${name}${place(use)} ${words}`, use.fn.name, use);
+export function changedError(use: Use, change: string): CaptureError {
+  const words = `${change}, which does not travel: write it as a class`;
+  return refusal(`the function ${nameOf(use.fn)}${place(use)} ${words}`, use.fn.name || "(anonymous)", use);
 }
 
 /** `require` of what is known only when it runs. */

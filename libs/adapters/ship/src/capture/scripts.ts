@@ -9,6 +9,7 @@ import type { FunctionInspector, Script } from "../inspect.ts";
 import { isFunction, isVitestModule, isVitestWrapper } from "../module-exports.ts";
 import { Code } from "./code.ts";
 import type { Source } from "./graph.ts";
+import { NO_LINES } from "./position.ts";
 import { isSameText } from "./same-text.ts";
 
 /** Where a function or class is in the text of its script. */
@@ -20,10 +21,10 @@ export interface FoundCode {
 /** Finds the text of functions. A script is read and parsed once. */
 export class Scripts {
   readonly #inspector: FunctionInspector;
-  /** By the script's text, which the inspector keeps as one string. */
-  readonly #codes = new Map<string, Code>();
-  /** What the user wrote, by the text that vitest made of it. */
-  readonly #originals = new Map<string, Code | undefined>();
+  /** One for each script, though texts may be equal: what a text imports depends on where it is. */
+  readonly #codes = new WeakMap<Script, Code>();
+  /** What the user wrote, by the script that vitest made of it. */
+  readonly #originals = new WeakMap<Script, { readonly code: Code | undefined }>();
 
   constructor(inspector: FunctionInspector) {
     this.#inspector = inspector;
@@ -42,10 +43,10 @@ export class Scripts {
   }
 
   #codeOf(script: Script): Code {
-    let code = this.#codes.get(script.text);
+    let code = this.#codes.get(script);
     if (code === undefined) {
       code = new Code(sourceOf(script));
-      this.#codes.set(script.text, code);
+      this.#codes.set(script, code);
     }
     return code;
   }
@@ -55,8 +56,9 @@ export class Scripts {
    * user wrote, where everything is as usual. Undefined when it cannot be told for sure.
    */
   #original(script: Script, made: Code, node: AnyNode): FoundCode | undefined {
-    if (!this.#originals.has(script.text)) this.#originals.set(script.text, originalOf(script));
-    const original = this.#originals.get(script.text);
+    const known = this.#originals.get(script) ?? { code: originalOf(script) };
+    this.#originals.set(script, known);
+    const { code: original } = known;
     if (original === undefined) return undefined;
     const ofMade = made.functionsAndClasses.filter((at) => isUserCode(made, at) && isSameText(at, node));
     const ofOriginal = original.functionsAndClasses.filter((at) => isSameText(at, node));
@@ -88,7 +90,8 @@ function nodeAt(code: Code, offset: number, text: string): AnyNode | undefined {
 
 function sourceOf(script: Script): Source {
   const file = fileOf(script);
-  return { text: script.text, file, map: mapOf(script, file), isModule: script.isModule };
+  const map = mapOf(script, file) ?? (isVitestModule(script.text) ? NO_LINES : undefined);
+  return { text: script.text, file, map, isModule: script.isModule };
 }
 
 /** The source map that a script names, when it can be read. */
@@ -107,26 +110,43 @@ function mapOf({ sourceMapUrl }: Pick<Script, "sourceMapUrl">, file: string | un
   }
 }
 
-/** What the user wrote, without its types, each character where it was. */
+/** What the user wrote, without its types. */
 function originalOf(script: Script): Code | undefined {
   const file = fileOf(script);
   if (file === undefined) return undefined;
   try {
     const written = readFileSync(file, "utf8");
-    const text = /\.[cm]?ts$/.test(file) ? withoutTypes(written) : written;
-    const [, sourceMapUrl = ""] = /^\/\/# sourceMappingURL=(\S+)\s*$/m.exec(written) ?? [];
+    const { text, sourceMapUrl } = /\.[cm]?ts$/.test(file) ? withoutTypes(written, file) : withMap(written);
     return new Code({ text, file, map: mapOf({ sourceMapUrl }, file), isModule: true });
   } catch {
     return undefined; // changed meanwhile, or a language of its own that only vitest understands
   }
 }
 
+type Mapped = Pick<Script, "text" | "sourceMapUrl">;
+
+function withMap(text: string): Mapped {
+  const [, sourceMapUrl = ""] = /^\/\/# sourceMappingURL=(\S+)\s*$/m.exec(text) ?? [];
+  return { text, sourceMapUrl };
+}
+
+/** Taking types away leaves all else where it was. Where there is more than types (enums), the text is another, with a map. */
+function withoutTypes(text: string, file: string): Mapped {
+  return quietly(() => {
+    try {
+      return withMap(stripTypeScriptTypes(text));
+    } catch {
+      return withMap(stripTypeScriptTypes(text, { mode: "transform", sourceMap: true, sourceUrl: file }));
+    }
+  });
+}
+
 /** Node.js calls this experimental at its first use. Those who run tests did not ask for it and need not hear of it. */
-function withoutTypes(text: string): string {
+function quietly<T>(run: () => T): T {
   const { emitWarning } = process;
   process.emitWarning = () => undefined;
   try {
-    return stripTypeScriptTypes(text);
+    return run();
   } finally {
     process.emitWarning = emitWarning;
   }

@@ -1,4 +1,5 @@
 import type { AnyNode } from "acorn";
+import { isFunction } from "../module-exports.ts";
 import { childrenOf } from "./code.ts";
 import type { TextRange } from "./graph.ts";
 
@@ -41,8 +42,21 @@ function visit(node: AnyNode, around: Around, bonds: Bond[]): void {
     for (const member of node.body.body) visitMember(member, { ...around, names }, bonds);
     return;
   }
+  if (isLoweredAsync(node)) return visitAll(node.arguments.slice(1), around, bonds);
   const within = hasOwnThis(node) ? { ...around, inThis: true } : around;
   for (const child of childrenOf(node)) visit(child, within, bonds);
+}
+
+/** `__awaiter(this, void 0, void 0, function* () { ... })`, which compilers make of an async function that need not use `this`. */
+function isLoweredAsync(node: AnyNode): node is Extract<AnyNode, { type: "CallExpression" }> {
+  if (
+    node.type !== "CallExpression" ||
+    node.callee.type !== "Identifier" ||
+    node.arguments[0]?.type !== "ThisExpression"
+  )
+    return false;
+  if (!/^__(awaiter|async|asyncGenerator)$/.test(node.callee.name)) return false;
+  return node.arguments.every((at) => !isFunction(at) || bondsOf(at.body).every(({ kind }) => kind !== "this"));
 }
 
 function visitMember(member: AnyNode, around: Around, bonds: Bond[]): void {

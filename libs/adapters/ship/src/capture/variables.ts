@@ -1,6 +1,13 @@
 import type { AnyFunction } from "@heddle/port-shipper";
+import type { AnyNode } from "acorn";
 import type { Variable } from "eslint-scope";
-import type { LiveScope } from "../inspect.ts";
+import { type LiveScope, valueIn } from "../inspect.ts";
+
+/** A function, and where its text is. */
+export interface VariableUser {
+  readonly fn: AnyFunction;
+  readonly node: AnyNode;
+}
 
 /** One captured variable of a function that may have run many times. */
 interface Instance {
@@ -8,7 +15,7 @@ interface Instance {
   readonly value: unknown;
   readonly scope: LiveScope;
   /** Functions that were found to use it. */
-  readonly users: AnyFunction[];
+  readonly users: VariableUser[];
 }
 
 /**
@@ -32,12 +39,12 @@ export class Variables {
 
   note(
     variable: Variable,
-    { cell, value, scope, fn }: { cell: number; value: unknown; scope: LiveScope; fn: AnyFunction },
+    { cell, value, scope, user }: { cell: number; value: unknown; scope: LiveScope; user: VariableUser },
     isSole: boolean,
   ): void {
     if (isSole) this.keep(variable, cell);
     const instances = this.#instances.get(variable) ?? [];
-    instances.push({ cell, value, scope, users: [fn] });
+    instances.push({ cell, value, scope, users: [user] });
     this.#instances.set(variable, instances);
   }
 
@@ -47,19 +54,38 @@ export class Variables {
   }
 
   /** The cell of a variable that may change, by the scope that it is in; "ambiguous" when two functions of one text have equal scopes. */
-  ofScope(variable: Variable, { scope, fn }: { scope: LiveScope; fn: AnyFunction }): number | "ambiguous" | undefined {
+  ofScope(
+    variable: Variable,
+    { scope, user }: { scope: LiveScope; user: VariableUser },
+  ): number | "ambiguous" | undefined {
     for (const { cell, users, ...instance } of this.#instances.get(variable) ?? []) {
-      if (users.includes(fn)) return cell;
+      if (users.some(({ fn }) => fn === user.fn)) return cell;
       if (!isEqualScope(instance.scope, scope)) continue;
-      if (users.some((user) => String(user) === String(fn))) return "ambiguous";
-      users.push(fn);
+      if (users.some(({ node }) => node === user.node)) return "ambiguous";
+      users.push(user);
       return cell;
     }
     return undefined;
+  }
+
+  /** What was taken for one variable still looks like one. `read` gives what it is now to a function. */
+  areStillOne(read: (fn: AnyFunction, name: string) => unknown): boolean {
+    for (const [{ name }, instances] of this.#instances) {
+      for (const { users } of instances) {
+        const [first, ...others] = users;
+        if (first === undefined || others.length === 0) continue;
+        const value = read(first.fn, name);
+        if (!others.every(({ fn }) => Object.is(read(fn, name), value))) return false;
+      }
+    }
+    return true;
   }
 }
 
 function isEqualScope(one: LiveScope, other: LiveScope): boolean {
   const names = Object.keys(one);
-  return names.length === Object.keys(other).length && names.every((name) => Object.is(one[name], other[name]));
+  return (
+    names.length === Object.keys(other).length &&
+    names.every((name) => Object.is(valueIn(one, name), valueIn(other, name)))
+  );
 }
