@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import type { RemotePlace } from "heddle";
+import { HeddleError, Pool, type RemotePlace, SerializationError } from "heddle";
 import { describe, expect, test } from "vitest";
 import { EmbeddedCluster } from "../harness/embedded-cluster.ts";
 import { ProcessCluster } from "../harness/process-cluster.ts";
@@ -145,6 +145,25 @@ describe.each(clusters)("what a task throws, on %s,", (_name, start) => {
       pool.apply(() => Promise.reject(Symbol("s"))).catch((caught: unknown) => caught),
     );
     expect(symbol).toMatchObject({ message: expect.stringContaining("what was thrown cannot travel") });
+  });
+
+  test("is an error of heddle's own class where a task lets one pass", async () => {
+    await using cluster = await start();
+    const pool = (await cluster.fabric()).pool();
+    const call = pool.applyAsync(async () => {
+      const inner = new Pool({ processes: 1 });
+      await inner.apply(() => Symbol());
+    });
+    const error: unknown = await cluster.drive(call.get().catch((caught: unknown) => caught));
+    expect(error).toBeInstanceOf(SerializationError);
+    expect(error).toMatchObject({
+      code: "serialization",
+      path: "$",
+      side: "result",
+      remote: { index: 0, jobId: call.jobId },
+    });
+    const told = pool.apply(() => Promise.reject(Object.assign(new Error("mine"), { code: "limit" })));
+    expect(await cluster.drive(told.catch((caught: unknown) => caught))).not.toBeInstanceOf(HeddleError);
   });
 
   test("is told of once for a pool: the next call is fine", async () => {

@@ -1,5 +1,6 @@
 import { heddleError, LimitError, SerializationError, type SerializationSide, WorkerLostError } from "@heddle/kernel";
 import { decodeError, type FabricError, type Failure } from "@heddle/wire";
+import { ownError } from "./own-errors.ts";
 
 /** Where a task failed: the own property `remote` of the error that its caller gets. */
 export interface RemotePlace {
@@ -32,7 +33,7 @@ export function failureError(failure: Failure, userError: Uint8Array | undefined
   const { kind, place } = failure;
   switch (kind?.$case) {
     case "userError": {
-      const error = userError === undefined ? new Error(failure.summary) : decodeError(userError);
+      const error = userError === undefined ? new Error(failure.summary) : ownError(decodeError(userError));
       localise(error, context.localStack, new Set());
       return withRemote(error, failure, context, error instanceof Error ? (error.stack ?? "") : "");
     }
