@@ -1,4 +1,11 @@
-import type { Payload, WorkerRequestEntry, WorkerResponseEntry } from "@heddle/wire";
+import {
+  type NestedEntry,
+  type Payload,
+  RunRequestEntry,
+  RunResponseEntry,
+  type WorkerRequestEntry,
+  type WorkerResponseEntry,
+} from "@heddle/wire";
 
 /** Field tags, numbers and short texts of an entry, generously. */
 const ENTRY_OVERHEAD_BYTES = 256;
@@ -11,7 +18,13 @@ export function requestBytes({ kind }: WorkerRequestEntry): number {
     case "runChunk":
       return ENTRY_OVERHEAD_BYTES + payloadBytes(kind.value.input);
     case "prepareJob":
-      return ENTRY_OVERHEAD_BYTES + 3 * (kind.value.location.length + kind.value.exportName.length);
+      return ENTRY_OVERHEAD_BYTES + kind.value.captured.length + 3 * placeLength(kind.value);
+    case "artifactPlace":
+      return ENTRY_OVERHEAD_BYTES + 3 * (kind.value.location.length + kind.value.missing.length);
+    case "nestedResponse":
+      return sum(kind.value.entries, nestedResponseBytes);
+    case "nestedEnded":
+      return ENTRY_OVERHEAD_BYTES + 3 * kind.value.message.length;
     default:
       return ENTRY_OVERHEAD_BYTES;
   }
@@ -24,9 +37,32 @@ export function responseBytes({ kind }: WorkerResponseEntry): number {
       return ENTRY_OVERHEAD_BYTES + kind.value.data.length;
     case "chunkReturned":
       return ENTRY_OVERHEAD_BYTES + outcomeBytes(kind.value.outcome);
+    case "nestedRequest":
+      return sum(kind.value.entries, nestedRequestBytes);
     default:
       return ENTRY_OVERHEAD_BYTES;
   }
+}
+
+function placeLength(prepare: { location: string; capturedLocation: string; exportName: string }): number {
+  return prepare.location.length + prepare.capturedLocation.length + prepare.exportName.length;
+}
+
+function sum<T>(all: readonly T[], bytesOf: (one: T) => number): number {
+  return all.reduce((bytes, one) => bytes + bytesOf(one), ENTRY_OVERHEAD_BYTES);
+}
+
+function nestedResponseBytes(entry: RunResponseEntry): number {
+  if (entry.kind?.$case === "part") return ENTRY_OVERHEAD_BYTES + entry.kind.value.data.length;
+  if (entry.kind?.$case === "spanDone") return ENTRY_OVERHEAD_BYTES + payloadBytes(entry.kind.value.values);
+  return ENTRY_OVERHEAD_BYTES + RunResponseEntry.encode(entry).finish().length; // rare, and full of words
+}
+
+function nestedRequestBytes({ entry }: NestedEntry): number {
+  if (entry === undefined) return ENTRY_OVERHEAD_BYTES;
+  if (entry.kind?.$case === "part") return ENTRY_OVERHEAD_BYTES + entry.kind.value.data.length;
+  if (entry.kind?.$case === "offerChunk") return ENTRY_OVERHEAD_BYTES + payloadBytes(entry.kind.value.input);
+  return ENTRY_OVERHEAD_BYTES + RunRequestEntry.encode(entry).finish().length;
 }
 
 type Outcome = Extract<WorkerResponseEntry["kind"], { $case: "chunkReturned" }>["value"]["outcome"];

@@ -50,14 +50,14 @@ describe("blobs in files", () => {
   });
 
   test("what was located lately stays, whatever the limit, and goes once that is long ago", async () => {
-    let nowMs = 0;
-    await using blobs = fileBlobs(folder(), { maxBytes: 150, nowMs: () => nowMs });
+    let laterMs = 0;
+    await using blobs = fileBlobs(folder(), { maxBytes: 150, nowMs: () => Date.now() + laterMs });
     const [a, b, c] = [blob(1), blob(2), blob(3)];
     await blobs.put(a.hash, a.bytes);
     await blobs.locate(a.hash);
     await blobs.put(b.hash, b.bytes);
     expect(await blobs.locate(a.hash)).toEqual(expect.any(String));
-    nowMs = 3_600_000;
+    laterMs = 3_600_000;
     await blobs.put(c.hash, c.bytes);
     expect(await blobs.locate(a.hash)).toBeUndefined();
     expect(await blobs.locate(c.hash)).toEqual(expect.any(String));
@@ -126,5 +126,44 @@ describe("blobs in files", () => {
     await one.put(blob(99).hash, blob(99).bytes);
     expect(await other.locate(blob(99).hash)).toBe(await one.locate(blob(99).hash));
     expect(await other.get(blob(7).hash)).toEqual(blob(7).bytes);
+  });
+
+  test("what one has located, another that shares the directory does not evict, until that is long ago", async () => {
+    let laterMs = 0;
+    const directory = folder();
+    const options = { maxBytes: 150, nowMs: () => Date.now() + laterMs };
+    await using one = fileBlobs(directory, options);
+    await using other = fileBlobs(directory, options);
+    const [a, b, c] = [blob(1), blob(2), blob(3)];
+    await one.put(a.hash, a.bytes);
+    await other.locate(a.hash);
+    await one.put(b.hash, b.bytes);
+    expect(await other.get(a.hash)).toEqual(a.bytes);
+    laterMs = 3_600_000;
+    await one.put(c.hash, c.bytes);
+    expect(readdirSync(directory)).toEqual([`${c.hash}.mjs`]);
+    expect(await other.locate(a.hash)).toBeUndefined();
+  });
+
+  test("what was evicted by one can be stored and located by another that still believes to have it", async () => {
+    const directory = folder();
+    await using one = fileBlobs(directory, { maxBytes: 10 });
+    await using other = fileBlobs(directory, { maxBytes: 1e6 });
+    const [a, b] = [blob(1), blob(2)];
+    await other.put(a.hash, a.bytes);
+    expect(await one.get(a.hash)).toEqual(a.bytes);
+    await one.put(b.hash, b.bytes);
+    expect(await other.locate(a.hash)).toBeUndefined();
+    await other.put(a.hash, a.bytes);
+    const location = await other.locate(a.hash);
+    expect(new Uint8Array(readFileSync(location ?? ""))).toEqual(a.bytes);
+  });
+
+  test("bounded, however many are stored at the same time", async () => {
+    const directory = folder();
+    await using blobs = fileBlobs(directory, { maxBytes: 450 });
+    const all = Array.from({ length: 40 }, (_, i) => blob(i));
+    await Promise.all(all.map(({ hash, bytes }) => blobs.put(hash, bytes)));
+    expect(readdirSync(directory)).toHaveLength(4);
   });
 });

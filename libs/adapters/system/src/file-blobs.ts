@@ -5,8 +5,13 @@ import { ClosedError, ProtocolError } from "@heddle/kernel";
 import type { Blobs } from "@heddle/port-blobs";
 import { privateDirectory } from "./runtime-directory.ts";
 
-/** A located blob is not evicted for so long: its reader has only begun to look for it. */
+/**
+ * A located blob is not evicted for so long: its reader has only begun to look for it. The file's time of access says until when, so that
+ * others that share the directory keep it too.
+ */
 const LOCATED_KEEP_MS = 10 * 60_000;
+/** Times of access that are later than now by more than this were set by `locate`; others are the system's, whose clock is finer. */
+const CLOCK_STEP_MS = 1_000;
 /** A temporary file of that age was left behind by a process that died. */
 const LEFTOVER_MS = 60 * 60_000;
 
@@ -15,7 +20,7 @@ export interface FileBlobsOptions {
   readonly maxBytes: number;
   /** End of the file names; ".mjs" by default, so that Node can import what is located. */
   readonly suffix?: string;
-  /** Monotonic milliseconds; the system's by default. */
+  /** Milliseconds since 1970; the system's by default. The same for all that share the directory. */
   readonly nowMs?: () => number;
 }
 
@@ -24,8 +29,6 @@ interface Entry {
   readonly bytes: number;
   /** Its content was compared with its name in this life. A file found at start may be torn. */
   verified: boolean;
-  /** When it may be evicted at the earliest. */
-  keptUntilMs: number;
 }
 
 /**
@@ -53,7 +56,7 @@ class FileBlobs implements Blobs {
     this.#directory = directory;
     this.#maxBytes = options.maxBytes;
     this.#suffix = options.suffix ?? ".mjs";
-    this.#nowMs = options.nowMs ?? (() => performance.now());
+    this.#nowMs = options.nowMs ?? Date.now;
   }
 
   async put(hash: string, bytes: Uint8Array): Promise<void> {
@@ -74,11 +77,14 @@ class FileBlobs implements Blobs {
   async locate(hash: string): Promise<string | undefined> {
     await this.#open();
     if (!(await this.#verified(hash))) return undefined;
-    const entry = this.#used(hash);
-    if (entry === undefined) return undefined;
-    entry.keptUntilMs = this.#nowMs() + LOCATED_KEEP_MS;
-    const now = new Date();
-    await utimes(this.#path(hash), now, now).catch(() => undefined); // only the order of a next life depends on it
+    if (this.#used(hash) === undefined) return undefined;
+    const nowMs = this.#nowMs();
+    try {
+      await utimes(this.#path(hash), (nowMs + LOCATED_KEEP_MS) / 1_000, nowMs / 1_000);
+    } catch {
+      this.#forget(hash); // it went at this very moment
+      return undefined;
+    }
     return this.#path(hash);
   }
 
@@ -110,15 +116,14 @@ class FileBlobs implements Blobs {
       if (isHash(hash)) found.push({ hash, bytes: file.size, usedAt: file.mtimeMs });
     }
     found.sort((a, b) => a.usedAt - b.usedAt);
-    for (const { hash, bytes } of found) this.#remember(hash, { bytes, verified: false, keptUntilMs: 0 });
+    for (const { hash, bytes } of found) this.#remember(hash, { bytes, verified: false });
   }
 
   /** The entry of a file, which another process may have put there. */
   async #find(hash: string): Promise<Entry | undefined> {
     if (!this.#entries.has(hash) && isHash(hash)) {
       const file = await stat(this.#path(hash)).catch(() => undefined);
-      if (file !== undefined && !this.#entries.has(hash))
-        this.#remember(hash, { bytes: file.size, verified: false, keptUntilMs: 0 });
+      if (file !== undefined && !this.#entries.has(hash)) this.#remember(hash, { bytes: file.size, verified: false });
     }
     return this.#entries.get(hash);
   }
@@ -156,20 +161,26 @@ class FileBlobs implements Blobs {
       await rm(temporary, { force: true });
       throw error;
     }
-    this.#remember(hash, { bytes: bytes.byteLength, verified: true, keptUntilMs: 0 });
+    this.#remember(hash, { bytes: bytes.byteLength, verified: true });
     await this.#evict(hash);
   }
 
   async #evict(newest: string): Promise<void> {
-    const nowMs = this.#nowMs();
-    const victims: string[] = [];
-    for (const [hash, entry] of this.#entries) {
-      if (this.#totalBytes <= this.#maxBytes) break;
-      if (hash === newest || entry.keptUntilMs > nowMs) continue;
-      this.#forget(hash);
-      victims.push(hash);
+    for (const hash of [...this.#entries.keys()]) {
+      if (this.#totalBytes <= this.#maxBytes) return;
+      if (hash !== newest && !(await this.#isKept(hash))) await this.#remove(hash);
     }
-    for (const hash of victims) await rm(this.#path(hash), { force: true });
+  }
+
+  /** Somebody, here or elsewhere, was told lately where it is. */
+  async #isKept(hash: string): Promise<boolean> {
+    const file = await stat(this.#path(hash)).catch(() => undefined);
+    return file !== undefined && file.atimeMs > this.#nowMs() + CLOCK_STEP_MS;
+  }
+
+  async #remove(hash: string): Promise<void> {
+    this.#forget(hash);
+    await rm(this.#path(hash), { force: true });
   }
 
   #remember(hash: string, entry: Entry): void {

@@ -27,7 +27,7 @@ import {
 } from "@heddle/wire";
 import { Artifacts } from "./artifacts.ts";
 import { NESTED_UNAVAILABLE_MS } from "./limits.ts";
-import { NestedSessions, type NestingWorker } from "./nested-sessions.ts";
+import { NestedSessions, nestingWorker } from "./nested-sessions.ts";
 import { OutputRelay } from "./output.ts";
 import type { ChunkRecord, JobRecord, WorkerRecord } from "./records.ts";
 import { deathReport, notStartedReport, type Report, returnedReport, stoppedReport } from "./reports.ts";
@@ -103,9 +103,11 @@ export class AgentShell {
       feed: (input) => this.#driver.feed(input),
       chunk: (assignment) => this.#chunks.get(assignment),
       announce: (chunk, worker, message, values) => this.#announce(chunk, worker, message, values),
-      wantArtifact: (worker, hash) => void this.#tellPlace(worker, hash),
-      nested: (worker, entries) => this.#nested.request(nestingWorker(worker), entries),
-      nestedClosed: (worker) => this.#nested.close(worker),
+      wantArtifact: (worker, hash) =>
+        void this.#artifacts.place(hash).then((place) => this.#workers.place(worker, place)),
+      nested: (worker, request) => this.#nested.request(nestingWorker(worker), request),
+      nestedClosed: (worker, session) => this.#nested.close(worker, session),
+      gone: (worker) => this.#nested.gone(worker),
       output: (worker, stream, line) => {
         const job = worker.lastJob;
         // a job of an earlier session is nobody's, and its number may be another's by now
@@ -147,7 +149,7 @@ export class AgentShell {
 
   #finishDrain(): void {
     this.#timer?.[Symbol.dispose]();
-    this.#nested.closeAll();
+    this.#nested.endAll({ code: "unavailable", message: "the node was drained" });
     const end = (): void => this.#end({ refused: undefined });
     this.#uplink.close({ code: "closed", message: "the node was drained" }).then(end, end);
   }
@@ -249,17 +251,6 @@ export class AgentShell {
     return this.#outflow;
   }
 
-  async #tellPlace(worker: WorkerRecord, hash: string): Promise<void> {
-    let [location, missing] = ["", ""];
-    try {
-      location = await this.#artifacts.locate(hash);
-    } catch (error) {
-      missing = error instanceof Error ? error.message : String(error);
-    }
-    if (worker.exit === undefined)
-      worker.process.send({ kind: { $case: "artifactPlace", value: { hash, location, missing } } });
-  }
-
   #want(hash: string): boolean {
     this.#send({ kind: { $case: "wantArtifact", value: { hash } } });
     return this.#uplink?.session !== undefined;
@@ -287,6 +278,7 @@ export class AgentShell {
     this.#chunks.clear();
     this.#jobs.clear();
     this.#artifacts.lost();
+    this.#nested.endAll({ code: "unavailable", message: `the node has lost its coordinator: ${why}` });
     this.#driver.feed({ type: "coordinator-lost" });
     if (final) this.#end({ refused: why });
     else if (this.#draining) this.#finishDrain();
@@ -380,8 +372,4 @@ export class AgentShell {
   #broken(job: JobRecord, fault: string): void {
     if (this.#jobs.get(job.number) === job) this.#driver.feed({ type: "job-broken", job: job.number, fault });
   }
-}
-
-function nestingWorker({ key, process, lastJob }: WorkerRecord): NestingWorker {
-  return { key, send: (entry) => process.send(entry), depth: () => lastJob?.description.depth ?? 0 };
 }

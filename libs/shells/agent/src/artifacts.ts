@@ -1,6 +1,6 @@
 import type { Clock } from "@heddle/kernel";
 import type { Blobs } from "@heddle/port-blobs";
-import { type ArtifactContent, flowBytes, type PayloadInflow } from "@heddle/wire";
+import { type ArtifactContent, type ArtifactPlace, flowBytes, type PayloadInflow } from "@heddle/wire";
 import { CodePlaces } from "./code-places.ts";
 
 /** What the agent's artifacts need of the world. */
@@ -37,8 +37,17 @@ export class Artifacts {
 
   /** Where it lies; it is fetched if it is not here. Rejects with an Error that says why it cannot be had. */
   async locate(hash: string): Promise<string> {
-    const location = this.#places.known(hash) ?? (await this.#find(hash));
-    return location ?? (await this.#fetch(hash));
+    return this.#places.known(hash) ?? (await this.#relocate(hash));
+  }
+
+  /** Answers a worker, which may not have found it, or not whole, where it was: the file is read again before it is believed. */
+  async place(hash: string): Promise<ArtifactPlace> {
+    try {
+      await this.#options.blobs.get(hash); // what is torn is forgotten, and fetched again
+      return { hash, location: await this.#relocate(hash), missing: "" };
+    } catch (error) {
+      return { hash, location: "", missing: error instanceof Error ? error.message : String(error) };
+    }
   }
 
   /** The coordinator's answer. */
@@ -57,6 +66,11 @@ export class Artifacts {
   lost(): void {
     for (const hash of [...this.#waiters.keys()])
       this.#fail(hash, `the coordinator was lost before artifact ${hash} came`);
+  }
+
+  async #relocate(hash: string): Promise<string> {
+    if (!/^[0-9a-f]{64}$/.test(hash)) throw new Error(`${JSON.stringify(hash.slice(0, 80))} names no artifact`);
+    return (await this.#find(hash)) ?? (await this.#fetch(hash));
   }
 
   async #find(hash: string): Promise<string | undefined> {

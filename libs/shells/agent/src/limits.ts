@@ -10,3 +10,10 @@ export const UNREACHED_WARN_MS = 2_000;
 export const CODE_PLACE_KEEP_MS = 60_000;
 /** How long a task's own session with the coordinator outlives its connection: as long as that of any client. */
 export const NESTED_UNAVAILABLE_MS = 60_000;
+/**
+ * What a task says to the coordinator and that the coordinator has not taken, in bytes. A task that heeds NestedTaken stays at one
+ * payload beyond a window. Above, its worker is killed.
+ */
+export const NESTED_QUEUE_BYTES_MAX = 1024 * 1024 * 1024;
+/** Artifacts that one worker asks for at a time. Above, it is killed. */
+export const WORKER_WANTS_MAX = 256;

@@ -1,14 +1,17 @@
 import type { WorkerKey } from "@heddle/core-pool";
-import { NESTING_DEPTH_MAX, SESSION_WINDOW_BYTES } from "@heddle/kernel";
-import type { Session, SessionEnd, SessionHandler } from "@heddle/port-rpc";
+import { NESTING_DEPTH_MAX, PART_BYTES_MAX, ProtocolError, SESSION_WINDOW_BYTES, unreachable } from "@heddle/kernel";
+import type { Goodbye, Session, SessionEnd, SessionHandler } from "@heddle/port-rpc";
 import {
   JobOutcome,
   type NestedEntry,
+  type NestedRequest,
   type OpenJob,
   type RunRequestEntry,
   type RunResponseEntry,
   type WorkerRequestEntry,
 } from "@heddle/wire";
+import { NESTED_QUEUE_BYTES_MAX } from "./limits.ts";
+import type { WorkerRecord } from "./records.ts";
 
 /** A worker as far as its own calls of the fabric are concerned. */
 export interface NestingWorker {
@@ -22,11 +25,14 @@ export interface NestingWorker {
 /** Opens a session with the coordinator that this node belongs to. */
 export type NestedDial = (handler: SessionHandler<RunResponseEntry>) => Session<RunRequestEntry>;
 
+/** One session of one worker. */
 interface Nested {
+  readonly worker: NestingWorker;
+  /** The worker counts its sessions: what it says of an earlier one was under way when that ended. */
+  readonly number: number;
   readonly session: Session<RunRequestEntry>;
-  /** Jobs that were refused here: what is still said of them is dropped. */
-  readonly refusedJobs: Set<number>;
-  readonly refusedStreams: Set<number>;
+  /** Kept when it is over until the worker opens the next one or is gone, for its number. */
+  isOver: boolean;
   /** Bulk bytes that the worker was not told of. */
   untold: number;
   isDraining: boolean;
@@ -38,125 +44,159 @@ interface Nested {
  */
 export class NestedSessions {
   readonly #dial: NestedDial;
-  /** At most one for each worker. */
-  readonly #sessions = new Map<WorkerKey, Nested>();
+  /** The last one of each worker. */
+  readonly #last = new Map<WorkerKey, Nested>();
 
   constructor(dial: NestedDial) {
     this.#dial = dial;
   }
 
-  /** What the worker says, in order; the first word opens the session. */
-  request(worker: NestingWorker, entries: readonly NestedEntry[]): void {
-    const nested = this.#sessions.get(worker.key) ?? this.#open(worker);
-    for (const { entry, bulkBytes } of entries) {
-      if (entry !== undefined && !this.#isRefused(worker, nested, entry))
-        nested.session.send(stamped(worker, entry), bulkBytes);
-      this.#took(worker, nested, bulkBytes ?? 0);
+  /** What the worker says, in order; the first word of a session opens it. Throws ProtocolError for what no worker may say. */
+  request(worker: NestingWorker, { session: number, entries }: NestedRequest): void {
+    const nested = this.#numbered(worker, number);
+    if (nested === undefined) return;
+    let bulkBytes = 0;
+    for (const one of entries) {
+      this.#relay(nested, one);
+      bulkBytes += one.bulkBytes ?? 0;
+    }
+    this.#took(nested, bulkBytes);
+  }
+
+  /** The worker needs its session no more: the coordinator hears goodbye. */
+  close(worker: WorkerKey, number: number): void {
+    const nested = this.#last.get(worker);
+    if (nested?.number === number) leave(nested, "the task's session was closed");
+  }
+
+  /** The worker is gone, and with it what it has called. */
+  gone(worker: WorkerKey): void {
+    const nested = this.#last.get(worker);
+    this.#last.delete(worker);
+    if (nested !== undefined) leave(nested, "the task's worker is gone");
+  }
+
+  /** No session goes on: each worker is told why. It may open another. */
+  endAll(why: Goodbye): void {
+    for (const nested of this.#last.values()) {
+      if (nested.isOver) continue;
+      leave(nested, why.message);
+      tellEnded(nested, why);
     }
   }
 
-  /** The worker is gone, or needs it no more: the coordinator hears goodbye. */
-  close(worker: WorkerKey): void {
-    const nested = this.#sessions.get(worker);
-    this.#sessions.delete(worker);
-    void nested?.session.close({ code: "closed", message: "the task's worker is gone" });
+  /** The session of that number; undefined when it is over. A new number opens one. */
+  #numbered(worker: NestingWorker, number: number): Nested | undefined {
+    const last = this.#last.get(worker.key);
+    if (last !== undefined && number <= last.number) return number < last.number || last.isOver ? undefined : last;
+    if (last !== undefined) leave(last, "the task opened another session");
+    return this.#open(worker, number);
   }
 
-  closeAll(): void {
-    for (const worker of [...this.#sessions.keys()]) this.close(worker);
-  }
-
-  #open(worker: NestingWorker): Nested {
+  #open(worker: NestingWorker, number: number): Nested {
     const nested: Nested = {
+      worker,
+      number,
       session: this.#dial({
         entries: (entries) => {
-          if (this.#sessions.get(worker.key) !== nested) return;
-          for (const entry of entries) worker.send({ kind: { $case: "nestedResponse", value: { entries: [entry] } } });
+          if (!nested.isOver) for (const entry of entries) tell(nested, entry);
         },
         ended: (end) => {
-          if (this.#sessions.get(worker.key) !== nested) return;
-          this.#sessions.delete(worker.key);
-          worker.send({ kind: { $case: "nestedEnded", value: goodbyeOf(end) } });
+          if (nested.isOver) return;
+          nested.isOver = true;
+          tellEnded(nested, goodbyeOf(end));
         },
       }),
-      refusedJobs: new Set(),
-      refusedStreams: new Set(),
+      isOver: false,
       untold: 0,
       isDraining: false,
     };
-    this.#sessions.set(worker.key, nested);
+    this.#last.set(worker.key, nested);
     return nested;
   }
 
-  /** Answers a job that is too deep, and drops what belongs to it. */
-  #isRefused(worker: NestingWorker, { refusedJobs, refusedStreams }: Nested, { kind }: RunRequestEntry): boolean {
-    switch (kind?.$case) {
-      case "openJob": {
-        if (worker.depth() < NESTING_DEPTH_MAX) return false;
-        refusedJobs.add(kind.value.job);
-        worker.send({ kind: { $case: "nestedResponse", value: { entries: [tooDeep(kind.value)] } } });
-        return true;
-      }
-      case "offerChunk": {
-        if (!refusedJobs.has(kind.value.job)) return false;
-        const stream = kind.value.input?.partStream ?? 0;
-        if (stream !== 0) refusedStreams.add(stream);
-        return true;
-      }
-      case "part": {
-        const { partStream, last, aborted } = kind.value;
-        if (!refusedStreams.has(partStream)) return false;
-        if (last || aborted) refusedStreams.delete(partStream);
-        return true;
-      }
-      case "sealJob":
-      case "cancelJob":
-        return refusedJobs.has(kind.value.job);
-      default:
-        return false;
-    }
+  #relay(nested: Nested, { entry, bulkBytes }: NestedEntry): void {
+    if (entry === undefined) return;
+    checkSize(entry, bulkBytes);
+    if (nested.session.queuedBytes > NESTED_QUEUE_BYTES_MAX)
+      throw new ProtocolError(
+        `a task said more than ${NESTED_QUEUE_BYTES_MAX} bytes that the coordinator has not taken`,
+      );
+    if (entry.kind?.$case !== "openJob") return nested.session.send(entry, bulkBytes);
+    const job = entry.kind.value;
+    const depth = nested.worker.depth() + 1; // only the agent knows it
+    // What is said later of a refused job goes on: the coordinator drops what belongs to no job.
+    if (depth > NESTING_DEPTH_MAX) return tell(nested, tooDeep(job));
+    nested.session.send({ kind: { $case: "openJob", value: { ...job, depth } } }, bulkBytes);
   }
 
   /** Tells the worker what left this process, so that it says no more than the coordinator takes. */
-  #took(worker: NestingWorker, nested: Nested, bytes: number): void {
+  #took(nested: Nested, bytes: number): void {
     if (bytes === 0) return;
     nested.untold += bytes;
     if (nested.isDraining) return;
-    const tell = (): void => {
+    const tellTaken = (): void => {
       nested.isDraining = false;
-      const told = nested.untold;
+      const value = { bytes: nested.untold, session: nested.number };
       nested.untold = 0;
-      if (this.#sessions.get(worker.key) === nested)
-        worker.send({ kind: { $case: "nestedTaken", value: { bytes: told } } });
+      if (!nested.isOver) nested.worker.send({ kind: { $case: "nestedTaken", value } });
     };
-    if (nested.session.queuedBytes < SESSION_WINDOW_BYTES) return tell();
+    if (nested.session.queuedBytes < SESSION_WINDOW_BYTES) return tellTaken();
     nested.isDraining = true;
-    nested.session.drained().then(tell, tell);
+    nested.session.drained().then(tellTaken, tellTaken);
   }
 }
 
-/** How deep a job is only the agent knows. */
-function stamped(worker: NestingWorker, entry: RunRequestEntry): RunRequestEntry {
-  if (entry.kind?.$case !== "openJob") return entry;
-  return { kind: { $case: "openJob", value: { ...entry.kind.value, depth: worker.depth() + 1 } } };
+/** A worker as its sessions see it. */
+export function nestingWorker({ key, process, lastJob }: WorkerRecord): NestingWorker {
+  return { key, send: (entry) => process.send(entry), depth: () => lastJob?.description.depth ?? 0 };
+}
+
+/** What a session would put into a frame beyond its bounds must not be said to be small. */
+function checkSize({ kind }: RunRequestEntry, bulkBytes = 0): void {
+  const bytes = payloadBytes(kind);
+  if (bytes > PART_BYTES_MAX || bytes > bulkBytes)
+    throw new ProtocolError(
+      `a task sent ${bytes} bytes in one entry and said ${bulkBytes}, the limit is ${PART_BYTES_MAX}`,
+    );
+}
+
+function payloadBytes(kind: RunRequestEntry["kind"]): number {
+  switch (kind?.$case) {
+    case "part":
+      return kind.value.data.length;
+    case "offerChunk":
+      return kind.value.input?.data.length ?? 0;
+    case "artifactContent":
+      return kind.value.content?.data.length ?? 0;
+    default:
+      return 0;
+  }
+}
+
+/** Ends the session from here. Nothing more is heard of it. */
+function leave(nested: Nested, message: string): void {
+  nested.isOver = true;
+  nested.session.close({ code: "closed", message }).catch(() => undefined);
+}
+
+function tell({ worker, number: session }: Nested, entry: RunResponseEntry): void {
+  worker.send({ kind: { $case: "nestedResponse", value: { entries: [entry], session } } });
+}
+
+function tellEnded({ worker, number: session }: Nested, { code, message }: Goodbye): void {
+  worker.send({ kind: { $case: "nestedEnded", value: { code, message, session } } });
 }
 
 function tooDeep({ job, jobId }: OpenJob): RunResponseEntry {
   const limit = NESTING_DEPTH_MAX;
   const message = `job ${jobId} is called by a task inside of ${limit} others: NESTING_DEPTH_MAX is ${limit}; call it from less deep, or compute here`;
-  const error = {
-    code: "limit",
-    message,
-    path: "",
-    side: "",
-    limitName: "NESTING_DEPTH_MAX",
-    limit,
-    actual: limit + 1,
-  };
+  const limits = { limitName: "NESTING_DEPTH_MAX", limit, actual: limit + 1 };
+  const error = { code: "limit", message, path: "", side: "", ...limits };
   return { kind: { $case: "jobEnded", value: { job, outcome: JobOutcome.FAILED, error } } };
 }
 
-function goodbyeOf(end: SessionEnd): { readonly code: string; readonly message: string } {
+function goodbyeOf(end: SessionEnd): Goodbye {
   switch (end.reason) {
     case "goodbye":
       return end.goodbye;
@@ -166,5 +206,7 @@ function goodbyeOf(end: SessionEnd): { readonly code: string; readonly message: 
       return { code: "unavailable", message: "the coordinator cannot be reached" };
     case "closed":
       return { code: "closed", message: "closed" };
+    default:
+      return unreachable(end);
   }
 }

@@ -60,6 +60,8 @@ export interface WorkerRecord {
   lastJob: JobRecord | undefined;
   /** Chunk it got last, for the place of its output. */
   lastAttempt: number;
+  /** Artifacts that it asked for and was not told of. Size <= WORKER_WANTS_MAX. */
+  wants: number;
   /** It said that it can run chunks. */
   ready: boolean;
   /** What it did against the protocol, before it was killed for it. */

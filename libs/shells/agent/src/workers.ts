@@ -2,8 +2,9 @@ import type { Assignment, Input, WorkerKey } from "@heddle/core-pool";
 import { assert, ProtocolError, unreachable, WORKER_JOBS_MAX } from "@heddle/kernel";
 import type { WorkerExit, WorkerSpawner } from "@heddle/port-processes";
 import {
+  type ArtifactPlace,
   type ChunkReturned,
-  type NestedEntry,
+  type NestedRequest,
   type PayloadFlow,
   PayloadInflow,
   PayloadOutflow,
@@ -11,6 +12,7 @@ import {
   type WorkerResponseEntry,
   whenEnded,
 } from "@heddle/wire";
+import { WORKER_WANTS_MAX } from "./limits.ts";
 import type { ChunkRecord, JobRecord, Returned, WorkerRecord } from "./records.ts";
 
 /** What workers tell the agent. */
@@ -24,12 +26,14 @@ export interface WorkersHost {
     message: ChunkReturned,
     values: PayloadFlow,
   ) => Returned["relay"];
-  /** The worker asks where an artifact is. */
+  /** The worker asks where an artifact is; it is told by `place`. */
   readonly wantArtifact: (worker: WorkerRecord, hash: string) => void;
   /** The task that the worker runs speaks to the coordinator. */
-  readonly nested: (worker: WorkerRecord, entries: readonly NestedEntry[]) => void;
-  /** It speaks no more, or is gone. */
-  readonly nestedClosed: (worker: WorkerKey) => void;
+  readonly nested: (worker: WorkerRecord, request: NestedRequest) => void;
+  /** It speaks no more in that session. */
+  readonly nestedClosed: (worker: WorkerKey, session: number) => void;
+  /** The worker is gone. The core is told next. */
+  readonly gone: (worker: WorkerKey) => void;
   readonly output: (worker: WorkerRecord, stream: "stdout" | "stderr", line: string) => void;
 }
 
@@ -70,6 +74,7 @@ export class Workers {
       prepared: new Set(),
       lastJob: undefined,
       lastAttempt: 0,
+      wants: 0,
       ready: false,
       offence: undefined,
       exit: undefined,
@@ -97,6 +102,12 @@ export class Workers {
 
   kill(key: WorkerKey, signal: "SIGTERM" | "SIGKILL"): void {
     this.#records.get(key)?.process.kill(signal);
+  }
+
+  /** Answers a worker that asked for an artifact: where it is, or ("") why it cannot be had. */
+  place(worker: WorkerRecord, place: ArtifactPlace): void {
+    worker.wants--;
+    worker.process.send({ kind: { $case: "artifactPlace", value: place } });
   }
 
   #use(worker: WorkerRecord, job: JobRecord): void {
@@ -132,7 +143,7 @@ export class Workers {
 
   #entries(key: WorkerKey, entries: readonly WorkerResponseEntry[]): void {
     const worker = this.#records.get(key);
-    if (worker === undefined) return;
+    if (worker === undefined || worker.offence !== undefined) return; // nothing that an offender says counts
     try {
       for (const entry of entries) this.#entry(worker, entry);
     } catch (error) {
@@ -149,14 +160,15 @@ export class Workers {
       case "part":
         return worker.inflow.part(kind.value);
       case "wantArtifact":
+        if (++worker.wants > WORKER_WANTS_MAX)
+          throw new ProtocolError(`a worker asked for more than ${WORKER_WANTS_MAX} artifacts at a time`);
         return this.#host.wantArtifact(worker, kind.value.hash);
       case "taskWaiting":
         return this.#host.feed({ type: "task-waiting", worker: worker.key, waiting: kind.value.waiting });
       case "nestedRequest":
-        return this.#host.nested(worker, kind.value.entries);
+        return this.#host.nested(worker, kind.value);
       case "nestedClose":
-        this.#host.nestedClosed(worker.key);
-        return worker.process.send({ kind: { $case: "nestedEnded", value: { code: "closed", message: "closed" } } });
+        return this.#host.nestedClosed(worker.key, kind.value.session);
       case "workerReady":
         worker.ready = true;
         return this.#host.feed({ type: "worker-ready", worker: worker.key });
@@ -200,7 +212,7 @@ export class Workers {
     const worker = this.#records.get(key);
     if (worker === undefined) return;
     worker.exit = exit;
-    this.#host.nestedClosed(key);
+    this.#host.gone(key);
     worker.inflow.abort();
     const mark =
       exit.mark === null ? null : { assignment: exit.mark.assignment as Assignment, offset: exit.mark.offset };

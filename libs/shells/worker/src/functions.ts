@@ -38,9 +38,12 @@ export class Functions {
   /** The function of a job. Rejects with ProtocolError, or with what the code itself throws. */
   async ofJob(prepare: PrepareJob): Promise<AnyFunction> {
     const { location, artifact, exportName, closure, captured, capturedArtifact, capturedLocation } = prepare;
-    const exported = await this.#loader.load(location, artifact, exportName);
+    const exported = await this.#atPlace(location, artifact, (at) => this.#loader.load(at, artifact, exportName));
     if (!closure) return exported;
-    const values = capturedArtifact === "" ? captured : await this.#loader.read(capturedLocation, capturedArtifact);
+    const values =
+      capturedArtifact === ""
+        ? captured
+        : await this.#atPlace(capturedLocation, capturedArtifact, (at) => this.#loader.read(at, capturedArtifact));
     return made(exported, values);
   }
 
@@ -77,13 +80,23 @@ export class Functions {
     for (const waiter of waiters) waiter(place);
   }
 
+  /** The job may be older than the file: what is not whole where it was is asked for once more, and the agent fetches it again. */
+  async #atPlace<T>(location: string, hash: string, load: (location: string) => Promise<T>): Promise<T> {
+    try {
+      return await load(location);
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      return load(await this.#locate(hash));
+    }
+  }
+
   async #locate(hash: string): Promise<string> {
     const { promise, resolve } = Promise.withResolvers<ArtifactPlace>();
     const waiters = this.#waiters.get(hash) ?? [];
     this.#waiters.set(hash, [...waiters, resolve]);
     if (waiters.length === 0) this.#want(hash);
     const { location, missing } = await promise;
-    if (location === "") throw new ProtocolError(`a function among the arguments cannot be had: ${missing}`);
+    if (location === "") throw new ProtocolError(`code or captured values cannot be had: ${missing}`);
     return location;
   }
 }

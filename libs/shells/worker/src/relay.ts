@@ -22,6 +22,8 @@ export type RelayEntry =
 export class Relay {
   readonly #send: (entry: WorkerResponseEntry) => void;
   #session: RelaySession | undefined;
+  /** Number of the last session. */
+  #last = 0;
   /** What of the fabric is awaited now. */
   #awaited = 0;
   #isRunning = false;
@@ -38,7 +40,7 @@ export class Relay {
     handler: SessionHandler<RunResponseEntry>,
     onLink: (up: boolean) => void,
   ): Session<RunRequestEntry> => {
-    const session = new RelaySession(this.#send, handler);
+    const session = new RelaySession(++this.#last, this.#send, handler);
     this.#session = session;
     queueMicrotask(() => onLink(true)); // the agent is there as long as this process is
     return session;
@@ -46,7 +48,7 @@ export class Relay {
 
   hear(entry: RelayEntry): void {
     const session = this.#session;
-    if (session === undefined) return;
+    if (session === undefined || session.number !== entry.value.session) return; // said of an earlier one
     if (entry.$case === "nestedResponse") session.hear(entry.value.entries);
     else if (entry.$case === "nestedTaken") session.taken(entry.value.bytes);
     else {
@@ -95,13 +97,15 @@ export class Relay {
 class RelaySession implements Session<RunRequestEntry> {
   readonly id = "nested";
   readonly peer = "the agent";
+  readonly number: number;
   readonly #send: (entry: WorkerResponseEntry) => void;
   readonly #handler: SessionHandler<RunResponseEntry>;
   #queuedBytes = 0;
   #isOver = false;
   #drainWaiters: (() => void)[] = [];
 
-  constructor(send: (entry: WorkerResponseEntry) => void, handler: SessionHandler<RunResponseEntry>) {
+  constructor(number: number, send: (entry: WorkerResponseEntry) => void, handler: SessionHandler<RunResponseEntry>) {
+    this.number = number;
     this.#send = send;
     this.#handler = handler;
   }
@@ -113,7 +117,7 @@ class RelaySession implements Session<RunRequestEntry> {
   send(entry: RunRequestEntry, bulkBytes?: number): void {
     if (this.#isOver) return;
     this.#queuedBytes += bulkBytes ?? 0;
-    this.#send({ kind: { $case: "nestedRequest", value: { entries: [{ entry, bulkBytes }] } } });
+    this.#send({ kind: { $case: "nestedRequest", value: { entries: [{ entry, bulkBytes }], session: this.number } } });
   }
 
   async drained(): Promise<void> {
@@ -122,7 +126,7 @@ class RelaySession implements Session<RunRequestEntry> {
   }
 
   close(): Promise<void> {
-    if (!this.#isOver) this.#send({ kind: { $case: "nestedClose", value: {} } });
+    if (!this.#isOver) this.#send({ kind: { $case: "nestedClose", value: { session: this.number } } });
     this.#finish();
     return Promise.resolve();
   }

@@ -1,4 +1,4 @@
-import { type Environment, seededRandom, silentLogger } from "@heddle/kernel";
+import { type Environment, ProtocolError, seededRandom, silentLogger } from "@heddle/kernel";
 import type { AnyFunction } from "@heddle/port-shipper";
 import {
   type ChunkReturned,
@@ -44,6 +44,12 @@ export class Bench {
   /** By export name; a value that is no function is what loading it throws. */
   readonly functions = new Map<string, unknown>();
   wrote = false;
+  /** Where the agent says that an artifact is, to a worker that asks; "" for nowhere. */
+  place = "/b";
+  /** A location where nothing is any more. */
+  missingAt: string | undefined;
+  /** Locations that were loaded from, in order. */
+  readonly loads: string[] = [];
   /** Set: there is no room until `drain`. */
   isFull = false;
   turns = 0;
@@ -68,7 +74,9 @@ export class Bench {
       },
       mark: (assignment, offset) => this.marks.push([assignment, offset]),
       loader: {
-        load: async (_location, _hash, name) => {
+        load: async (location, _hash, name) => {
+          this.loads.push(location);
+          if (this.missingAt === location) throw new ProtocolError(`artifact h cannot be read at ${location}`);
           const found = this.functions.get(name);
           if (typeof found === "function") return found as AnyFunction;
           throw found;
@@ -157,7 +165,11 @@ export class Bench {
     this.#unflushed++;
     const { kind } = entry;
     if (kind?.$case === "chunkReturned") this.#returned(kind.value);
-    else if (kind?.$case === "part") {
+    else if (kind?.$case === "wantArtifact") {
+      const missing = this.place === "" ? "nobody has it" : "";
+      const value = { hash: kind.value.hash, location: this.place, missing };
+      queueMicrotask(() => this.tell({ kind: { $case: "artifactPlace", value } }));
+    } else if (kind?.$case === "part") {
       const complete = this.#parts.add(kind.value);
       complete?.tag(complete.payload);
     }

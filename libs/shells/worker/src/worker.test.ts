@@ -242,6 +242,24 @@ describe("a chunk that fails", () => {
     }
   });
 
+  test("never does because its code was evicted: it is asked for once more, and loaded where it is then", async () => {
+    const bench = new Bench();
+    bench.job(1, (x: number) => x + 1);
+    bench.missingAt = "/a";
+    expect(await bench.run(1, [7])).toMatchObject({ done: [8] });
+    expect(bench.loads).toEqual(["/a", "/b"]);
+    expect(bench.sent).toContainEqual({ kind: { $case: "wantArtifact", value: { hash: "h" } } });
+  });
+
+  test("because its code was evicted and cannot be had again says why", async () => {
+    const bench = new Bench();
+    bench.job(1, (x: number) => x + 1);
+    bench.missingAt = "/a";
+    bench.place = "";
+    const answer = await bench.run(1, [7]);
+    expect(answer).toMatchObject({ refused: { code: "protocol", message: expect.stringContaining("nobody has it") } });
+  });
+
   test("because its code is not what was announced is the fabric's fault", async () => {
     const bench = new Bench();
     bench.job(1, new ProtocolError("wrong hash"));
