@@ -96,4 +96,16 @@ describe("the order of values", () => {
     for (let depth = 0; depth < 1_100; depth++) [a, b] = [[a], [b]];
     expect(() => compareValues(a, b)).toThrow(RangeError);
   });
+
+  test("exists for whatever is at the deepest place where a value can be", () => {
+    const bottoms: readonly (readonly [less: unknown, more: unknown])[] = [
+      [1, 2],
+      [Object("a"), Object("b")],
+      [new Date(1), new Date(2)],
+    ];
+    for (let [a, b] of bottoms) {
+      for (let depth = 0; depth < 1_000; depth++) [a, b] = [[a], [b]];
+      expect(compareValues(a, b)).toBeLessThan(0);
+    }
+  });
 });

@@ -83,7 +83,7 @@ const comparers: Readonly<Record<Kind, (a: never, b: never, depth: number) => nu
   regexp: (a: RegExp, b: RegExp) => compareStrings(String(a), String(b)),
   buffer: (a: ArrayBuffer, b: ArrayBuffer) => compareBytes(new Uint8Array(a), new Uint8Array(b)),
   view: compareViews,
-  boxed: (a: object, b: object, depth) => compare(a.valueOf(), b.valueOf(), depth + 1),
+  boxed: (a: object, b: object, depth) => compare(a.valueOf(), b.valueOf(), depth),
   error: compareErrors,
   array: compareArrays,
   set: (a: Set<unknown>, b: Set<unknown>, depth) => compareLists([...a], [...b], depth),
