@@ -3,7 +3,10 @@
  * The hooks of the two ends belong together: what the writer's makes, the reader's takes.
  */
 export interface ValueWriterHooks {
-  /** The value that goes in the function's place, or undefined when it cannot travel here. What it throws comes out untouched. */
+  /**
+   * The value that goes in the function's place, or undefined when it cannot travel here; asked once for each function of a value.
+   * What it throws comes out untouched, except below an error: an error always travels, with words in place of that field.
+   */
   readonly reduceFunction: (fn: (...args: never[]) => unknown) => unknown;
 }
 

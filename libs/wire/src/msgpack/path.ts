@@ -1,5 +1,5 @@
 /** How a path goes on below a container. */
-export const Step = { FIELD: 0, INDEX: 1, MAP_KEY: 2, MAP_VALUE: 3, ELEMENT: 4 } as const;
+export const Step = { FIELD: 0, INDEX: 1, MAP_KEY: 2, MAP_VALUE: 3, ELEMENT: 4, DESCRIPTION: 5 } as const;
 export type Step = (typeof Step)[keyof typeof Step];
 
 const KEY_LENGTH_MAX = 60;
@@ -23,6 +23,8 @@ function segment(step: Step, key: unknown): string {
       return `.get(${shown(key)})`;
     case Step.ELEMENT:
       return `.values()[${String(key)}]`;
+    case Step.DESCRIPTION:
+      return "";
   }
 }
 

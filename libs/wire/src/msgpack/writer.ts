@@ -90,14 +90,18 @@ export class ValueWriter {
     }
   }
 
+  /** Asks the hook once for each function: what is met again is a reference. */
   #function(value: (...args: never[]) => unknown): void {
     const hooks = this.#hooks;
-    const description = hooks === undefined ? undefined : HookFailure.guard(() => hooks.reduceFunction(value));
-    if (description === undefined) throw this.#failure(`it is a ${describeFunction(value)}`);
+    if (hooks === undefined) throw this.#failure(`it is a ${describeFunction(value)}`);
     if (this.#isKnown(value)) return;
+    const description = HookFailure.guard(() => hooks.reduceFunction(value));
+    if (description === undefined) throw this.#failure(`it is a ${describeFunction(value)}`);
+    const depth = this.#enter(Step.DESCRIPTION);
     const start = this.#out.beginExt(Tag.FUNCTION);
     this.#value(description);
     this.#out.endExt(start);
+    this.#depth = depth - 1;
   }
 
   #object(value: object): void {
@@ -313,9 +317,7 @@ export class ValueWriter {
       this.#out.at = at;
       this.#depth = depth;
       this.#forgetFrom(count);
-      this.#out.string(
-        `[${reason instanceof HeddleError ? reason.message : `${name} cannot travel: reading it failed`}]`,
-      );
+      this.#out.string(`[${reasonFor(name, reason)}]`);
     }
   }
 
@@ -323,6 +325,16 @@ export class ValueWriter {
     const path = pathOf(this.#steps, this.#keys, this.#depth);
     return new SerializationError(`${path} cannot travel: ${what}`, { path, side: this.#side }, options);
   }
+}
+
+/** Why a field of an error did not travel. */
+function reasonFor(name: string, reason: unknown): string {
+  if (reason instanceof HookFailure) return `${name} cannot travel: ${messageOf(reason.reason)}`;
+  return reason instanceof HeddleError ? reason.message : `${name} cannot travel: reading it failed`;
+}
+
+function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? (textOf(thrown, "message") ?? "") : "what ships functions refused it";
 }
 
 /** Own fields of an error that have places of their own. */
