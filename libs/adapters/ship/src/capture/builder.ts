@@ -3,12 +3,13 @@ import type { AnyNode } from "acorn";
 import type { Variable } from "eslint-scope";
 import type { FoundExport } from "../find-export.ts";
 import { type LiveScope, NO_VALUE, valueIn } from "../inspect.ts";
+import { isClass } from "../module-exports.ts";
 import type { Captured } from "./capturer.ts";
 import { type Code, isReassigned, type NameUse } from "./code.ts";
-import { type CodeParts, readCode } from "./code-cell.ts";
+import { type CodeParts, neededAt, readCode } from "./code-cell.ts";
 import { metaOf, outerName } from "./globals.ts";
-import type { Cell, CodeCell, ImportCell, Reference } from "./graph.ts";
-import { importOf, isVitestMeta, requireOf } from "./imports.ts";
+import type { Cell, CodeCell, ImportCell, Reference, RequireCell } from "./graph.ts";
+import { importOf, initializerOf, isVitestMeta, requireOf } from "./imports.ts";
 import { isNativeText, nativeName } from "./natives.ts";
 import {
   ambiguousError,
@@ -168,7 +169,10 @@ export class GraphBuilder {
 
   #references(fn: AnyFunction, code: Code, parts: CodeParts): Reference[] {
     const references: Reference[] = [];
+    const base = this.#baseClass(fn, code, parts);
+    if (base !== undefined) references.push(base);
     for (const use of parts.names) {
+      if (base !== undefined && use.start >= base.start && use.end <= base.end) continue;
       const cell = this.#cellFor({ fn, code, at: use }, use);
       if (cell !== undefined) {
         references.push({ start: use.start, end: use.end, cell, shorthand: code.isShorthand(use) });
@@ -178,6 +182,19 @@ export class GraphBuilder {
       references.push({ ...at, cell: this.#metaCell({ fn, code, at }), shorthand: false });
     }
     return references.sort((one, other) => one.start - other.start);
+  }
+
+  /** What a class extends, when variables tell it: V8 shows those only to code that runs later, but the class knows. */
+  #baseClass(fn: AnyFunction, code: Code, { node, names }: CodeParts): Reference | undefined {
+    const at = isClass(node) ? node.superClass : undefined;
+    const base: unknown = Object.getPrototypeOf(fn);
+    if (at == null || typeof base !== "function") return undefined;
+    const isTold = names.some(
+      ({ start, end, variable }) => start >= at.start && end <= at.end && !isImported(variable, code),
+    );
+    if (!isTold) return undefined;
+    const cell = this.#functionCell(base as AnyFunction, { fn, code, at }, false);
+    return { start: at.start, end: at.end, cell, shorthand: false };
   }
 
   /** Own enumerable properties that the user gave the function. Those of classes are in their text. */
@@ -196,21 +213,27 @@ export class GraphBuilder {
     const imported = importOf(variable, use.code);
     if (imported !== undefined) return this.#variables.keep(variable, this.#add(imported));
     const required = requireOf(variable, use.code);
-    if (required !== undefined) return this.#requireCell(use, name, required);
+    if (required !== undefined) return this.#initializedCell(use, variable, required);
     if (isVitestMeta(variable)) return this.#metaCell(use);
     return this.#variableCell(use, variable);
   }
 
-  #requireCell(use: Use, { variable }: NameUse, required: ReturnType<typeof requireOf> & object): number {
-    const cell = this.#reserve(undefined);
-    if (variable !== undefined) this.#variables.keep(variable, cell);
-    const names = use.code.freeNames(required.text);
-    const references = names.flatMap((at) => {
-      const of = at.name === "require" ? undefined : this.#cellFor({ ...use, at }, at);
-      return of === undefined ? [] : [{ start: at.start, end: at.end, cell: of, shorthand: use.code.isShorthand(at) }];
+  /** A variable by its initializer. What that needs gets its cell first: it was there first, too. */
+  #initializedCell(use: Use, variable: Variable, made: Omit<RequireCell, "references">): number {
+    const references = use.code.freeNames(made.text).flatMap((at) => {
+      const cell = at.name === "require" ? undefined : this.#helperFor({ ...use, at }, at);
+      return cell === undefined ? [] : [{ start: at.start, end: at.end, cell, shorthand: use.code.isShorthand(at) }];
     });
-    this.#cells[cell] = { ...required, references };
-    return cell;
+    return this.#variables.keep(variable, this.#add({ ...made, references }));
+  }
+
+  /** V8 does not show variables that only the top level of their script uses, as helpers of compilers. */
+  #helperFor(use: Use, at: NameUse): number | undefined {
+    const { variable } = at;
+    const isShown = variable === undefined || this.#variables.sole(variable) !== undefined;
+    if (isShown || this.#scopeWith(use.fn, at.name) !== undefined) return this.#cellFor(use, at);
+    const helper = initializerOf(variable, use.code);
+    return helper === undefined ? this.#cellFor(use, at) : this.#initializedCell(use, variable, helper);
   }
 
   #variableCell(use: Use, variable: Variable): number {
@@ -304,8 +327,7 @@ export class GraphBuilder {
   }
 }
 
-/** Cells that the parts which run at definition refer to. */
-function neededAt({ definition }: CodeParts, references: readonly Reference[]): number[] {
-  const needed = references.filter((at) => definition.some(({ start, end }) => at.start >= start && at.end <= end));
-  return [...new Set(needed.map(({ cell }) => cell))];
+/** What is imported has the same meaning there; so have names of the language. */
+function isImported(variable: Variable | undefined, code: Code): boolean {
+  return variable === undefined || (importOf(variable, code) ?? requireOf(variable, code)) !== undefined;
 }

@@ -1,7 +1,7 @@
 import type { AnyNode } from "acorn";
 import { type ClassNode, isClass, isFunction, walk } from "../module-exports.ts";
 import type { Code, NameUse } from "./code.ts";
-import type { CodeCell, Specifier, TextRange } from "./graph.ts";
+import type { CodeCell, Reference, Specifier, TextRange } from "./graph.ts";
 import { argumentsError, bondError, changedError, classError, requireError, type Use } from "./refusals.ts";
 import { bondsOf, givesThis, hasOwnThis } from "./shape.ts";
 
@@ -151,4 +151,10 @@ function definitionOf({ superClass, body }: ClassNode): TextRange[] {
     }
   }
   return ranges;
+}
+
+/** Cells that the parts which run at definition refer to. */
+export function neededAt({ definition }: CodeParts, references: readonly Reference[]): number[] {
+  const needed = references.filter((at) => definition.some(({ start, end }) => at.start >= start && at.end <= end));
+  return [...new Set(needed.map(({ cell }) => cell))];
 }

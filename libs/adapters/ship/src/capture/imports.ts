@@ -67,19 +67,23 @@ function textOf(node: AnyNode): string {
 
 /** The `require` that gave a variable of a CommonJS module; undefined when none did, or others assign to it, too. */
 export function requireOf(variable: Variable, code: Code): Omit<RequireCell, "references"> | undefined {
+  const made = initializerOf(variable, code);
+  return made === undefined || made.specifiers.length === 0 ? undefined : made;
+}
+
+/** What gave a variable of a CommonJS module its value; undefined when that is not clear, or others assign to it, too. */
+export function initializerOf(variable: Variable, code: Code): Omit<RequireCell, "references"> | undefined {
   const [definition] = variable.defs;
   if (code.source.isModule || definition?.type !== "Variable" || isReassigned(variable)) return undefined;
   const { id, init } = definition.node as unknown as VariableDeclarator;
-  if (init == null || !code.isOfModule(variable)) return undefined;
-  const specifiers = requiresIn(init);
   const member = memberOf(id, variable.name);
-  if (specifiers.length === 0 || member === "unclear") return undefined;
+  if (init == null || !code.isOfModule(variable) || member === "unclear") return undefined;
   return {
     kind: "require",
     name: variable.name,
     source: code.source,
     text: { start: init.start, end: init.end },
-    specifiers,
+    specifiers: requiresIn(init),
     member,
   };
 }

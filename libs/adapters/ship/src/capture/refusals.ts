@@ -48,8 +48,8 @@ export function argumentsError(use: Use): CaptureError {
 /** A variable that V8 does not show. */
 export function unseenError(use: Use, variable: string): CaptureError {
   const words =
-    `uses ${variable}, which cannot be seen from outside, as the name that a function expression has inside itself: ` +
-    `give it a constant, as in const ${variable} = ...`;
+    `uses ${variable}, which cannot be seen from outside: it is a function expression's own name inside itself, ` +
+    "or nothing but a definition uses it. Give it a constant, and use that inside the function";
   return refusal(`the function ${nameOf(use.fn)}${place(use)} ${words}`, variable, use);
 }
 
