@@ -47,3 +47,11 @@ export async function waitsForEver(): Promise<never> {
   const pool = new Pool({ processes: 1 });
   return await pool.apply(() => new Promise<never>(() => setInterval(() => undefined, 1_000)));
 }
+
+/** Sends and gets megabytes: more than any frame between a worker and its agent, and more than any window. */
+export async function megabytes(count: number): Promise<number> {
+  await using pool = new Pool();
+  const inputs = Array.from({ length: count }, (_, at) => new Uint8Array(1024 * 1024 + at).fill(at));
+  const back = await pool.map((bytes) => bytes.map((byte) => byte + 1), inputs, { chunkSize: 1 });
+  return back.reduce((sum, bytes, at) => sum + (bytes[0] === at + 1 ? bytes.length - 1024 * 1024 : Number.NaN), 0);
+}

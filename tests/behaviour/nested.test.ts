@@ -4,7 +4,7 @@ import { EmbeddedCluster } from "../harness/embedded-cluster.ts";
 import { ProcessCluster } from "../harness/process-cluster.ts";
 import type { RealCluster } from "../harness/real-cluster.ts";
 import { eventually } from "../harness/waiting.ts";
-import { endlessly, leaves, rowOfProducts, survives, waitsForEver, whoAmI } from "./nested-tasks.ts";
+import { endlessly, leaves, megabytes, rowOfProducts, survives, waitsForEver, whoAmI } from "./nested-tasks.ts";
 
 test("task() outside of a task is a StateError", () => {
   expect(() => task()).toThrow(/inside the function that a pool runs/);
@@ -42,6 +42,12 @@ describe.each(clusters)("inside a task on %s", (_name, start) => {
       expect(cluster.nodes).toContain(node);
       expect(jobId).toBe(result.jobId);
     }
+  });
+
+  test("a task sends and gets values of many megabytes", async () => {
+    await using cluster = await start();
+    const pool = (await cluster.fabric()).pool();
+    expect(await cluster.drive(pool.map(megabytes, [12, 3]))).toEqual([66, 3]);
   });
 
   test("a task hears in its own process how a task of its own died", async () => {

@@ -1,16 +1,19 @@
 // biome-ignore-all lint/style/noRestrictedGlobals: this file stands in for the world, in tests only
 import { type Clock, type Environment, type Millis, seededRandom, silentLogger } from "@heddle/kernel";
-import { memoryBlobs, sha256Hex } from "@heddle/port-blobs";
+import { type Blobs, memoryBlobs, sha256Hex } from "@heddle/port-blobs";
 import type { WorkerEvents, WorkerExit, WorkerProcess, WorkerSpawner } from "@heddle/port-processes";
-import { MemoryNetwork, type Session, SessionAcceptor, streamRoute } from "@heddle/port-rpc";
+import { MemoryNetwork, type Session, SessionAcceptor, type SessionEnd, streamRoute } from "@heddle/port-rpc";
 import {
   type AttachRequestEntry,
   type AttachResponseEntry,
   Encoding,
   encodePayload,
+  jobsRun,
   nodesAttach,
   type Payload,
   protocolVersion,
+  type RunRequestEntry,
+  type RunResponseEntry,
   type WorkerRequestEntry,
   type WorkerResponseEntry,
 } from "@heddle/wire";
@@ -19,12 +22,13 @@ import { AgentShell } from "./agent.ts";
 const ADDRESS = "coordinator";
 /** The code of every job of these tests. */
 const CODE = new TextEncoder().encode("export default (n) => n;\n");
-const CODE_HASH = sha256Hex(CODE);
+export const CODE_HASH = sha256Hex(CODE);
 
 type Heard = NonNullable<AttachRequestEntry["kind"]>;
 type Case = Heard["$case"];
 type Told<C extends Case> = Extract<Heard, { $case: C }>["value"];
 type WorkerTold = NonNullable<WorkerRequestEntry["kind"]>;
+type Said<C extends WorkerTold["$case"]> = Extract<WorkerTold, { $case: C }>["value"];
 type WorkerTell = NonNullable<WorkerResponseEntry["kind"]>;
 
 /** Time that stands still until told. */
@@ -88,6 +92,17 @@ export class FakeWorker implements WorkerProcess<WorkerRequestEntry> {
     this.#events.entries(kinds.map((kind) => ({ kind })));
   }
 
+  /** What it was told of one kind. */
+  told<C extends WorkerTold["$case"]>(kind: C): Said<C>[] {
+    return this.heard.flatMap((entry) => (entry.$case === kind ? [entry.value as Said<C>] : []));
+  }
+
+  /** Speaks to the coordinator in its session of that number. */
+  nested(session: number, ...entries: (NonNullable<RunRequestEntry["kind"]> & { bulkBytes?: number })[]): void {
+    const all = entries.map(({ bulkBytes, ...kind }) => ({ entry: { kind } as RunRequestEntry, bulkBytes }));
+    this.say({ $case: "nestedRequest", value: { session, entries: all } });
+  }
+
   print(line: string): void {
     this.#events.output("stdout", line);
   }
@@ -121,6 +136,30 @@ export class FakeWorker implements WorkerProcess<WorkerRequestEntry> {
   }
 }
 
+/** Blobs that a test can evict. */
+class EvictingBlobs implements Blobs {
+  #blobs = memoryBlobs();
+
+  readonly put: Blobs["put"] = (hash, bytes) => this.#blobs.put(hash, bytes);
+  readonly get: Blobs["get"] = (hash) => this.#blobs.get(hash);
+  readonly locate: Blobs["locate"] = (hash) => this.#blobs.locate(hash);
+
+  evictAll(): void {
+    this.#blobs = memoryBlobs();
+  }
+
+  [Symbol.asyncDispose](): PromiseLike<void> {
+    return this.#blobs[Symbol.asyncDispose]();
+  }
+}
+
+/** A session that a worker has with the coordinator, seen from the coordinator. */
+export interface NestedClient {
+  readonly session: Session<RunResponseEntry>;
+  readonly heard: NonNullable<RunRequestEntry["kind"]>[];
+  end: SessionEnd | undefined;
+}
+
 /** An agent whose coordinator and workers are the test. */
 export class Bench implements AsyncDisposable {
   readonly clock = new StillClock();
@@ -130,8 +169,10 @@ export class Bench implements AsyncDisposable {
   /** What the agent said, by session. */
   readonly heard: Heard[][] = [];
   readonly workers: FakeWorker[] = [];
+  /** Sessions of workers, in the order in which they came. */
+  readonly clients: NestedClient[] = [];
   readonly agent: AgentShell;
-  readonly #blobs = memoryBlobs();
+  readonly blobs = new EvictingBlobs();
 
   private constructor(slots: number) {
     const version = protocolVersion("test", 24);
@@ -151,7 +192,16 @@ export class Bench implements AsyncDisposable {
         return { entries, ended: () => undefined };
       },
     });
-    void this.network.listen(ADDRESS, [streamRoute(nodesAttach, acceptor.accept)]);
+    const clients = new SessionAcceptor<RunResponseEntry, RunRequestEntry>({
+      env: this.env,
+      serverId: "1".repeat(32),
+      version,
+      leaseMs: 15_000,
+      heartbeatMs: 2_000,
+      onSession: (session) => this.#client(session),
+    });
+    const routes = [streamRoute(nodesAttach, acceptor.accept), streamRoute(jobsRun, clients.accept)];
+    void this.network.listen(ADDRESS, routes);
     const spawner: WorkerSpawner<WorkerRequestEntry, WorkerResponseEntry> = {
       spawn: (events) => {
         const worker = new FakeWorker(100 + this.workers.length, events);
@@ -165,7 +215,7 @@ export class Bench implements AsyncDisposable {
       client: this.network,
       addresses: [ADDRESS],
       spawner,
-      blobs: this.#blobs,
+      blobs: this.blobs,
       name: "n1",
       slots,
       host: "host",
@@ -175,10 +225,23 @@ export class Bench implements AsyncDisposable {
     });
   }
 
+  #client(session: Session<RunResponseEntry>) {
+    const client: NestedClient = { session, heard: [], end: undefined };
+    this.clients.push(client);
+    return {
+      entries: (entries: readonly RunRequestEntry[]): void => {
+        for (const { kind } of entries) if (kind !== undefined) client.heard.push(kind);
+      },
+      ended: (end: SessionEnd): void => {
+        client.end = end;
+      },
+    };
+  }
+
   /** An agent that is connected, with its first workers ready and the code of every job on its machine. */
   static async open(slots = 1): Promise<Bench> {
     const bench = new Bench(slots);
-    await bench.#blobs.put(CODE_HASH, CODE);
+    await bench.blobs.put(CODE_HASH, CODE);
     await settle();
     for (const worker of bench.workers) worker.say({ $case: "workerReady", value: { pid: worker.pid } as never });
     await settle();
@@ -196,16 +259,26 @@ export class Bench implements AsyncDisposable {
     this.sessions.at(-1)?.send({ kind }, bulkBytes);
   }
 
-  describe(job: number): void {
+  /** The code of every job, in the coordinator's answer to who asked for it. */
+  sendCode(bytes: Uint8Array = CODE): void {
+    const content = { encoding: 0 as const, count: 0, size: bytes.length, data: bytes, partStream: 0 };
+    this.tell({ $case: "artifactContent", value: { hash: sha256Hex(bytes), content, missing: "" } }, bytes.length);
+  }
+
+  describe(
+    job: number,
+    more: { readonly pool?: number; readonly depth?: number; readonly capturedArtifact?: string } = {},
+  ): void {
+    const { pool = 1, depth = 0, capturedArtifact = "" } = more;
     const fn = {
       artifact: CODE_HASH,
       exportName: "default",
       displayName: "fn",
-      closure: false,
+      closure: capturedArtifact !== "",
       captured: new Uint8Array(0),
-      capturedArtifact: "",
+      capturedArtifact,
     };
-    const value = { job, jobId: `job-${job}`, pool: 1, function: fn, name: "", spread: false, depth: 0 };
+    const value = { job, jobId: `job-${job}`, pool, function: fn, name: "", spread: false, depth };
     this.tell({ $case: "describeJob", value }, 0);
   }
 

@@ -166,6 +166,41 @@ test("a store that fails is not its client's fault, and nodes are told why", asy
   expect(answers(node)).toEqual([`artifact ${HASH} cannot be stored: Error: ENOSPC`]);
 });
 
+test("what its client withdraws while nodes wait is asked of another client, and refused in words when there is none", async () => {
+  const [artifacts, a, b, node] = [open(), peer(), peer(), peer()];
+  artifacts.offered(a.client, HASH, CODE.length);
+  await settle();
+  artifacts.wanted(node.node, HASH);
+  await settle();
+  artifacts.offered(b.client, HASH, CODE.length);
+  await settle();
+  artifacts.withdrawn(a.client, HASH);
+  artifacts.store(a.client, HASH, content(CODE));
+  await settle();
+  expect(b.said).toEqual(asked);
+  expect(answers(node)).toEqual([]);
+  artifacts.withdrawn(b.client, HASH);
+  expect(answers(node)).toEqual([`artifact ${HASH} is withdrawn: its jobs are over`]);
+  expect(artifacts.size).toBe(0);
+});
+
+test("a withdrawal of what was never offered changes nothing, and what was withdrawn can be offered again", async () => {
+  const [artifacts, a, b] = [open(), peer(), peer()];
+  artifacts.offered(a.client, HASH, CODE.length);
+  artifacts.withdrawn(b.client, HASH);
+  await settle();
+  expect(artifacts.size).toBe(1);
+  artifacts.withdrawn(a.client, HASH);
+  artifacts.offered(a.client, HASH, CODE.length);
+  await settle();
+  artifacts.store(a.client, HASH, content(CODE));
+  await settle();
+  const node = peer();
+  artifacts.wanted(node.node, HASH);
+  await settle();
+  expect(answers(node)).toEqual([""]);
+});
+
 test("code that is too large breaks the protocol, and code that is not offered any more is dropped", () => {
   const [artifacts, a] = [open(), peer()];
   expect(() => artifacts.offered(a.client, HASH, ARTIFACT_BYTES_MAX + 1)).toThrow(ProtocolError);
