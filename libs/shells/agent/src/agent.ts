@@ -1,21 +1,12 @@
-import {
-  type Assignment,
-  type Effect,
-  type Input,
-  type JobNumber,
-  type PoolNumber,
-  WorkerPool,
-} from "@heddle/core-pool";
-import { assert, CoreDriver, type Environment, NodeName, ProtocolError, unreachable } from "@heddle/kernel";
+import { type Assignment, type Effect, type Input, type PoolNumber, WorkerPool } from "@heddle/core-pool";
+import { assert, CoreDriver, type Environment, NodeName, unreachable } from "@heddle/kernel";
 import type { Blobs } from "@heddle/port-blobs";
 import type { WorkerSpawner } from "@heddle/port-processes";
 import { dialSession, type RpcClient, type Session } from "@heddle/port-rpc";
 import {
-  type AssignChunk,
   type AttachRequestEntry,
   type AttachResponseEntry,
   type ChunkReturned,
-  type DescribeJob,
   type HeldOutgoing,
   jobsRun,
   type PayloadFlow,
@@ -26,10 +17,11 @@ import {
   type WorkerResponseEntry,
 } from "@heddle/wire";
 import { Artifacts } from "./artifacts.ts";
+import { Intake } from "./intake.ts";
 import { NESTED_UNAVAILABLE_MS } from "./limits.ts";
 import { NestedSessions, nestingWorker } from "./nested-sessions.ts";
 import { OutputRelay } from "./output.ts";
-import type { ChunkRecord, JobRecord, WorkerRecord } from "./records.ts";
+import type { ChunkRecord, WorkerRecord } from "./records.ts";
 import { deathReport, notStartedReport, type Report, returnedReport, stoppedReport } from "./reports.ts";
 import { Uplink } from "./uplink.ts";
 import { Workers } from "./workers.ts";
@@ -69,12 +61,7 @@ export class AgentShell {
   readonly #output: OutputRelay;
   readonly #artifacts: Artifacts;
   readonly #nested: NestedSessions;
-  readonly #jobs = new Map<JobNumber, JobRecord>();
-  readonly #chunks = new Map<Assignment, ChunkRecord>();
-  /** Revoked before they arrived: revocations overtake assignments. */
-  readonly #revokedEarly = new Map<number, boolean>();
-  /** Number of the last assignment that arrived; they only grow, around 2^32. */
-  #newest = 0;
+  readonly #intake: Intake;
   readonly #driver: CoreDriver<Input, Effect>;
   #inflow = new PayloadInflow();
   #outflow: PayloadOutflow | undefined;
@@ -98,10 +85,11 @@ export class AgentShell {
       node: name,
       want: (hash) => this.#want(hash),
     });
+    this.#intake = new Intake(this.#artifacts, (input) => this.#driver.feed(input));
     this.#output = new OutputRelay(name, () => this.#uplink.session);
     this.#workers = new Workers(options.spawner, name, {
       feed: (input) => this.#driver.feed(input),
-      chunk: (assignment) => this.#chunks.get(assignment),
+      chunk: (assignment) => this.#intake.chunk(assignment),
       announce: (chunk, worker, message, values) => this.#announce(chunk, worker, message, values),
       wantArtifact: (worker, hash) =>
         void this.#artifacts.place(hash).then((place) => this.#workers.place(worker, place)),
@@ -111,7 +99,7 @@ export class AgentShell {
       output: (worker, stream, line) => {
         const job = worker.lastJob;
         // a job of an earlier session is nobody's, and its number may be another's by now
-        if (job !== undefined && this.#jobs.get(job.number) === job) this.#output.line(worker, job, stream, line);
+        if (job !== undefined && this.#intake.has(job)) this.#output.line(worker, job, stream, line);
       },
     });
     const { client, addresses, build, nodeMajor, env } = options;
@@ -159,7 +147,7 @@ export class AgentShell {
       case "spawn-worker":
         return this.#workers.spawn(effect.worker);
       case "run-chunk":
-        return this.#workers.run(effect.worker, this.#known(effect.assignment));
+        return this.#workers.run(effect.worker, this.#intake.known(effect.assignment));
       case "skip-chunk":
         return this.#workers.skip(effect.worker, effect.assignment);
       case "kill-worker":
@@ -190,12 +178,6 @@ export class AgentShell {
     }
   }
 
-  #known(assignment: Assignment): ChunkRecord {
-    const chunk = this.#chunks.get(assignment);
-    assert(chunk !== undefined, "the core names chunks that are here");
-    return chunk;
-  }
-
   #worker(key: Parameters<Workers["get"]>[0]): WorkerRecord {
     const worker = this.#workers.get(key);
     assert(worker !== undefined, "the core names workers whose exit it was just told, or live ones");
@@ -203,36 +185,23 @@ export class AgentShell {
   }
 
   #finishReturned(assignment: Assignment, worker: WorkerRecord | undefined): void {
-    const chunk = this.#known(assignment);
+    const chunk = this.#intake.known(assignment);
     const { returned } = chunk;
     assert(returned !== undefined && worker !== undefined, "only what a worker returned is reported as returned");
     if (returned.relay === undefined)
       return this.#finish(assignment, () => returnedReport(this.#out(), chunk, worker, returned));
     returned.relay.end(false);
     chunk.returned = undefined;
-    this.#drop(chunk);
+    this.#intake.drop(chunk);
   }
 
   #finish(assignment: Assignment, make: (chunk: ChunkRecord) => Report): void {
-    const chunk = this.#known(assignment);
+    const chunk = this.#intake.known(assignment);
     const report = make(chunk);
     this.#output.flush();
     this.#send({ kind: { $case: "chunkFinished", value: report.finished } }, report.bytes);
     report.start();
-    this.#drop(chunk);
-  }
-
-  #drop(chunk: ChunkRecord): void {
-    chunk.returned?.relay?.end(true);
-    this.#chunks.delete(chunk.assignment);
-    chunk.job.chunks--;
-    this.#dropJob(chunk.job);
-  }
-
-  #dropJob(job: JobRecord): void {
-    if (!job.forgotten || job.chunks > 0) return;
-    this.#jobs.delete(job.number);
-    this.#driver.feed({ type: "job-forgotten", job: job.number });
+    this.#intake.drop(chunk);
   }
 
   #announce(chunk: ChunkRecord, worker: WorkerRecord, message: ChunkReturned, values: PayloadFlow): HeldOutgoing {
@@ -273,10 +242,7 @@ export class AgentShell {
     this.#inflow.abort();
     this.#inflow = new PayloadInflow();
     this.#outflow = undefined;
-    this.#newest = 0;
-    this.#revokedEarly.clear();
-    this.#chunks.clear();
-    this.#jobs.clear();
+    this.#intake.clear();
     this.#artifacts.lost();
     this.#nested.endAll({ code: "unavailable", message: `the node has lost its coordinator: ${why}` });
     this.#driver.feed({ type: "coordinator-lost" });
@@ -287,19 +253,15 @@ export class AgentShell {
   #entry({ kind }: AttachResponseEntry): void {
     switch (kind?.$case) {
       case "assignChunk":
-        return this.#assigned(kind.value);
+        return this.#intake.assigned(kind.value, this.#inflow);
       case "part":
         return this.#inflow.part(kind.value);
       case "revokeChunk":
-        return this.#revoked(kind.value.assignment, kind.value.stop);
+        return this.#intake.revoked(kind.value.assignment, kind.value.stop);
       case "describeJob":
-        return this.#described(kind.value);
-      case "forgetJob": {
-        const job = this.#jobs.get(kind.value.job as JobNumber);
-        if (job === undefined) return;
-        job.forgotten = true;
-        return this.#dropJob(job);
-      }
+        return this.#intake.described(kind.value);
+      case "forgetJob":
+        return this.#intake.forget(kind.value.job);
       case "retirePool":
         return this.#driver.feed({ type: "pool-retired", pool: kind.value.pool as PoolNumber });
       case "artifactContent":
@@ -309,67 +271,5 @@ export class AgentShell {
       default:
         return unreachable(kind);
     }
-  }
-
-  #assigned(assign: AssignChunk): void {
-    const assignment = assign.assignment as Assignment;
-    const job = this.#jobs.get(assign.job as JobNumber);
-    if (job === undefined)
-      throw new ProtocolError(`chunk ${assign.chunk} came before its job ${assign.job} was described`);
-    this.#newest = assign.assignment;
-    const input = this.#inflow.open(assign.input, true);
-    job.chunks++;
-    this.#chunks.set(assignment, { assignment, job, assign, input, worker: undefined, returned: undefined });
-    const { poolSlots, fresh } = assign;
-    this.#driver.feed({ type: "chunk-assigned", assignment, job: job.number, poolSlots, fresh });
-    const stop = this.#revokedEarly.get(assignment);
-    if (stop === undefined) return;
-    this.#revokedEarly.delete(assignment);
-    this.#driver.feed({ type: "revoke-requested", assignment, stop });
-  }
-
-  #revoked(number: number, stop: boolean): void {
-    const assignment = number as Assignment;
-    if (this.#chunks.has(assignment)) this.#driver.feed({ type: "revoke-requested", assignment, stop });
-    else if (((number - this.#newest) | 0) > 0) this.#revokedEarly.set(number, stop); // else it is finished: the two crossed
-  }
-
-  #described(description: DescribeJob): void {
-    const number = description.job as JobNumber;
-    const pool = description.pool as PoolNumber;
-    const job: JobRecord = {
-      number,
-      pool,
-      description,
-      location: undefined,
-      capturedLocation: "",
-      chunks: 0,
-      forgotten: false,
-    };
-    this.#jobs.set(number, job);
-    this.#driver.feed({ type: "job-described", job: number, pool, depth: description.depth });
-    const { artifact = "", capturedArtifact = "" } = description.function ?? {};
-    const known = [
-      this.#artifacts.known(artifact),
-      capturedArtifact && this.#artifacts.known(capturedArtifact),
-    ] as const;
-    if (known[0] !== undefined && known[1] !== undefined) return this.#ready(job, known[0], known[1]);
-    const found = [artifact, capturedArtifact].map((hash) => (hash === "" ? "" : this.#artifacts.locate(hash)));
-    Promise.all(found).then(
-      ([location = "", capturedLocation = ""]) => this.#ready(job, location, capturedLocation),
-      (error: unknown) => this.#broken(job, error instanceof Error ? error.message : String(error)),
-    );
-  }
-
-  /** Its chunks may run, if it is still wanted. */
-  #ready(job: JobRecord, location: string, capturedLocation: string): void {
-    if (this.#jobs.get(job.number) !== job) return;
-    job.location = location;
-    job.capturedLocation = capturedLocation;
-    this.#driver.feed({ type: "job-ready", job: job.number });
-  }
-
-  #broken(job: JobRecord, fault: string): void {
-    if (this.#jobs.get(job.number) === job) this.#driver.feed({ type: "job-broken", job: job.number, fault });
   }
 }

@@ -1,9 +1,11 @@
 import {
+  CAPTURED_INLINE_BYTES_MAX,
   CLIENT_CHUNKS_MAX,
   CLIENT_INPUT_BYTES_MAX,
   type Clock,
   type Environment,
   type Millis,
+  NESTING_DEPTH_MAX,
   PART_BYTES_MAX,
   seededRandom,
   silentLogger,
@@ -136,16 +138,23 @@ function inline(values: readonly unknown[]): Payload {
   return { encoding, count, size: bytes.byteLength, data: bytes, partStream: 0 };
 }
 
-function openJob(client: Client, job: number): void {
+interface MoreOfJob {
+  readonly depth?: number;
+  readonly captured?: Uint8Array;
+  readonly capturedArtifact?: string;
+}
+
+function openJob(client: Client, job: number, more: MoreOfJob = {}): void {
+  const { depth = 0, captured = new Uint8Array(0), capturedArtifact = "" } = more;
   const fn = {
     artifact: "f".repeat(64),
     exportName: "default",
     displayName: "fn",
-    closure: false,
-    captured: new Uint8Array(0),
-    capturedArtifact: "",
+    closure: captured.length > 0 || capturedArtifact !== "",
+    captured,
+    capturedArtifact,
   };
-  const value = { job, jobId: `job-${job}`, poolId: POOL, function: fn, retries: 0, name: "", spread: false, depth: 0 };
+  const value = { job, jobId: `job-${job}`, poolId: POOL, function: fn, retries: 0, name: "", spread: false, depth };
   client.say({ $case: "openJob", value });
 }
 
@@ -154,8 +163,8 @@ function offer(client: Client, job: number, chunk: number, input = inline([chunk
 }
 
 /** A job of one item, offered whole. */
-function small(client: Client, job: number): void {
-  openJob(client, job);
+function small(client: Client, job: number, more: MoreOfJob = {}): void {
+  openJob(client, job, more);
   offer(client, job, 0);
   client.say({ $case: "sealJob", value: { job, chunkCount: 1 } }, 0);
 }
@@ -322,4 +331,41 @@ test("what runs for a client that leaves is stopped, and its workers may end", a
   finish(node, node.said("assignChunk")[0]?.assignment, { $case: "stopped", value: {} });
   await settle();
   expect(node.said("retirePool")).toHaveLength(1);
+});
+
+test("a node is told how deep a job is, and what its function has captured", async () => {
+  const bench = await open();
+  const [client, node] = [await bench.client(), await bench.node("n1", 4)];
+  const captured = new Uint8Array(CAPTURED_INLINE_BYTES_MAX).fill(7);
+  small(client, 1, { depth: 3, captured });
+  small(client, 2, { depth: NESTING_DEPTH_MAX, capturedArtifact: "e".repeat(64) });
+  await settle();
+  const described = [...node.said("describeJob")].sort((a, b) => a.depth - b.depth);
+  expect(described).toMatchObject([
+    { depth: 3, function: { closure: true, captured, capturedArtifact: "" } },
+    { depth: NESTING_DEPTH_MAX, function: { closure: true, capturedArtifact: "e".repeat(64) } },
+  ]);
+});
+
+test("chunks of a deeper job go first: a task may wait for them", async () => {
+  const bench = await open();
+  const client = await bench.client();
+  small(client, 1);
+  small(client, 2, { depth: 1 });
+  await settle();
+  const node = await bench.node("n1", 1);
+  expect(node.said("describeJob").map(({ depth }) => depth)).toEqual([1, 0]);
+});
+
+test.each<[string, MoreOfJob]>([
+  ["to be inside of more tasks than there may be", { depth: NESTING_DEPTH_MAX + 1 }],
+  ["to have captured more than travels inline", { captured: new Uint8Array(CAPTURED_INLINE_BYTES_MAX + 1) }],
+  ["to have captured an artifact that is none", { capturedArtifact: "../secrets" }],
+])("a client whose job claims %s is dropped alone", async (_what, more) => {
+  const bench = await open();
+  const [client, other] = [await bench.client(), await bench.client()];
+  openJob(client, 1, more);
+  await settle();
+  expect(client.end).toMatchObject({ reason: "goodbye", goodbye: { code: "protocol" } });
+  expect(other.end).toBeUndefined();
 });

@@ -1,0 +1,129 @@
+import type { Assignment, Input, JobNumber, PoolNumber } from "@heddle/core-pool";
+import { assert, ProtocolError } from "@heddle/kernel";
+import type { AssignChunk, DescribeJob, PayloadInflow } from "@heddle/wire";
+import type { Artifacts } from "./artifacts.ts";
+import type { ChunkRecord, JobRecord } from "./records.ts";
+
+/** What came of one session with the coordinator and is not finished: jobs, their chunks, and whether their code is here. */
+export class Intake {
+  readonly #artifacts: Artifacts;
+  readonly #feed: (input: Input) => void;
+  readonly #jobs = new Map<JobNumber, JobRecord>();
+  readonly #chunks = new Map<Assignment, ChunkRecord>();
+  /** Revoked before they arrived: revocations overtake assignments. */
+  readonly #revokedEarly = new Map<number, boolean>();
+  /** Number of the last assignment that arrived; they only grow, around 2^32. */
+  #newest = 0;
+
+  /** `feed`: tells the core. */
+  constructor(artifacts: Artifacts, feed: (input: Input) => void) {
+    this.#artifacts = artifacts;
+    this.#feed = feed;
+  }
+
+  chunk(assignment: Assignment): ChunkRecord | undefined {
+    return this.#chunks.get(assignment);
+  }
+
+  /** A chunk that the core names. */
+  known(assignment: Assignment): ChunkRecord {
+    const chunk = this.#chunks.get(assignment);
+    assert(chunk !== undefined, "the core names chunks that are here");
+    return chunk;
+  }
+
+  /** Of this session, and not forgotten. */
+  has(job: JobRecord): boolean {
+    return this.#jobs.get(job.number) === job;
+  }
+
+  assigned(assign: AssignChunk, inflow: PayloadInflow): void {
+    const assignment = assign.assignment as Assignment;
+    const job = this.#jobs.get(assign.job as JobNumber);
+    if (job === undefined)
+      throw new ProtocolError(`chunk ${assign.chunk} came before its job ${assign.job} was described`);
+    this.#newest = assign.assignment;
+    const input = inflow.open(assign.input, true);
+    job.chunks++;
+    this.#chunks.set(assignment, { assignment, job, assign, input, worker: undefined, returned: undefined });
+    const { poolSlots, fresh } = assign;
+    this.#feed({ type: "chunk-assigned", assignment, job: job.number, poolSlots, fresh });
+    const stop = this.#revokedEarly.get(assignment);
+    if (stop === undefined) return;
+    this.#revokedEarly.delete(assignment);
+    this.#feed({ type: "revoke-requested", assignment, stop });
+  }
+
+  revoked(number: number, stop: boolean): void {
+    const assignment = number as Assignment;
+    if (this.#chunks.has(assignment)) this.#feed({ type: "revoke-requested", assignment, stop });
+    else if (((number - this.#newest) | 0) > 0) this.#revokedEarly.set(number, stop); // else it is finished: the two crossed
+  }
+
+  /** Its chunks may run once its code and its captured values are here. */
+  described(description: DescribeJob): void {
+    const number = description.job as JobNumber;
+    const pool = description.pool as PoolNumber;
+    const { depth, function: fn } = description;
+    const places = { location: undefined, capturedLocation: "" };
+    const job: JobRecord = { number, pool, description, ...places, chunks: 0, forgotten: false };
+    this.#jobs.set(number, job);
+    this.#feed({ type: "job-described", job: number, pool, depth });
+    const { artifact = "", capturedArtifact = "" } = fn ?? {};
+    const location = this.#artifacts.known(artifact);
+    const captured = capturedArtifact === "" ? "" : this.#artifacts.known(capturedArtifact);
+    if (location === undefined || captured === undefined) void this.#find(job, artifact, capturedArtifact);
+    else this.#ready(job, location, captured);
+  }
+
+  /** The coordinator sends no more of it. */
+  forget(number: number): void {
+    const job = this.#jobs.get(number as JobNumber);
+    if (job === undefined) return;
+    job.forgotten = true;
+    this.#dropJob(job);
+  }
+
+  /** The chunk is finished. */
+  drop(chunk: ChunkRecord): void {
+    chunk.returned?.relay?.end(true);
+    this.#chunks.delete(chunk.assignment);
+    chunk.job.chunks--;
+    this.#dropJob(chunk.job);
+  }
+
+  /** The session is over. The core hears of it as a whole. */
+  clear(): void {
+    this.#newest = 0;
+    this.#revokedEarly.clear();
+    this.#chunks.clear();
+    this.#jobs.clear();
+  }
+
+  #dropJob(job: JobRecord): void {
+    if (!job.forgotten || job.chunks > 0) return;
+    this.#jobs.delete(job.number);
+    this.#feed({ type: "job-forgotten", job: job.number });
+  }
+
+  async #find(job: JobRecord, artifact: string, capturedArtifact: string): Promise<void> {
+    const hashes = capturedArtifact === "" ? [artifact] : [artifact, capturedArtifact];
+    let places: readonly string[];
+    try {
+      places = await Promise.all(hashes.map((hash) => this.#artifacts.locate(hash)));
+    } catch (error) {
+      const fault = error instanceof Error ? error.message : String(error);
+      if (this.has(job)) this.#feed({ type: "job-broken", job: job.number, fault });
+      return;
+    }
+    const [location = "", captured = ""] = places;
+    this.#ready(job, location, captured);
+  }
+
+  #ready(job: JobRecord, location: string, capturedLocation: string): void {
+    if (!this.has(job)) return;
+    job.location = location;
+    job.capturedLocation = capturedLocation;
+    this.#feed({ type: "job-ready", job: job.number });
+  }
+}

@@ -1,0 +1,69 @@
+import { SESSION_WINDOW_BYTES } from "@heddle/kernel";
+import type { SessionEnd } from "@heddle/port-rpc";
+import type { RunRequestEntry, RunResponseEntry, WorkerResponseEntry } from "@heddle/wire";
+import { expect, test } from "vitest";
+import { Relay } from "./relay.ts";
+
+const said = (job: number): RunRequestEntry => ({ kind: { $case: "cancelJob", value: { job, reason: "" } } });
+const answer: RunResponseEntry = { kind: { $case: "capacity", value: { slots: 1, nodes: 1 } } };
+
+function open() {
+  const sent: NonNullable<WorkerResponseEntry["kind"]>[] = [];
+  const relay = new Relay(({ kind }) => void (kind !== undefined && sent.push(kind)));
+  const dial = () => {
+    const heard: RunResponseEntry[] = [];
+    const ends: SessionEnd[] = [];
+    const handler = {
+      entries: (all: readonly RunResponseEntry[]) => void heard.push(...all),
+      ended: (end: SessionEnd) => void ends.push(end),
+    };
+    return { heard, ends, session: relay.dial(handler, () => undefined) };
+  };
+  return { sent, relay, dial };
+}
+
+test("each session has a number of its own, and what is said of an earlier one never reaches the next", () => {
+  const { sent, relay, dial } = open();
+  const first = dial();
+  first.session.send(said(1));
+  void first.session.close();
+  const second = dial();
+  second.session.send(said(1));
+  expect(sent.map(({ $case, value }) => [$case, (value as { session: number }).session])).toEqual([
+    ["nestedRequest", 1],
+    ["nestedClose", 1],
+    ["nestedRequest", 2],
+  ]);
+  relay.hear({ $case: "nestedResponse", value: { session: 1, entries: [answer] } });
+  relay.hear({ $case: "nestedEnded", value: { session: 1, code: "unavailable", message: "late" } });
+  relay.hear({ $case: "nestedResponse", value: { session: 2, entries: [answer] } });
+  expect([first.heard, first.ends, second.heard, second.ends]).toEqual([[], [], [answer], []]);
+});
+
+test("a session that the agent ends tells its task why, once, and says no more", () => {
+  const { sent, relay, dial } = open();
+  const { session, ends } = dial();
+  const goodbye = { code: "unavailable", message: "the coordinator is gone" };
+  relay.hear({ $case: "nestedEnded", value: { session: 1, ...goodbye } });
+  relay.hear({ $case: "nestedEnded", value: { session: 1, ...goodbye } });
+  expect(ends).toMatchObject([{ reason: "goodbye", goodbye }]);
+  session.send(said(1));
+  void session.close();
+  expect(sent).toEqual([]);
+});
+
+test("a task waits while more than a window of what it said has not left the machine", async () => {
+  const { relay, dial } = open();
+  const { session } = dial();
+  session.send(said(1), SESSION_WINDOW_BYTES + 5);
+  let isDrained = false;
+  const drained = session.drained().then(() => {
+    isDrained = true;
+  });
+  relay.hear({ $case: "nestedTaken", value: { session: 1, bytes: 5 } });
+  await Promise.resolve();
+  expect([isDrained, session.queuedBytes]).toEqual([false, SESSION_WINDOW_BYTES]);
+  relay.hear({ $case: "nestedTaken", value: { session: 1, bytes: 1 } });
+  await drained;
+  expect(session.queuedBytes).toBe(SESSION_WINDOW_BYTES - 1);
+});
