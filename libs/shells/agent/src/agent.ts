@@ -137,7 +137,7 @@ export class AgentShell {
 
   #finishDrain(): void {
     this.#timer?.[Symbol.dispose]();
-    this.#nested.endAll({ code: "unavailable", message: "the node was drained" });
+    this.#nested.shut({ code: "unavailable", message: "the node was drained" });
     const end = (): void => this.#end({ refused: undefined });
     this.#uplink.close({ code: "closed", message: "the node was drained" }).then(end, end);
   }

@@ -46,6 +46,8 @@ export class NestedSessions {
   readonly #dial: NestedDial;
   /** The last one of each worker. */
   readonly #last = new Map<WorkerKey, Nested>();
+  /** Set once no session may be opened any more. */
+  #shut: Goodbye | undefined;
 
   constructor(dial: NestedDial) {
     this.#dial = dial;
@@ -85,11 +87,18 @@ export class NestedSessions {
     }
   }
 
+  /** As `endAll`, for good: the node is over. */
+  shut(why: Goodbye): void {
+    this.#shut = why;
+    this.endAll(why);
+  }
+
   /** The session of that number; undefined when it is over. A new number opens one. */
   #numbered(worker: NestingWorker, number: number): Nested | undefined {
     const last = this.#last.get(worker.key);
     if (last !== undefined && number <= last.number) return number < last.number || last.isOver ? undefined : last;
     if (last !== undefined) leave(last, "the task opened another session");
+    if (this.#shut !== undefined) return void tellEnded({ worker, number }, this.#shut);
     return this.#open(worker, number);
   }
 
@@ -184,7 +193,7 @@ function tell({ worker, number: session }: Nested, entry: RunResponseEntry): voi
   worker.send({ kind: { $case: "nestedResponse", value: { entries: [entry], session } } });
 }
 
-function tellEnded({ worker, number: session }: Nested, { code, message }: Goodbye): void {
+function tellEnded({ worker, number: session }: Pick<Nested, "worker" | "number">, { code, message }: Goodbye): void {
   worker.send({ kind: { $case: "nestedEnded", value: { code, message, session } } });
 }
 

@@ -137,7 +137,7 @@ test("with the coordinator each task loses its session, and is told", async () =
   expect(bench.clients[0]?.end).toMatchObject({ reason: "goodbye" });
 });
 
-test("a drained node leaves no session behind", async () => {
+test("a drained node leaves no session behind, and opens none", async () => {
   const [bench, worker] = await nesting();
   worker.nested(1, register);
   await settle();
@@ -145,6 +145,15 @@ test("a drained node leaves no session behind", async () => {
   await bench.clock.advance(1_000);
   await drained;
   expect(bench.clients[0]?.end).toMatchObject({ reason: "goodbye" });
+  worker.nested(2, register);
+  worker.nested(2, cancel(1));
+  await settle();
+  expect(bench.clients).toHaveLength(1);
+  expect(worker.told("nestedEnded").at(-1)).toEqual({
+    code: "unavailable",
+    message: "the node was drained",
+    session: 2,
+  });
 });
 
 test.each([
