@@ -16,11 +16,11 @@ export function workerRuntime(): WorkerRuntime | undefined {
 
 /**
  * What the task that runs may know of itself. To be called inside a function that a pool runs; elsewhere it throws StateError. Code that
- * outlives its item, as a timer that nobody awaits, is told of the item that runs then.
+ * outlives its item, as a timer that nobody awaits, is told of the item that runs then: it should keep what it was given while it ran.
  */
 export function task(): TaskContext {
-  const runtime = workerRuntime();
-  if (runtime === undefined)
-    throw new StateError("task() was called outside of a worker: call it inside the function that a pool runs");
-  return runtime.task();
+  const context = workerRuntime()?.task();
+  if (context === undefined)
+    throw new StateError("task() was called where no task runs: call it inside the function that a pool runs");
+  return context;
 }

@@ -33,7 +33,7 @@ export interface ChunkTask {
   /** Told of each item. */
   readonly task: Pick<CurrentTask, "index">;
   /** Where functions among the items come from. */
-  readonly functions: Pick<Functions, "hooks" | "fetch">;
+  readonly functions: Pick<Functions, "hooks" | "fetch" | "forget">;
 }
 
 /**
@@ -100,7 +100,7 @@ class ChunkRun {
         if (isThenable(result)) return this.#runAsync(items, result);
       } catch (error) {
         this.#completed = at;
-        if (!isCalled && error instanceof MissingFunction) return this.#resume(items, error);
+        if (!isCalled && error instanceof MissingFunction) return this.#resume(items);
         return isCalled ? this.#outcome(userFailure(this.#offset, error)) : this.#refused(error, "argument");
       }
       const refused = this.#keep(result);
@@ -127,7 +127,7 @@ class ChunkRun {
       try {
         item = items.next();
       } catch (error) {
-        if (error instanceof MissingFunction) return this.#resume(items, error);
+        if (error instanceof MissingFunction) return this.#resume(items);
         return this.#refused(error, "argument");
       }
       try {
@@ -139,10 +139,10 @@ class ChunkRun {
   }
 
   /** Goes on at an item whose functions have to be fetched first. */
-  async #resume(items: PayloadItems, first: MissingFunction): Promise<ChunkOutcome> {
+  async #resume(items: PayloadItems): Promise<ChunkOutcome> {
     let item: unknown;
     try {
-      item = await this.#fetched(items, first);
+      item = await this.#fetched(items);
     } catch (error) {
       if (error instanceof ProtocolError) return this.#outcome(fabricFailure(this.#offset, error, "argument"));
       return this.#refused(error, "argument");
@@ -156,15 +156,14 @@ class ChunkRun {
     return this.#runAsync(items, pending);
   }
 
-  async #fetched(items: PayloadItems, first: MissingFunction): Promise<unknown> {
-    for (let missing = first; ; ) {
-      await this.#task.functions.fetch(missing);
-      try {
-        return items.next();
-      } catch (error) {
-        if (!(error instanceof MissingFunction)) throw error;
-        missing = error;
-      }
+  async #fetched(items: PayloadItems): Promise<unknown> {
+    const { input, functions } = this.#task;
+    const alone = { offset: this.#offset, count: 1 };
+    try {
+      await functions.fetch((hooks) => void payloadItems(input, alone, hooks).next());
+      return items.next();
+    } finally {
+      functions.forget();
     }
   }
 

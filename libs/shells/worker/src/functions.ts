@@ -1,4 +1,4 @@
-import { ProtocolError, SerializationError } from "@heddle/kernel";
+import { CAPTURED_INLINE_BYTES_MAX, ProtocolError, SerializationError } from "@heddle/kernel";
 import type { AnyFunction, FunctionLoader, FunctionMaker } from "@heddle/port-shipper";
 import { type ArtifactPlace, decodeValue, type PrepareJob, type ValueReaderHooks } from "@heddle/wire";
 import { ARGUMENT_FUNCTIONS_MAX } from "./limits.ts";
@@ -11,21 +11,17 @@ interface Description {
   readonly capturedArtifact: string;
 }
 
-/** Thrown where a function was met among arguments that is not here yet: `Functions.fetch` it and read again. */
-export class MissingFunction {
-  readonly description: Description;
-
-  constructor(description: Description) {
-    this.description = description;
-  }
-}
+/** Thrown where a function was met among arguments that is not here yet: `Functions.fetch` what the value needs and read it again. */
+export class MissingFunction {}
 
 /** Makes functions of what was shipped: those of jobs, and those among arguments. */
 export class Functions {
   readonly #loader: FunctionLoader;
   readonly #want: (hash: string) => void;
-  /** Functions among arguments by what describes them, the one used longest ago first. Size <= ARGUMENT_FUNCTIONS_MAX. */
+  /** Functions among arguments by what describes them, the one used longest ago first. Size <= ARGUMENT_FUNCTIONS_MAX between items. */
   readonly #made = new Map<string, AnyFunction>();
+  /** Where artifacts of such functions were, by hash, the one told longest ago first. Size <= ARGUMENT_FUNCTIONS_MAX. */
+  readonly #places = new Map<string, string>();
   /** Those that wait for the agent's answer, by hash. */
   readonly #waiters = new Map<string, ((place: ArtifactPlace) => void)[]>();
 
@@ -50,27 +46,33 @@ export class Functions {
   /** For reading arguments. `reviveFunction` throws MissingFunction. */
   readonly hooks: ValueReaderHooks = {
     reviveFunction: (value) => {
-      const description = descriptionOf(value);
-      const key = keyOf(description);
-      const known = this.#made.get(key);
-      if (known === undefined) throw new MissingFunction(description);
+      const known = this.#known(keyOf(descriptionOf(value)));
+      if (known === undefined) throw new MissingFunction();
       return known;
     },
   };
 
-  /** Gets a function that was missing. Rejects with ProtocolError, or with what the code itself throws. */
-  async fetch({ description }: MissingFunction): Promise<void> {
-    const { artifact, exportName, captured, capturedArtifact } = description;
-    const exported = await this.#loader.load(await this.#locate(artifact), artifact, exportName);
-    const values =
-      capturedArtifact === ""
-        ? captured
-        : await this.#loader.read(await this.#locate(capturedArtifact), capturedArtifact);
-    this.#made.set(keyOf(description), values === undefined ? exported : made(exported, values));
-    for (const oldest of this.#made.keys()) {
-      if (this.#made.size <= ARGUMENT_FUNCTIONS_MAX) break;
-      this.#made.delete(oldest);
-    }
+  /**
+   * Gets the functions that a value needs and that are not here; `read` reads the value with the hooks that it is given. They stay until
+   * `forget`, so that the value can then be read, however many they are. Rejects with ProtocolError, or with what the code itself throws.
+   */
+  async fetch(read: (hooks: ValueReaderHooks) => void): Promise<void> {
+    const missing = new Map<string, Description>();
+    read({
+      reviveFunction: (value) => {
+        const description = descriptionOf(value);
+        const key = keyOf(description);
+        const known = this.#known(key);
+        if (known === undefined) missing.set(key, description);
+        return known ?? standIn;
+      },
+    });
+    for (const [key, description] of missing) this.#made.set(key, await this.#make(description));
+  }
+
+  /** The value was read: functions beyond the bound go. */
+  forget(): void {
+    shorten(this.#made);
   }
 
   /** The agent's answer. */
@@ -90,6 +92,29 @@ export class Functions {
     }
   }
 
+  async #make({ artifact, exportName, captured, capturedArtifact }: Description): Promise<AnyFunction> {
+    const exported = await this.#anywhere(artifact, (at) => this.#loader.load(at, artifact, exportName));
+    if (capturedArtifact !== "")
+      return made(exported, await this.#anywhere(capturedArtifact, (at) => this.#loader.read(at, capturedArtifact)));
+    return captured === undefined ? exported : made(exported, captured);
+  }
+
+  /** One that was found now was used now. */
+  #known(key: string): AnyFunction | undefined {
+    const known = this.#made.get(key);
+    if (known === undefined) return undefined;
+    this.#made.delete(key);
+    this.#made.set(key, known);
+    return known;
+  }
+
+  /** The agent is asked once for an artifact, not once for each function in it. */
+  async #anywhere<T>(hash: string, load: (location: string) => Promise<T>): Promise<T> {
+    const known = this.#places.get(hash);
+    if (known !== undefined) return this.#atPlace(known, hash, load);
+    return load(await this.#locate(hash));
+  }
+
   async #locate(hash: string): Promise<string> {
     const { promise, resolve } = Promise.withResolvers<ArtifactPlace>();
     const waiters = this.#waiters.get(hash) ?? [];
@@ -97,22 +122,44 @@ export class Functions {
     if (waiters.length === 0) this.#want(hash);
     const { location, missing } = await promise;
     if (location === "") throw new ProtocolError(`code or captured values cannot be had: ${missing}`);
+    this.#places.delete(hash);
+    this.#places.set(hash, location);
+    shorten(this.#places);
     return location;
   }
 }
 
 function made(maker: unknown, captured: Uint8Array): AnyFunction {
   return (maker as FunctionMaker)((functions) => {
-    const reviveFunction = (index: unknown): AnyFunction => {
-      const fn = typeof index === "number" ? functions[index] : undefined;
-      if (fn === undefined)
-        throw new ProtocolError(`captured values name function ${String(index)}, which there is not`);
-      return fn;
-    };
-    const values = decodeValue(captured, "value", { reviveFunction });
+    const values = capturedValues(captured, functions);
     if (!Array.isArray(values)) throw new ProtocolError("captured values are no array");
     return values;
   });
+}
+
+/** `functions`: those of the maker, which captured values name by index. */
+function capturedValues(captured: Uint8Array, functions: readonly AnyFunction[]): unknown {
+  const reviveFunction = (index: unknown): AnyFunction => {
+    const fn = typeof index === "number" ? functions[index] : undefined;
+    if (fn === undefined) throw new ProtocolError(`captured values name function ${String(index)}, which there is not`);
+    return fn;
+  };
+  try {
+    return decodeValue(captured, "value", { reviveFunction });
+  } catch (cause) {
+    if (!(cause instanceof SerializationError)) throw cause;
+    throw new ProtocolError(`captured values are broken: ${cause.message}`, { cause });
+  }
+}
+
+/** In the place of functions while a value is read for what it needs. */
+function standIn(): void {}
+
+function shorten(map: Map<string, unknown>): void {
+  for (const oldest of map.keys()) {
+    if (map.size <= ARGUMENT_FUNCTIONS_MAX) return;
+    map.delete(oldest);
+  }
 }
 
 /** Whatever came in the place of a function, checked. */
@@ -123,12 +170,15 @@ function descriptionOf(value: unknown): Description {
     typeof artifact === "string" &&
     typeof exportName === "string" &&
     typeof capturedArtifact === "string" &&
-    (captured === undefined || captured instanceof Uint8Array);
+    (captured === undefined || (captured instanceof Uint8Array && captured.length <= CAPTURED_INLINE_BYTES_MAX));
   if (!isGood) throw new SerializationError("a function is described wrongly", { path: "$", side: "argument" });
   return { artifact, exportName, captured, capturedArtifact };
 }
 
 function keyOf({ artifact, exportName, captured, capturedArtifact }: Description): string {
-  const values = captured === undefined ? "" : captured.join();
-  return `${artifact} ${capturedArtifact} ${values} ${exportName}`;
+  const values = captured === undefined ? "" : latin1.decode(captured);
+  return `${artifact} ${capturedArtifact} ${exportName.length} ${exportName} ${values}`;
 }
+
+/** A character for each byte, no two bytes the same. */
+const latin1 = new TextDecoder("latin1");

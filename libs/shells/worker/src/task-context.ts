@@ -1,5 +1,3 @@
-import { StateError } from "@heddle/kernel";
-
 /** What a task may know of itself. */
 export interface TaskContext {
   /** Index of its item in the call's inputs. */
@@ -10,18 +8,22 @@ export interface TaskContext {
   readonly node: string;
   /** Id of the job: of the call of map, apply, ... */
   readonly jobId: string;
-  /** Aborts shortly before the task's process is ended: the call was cancelled, or the pool terminated. */
+  /**
+   * Aborts shortly before the task's process is ended: the call was cancelled, or the pool terminated. A worker whose code has asked for
+   * it ends half a second after it is told to; one that never did ends at once.
+   */
   readonly signal: AbortSignal;
 }
 
 /**
- * Which item runs now. Items of one worker run one after the other, so there is one at a time; code that outlives its item (a timer
- * that nobody awaits) sees the item that runs then.
+ * Which item runs now. Items of one worker run one after the other, so there is one at a time, and telling them apart costs an assignment
+ * each. Code that outlives its item (a timer that nobody awaits) sees the item that runs then: to know its own it keeps what task() gave
+ * it, which never changes.
  */
 export class CurrentTask {
   /** Set right before each item. */
   index = 0;
-  attempt = 0;
+  #attempt = 0;
   #node = "";
   #jobId = "";
   #isRunning = false;
@@ -35,7 +37,7 @@ export class CurrentTask {
   begin(node: string, jobId: string, attempt: number): void {
     this.#node = node;
     this.#jobId = jobId;
-    this.attempt = attempt;
+    this.#attempt = attempt;
     this.#isRunning = true;
   }
 
@@ -44,16 +46,18 @@ export class CurrentTask {
     this.#isRunning = false;
   }
 
-  /** Throws StateError when nothing runs. */
-  get(): TaskContext {
-    if (!this.#isRunning)
-      throw new StateError("task() was called where no task runs: call it inside the function that a pool runs");
+  /** Undefined when nothing runs. */
+  get(): TaskContext | undefined {
+    if (!this.#isRunning) return undefined;
+    const stopSignal = this.#stopSignal;
     return {
       index: this.index,
-      attempt: this.attempt,
+      attempt: this.#attempt,
       node: this.#node,
       jobId: this.#jobId,
-      signal: this.#stopSignal(),
+      get signal(): AbortSignal {
+        return stopSignal();
+      },
     };
   }
 }

@@ -1,5 +1,5 @@
 import { type Environment, ProtocolError, seededRandom, silentLogger } from "@heddle/kernel";
-import type { AnyFunction } from "@heddle/port-shipper";
+import type { AnyFunction, FunctionMaker } from "@heddle/port-shipper";
 import {
   type ChunkReturned,
   decodeError,
@@ -8,12 +8,13 @@ import {
   encodePayload,
   type FabricError,
   PayloadAssembler,
+  type PrepareJob,
   type RunChunk,
   splitPayload,
   type WorkerRequestEntry,
   type WorkerResponseEntry,
 } from "@heddle/wire";
-import { runWorker } from "./worker.ts";
+import { runWorker, type WorkerRuntime } from "./worker.ts";
 
 /** What a chunk came back with, decoded. */
 export type Answer =
@@ -32,6 +33,8 @@ export type Answer =
       readonly place: { readonly node: string; readonly pid: number; readonly attempt: number };
     };
 
+type Said = NonNullable<WorkerResponseEntry["kind"]>;
+
 /** A worker whose agent is the test. Time stands still unless a function moves it. */
 export class Bench {
   nowMs = 0;
@@ -43,6 +46,11 @@ export class Bench {
   readonly answers: Answer[] = [];
   /** By export name; a value that is no function is what loading it throws. */
   readonly functions = new Map<string, unknown>();
+  /** Captured values that are artifacts of their own, by hash. */
+  readonly values = new Map<string, Uint8Array>();
+  /** Aborting it is what the agent's wish to end this worker is. */
+  readonly stop = new AbortController();
+  readonly runtime: WorkerRuntime;
   wrote = false;
   /** Where the agent says that an artifact is, to a worker that asks; "" for nowhere. */
   place = "/b";
@@ -63,7 +71,7 @@ export class Bench {
   constructor() {
     const clock = { nowMs: () => this.nowMs, setTimer: () => ({ [Symbol.dispose]: () => undefined }) };
     const env: Environment = { clock, random: seededRandom(1), log: silentLogger };
-    runWorker({
+    this.runtime = runWorker({
       link: {
         send: (entry) => this.#send(entry),
         flush: () => this.#flush(),
@@ -81,11 +89,14 @@ export class Bench {
           if (typeof found === "function") return found as AnyFunction;
           throw found;
         },
-        read: async (location) => {
-          throw new Error(`nothing is at ${location}`);
+        read: async (location, hash) => {
+          const values = this.values.get(hash);
+          if (values === undefined || this.missingAt === location)
+            throw new ProtocolError(`artifact ${hash} cannot be read at ${location}`);
+          return values;
         },
       },
-      stopSignal: () => new AbortController().signal,
+      stopSignal: () => this.stop.signal,
       env,
       pid: 77,
       nodeVersion: "v24.0.0",
@@ -102,7 +113,7 @@ export class Bench {
   }
 
   /** Describes a job that runs `fn` (or that cannot be loaded because of it). */
-  job(number: number, fn: unknown, spread = false): void {
+  job(number: number, fn: unknown, spread = false, more: Partial<PrepareJob> = {}): void {
     const exportName = `export${number}`;
     this.functions.set(exportName, fn);
     const value = {
@@ -117,8 +128,19 @@ export class Bench {
       captured: new Uint8Array(0),
       capturedArtifact: "",
       capturedLocation: "",
+      ...more,
     };
     this.tell({ kind: { $case: "prepareJob", value } });
+  }
+
+  /** As `job`: `maker` makes the function of these captured values. */
+  closure(number: number, maker: FunctionMaker, captured: Uint8Array, more: Partial<PrepareJob> = {}): void {
+    this.job(number, maker, false, { closure: true, captured, ...more });
+  }
+
+  /** Whatever the worker said of one kind, in order. */
+  said<Case extends Said["$case"]>($case: Case): Extract<Said, { readonly $case: Case }>["value"][] {
+    return this.sent.flatMap(({ kind }) => (kind?.$case === $case ? [kind.value as never] : []));
   }
 
   tell(...entries: WorkerRequestEntry[]): void {

@@ -1,11 +1,4 @@
-import {
-  type Environment,
-  Fifo,
-  ProtocolError,
-  SerializationError,
-  unreachable,
-  WORKER_JOBS_MAX,
-} from "@heddle/kernel";
+import { type Environment, Fifo, ProtocolError, unreachable, WORKER_JOBS_MAX } from "@heddle/kernel";
 import type { AnyFunction, FunctionLoader } from "@heddle/port-shipper";
 import {
   type ChunkReturned,
@@ -55,10 +48,13 @@ export interface WorkerOptions {
   readonly stopSignal: () => AbortSignal;
 }
 
-/** What user code in a worker may ask of it. */
+/**
+ * What user code in a worker may ask of it. Nothing here throws: the errors of a worker's own bundle are of other classes than those that
+ * user code imports.
+ */
 export interface WorkerRuntime {
-  /** The item that runs now. Throws StateError when none does. */
-  readonly task: () => TaskContext;
+  /** The item that runs now; undefined when none does. */
+  readonly task: () => TaskContext | undefined;
   /** Opens a session with the coordinator that the worker belongs to. */
   readonly dial: Relay["dial"];
   /** Something of the fabric is awaited until disposed. */
@@ -259,8 +255,8 @@ class Worker {
     try {
       job.fn = await this.#functions.ofJob(job.prepare);
     } catch (error) {
-      const isOurs = error instanceof ProtocolError || error instanceof SerializationError;
-      const failure = isOurs ? fabricFailure(offset, error, "argument") : userFailure(offset, error);
+      const failure =
+        error instanceof ProtocolError ? fabricFailure(offset, error, "argument") : userFailure(offset, error);
       return { values: NO_VALUES, failure };
     }
     return this.#runItems(job, job.fn, message, input);
