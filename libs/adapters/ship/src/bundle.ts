@@ -1,28 +1,29 @@
 import { createHash } from "node:crypto";
-import { readFileSync, statSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { ARTIFACT_BYTES_MAX, LimitError } from "@heddle/kernel";
 import type { Artifact } from "@heddle/port-shipper";
-import type { BuildOptions, BuildResult, Metafile, OutputFile, Plugin } from "esbuild";
+import type { BuildOptions, BuildResult, OutputFile, Plugin } from "esbuild";
+import { type BundleInputs, inputsOf, largestInputs, NO_INPUTS } from "./bundle-inputs.ts";
 import { type Emitted, type ModuleRequest, REQUEST_PREFIX } from "./emit.ts";
+import { externalsRemark, packageOf } from "./externals.ts";
 import type { FoundExport } from "./find-export.ts";
-import { packageRoot, restoredUrl, sourceUrl } from "./sources.ts";
+import { packageRoot, restoredUrl, type Sources } from "./sources.ts";
 
 /** A module and all that it imports, in one file. */
 export interface Bundle {
   readonly artifact: Artifact;
   readonly exportNames: ReadonlySet<string>;
-  /** What went in: the bundle is the module's as long as none of these changed. */
-  readonly inputs: readonly InputFile[];
-  /** Modules that stay outside, with a file that imports each. Node's own are not among them. */
-  readonly outside: readonly { readonly specifier: string; readonly importer: string }[];
+  readonly inputs: BundleInputs;
 }
 
-/** A file as it was when it was read. */
-interface InputFile {
-  readonly path: string;
-  readonly mtimeMs: number;
-  readonly size: number;
+/** What all bundles of a shipper have in common. */
+export interface BundleSettings {
+  readonly sources: Sources;
+  /** Packages that are not put in. */
+  readonly external?: readonly string[];
+  /** Default: ARTIFACT_BYTES_MAX. */
+  readonly bytesMax?: number;
 }
 
 type Module = Pick<FoundExport, "file" | "exportName" | "hasDefault" | "commonJsNames">;
@@ -37,18 +38,17 @@ const REQUIRE = 'var require = process.getBuiltinModule("node:module").createReq
 
 /**
  * Bundles a module. The same sources give the same bytes, wherever the checkout is. Rejects with esbuild's own error when something
- * cannot be resolved or parsed, and with LimitError above ARTIFACT_BYTES_MAX.
+ * cannot be resolved or parsed, and with LimitError for a bundle that is too large.
  */
-export async function bundleModule(module: Module, bytesMax: number = ARTIFACT_BYTES_MAX): Promise<Bundle> {
+export async function bundleModule(module: Module, settings: BundleSettings): Promise<Bundle> {
   const shipped = shippedBefore(module);
   if (shipped !== undefined) return shipped;
-  const directory = dirname(module.file);
   const stdin = {
     contents: entryText(module),
-    resolveDir: directory,
+    resolveDir: dirname(module.file),
     sourcefile: "heddle-entry.mjs", // .mjs: `import x from` a CommonJS module is all of its module.exports, as in Node
   };
-  return await bundle(optionsFor(stdin, packageRoot(directory) ?? directory), bytesMax);
+  return await bundle(stdin, [], settings);
 }
 
 /** Shipped code that ships functions of its own: an artifact is whole, and known everywhere by its name. */
@@ -57,45 +57,49 @@ function shippedBefore({ file, exportName }: Module): Bundle | undefined {
   if (!/^[0-9a-f]{64}$/.test(hash)) return undefined;
   const bytes = readFileSync(file);
   if (createHash("sha256").update(bytes).digest("hex") !== hash) return undefined;
-  return { artifact: { hash, bytes }, exportNames: new Set([exportName]), inputs: [], outside: [] };
+  return { artifact: { hash, bytes }, exportNames: new Set([exportName]), inputs: NO_INPUTS };
 }
 
 /** Puts what a closure imports into its module. Rejects as `bundleModule`. */
-export async function bundleClosure({ text, map, requests }: Emitted, bytesMax = ARTIFACT_BYTES_MAX): Promise<Bundle> {
+export async function bundleClosure({ text, map, requests }: Emitted, settings: BundleSettings): Promise<Bundle> {
   const [first] = requests;
-  const directory = first?.importer === undefined ? process.cwd() : dirname(first.importer);
-  const stdin = { contents: withMap(text, map), resolveDir: directory, sourcefile: CLOSURE_FILE };
-  const options = optionsFor(stdin, packageRoot(directory) ?? directory);
-  return await bundle({ ...options, plugins: [requestResolver(requests)] }, bytesMax);
+  const resolveDir = first?.importer === undefined ? process.cwd() : dirname(first.importer);
+  return await bundle({ contents: withMap(text, map), resolveDir, sourcefile: CLOSURE_FILE }, requests, settings);
 }
 
-/** A closure's module that needs nothing put in. Throws LimitError above ARTIFACT_BYTES_MAX. */
-export function completeClosure({ text, map }: Emitted, bytesMax = ARTIFACT_BYTES_MAX): Bundle {
-  return {
-    artifact: artifactOf(withMap(text, map), bytesMax),
-    exportNames: new Set(["default"]),
-    inputs: [],
-    outside: [],
-  };
+/** A closure's module that needs nothing put in. Throws LimitError as `bundleModule`. */
+export function completeClosure({ text, map }: Emitted, { bytesMax }: BundleSettings): Bundle {
+  const artifact = artifactOf(withMap(text, map), bytesMax, () => "its own text");
+  return { artifact, exportNames: new Set(["default"]), inputs: NO_INPUTS };
 }
 
 const CLOSURE_FILE = "heddle-closure.mjs";
 
-async function bundle(options: Options, bytesMax: number): Promise<Bundle> {
-  const root = options.absWorkingDir;
-  const result = await built(options);
-  const [output] = Object.values(result.metafile.outputs).filter(({ entryPoint }) => entryPoint !== undefined);
+type Entry = NonNullable<BuildOptions["stdin"]> & { readonly resolveDir: string };
+
+async function bundle(stdin: Entry, requests: readonly ModuleRequest[], settings: BundleSettings): Promise<Bundle> {
+  const { external = [], bytesMax } = settings;
+  const root = packageRoot(stdin.resolveDir) ?? stdin.resolveDir;
+  const result = await built(optionsFor(stdin, root, { requests, external }));
+  const { metafile } = result;
+  const [output] = Object.values(metafile.outputs).filter(({ entryPoint }) => entryPoint !== undefined);
+  const inputs = inputsOf(metafile, root, (specifier) => requestOf(specifier, requests)?.importer);
+  const outside = new Set(inputs.outside.map(({ specifier }) => packageOf(specifier)));
+  const remark = externalsRemark(external.filter((name) => outside.has(name)));
+  const text = finished(result, { remark, nameOf: (source) => settings.sources.urlOf(resolve(root, source)) });
   return {
-    artifact: artifactOf(finished(result, root), bytesMax),
+    artifact: artifactOf(text, bytesMax, () => `most of it ${largestInputs(metafile)}`),
     exportNames: new Set(output?.exports),
-    inputs: inputsOf(result.metafile, root),
-    outside: outsideOf(result.metafile, root),
+    inputs,
   };
 }
 
-function artifactOf(text: string, bytesMax: number): Artifact {
+function artifactOf(text: string, bytesMax = ARTIFACT_BYTES_MAX, whatIsLarge: () => string): Artifact {
   const bytes = new TextEncoder().encode(text);
-  if (bytes.length > bytesMax) throw new LimitError("ARTIFACT_BYTES_MAX", bytesMax, bytes.length);
+  if (bytes.length > bytesMax) {
+    const words = `its code has ${bytes.length} bytes with all that it imports, ARTIFACT_BYTES_MAX is ${bytesMax}`;
+    throw new LimitError("ARTIFACT_BYTES_MAX", bytesMax, bytes.length, `${words}: ${whatIsLarge()}`);
+  }
   return { hash: createHash("sha256").update(bytes).digest("hex"), bytes };
 }
 
@@ -111,7 +115,7 @@ function requestResolver(requests: readonly ModuleRequest[]): Plugin {
     name: "heddle-requests",
     setup: (build) => {
       build.onResolve({ filter: new RegExp(`^${REQUEST_PREFIX}`) }, ({ path }) => {
-        const request = requests[Number(path.slice(REQUEST_PREFIX.length))];
+        const request = requestOf(path, requests);
         if (request === undefined) return undefined;
         const { specifier, importer, how } = request;
         const from =
@@ -120,6 +124,10 @@ function requestResolver(requests: readonly ModuleRequest[]): Plugin {
       });
     },
   };
+}
+
+function requestOf(specifier: string, requests: readonly ModuleRequest[]): ModuleRequest | undefined {
+  return specifier.startsWith(REQUEST_PREFIX) ? requests[Number(specifier.slice(REQUEST_PREFIX.length))] : undefined;
 }
 
 /** esbuild is a process of its own, which would idle until this one ends. A build that is cut off by it starts again. */
@@ -139,17 +147,14 @@ async function built(options: Options): Promise<Built> {
   }
 }
 
-/** None of the files changed since. */
-export function isFresh({ inputs }: Bundle): boolean {
-  return inputs.every(({ path, mtimeMs, size }) => {
-    const now = statSync(path, { throwIfNoEntry: false });
-    return now?.mtimeMs === mtimeMs && now.size === size;
-  });
-}
-
-function optionsFor(stdin: NonNullable<BuildOptions["stdin"]>, root: string): Options {
+function optionsFor(
+  stdin: Entry,
+  root: string,
+  { requests, external }: { readonly requests: readonly ModuleRequest[]; readonly external: readonly string[] },
+): Options {
   return {
     stdin,
+    plugins: requests.length === 0 ? [] : [requestResolver(requests)],
     absWorkingDir: root, // paths in comments and in the map are relative to it
     outfile: join(root, "heddle-artifact.mjs"),
     write: false,
@@ -161,7 +166,7 @@ function optionsFor(stdin: NonNullable<BuildOptions["stdin"]>, root: string): Op
     sourcemap: "external",
     sourcesContent: false,
     packages: "bundle",
-    external: ["*.node", "heddle", "heddle/*"],
+    external: ["*.node", ...["heddle", ...external].flatMap((name) => [name, `${name}/*`])],
     legalComments: "none",
     logLevel: "silent",
     // Only free names are replaced: a module that declares its own __dirname keeps it.
@@ -183,41 +188,16 @@ function entryText({ file, hasDefault, commonJsNames }: Module): string {
 }
 
 /** The bundle with its first line and its map. */
-function finished(result: Built, root: string): string {
+function finished(result: Built, { remark, nameOf }: { remark: string; nameOf: (source: string) => string }): string {
   const code = fileNamed(result.outputFiles, ".mjs");
-  const map = JSON.parse(fileNamed(result.outputFiles, ".map")) as { sources: string[]; sourceRoot?: string };
-  map.sources = map.sources.map((source) => restoredUrl(source) ?? sourceUrl(resolve(root, source)));
+  const map = JSON.parse(fileNamed(result.outputFiles, ".map")) as { sources: string[] };
+  map.sources = map.sources.map((source) => restoredUrl(source) ?? nameOf(source));
   // Where esbuild's own helper asks for `require`, no module can have declared that name: it was renamed. Elsewhere it might.
   const needsRequire = code.includes('typeof require !== "undefined"');
-  const firstLine = needsRequire ? `${REQUIRE} ${NAMES}` : NAMES;
+  const firstLine = remark + (needsRequire ? `${REQUIRE} ${NAMES}` : NAMES);
   return withMap(`${code.replace(FIRST_LINE, () => firstLine)}\n`, JSON.stringify(map));
 }
 
 function fileNamed(files: readonly OutputFile[], suffix: string): string {
   return files.find(({ path }) => path.endsWith(suffix))?.text ?? "";
-}
-
-function inputsOf(metafile: Metafile, root: string): InputFile[] {
-  const files: InputFile[] = [];
-  for (const input of Object.keys(metafile.inputs)) {
-    const path = resolve(root, input);
-    const found = statSync(path, { throwIfNoEntry: false });
-    if (found !== undefined) files.push({ path, mtimeMs: found.mtimeMs, size: found.size });
-  }
-  return files;
-}
-
-function outsideOf(metafile: Metafile, root: string): Bundle["outside"] {
-  const outputs = Object.values(metafile.outputs);
-  const wanted = new Set(outputs.flatMap(({ imports }) => imports.map(({ path }) => path)));
-  const used = new Set(outputs.flatMap(({ inputs }) => Object.keys(inputs)));
-  const outside = [];
-  for (const [file, { imports }] of Object.entries(metafile.inputs)) {
-    for (const { path, external } of imports) {
-      if (external === true && wanted.has(path) && used.has(file) && !path.startsWith("node:")) {
-        outside.push({ specifier: path, importer: resolve(root, file) });
-      }
-    }
-  }
-  return outside;
 }

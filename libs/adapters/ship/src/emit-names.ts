@@ -16,8 +16,11 @@ export function cellNames({ cells }: CaptureGraph): string[] {
   });
 }
 
-/** Names of the emitted module itself, and words that are no names. */
-const RESERVED = ["values", "require", "arguments", "eval", "await", "yield", "let", "static", "undefined"];
+/** Names of the emitted module itself, words that are no names, and names by which code finds out where it runs. */
+const RESERVED = (
+  "values require arguments eval await yield let static undefined " +
+  "module exports define __filename __dirname window document self importScripts Deno Bun"
+).split(" ");
 
 const KEYWORDS = new Set(
   (
@@ -26,8 +29,8 @@ const KEYWORDS = new Set(
   ).split(" "),
 );
 
-function identifierOf(name: string): string {
-  if (name === "") return "anonymous";
+function identifierOf(name: unknown): string {
+  if (typeof name !== "string" || name === "") return "anonymous"; // `static name = 5` is nobody's name
   const cleaned = name.replace(/[^\p{ID_Continue}$]/gu, "_");
   if (!/^[\p{ID_Start}$_]/u.test(cleaned)) return `_${cleaned}`;
   return KEYWORDS.has(cleaned) ? `${cleaned}_` : cleaned;

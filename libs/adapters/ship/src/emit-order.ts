@@ -30,12 +30,36 @@ export function classOrder(graph: CaptureGraph): ClassOrder {
 /** All cells that may be used while a class is defined: what its definition names, and all that this uses when it runs. */
 function neededBy({ cells }: CaptureGraph, number: number): Set<number> {
   const needed = new Set<number>();
-  const pending = [...((cells[number] as CodeCell).neededAtDefinition ?? [])];
-  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-    if (next === number || needed.has(next)) continue;
-    needed.add(next);
-    const cell = cells[next];
-    if (cell !== undefined && "references" in cell) pending.push(...cell.references.map((reference) => reference.cell));
-  }
+  const used = new Set<number>();
+  const define = (at: number): void => {
+    const cell = cells[at];
+    if (cell?.kind !== "code") return;
+    for (const next of cell.neededAtDefinition) {
+      if (next === number || needed.has(next)) continue;
+      if (!isOnlyExtended(cell)) use(next);
+      else {
+        needed.add(next);
+        define(next);
+      }
+    }
+  };
+  const use = (at: number): void => {
+    if (at === number || used.has(at)) return;
+    used.add(at);
+    needed.add(at);
+    const cell = cells[at];
+    if (cell !== undefined && "references" in cell) for (const reference of cell.references) use(reference.cell);
+  };
+  define(number);
   return needed;
+}
+
+/** `class B extends A` runs nothing of A, unlike `extends mix(A)`, static fields and blocks. */
+function isOnlyExtended({ node }: CodeCell): boolean {
+  if (node.type !== "ClassDeclaration" && node.type !== "ClassExpression") return false;
+  const runs = node.body.body.some(
+    (member) =>
+      member.type === "StaticBlock" || member.computed || (member.type === "PropertyDefinition" && member.static),
+  );
+  return node.superClass?.type === "Identifier" && !runs;
 }

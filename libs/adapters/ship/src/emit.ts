@@ -14,7 +14,8 @@ import { sourcePath } from "./capture/position.ts";
 import { orderError } from "./capture/refusals.ts";
 import { cellNames } from "./emit-names.ts";
 import { type ClassOrder, classOrder } from "./emit-order.ts";
-import { sourceUrl } from "./sources.ts";
+import { checkStrict } from "./emit-strict.ts";
+import type { Sources } from "./sources.ts";
 
 /** A module that a closure's module names, to be resolved from where the user wrote it. */
 export interface ModuleRequest {
@@ -38,21 +39,27 @@ export const REQUEST_PREFIX = "heddle-import:";
 
 const REQUIRE_LINE = 'var require = process.getBuiltinModule("node:module").createRequire(import.meta.url);\n';
 
-/** Writes a captured function down as a module whose default export is a FunctionMaker. Throws CaptureError where no order of definitions works. */
-export function emit(graph: CaptureGraph): Emitted {
-  return new Emitter(graph).emit();
+/**
+ * Writes a captured function down as a module whose default export is a FunctionMaker. Throws CaptureError where no order of definitions
+ * works, and for code that no module may contain.
+ */
+export function emit(graph: CaptureGraph, sources: Sources): Emitted {
+  for (const cell of graph.cells) if (cell.kind === "code" && !cell.source.isModule) checkStrict(cell);
+  return new Emitter(graph, sources).emit();
 }
 
 class Emitter {
   readonly #graph: CaptureGraph;
   readonly #names: readonly string[];
+  readonly #urls: Sources;
   readonly #bundle = new Bundle({ separator: "" });
   readonly #requests: ModuleRequest[] = [];
   readonly #sources: Source[] = [];
   #usesRequire = false;
 
-  constructor(graph: CaptureGraph) {
+  constructor(graph: CaptureGraph, urls: Sources) {
     this.#graph = graph;
+    this.#urls = urls;
     this.#names = cellNames(graph);
   }
 
@@ -73,10 +80,7 @@ class Emitter {
       values.length === 0 ? `values([${functions}]);\n` : `let [${values.join(", ")}] = values([${functions}]);\n`,
     );
     this.#classes(order.late);
-    for (const [number, cell] of cells.entries()) {
-      if (cell.kind === "code" && cell.properties !== undefined)
-        this.#write(`Object.assign(${this.#name(number)}, ${this.#name(cell.properties)});\n`);
-    }
+    for (const [number, cell] of cells.entries()) if (cell.kind === "code") this.#adorn(number, cell);
     this.#write(`return ${this.#name(root)};\n};\n`);
     return this.#finished();
   }
@@ -124,6 +128,15 @@ class Emitter {
     if (cell.name === "") return this.#place(number, cell, content, "(0, ", ")");
     const key = JSON.stringify(cell.name); // a function without a name of its own is called what it is assigned to
     return this.#place(number, cell, content, `({ ${key}: `, ` })[${key}]`);
+  }
+
+  /** What was done to a function after it was made: its own fields, and another name (tools keep names that way). */
+  #adorn(number: number, { node, form, name, properties }: CodeCell): void {
+    if (properties !== undefined) this.#write(`Object.assign(${this.#name(number)}, ${this.#name(properties)});\n`);
+    const written = "id" in node && node.id?.type === "Identifier" ? node.id.name : name;
+    if (form !== "function" || written === name) return;
+    const property = `{ value: ${JSON.stringify(name)}, configurable: true }`;
+    this.#write(`Object.defineProperty(${this.#name(number)}, "name", ${property});\n`);
   }
 
   #require(number: number, cell: RequireCell): void {
@@ -188,8 +201,9 @@ class Emitter {
     if (source?.map === undefined) return null;
     try {
       const { sourceRoot = "", sourcesContent: _content, ...map } = JSON.parse(source.map);
-      const sources = (map.sources as readonly string[]).map((at) =>
-        sourceUrl(sourcePath(sourceRoot + at, source.file ?? "")),
+      const root = sourceRoot === "" || sourceRoot.endsWith("/") ? sourceRoot : `${sourceRoot}/`;
+      const sources = (map.sources as readonly (string | null)[]).map((at) =>
+        at === null ? null : this.#urls.urlOf(sourcePath(root + at, source.file ?? "")),
       );
       return { ...map, sources } as SourceMapInput;
     } catch {
@@ -200,7 +214,7 @@ class Emitter {
   #sourceName(name: string | null): string | null {
     const source = name === null ? undefined : this.#sourceAt(name);
     if (source === undefined) return name;
-    return source.file === undefined ? "heddle:///anonymous" : sourceUrl(source.file);
+    return source.file === undefined ? "heddle:///anonymous" : this.#urls.urlOf(source.file);
   }
 
   #sourceAt(name: string): Source | undefined {

@@ -2,11 +2,16 @@ import { StateError } from "@heddle/kernel";
 import type { AnyFunction } from "@heddle/port-shipper";
 import type { KnownMember } from "./capture/builder.ts";
 
-/** Stand-ins for exports of modules that are not loaded here. */
-export class Handles {
+/** Objects that stand for exports of modules, or for all of a module. */
+export class HandleRegistry {
   readonly #members = new WeakMap<object, KnownMember>();
 
-  /** A new stand-in. Calling it throws StateError. */
+  /** Lets an object stand for a member of a module; `exportName` "*" for the module itself. */
+  register(standIn: object, member: KnownMember): void {
+    this.#members.set(standIn, member);
+  }
+
+  /** A new stand-in for an export. Calling it throws StateError. */
   make(member: KnownMember): AnyFunction {
     const { file, exportName } = member;
     const handle = (): never => {
@@ -15,12 +20,28 @@ export class Handles {
       );
     };
     Object.defineProperty(handle, "name", { value: exportName, configurable: true });
-    this.#members.set(handle, member);
+    this.register(handle, member);
     return handle;
+  }
+
+  /** A new stand-in for a module: its members are stand-ins for the module's exports, whatever their names. */
+  makeNamespace(file: string): AnyFunction {
+    const members = new Map<string, AnyFunction>();
+    const namespace = new Proxy(this.make({ file, exportName: "*" }), {
+      get: (target, name) => {
+        if (typeof name === "symbol" || name === "then") return Reflect.get(target, name); // it is no promise
+        const member = members.get(name) ?? this.make({ file, exportName: name });
+        members.set(name, member);
+        return member;
+      },
+    });
+    this.register(namespace, { file, exportName: "*" });
+    return namespace;
   }
 
   /** What a value stands for; undefined for what is no stand-in. */
   memberOf(value: unknown): KnownMember | undefined {
-    return typeof value === "function" ? this.#members.get(value) : undefined;
+    const isObject = typeof value === "function" || (typeof value === "object" && value !== null);
+    return isObject ? this.#members.get(value) : undefined;
   }
 }

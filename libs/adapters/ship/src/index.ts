@@ -1,2 +1,3 @@
+export { HandleRegistry } from "./handles.ts";
 export { createFunctionLoader } from "./loader.ts";
 export { createShipper, type ShipperOptions } from "./shipper.ts";

@@ -1,11 +1,14 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { registerHooks } from "node:module";
+import { createRequire, type RegisterHooksOptions, registerHooks } from "node:module";
+import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { ProtocolError } from "@heddle/kernel";
+import { NotFoundError, ProtocolError } from "@heddle/kernel";
 import type { AnyFunction, FunctionLoader } from "@heddle/port-shipper";
+import { externalsIn, packageOf } from "./externals.ts";
 
 type Namespace = Readonly<Record<string, unknown>>;
+type Resolve = NonNullable<RegisterHooksOptions["resolve"]>;
 
 /** What a loader gives the code that it loads. */
 export interface LoaderOptions {
@@ -17,12 +20,13 @@ export interface LoaderOptions {
 export function createFunctionLoader(options: LoaderOptions = {}): FunctionLoader {
   /** By hash. A module that failed is not kept: the import itself remembers its error. */
   const modules = new Map<string, Promise<Namespace>>();
+  const outside = new OutsideModules(options.inside);
 
   async function importArtifact(location: string, hash: string): Promise<Namespace> {
     const content = await verified(location, hash);
-    if (options.inside !== undefined && /["']heddle["'/]/.test(content.toString("latin1")))
-      resolveInside(options.inside);
-    return (await import(pathToFileURL(location).href)) as Namespace;
+    const { href } = pathToFileURL(location);
+    outside.prepare(href, content);
+    return (await import(href)) as Namespace;
   }
 
   return {
@@ -50,24 +54,54 @@ async function verified(location: string, hash: string): Promise<Buffer> {
   return content;
 }
 
-let isResolving = false;
-
-/** Lets shipped code import what is there in every worker. Once in a process, and not before code asks for it: it slows imports down. */
-function resolveInside(inside: NonNullable<LoaderOptions["inside"]>): void {
-  if (isResolving) return;
-  isResolving = true;
-  registerHooks({
-    resolve: (specifier, context, next) => {
-      const url = inside[specifier];
-      return url === undefined ? next(specifier, context) : { url, shortCircuit: true };
-    },
-  });
-}
-
 async function contentOf(location: string, hash: string): Promise<Buffer> {
   try {
     return await readFile(location);
   } catch (error) {
     throw new ProtocolError(`artifact ${hash} cannot be read at ${location}`, { cause: error });
   }
+}
+
+/** Finds what artifacts leave outside: `heddle`, and packages of this machine. Slows no import down before one needs it. */
+class OutsideModules {
+  readonly #inside: ReadonlyMap<string, string> | undefined;
+  /** Packages of this machine by the URL of the artifact that needs them. */
+  readonly #packages = new Map<string, readonly string[]>();
+  /** Packages are looked for from here, as a script in the worker's first directory would. */
+  readonly #base = pathToFileURL(join(process.cwd(), "worker.mjs")).href;
+  #isResolving = false;
+
+  constructor(inside: LoaderOptions["inside"]) {
+    this.#inside = inside === undefined ? undefined : new Map(Object.entries(inside));
+  }
+
+  /** To be called before an artifact is imported. */
+  prepare(artifact: string, content: Buffer): void {
+    const packages = externalsIn(content);
+    if (packages.length > 0) this.#packages.set(artifact, packages);
+    const namesHeddle = ['"heddle', "'heddle"].some((name) => content.includes(name));
+    const isNeeded = packages.length > 0 || (this.#inside !== undefined && namesHeddle);
+    if (!isNeeded || this.#isResolving) return;
+    this.#isResolving = true;
+    registerHooks({ resolve: this.#resolve });
+  }
+
+  readonly #resolve: Resolve = (specifier, context, next) => {
+    const url = this.#inside?.get(specifier);
+    if (url !== undefined) return { url, shortCircuit: true };
+    const packages = context.parentURL === undefined ? undefined : this.#packages.get(context.parentURL);
+    if (packages?.includes(packageOf(specifier)) !== true) return next(specifier, context);
+    try {
+      return context.conditions.includes("require")
+        ? { url: pathToFileURL(createRequire(this.#base).resolve(specifier)).href, shortCircuit: true }
+        : next(specifier, { ...context, parentURL: this.#base });
+    } catch (cause) {
+      throw missingError(specifier, cause);
+    }
+  };
+}
+
+function missingError(specifier: string, cause: unknown): NotFoundError {
+  const words = `the package ${packageOf(specifier)} is not installed where this worker runs: it was not sent, since it is declared external`;
+  return new NotFoundError(`${words} (looked for from ${process.cwd()})`, { cause });
 }

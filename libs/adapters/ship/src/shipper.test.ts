@@ -1,11 +1,9 @@
-import { CaptureError, LimitError } from "@heddle/kernel";
 import type { AnyFunction } from "@heddle/port-shipper";
 import { shipperContract } from "@heddle/port-shipper/contract";
 import { describe, expect, test } from "vitest";
-import { bundleModule, stopBundler } from "./bundle.ts";
 import { createFunctionLoader } from "./loader.ts";
 import { createShipper } from "./shipper.ts";
-import { Project } from "./testing.ts";
+import { adder, Project } from "./testing.ts";
 
 const tasks = `
 export function double(n: number): number { return 2 * n; }
@@ -129,18 +127,9 @@ const forms: readonly { form: string; text: string; name: string; expected: unkn
   },
 ];
 
-const surroundings = {
-  "package.json": '{"type": "module"}',
-  "add.ts": "export const add = (n: number) => n + 1;",
-  "node_modules/adder/package.json": '{"name": "adder", "main": "index.js"}',
-  "node_modules/adder/index.js":
-    'const path = require("path"); const one = require("./one.js"); module.exports = (n) => n + one + path.basename(__filename).length * 0;',
-  "node_modules/adder/one.js": "module.exports = 1;",
-};
-
 describe("an exported function ships, as vitest runs it:", () => {
   test.each(forms)("$form", async ({ text, name, expected }) => {
-    using project = new Project({ ...surroundings, "tasks.ts": text });
+    using project = new Project({ ...adder, "tasks.ts": text });
     const module = await project.import<Record<string, AnyFunction>>("tasks.ts");
     const fn = module[name] as AnyFunction;
     await using shipper = createShipper();
@@ -156,7 +145,7 @@ test("an exported function ships, as Node.js runs it from TypeScript", async () 
   // one module with one function each: what else is exported there is not shipped
   const only = files.filter(([, text]) => !/export const a|swap|f as g, g as f/.test(text));
   const modules = only.map(([name]) => `./${name}`);
-  using project = new Project({ ...surroundings, ...Object.fromEntries(files), "main.mjs": main(modules) });
+  using project = new Project({ ...adder, ...Object.fromEntries(files), "main.mjs": main(modules) });
   const report = JSON.parse(await project.run("main.mjs")) as Record<string, unknown>;
   const expected = only.map(([name]) => {
     const form = forms[files.findIndex(([file]) => file === name)];
@@ -185,7 +174,7 @@ export { arrow, declared as renamed, tasks_default as default };`,
 
 test("JavaScript modules, CommonJS and modules with a query ship as well", async () => {
   using project = new Project({
-    ...surroundings,
+    ...adder,
     "plain.mjs": "export const f = (n) => n + 1;",
     "again.ts": "export const f = (n: number) => n + 1;",
     "old.cjs":
@@ -206,177 +195,4 @@ test("JavaScript modules, CommonJS and modules with a query ship as well", async
     "./old.mjs odd": ["odd name", 22],
     "./old.mjs single": ["default", 21],
   });
-});
-
-describe("what cannot travel is refused in words:", () => {
-  const refusals: readonly {
-    what: string;
-    text: string;
-    fn: (module: Record<string, AnyFunction>) => unknown;
-    words: RegExp;
-  }[] = [
-    {
-      what: "a class",
-      text: "export class C {}",
-      fn: (m) => m.C,
-      words: /C .*is a class, and a class cannot be called: write \(x\) => new C\(x\)/,
-    },
-    {
-      what: "a class with a constructor",
-      text: "export class C { constructor(_n: number) {} }",
-      fn: (m) => m.C,
-      words: /C .*is a class, and a class cannot be called: write \(x\) => new C\(x\)/,
-    },
-    {
-      what: "a bound function",
-      text: "export function f() {}",
-      fn: (m) => m.f?.bind(null),
-      words: /bound f is bound to values that cannot be seen/,
-    },
-    {
-      what: "a native addon",
-      text: 'export const f = () => require("./build/addon.node");',
-      fn: (m) => m.f,
-      words: /native addon \.\/build\/addon\.node/,
-    },
-    {
-      what: "the native addon of a package",
-      text: 'import native from "native"; export const f = () => native;',
-      fn: (m) => m.f,
-      words: /native addon, loaded by .*bindings/,
-    },
-    {
-      what: "a package that is not there",
-      text: 'export const f = () => import("nowhere");',
-      fn: (m) => m.f,
-      words: /cannot be bundled: .*"nowhere"/s,
-    },
-  ];
-
-  test.each(refusals)("$what", async ({ text, fn, words }) => {
-    using project = new Project({
-      ...surroundings,
-      "tasks.ts": text,
-      "node_modules/native/package.json": '{"name": "native", "main": "index.js"}',
-      "node_modules/native/index.js": 'module.exports = () => require("bindings")("addon");',
-      "node_modules/bindings/package.json": '{"name": "bindings", "main": "index.js"}',
-      "node_modules/bindings/index.js": "module.exports = (name) => name;",
-    });
-    await using shipper = createShipper();
-    const shipped = shipper.ship(fn(await project.import<Record<string, AnyFunction>>("tasks.ts")) as AnyFunction);
-    await expect(shipped).rejects.toThrow(CaptureError);
-    await expect(shipped).rejects.toThrow(words);
-  });
-
-  test("modules that import the entry script, whose own functions ship as closures", async () => {
-    using project = new Project({
-      "entry.ts": "export const f = () => 1;",
-      "tasks.ts": 'import { f } from "./entry.ts"; export const g = () => f();',
-    });
-    const { f } = await project.import<{ f: AnyFunction }>("entry.ts");
-    const { g } = await project.import<{ g: AnyFunction }>("tasks.ts");
-    await using shipper = createShipper({ entryFiles: [project.path("entry.ts")] });
-    expect((await project.load(await shipper.ship(f)))()).toBe(1);
-    await expect(shipper.ship(g)).rejects.toThrow(/imports the entry script .*entry\.ts/);
-  });
-
-  test("a refusal says where: variable, file and line", async () => {
-    using project = new Project({
-      "tasks.ts": 'export const a = 1;\nexport const f = () => require("./addon.node");',
-    });
-    const { f } = await project.import<{ f: AnyFunction }>("tasks.ts");
-    await using shipper = createShipper();
-    await expect(shipper.ship(f)).rejects.toMatchObject({
-      variable: "f",
-      path: "./addon.node",
-      file: project.path("tasks.ts"),
-      line: 2,
-    });
-  });
-});
-
-describe("an artifact", () => {
-  const sources = {
-    "package.json": '{"name": "my-tasks", "type": "module"}',
-    "src/deep/tasks.ts":
-      'import { one } from "../one.ts";\nimport add from "adder";\nexport const f = (n: number) => add(n) + one;\n',
-    "src/one.ts": "export const one = 1;",
-    "node_modules/adder/package.json": surroundings["node_modules/adder/package.json"],
-    "node_modules/adder/index.js": surroundings["node_modules/adder/index.js"],
-    "node_modules/adder/one.js": surroundings["node_modules/adder/one.js"],
-  };
-
-  test("is the same wherever the checkout is", async () => {
-    using here = new Project(sources);
-    using there = new Project(sources);
-    await using shipper = createShipper();
-    const hashes = [];
-    for (const project of [here, there]) {
-      const { f } = await project.import<{ f: AnyFunction }>("src/deep/tasks.ts");
-      hashes.push((await shipper.ship(f)).artifact.hash);
-    }
-    expect(hashes[0]).toBe(hashes[1]);
-  });
-
-  test("is one for all functions of a module, and new when a file of it changed", async () => {
-    using project = new Project({
-      "tasks.ts": 'export { g } from "./g.ts"; export const f = () => 1; export const h = () => 1;',
-      "g.ts": "export const g = () => 1;",
-    });
-    const { f, h } = await project.import<{ f: AnyFunction; h: AnyFunction }>("tasks.ts");
-    await using shipper = createShipper();
-    const first = await shipper.ship(f);
-    project.write("g.ts", "export const g = () => 1000;");
-    const second = await shipper.ship(h);
-    expect(await shipper.ship(f)).toBe(first);
-    expect(second.artifact.hash).not.toBe(first.artifact.hash);
-    await using fresh = createShipper();
-    expect((await fresh.ship(f)).artifact.hash).toBe(second.artifact.hash);
-  });
-
-  test("points with its stack traces at the user's file and line", async () => {
-    using project = new Project({
-      ...sources,
-      "src/throws.ts":
-        "interface Unused {\n  x: 1;\n}\nexport function boom(): never {\n  throw new Error('here');\n}\n",
-    });
-    const { boom } = await project.import<{ boom: AnyFunction }>("src/throws.ts");
-    await using shipper = createShipper();
-    const location = project.store((await shipper.ship(boom)).artifact);
-    project.write(
-      "main.mjs",
-      `import { boom } from ${JSON.stringify(location)}; try { boom(); } catch (error) { console.log(error.stack); }`,
-    );
-    expect(await project.run("main.mjs", "--enable-source-maps")).toMatch(
-      /at boom \(.*my-tasks\/src\/throws\.ts:5:9\)/,
-    );
-  });
-
-  test("above its limit is a LimitError", async () => {
-    using project = new Project({ "tasks.ts": "export const f = () => 1;" });
-    const module = { file: project.path("tasks.ts"), exportName: "f", hasDefault: false, commonJsNames: undefined };
-    await expect(bundleModule(module, 100)).rejects.toThrow(LimitError);
-    await stopBundler();
-  });
-});
-
-test("shipping a function again costs nothing, at the same time too", async () => {
-  using project = new Project({ "tasks.ts": "export const f = () => 1;" });
-  const { f } = await project.import<{ f: AnyFunction }>("tasks.ts");
-  await using shipper = createShipper();
-  const shipped = await Promise.all([shipper.ship(f), shipper.ship(f), shipper.ship(f)]);
-  expect(new Set(shipped).size).toBe(1);
-});
-
-test("what was refused is tried again", async () => {
-  using project = new Project({
-    "tasks.ts": 'import { g } from "./missing.ts"; export const f = () => g;',
-    "missing.ts": "export const g = 1;",
-  });
-  const { f } = await project.import<{ f: AnyFunction }>("tasks.ts");
-  await using shipper = createShipper();
-  project.write("missing.ts", "export const h = 1;");
-  await expect(shipper.ship(f)).rejects.toThrow(/cannot be bundled/);
-  project.write("missing.ts", "export const g = 1;");
-  expect((await shipper.ship(f)).exportName).toBe("f");
 });

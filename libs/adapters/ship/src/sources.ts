@@ -4,23 +4,34 @@ import { basename, dirname, join, relative, sep } from "node:path";
 /** How files are called inside artifacts, whose bytes must not depend on where a checkout is: by package and path inside. */
 const SCHEME = "heddle:///";
 
-/** Names in stacks whose files are remembered. More: the ones met first are forgotten, and stay named by package. */
-const LOCAL_SOURCES_MAX = 100_000;
+/** Files whose names are remembered. More: the ones met first are forgotten, and stay named by package in stacks. */
+const SOURCES_MAX = 100_000;
 
-/** Local files by the name that they have in artifacts. */
-const localFiles = new Map<string, string>();
+/** The files that went into artifacts, under the names that they have there. */
+export class Sources {
+  /** Absolute paths by URL, the one met first first. Size <= SOURCES_MAX. */
+  readonly #files = new Map<string, string>();
 
-/** The name of a file inside artifacts, as a URL. Remembers the file for `localStack`. */
-export function sourceUrl(file: string): string {
-  const url = SCHEME + portableName(file);
-  if (localFiles.get(url) === file) return url;
-  localFiles.delete(url);
-  localFiles.set(url, file);
-  for (const oldest of localFiles.keys()) {
-    if (localFiles.size <= LOCAL_SOURCES_MAX) break;
-    localFiles.delete(oldest);
+  /** The name of a file inside artifacts, as a URL. Remembers the file for `localStack`. */
+  urlOf(file: string): string {
+    const url = SCHEME + encoded(portableName(file));
+    if (this.#files.get(url) === file) return url;
+    this.#files.delete(url);
+    this.#files.set(url, file);
+    for (const oldest of this.#files.keys()) {
+      if (this.#files.size <= SOURCES_MAX) break;
+      this.#files.delete(oldest);
+    }
+    return url;
   }
-  return url;
+
+  /** A stack with files of this program named as they are called here; others by their package. */
+  localStack(stack: string): string {
+    if (!stack.includes(SCHEME)) return stack;
+    return stack.replace(/heddle:\/\/\/[^\s()]+?(?=(?::\d+)*(?:[\s()]|$))/g, (url) => {
+      return this.#files.get(url) ?? decoded(url.slice(SCHEME.length));
+    });
+  }
 }
 
 /** A source as a tool left it in a map: URLs of ours may have become paths on the way. Undefined for others. */
@@ -29,20 +40,24 @@ export function restoredUrl(source: string): string | undefined {
   return name === undefined ? undefined : SCHEME + name;
 }
 
-/** A stack with files of this program named as they are called here; others by their package. */
-export function localStack(stack: string): string {
-  if (!stack.includes(SCHEME)) return stack;
-  return stack.replace(/heddle:\/\/\/[^\s()]+?(?=(?::\d+)*(?:[\s()]|$))/g, (url) => {
-    const local = localFiles.get(decoded(url)) ?? localFiles.get(url);
-    return local ?? url.slice(SCHEME.length);
-  });
+/** The nearest directory upwards with a package.json. */
+export function packageRoot(directory: string): string | undefined {
+  for (let at = directory; ; at = dirname(at)) {
+    if (existsSync(join(at, "package.json"))) return at;
+    if (at === dirname(at)) return undefined;
+  }
 }
 
-function decoded(url: string): string {
+/** As it stands in stacks: nothing in it ends a name there, and URL parsers leave it as it is. */
+function encoded(name: string): string {
+  return encodeURI(name).replace(/[()?#]/g, (character) => `%${character.charCodeAt(0).toString(16)}`);
+}
+
+function decoded(name: string): string {
   try {
-    return decodeURI(url);
+    return decodeURIComponent(name);
   } catch {
-    return url; // somebody's own text that only looks like one
+    return name; // somebody's own text that only looks like one
   }
 }
 
@@ -56,14 +71,6 @@ function portableName(path: string): string {
 
 function slashes(path: string): string {
   return path.replaceAll(sep, "/");
-}
-
-/** The nearest directory upwards with a package.json. */
-export function packageRoot(directory: string): string | undefined {
-  for (let at = directory; ; at = dirname(at)) {
-    if (existsSync(join(at, "package.json"))) return at;
-    if (at === dirname(at)) return undefined;
-  }
 }
 
 function packageName(root: string): string | undefined {

@@ -59,3 +59,13 @@ export class Project implements Disposable {
     rmSync(this.root, { recursive: true, force: true });
   }
 }
+
+/** Files of a project that has a package `adder` installed, an old one that looks around itself. */
+export const adder = {
+  "package.json": '{"type": "module"}',
+  "add.ts": "export const add = (n: number) => n + 1;",
+  "node_modules/adder/package.json": '{"name": "adder", "main": "index.js"}',
+  "node_modules/adder/index.js":
+    'const path = require("path"); const one = require("./one.js"); module.exports = (n) => n + one + path.basename(__filename).length * 0;',
+  "node_modules/adder/one.js": "module.exports = 1;",
+};
