@@ -23,10 +23,15 @@ export interface Placed {
 /** What the oracle believes of a worker from what was said about it. */
 export interface Seen {
   pool: string | undefined;
+  ready: boolean;
   held: Assignment[];
   told: boolean;
   /** Chunks it was given and did not leave out. */
   taken: number;
+  /** Its task waits, and its slot is lent. */
+  waiting: boolean;
+  /** Chunks it was asked to leave out. */
+  readonly asked: Set<Assignment>;
   /** It had a chunk when the coordinator was lost. */
   abandoned: boolean;
 }
@@ -36,6 +41,8 @@ export class Oracle {
   readonly placed = new Map<Assignment, Placed>();
   readonly workers = new Map<WorkerKey, Seen>();
   readonly jobs = new Map<JobNumber, { readonly pool: PoolNumber; code: "awaited" | "ready" | "broken" }>();
+  /** How deep a pool's tasks are: the deepest of its jobs'. */
+  readonly depths = new Map<PoolNumber, number>();
   readonly retired = new Set<PoolNumber>();
   readonly poolSlots = new Map<PoolNumber, number>();
   generation = 0;
@@ -60,9 +67,19 @@ export class Oracle {
       if (seen !== undefined) this.#exit = { input, seen };
       this.workers.delete(input.worker);
     }
+    if (input.type === "worker-ready") {
+      const seen = this.workers.get(input.worker);
+      if (seen !== undefined) seen.ready = true;
+    }
+    if (input.type === "task-waiting") {
+      const seen = this.workers.get(input.worker);
+      if (seen !== undefined) seen.waiting = input.waiting && seen.held.length > 0 && !seen.told;
+    }
     if (input.type === "chunk-returned") {
       const seen = this.workers.get(input.worker);
       if (seen?.held.includes(input.assignment)) {
+        if (seen.held[0] === input.assignment) seen.waiting = false;
+        seen.asked.delete(input.assignment);
         seen.held.splice(seen.held.indexOf(input.assignment), 1);
         if (input.skipped) seen.taken--;
         else this.#answered = input.assignment;
@@ -78,7 +95,44 @@ export class Oracle {
     if (this.#answered !== undefined) {
       check(!this.placed.has(this.#answered), `returned chunk ${this.#answered} is not finished`);
     }
-    check(this.workers.size <= 2 * this.#plan.slots, `${this.workers.size} workers for ${this.#plan.slots} slots`);
+    for (const { waiting, held, asked } of this.workers.values()) {
+      if (waiting)
+        check(
+          held.slice(1).every((behind) => asked.has(behind)),
+          "chunks stay behind a task that waits",
+        );
+    }
+    this.#checkIdle();
+  }
+
+  /** Workers that occupy a slot now. */
+  get #running(): number {
+    return [...this.workers.values()].filter((seen) => (seen.held.length > 0 || seen.abandoned) && !seen.waiting)
+      .length;
+  }
+
+  get #waiting(): number {
+    return [...this.workers.values()].filter(({ waiting }) => waiting).length;
+  }
+
+  /** No slot is free while a chunk and a worker for it are there: what waits has lent its slot. */
+  #checkIdle(): void {
+    const free = [...this.workers.values()].filter((seen) => seen.ready && !seen.told && seen.held.length === 0);
+    if (free.length === 0 || this.#running >= this.#plan.slots) return;
+    const isBlank = free.some(({ pool }) => pool === undefined);
+    const held = new Set([...this.workers.values()].flatMap((seen) => seen.held));
+    for (const [assignment, { job, pool: number, fresh }] of this.placed) {
+      const pool = `${this.generation}/${number}`;
+      const canRun = isBlank || (!fresh && free.some((seen) => seen.pool === pool));
+      if (!canRun || held.has(assignment) || this.jobs.get(job)?.code !== "ready" || !this.#admits(number)) continue;
+      const ofPool = [...this.workers.values()].filter((seen) => seen.pool === pool && isOccupied(seen)).length;
+      check(ofPool >= (this.poolSlots.get(number) ?? 0), `a slot is free, but chunk ${assignment} waits`);
+    }
+  }
+
+  /** Tasks that wait leave room for what is deeper: four per slot and level. */
+  #admits(pool: PoolNumber): boolean {
+    return this.#waiting < ((this.depths.get(pool) ?? 0) + 1) * 4 * this.#plan.slots;
   }
 
   #judge(effect: Effect, input: Input): void {
@@ -92,6 +146,7 @@ export class Oracle {
         (seen?.held.indexOf(effect.assignment) ?? 0) > 0,
         `skip of ${effect.assignment}, which does not wait behind a head`,
       );
+      seen?.asked.add(effect.assignment);
     } else if (effect.type === "grant-credit") {
       check(effect.chunks !== this.credit || input.type === "coordinator-lost", "credit is told when it changes");
       check(!this.draining || effect.chunks === 0, "nothing is granted while draining");
@@ -105,13 +160,16 @@ export class Oracle {
 
   #spawned(worker: WorkerKey): void {
     check(!this.draining, "no worker is started while draining");
-    this.workers.set(worker, { pool: undefined, held: [], told: false, taken: 0, abandoned: false });
+    const nothing = { pool: undefined, held: [], taken: 0, asked: new Set<Assignment>() };
+    this.workers.set(worker, { ...nothing, ready: false, told: false, waiting: false, abandoned: false });
+    const workersMax = 2 * this.#plan.slots + this.#waiting;
+    check(this.workers.size <= workersMax, `${this.workers.size} workers, ${workersMax} at most`);
   }
 
   #told(worker: WorkerKey, signal: string): void {
     const seen = this.workers.get(worker);
     check(seen !== undefined && seen.told === (signal === "SIGKILL"), `worker ${worker} gets SIGTERM, then SIGKILL`);
-    if (seen !== undefined) seen.told = true;
+    if (seen !== undefined) [seen.told, seen.waiting] = [true, false];
   }
 
   #runs(worker: WorkerKey, assignment: Assignment): void {
@@ -130,17 +188,19 @@ export class Oracle {
     check(!placed.fresh || seen.pool === undefined, `fresh chunk ${assignment} runs after others in worker ${worker}`);
     const isFresh = (held: Assignment): boolean => this.placed.get(held)?.fresh === true;
     check(!seen.held.some(isFresh), `chunk ${assignment} waits behind a fresh one`);
+    check(!seen.waiting, `chunk ${assignment} is sent behind a task that waits`);
     seen.pool = pool;
     seen.held.push(assignment);
     check(++seen.taken <= (this.#plan.chunksPerWorkerMax ?? Number.POSITIVE_INFINITY), `worker ${worker} is overused`);
     const workers = [...this.workers.values()];
-    const running = workers.filter((worker) => worker.held.length > 0 || worker.abandoned);
-    const ofPool = running.filter((worker) => worker.pool === pool).length;
+    const running = this.#running;
+    const ofPool = workers.filter((worker) => worker.pool === pool && isOccupied(worker)).length;
     const ofPoolMax = this.poolSlots.get(placed.pool) ?? 0;
     if (seen.held.length === 1) {
-      check(running.length <= this.#plan.slots, `${running.length} chunks run on ${this.#plan.slots} slots`);
+      check(this.#admits(placed.pool), `chunk ${assignment} starts while too many wait`);
+      check(running <= this.#plan.slots, `${running} chunks run on ${this.#plan.slots} slots`);
       check(ofPool <= ofPoolMax, `${ofPool} chunks of pool ${placed.pool} run`);
-    } else if (running.length < this.#plan.slots && ofPool < ofPoolMax) {
+    } else if (running < this.#plan.slots && ofPool < ofPoolMax && this.#admits(placed.pool)) {
       const isFree = (worker: Seen): boolean => worker.pool === pool && worker.held.length === 0 && !worker.told;
       check(!workers.some(isFree), `chunk ${assignment} waits behind another while a worker is free`);
     }
@@ -176,11 +236,18 @@ export class Oracle {
     this.generation++;
     for (const seen of this.workers.values()) {
       if (seen.held.length > 0) seen.abandoned = true;
+      seen.waiting = false;
       seen.held = [];
     }
     this.placed.clear();
     this.jobs.clear();
     this.retired.clear();
     this.poolSlots.clear();
+    this.depths.clear();
   }
+}
+
+/** It counts for its pool, also while its slot is lent. */
+function isOccupied({ held, abandoned }: Seen): boolean {
+  return held.length > 0 || abandoned;
 }

@@ -1,4 +1,4 @@
-import { WorkerPool } from "@heddle/core-pool";
+import { type Effect, type Input, WorkerPool } from "@heddle/core-pool";
 import { describe, expect, it } from "vitest";
 import { type PoolCore, runPoolWorld } from "./pool-world.ts";
 
@@ -74,5 +74,33 @@ describe("the worker pool in a world of failing workers", () => {
       } satisfies PoolCore;
     };
     expect(firstFailure(credulous)).toMatch(/^seed \d+: returned chunk \d+ is not finished/);
+  });
+
+  /** A core that is not told, or does not wish, what `isLost` says. */
+  const deaf =
+    (isLost: (said: Input | Effect, cause: Input) => boolean) => () => (options: { readonly slots: number }) => {
+      const core = new WorkerPool(options);
+      const nothing: Input = { type: "timer-fired" };
+      return {
+        step: (nowMs, input) =>
+          core.step(nowMs, isLost(input, input) ? nothing : input).filter((effect) => !isLost(effect, input)),
+        validate: () => core.validate(),
+        view: () => core.view(),
+      } satisfies PoolCore;
+    };
+
+  it("finds a pool whose waiting tasks keep their slots", () => {
+    const greedy = deaf((said) => said.type === "task-waiting" && said.waiting);
+    expect(firstFailure(greedy)).toMatch(/^seed \d+: a slot is free, but chunk \d+ waits/);
+  });
+
+  it("finds a pool whose tasks do not take their slots back", () => {
+    const lavish = deaf((said) => said.type === "task-waiting" && !said.waiting);
+    expect(firstFailure(lavish)).toMatch(/^seed \d+: (\d+ chunks run on|\d+ workers, \d+ at most)/);
+  });
+
+  it("finds a pool that lets chunks stay behind a task that waits", () => {
+    const stubborn = deaf((said, cause) => said.type === "skip-chunk" && cause.type === "task-waiting");
+    expect(firstFailure(stubborn)).toMatch(/^seed \d+: chunks stay behind a task that waits/);
   });
 });

@@ -55,6 +55,12 @@ export interface PoolPlan {
   readonly brokenCode: number;
   readonly repeat: number;
   readonly fresh: number;
+  /** Of each chunk: its task waits for the fabric in the middle, once or more. */
+  readonly waits: number;
+  /** Of each turn: somebody says that some worker's task waits, or goes on. */
+  readonly lies: number;
+  /** Jobs are inside of up to so many tasks. */
+  readonly depth: number;
 }
 
 /** Mild or severe, from the seed. */
@@ -84,6 +90,9 @@ function drawPlan(random: Random): PoolPlan {
     brokenCode: maybe(0.2),
     repeat: maybe(0.3),
     fresh: maybe(0.5),
+    waits: maybe(1),
+    lies: maybe(0.5),
+    depth: random.int(2) * random.int(4),
   };
 }
 
@@ -321,7 +330,8 @@ class PoolWorld {
     }
     process.current = assignment;
     const live = [...this.#processes.values()].filter((other) => other.current !== undefined).length;
-    check(live <= this.#plan.slots, `${live} processes run user code on ${this.#plan.slots} slots`);
+    const isLent = this.#plan.waits > 0 || this.#plan.lies > 0;
+    check(isLent || live <= this.#plan.slots, `${live} processes run user code on ${this.#plan.slots} slots`);
     this.#run(process, assignment);
   }
 
@@ -330,15 +340,38 @@ class PoolWorld {
     if (this.#plan.marks) process.mark = { assignment, offset: this.#fate.int(9) };
     const crashes = !this.#healed && this.#fate.float() < this.#plan.crash;
     if (runMs === Number.POSITIVE_INFINITY && !crashes) return;
-    this.#at(crashes ? this.#fate.float() * Math.min(runMs, 50) : runMs, () => {
+    const forMs = crashes ? this.#fate.float() * Math.min(runMs, 50) : runMs;
+    const waitedMs = this.#wait(process, assignment, forMs);
+    this.#at(forMs + waitedMs, () => {
       if (process.state === "dead") return;
       if (crashes) {
         this.#die(process, undefined);
         return;
       }
       process.current = undefined;
-      this.#up(process, { type: "chunk-returned", worker: process.key, assignment, skipped: false, runMs });
+      const took = runMs + waitedMs;
+      this.#up(process, { type: "chunk-returned", worker: process.key, assignment, skipped: false, runMs: took });
       this.#next(process);
+    });
+  }
+
+  /** Plans when the task waits; its end may come while it does, and ends that too. Returns for how long it waits in all. */
+  #wait(process: Process, assignment: Assignment, forMs: Millis): Millis {
+    let waitedMs = 0;
+    while (this.#fate.float() < this.#plan.waits * 0.7) {
+      const fromMs = waitedMs + this.#fate.float() * forMs;
+      const untilMs = fromMs + this.#fate.float() * 60;
+      this.#sayWaiting(process, assignment, fromMs, true);
+      this.#sayWaiting(process, assignment, untilMs, false);
+      waitedMs = untilMs;
+    }
+    return waitedMs;
+  }
+
+  #sayWaiting(process: Process, assignment: Assignment, afterMs: Millis, waiting: boolean): void {
+    this.#at(afterMs, () => {
+      if (process.state === "dead" || process.current !== assignment) return;
+      this.#up(process, { type: "task-waiting", worker: process.key, waiting });
     });
   }
 
@@ -369,6 +402,7 @@ class PoolWorld {
     if (this.#workload.float() < this.#plan.retire) this.#retire();
     if (this.#workload.float() < this.#plan.coordinatorLoss) this.#lose();
     if (this.#workload.float() < this.#plan.earlyDrain) this.#feed({ type: "drain-requested" });
+    if (this.#workload.float() < this.#plan.lies) this.#lie();
     this.#at(this.#workload.int(20), () => this.#coordinate());
   }
 
@@ -377,7 +411,9 @@ class PoolWorld {
     let pool = (1 + this.#workload.int(this.#plan.pools)) as PoolNumber;
     while (this.#oracle.retired.has(pool)) pool = (pool + this.#plan.pools) as PoolNumber;
     this.#oracle.jobs.set(job, { pool, code: "awaited" });
-    this.#feed({ type: "job-described", job, pool, depth: 0 });
+    const depth = this.#workload.int(this.#plan.depth + 1);
+    this.#oracle.depths.set(pool, Math.max(this.#oracle.depths.get(pool) ?? 0, depth));
+    this.#feed({ type: "job-described", job, pool, depth });
     this.#at(this.#workload.int(40), () => this.#fetch(job, this.#workload.float() < this.#plan.brokenCode));
   }
 
@@ -434,6 +470,12 @@ class PoolWorld {
     if (pool === undefined) return;
     for (const [job, record] of this.#oracle.jobs) if (record.pool === pool) this.#oracle.jobs.delete(job);
     this.#feed({ type: "pool-retired", pool });
+  }
+
+  /** Not true of the worker, nor need there be one. */
+  #lie(): void {
+    const worker = (1 + this.#workload.int(this.#processes.size + 2)) as WorkerKey;
+    this.#feed({ type: "task-waiting", worker, waiting: this.#workload.int(3) > 0 });
   }
 
   /** The next coordinator counts from one again. */

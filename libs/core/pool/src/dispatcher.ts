@@ -7,10 +7,10 @@ import type { PoolRecord, Worker } from "./records.ts";
 import { Recruiter } from "./recruiter.ts";
 
 /**
- * Which chunk goes to which worker. Between pools: a free slot goes to the one whose jobs are inside of most tasks, then
- * to the one that runs least here, then to the one served longest ago. In a pool: first come first served; every startable worker has a head before one gets a second
- * chunk. What needs a fresh worker waits beside the queue: it takes its turn when there is a blank worker, the others
- * take theirs when there is none.
+ * Which chunk goes to which worker. Between pools: a free slot goes to one that runs nothing here, then to the one whose jobs are inside of
+ * most tasks, then to the one that runs least, then to the one served longest ago. In a pool: first come first served; every startable
+ * worker has a head before one gets a second chunk. What needs a fresh worker waits beside the queue: it takes its turn when there is a
+ * blank worker, the others take theirs when there is none.
  */
 export class Dispatcher {
   /** Pools with a queue, in no order. */
@@ -50,6 +50,7 @@ export class Dispatcher {
       queue.push(chunk);
     } else queue.insertInOrder(chunk);
     this.queued++;
+    if (pool.servedTurn === 0 && pool.depth > 0) pool.servedTurn = this.#nextTurn++; // new ones must not go before the old for ever
     if (pool.backlogAt < 0) pool.backlogAt = this.backlog.push(pool) - 1;
   }
 
@@ -129,7 +130,7 @@ export class Dispatcher {
   #nextHead(): Chunk | undefined {
     let next: Chunk | undefined;
     for (const pool of this.backlog) {
-      if (pool.running >= pool.slotsMax) continue;
+      if (pool.running >= pool.slotsMax || !this.#fleet.admits(pool.depth)) continue;
       const chunk = this.#startable(pool);
       if (chunk !== undefined && (next === undefined || comesBefore(pool, next.job.pool))) next = chunk;
     }
@@ -184,7 +185,7 @@ export class Dispatcher {
     if (this.#fleet.blanks.length > 0 && this.backlog.some((rival) => isOwedSlot(rival, pool))) return false;
     const fleet = this.#fleet;
     if (this.backlog.length === 1 || fleet.running < fleet.slots) return true;
-    const rivals = this.backlog.filter((rival) => rival !== pool && rival.running < rival.slotsMax);
+    const rivals = this.backlog.filter((rival) => rival !== pool && isRival(rival, pool));
     return rivals.length === 0 || pool.running <= Math.floor(fleet.slots / (rivals.length + 1));
   }
 
@@ -257,9 +258,18 @@ function fairDepth(pool: PoolRecord): number {
   return Math.min(pool.runTime.depth, Math.ceil((pool.queue.size + pool.held) / pool.busy.length));
 }
 
-/** Deeper first: what tasks wait for goes before what would only make more tasks that wait. */
+/** Whether `rival` may get a slot that the pool gives up. */
+function isRival(rival: PoolRecord, pool: PoolRecord): boolean {
+  const isServedLater = rival.depth < pool.depth && rival.running > 0;
+  return rival.running < rival.slotsMax && !isServedLater;
+}
+
+/**
+ * Each pool gets its first slot in turn, so that no flood keeps another out. Beyond that deeper ones go first: what tasks wait for before
+ * what would only make more tasks that wait.
+ */
 function comesBefore(pool: PoolRecord, other: PoolRecord): boolean {
-  if (pool.depth !== other.depth) return pool.depth > other.depth;
+  if (pool.depth !== other.depth && pool.running > 0 && other.running > 0) return pool.depth > other.depth;
   if (pool.running !== other.running) return pool.running < other.running;
   return pool.servedTurn < other.servedTurn;
 }

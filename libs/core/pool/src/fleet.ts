@@ -1,6 +1,6 @@
-import { assert } from "@heddle/kernel";
+import { assert, NESTING_DEPTH_MAX } from "@heddle/kernel";
 import type { Chunk } from "./chunk.ts";
-import { KILL_GRACE_MS, SPAWN_READY_MS, WAITING_PER_SLOT_MAX, WORKERS_PER_SLOT_MAX } from "./limits.ts";
+import { KILL_GRACE_MS, SPAWN_READY_MS, WAITING_PER_SLOT_AND_LEVEL, WORKERS_PER_SLOT_MAX } from "./limits.ts";
 import type { Outbox } from "./outbox.ts";
 import { type Ending, type PoolRecord, Worker } from "./records.ts";
 import { SpawnGate } from "./spawn-gate.ts";
@@ -16,7 +16,7 @@ export class Fleet {
   readonly gate = new SpawnGate();
   /** Workers that occupy a slot. Rises only below `slots`, or when a task goes on that had lent its slot. */
   running = 0;
-  /** Busy workers whose task waits: their slots are lent. */
+  /** Busy workers whose task waits: their slots are lent. At most WAITING_PER_SLOT_MAX * slots, as `admits` sees to. */
   waiting = 0;
   /** Workers in state "spawning". */
   spawning = 0;
@@ -80,9 +80,14 @@ export class Fleet {
     pool.idle.push(worker);
   }
 
+  /** Whether one more chunk of a pool that is `depth` tasks deep may start: enough may still wait for what it may wait for. */
+  admits(depth: number): boolean {
+    return this.waiting < (Math.min(depth, NESTING_DEPTH_MAX) + 1) * WAITING_PER_SLOT_AND_LEVEL * this.slots;
+  }
+
   /** The task of a busy worker waits: its slot is free. False when nothing changes. */
   lend(worker: Worker): boolean {
-    if (worker.state !== "busy" || worker.waiting || this.waiting >= WAITING_PER_SLOT_MAX * this.slots) return false;
+    if (worker.state !== "busy" || worker.waiting) return false;
     worker.waiting = true;
     this.waiting++;
     this.running--;

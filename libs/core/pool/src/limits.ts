@@ -1,3 +1,5 @@
+import { NESTING_DEPTH_MAX } from "@heddle/kernel";
+
 /** The named bounds of the worker pool. Each says what happens there. */
 
 /**
@@ -5,10 +7,16 @@
  */
 export const WORKERS_PER_SLOT_MAX = 2;
 /**
- * Tasks per slot that may wait for the fabric at a time, their slots lent to others. Each keeps a process. Above, a task that waits keeps
- * its slot; tasks of tasks are refused long before (NESTING_DEPTH_MAX).
+ * Tasks per slot that may wait for the fabric, for each level of tasks in tasks: a chunk that is inside of `n` tasks starts only while fewer
+ * than (n + 1) times as many wait. Above, it stays in its queue, and what the waiting ones wait for still finds room: it is one level
+ * deeper. So no task that waits ever has to keep its slot.
  */
-export const WAITING_PER_SLOT_MAX = 64;
+export const WAITING_PER_SLOT_AND_LEVEL = 4;
+/**
+ * Tasks per slot that wait at a time, at most: the deepest level's, and those that ran when that was reached. Each keeps a process. Cannot be
+ * passed, since no chunk starts that could; levels above NESTING_DEPTH_MAX count as that.
+ */
+export const WAITING_PER_SLOT_MAX = (NESTING_DEPTH_MAX + 1) * WAITING_PER_SLOT_AND_LEVEL + 1;
 /** Chunks that one worker may hold behind its head. More wait in the queue. */
 export const WORKER_DEPTH_MAX = 256;
 /**

@@ -46,6 +46,7 @@ export class Recruiter {
     let fairly = 0;
     let greedily = 0;
     for (const pool of this.#backlog) {
+      if (!this.#fleet.admits(pool.depth)) continue;
       const idle = pool.idle.length;
       const useful = Math.min(pool.queue.size, pool.slotsMax - pool.running);
       const own = Math.min(useful, share - pool.running) - idle;

@@ -8,10 +8,10 @@ import { WorkerPool } from "./worker-pool.ts";
  *
  *   options slots=2 [recycle=3]     a new pool; without it: slots=2
  *   at 20                           time of what follows
- *   start | describe j1 p1 | code j1 | broken j1 TEXT | forget j1 | retire p1 | lost | drain | timer | view
+ *   start | describe j1 p1 [depth=1] | code j1 | broken j1 TEXT | forget j1 | retire p1 | lost | drain | timer | view
  *   assign a1..a3 j1 [slots=2] [fresh]      without slots: as many as the pool has
  *   revoke a1 [stop]
- *   ready w1 w2
+ *   ready w1 w2 | wait w1 | resume w1
  *   return w1 a1 [ms=0.5] | skipped w1 a1
  *   exit w1 [mark=a1@3] [fault=TEXT]
  */
@@ -65,7 +65,7 @@ function inputsOf(verb: string, words: readonly string[], slots: number): readon
     case "start":
       return [{ type: "started" }];
     case "describe":
-      return [{ type: "job-described", job: job(first), pool: pool(second), depth: 0 }];
+      return [{ type: "job-described", job: job(first), pool: pool(second), depth: numberOf(words, "depth") ?? 0 }];
     case "code":
       return [{ type: "job-ready", job: job(first) }];
     case "broken":
@@ -83,6 +83,9 @@ function inputsOf(verb: string, words: readonly string[], slots: number): readon
       return [{ type: "pool-retired", pool: pool(first) }];
     case "ready":
       return words.map((word) => ({ type: "worker-ready", worker: worker(word) }));
+    case "wait":
+    case "resume":
+      return [{ type: "task-waiting", worker: worker(first), waiting: verb === "wait" }];
     case "return":
       return range(second).map((assignment) => {
         const runMs = numberOf(words, "ms") ?? 10;

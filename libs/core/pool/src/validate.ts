@@ -3,6 +3,7 @@ import type { Chunk, ChunkList, ChunkPlace } from "./chunk.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { Fleet } from "./fleet.ts";
 import type { Ledger } from "./ledger.ts";
+import { WAITING_PER_SLOT_MAX } from "./limits.ts";
 import type { PoolRecord, Worker } from "./records.ts";
 
 /** Counts everything anew and compares. Throws InvariantViolation. */
@@ -48,6 +49,7 @@ function validateWorkers(fleet: Fleet, ledger: Ledger, seen: Set<Chunk>): void {
     }
   }
   assert(counts.blank + counts.idle === 0 || fleet.excess <= 0, "workers are bounded");
+  assert(counts.waiting <= WAITING_PER_SLOT_MAX * fleet.slots, "tasks that wait are bounded");
   assert(counts.waiting === fleet.waiting, "lent slots are counted");
   assert(counts.running === fleet.running, "running is counted");
   assert(counts.spawning === fleet.spawning && counts.blank === fleet.blanks.length, "free workers are counted");
