@@ -37,9 +37,12 @@ export function checkConnect(address: unknown, options: ConnectOptions): void {
   checkTimeout(options.timeoutMs);
 }
 
+/** Told while something of a fabric is awaited. */
+type Hold = () => Disposable;
+
 /** The fabric of the coordinator at an address, once it answers. Rejects with UnavailableError. */
-export async function reachFabric(address: string, options: ConnectOptions): Promise<Fabric> {
-  const fabric = remoteFabric(address, options);
+export async function reachFabric(address: string, options: ConnectOptions, hold?: Hold): Promise<Fabric> {
+  const fabric = remoteFabric(address, options, hold);
   try {
     await answered(fabric, options.timeoutMs ?? CONNECT_TIMEOUT_MS);
     return fabric;
@@ -50,19 +53,19 @@ export async function reachFabric(address: string, options: ConnectOptions): Pro
 }
 
 /** The fabric of the coordinator at an address, which is dialled when it is first needed. */
-export function remoteFabric(address: string, options: ConnectOptions): Fabric {
+export function remoteFabric(address: string, options: ConnectOptions, hold?: Hold): Fabric {
   const env = systemEnvironment();
   const client = lazyGrpcClient();
   const scope = new AsyncDisposableStack();
   scope.use(client);
   const dispose = (): Promise<void> => scope.disposeAsync();
-  const fabric = new Fabric({ ...common(env, options), client, address, dispose });
+  const fabric = new Fabric({ ...common(env, options, hold), client, address, dispose });
   scope.use(onProcessEnd(() => fabric.leave()));
   return fabric;
 }
 
-/** What every fabric handle of this process has. */
-export function common(env: Environment, options: ConnectOptions) {
+/** What every fabric handle of this process has. It keeps the process alive while something is awaited, unless `hold` has another way. */
+export function common(env: Environment, options: ConnectOptions, hold: Hold = processHolds()) {
   const { pid, host, program, nodeMajor } = hostFacts();
   return {
     env,
@@ -70,7 +73,7 @@ export function common(env: Environment, options: ConnectOptions) {
     version: protocolVersion(BUILD, nodeMajor),
     description: `${program}@${host} pid ${pid}`,
     unavailableTimeoutMs: options.unavailableTimeoutMs ?? UNAVAILABLE_TIMEOUT_MS,
-    hold: processHolds(),
+    hold,
     print: printLine,
   };
 }

@@ -47,6 +47,7 @@ class Worker {
   readonly #answers = new Map<number, PromiseWithResolvers<Answer>>();
   readonly #payloads = new PayloadAssembler<ChunkReturned>();
   #lastAssignment = 0;
+  #heard = Promise.withResolvers<void>();
 
   constructor(source: string) {
     const hash = createHash("sha256").update(source).digest("hex");
@@ -58,7 +59,11 @@ class Worker {
       entries: (entries) => {
         for (const entry of entries) this.#hear(entry);
       },
-      output: (stream, line) => this.told.push(`${stream}: ${line}`),
+      output: (stream, line) => {
+        this.told.push(`${stream}: ${line}`);
+        this.#heard.resolve();
+        this.#heard = Promise.withResolvers();
+      },
       exited: resolve,
     });
     const job = {
@@ -89,8 +94,13 @@ class Worker {
     return answer.promise;
   }
 
-  kill(): void {
-    this.#process.kill("SIGKILL");
+  kill(signal: "SIGTERM" | "SIGKILL" = "SIGKILL"): void {
+    this.#process.kill(signal);
+  }
+
+  /** Resolves once it has printed that line. */
+  async printed(line: string): Promise<void> {
+    while (!this.told.includes(`stdout: ${line}`)) await this.#heard.promise;
   }
 
   #hear({ kind }: WorkerResponseEntry): void {
@@ -172,13 +182,39 @@ describe("a worker process", () => {
     expect(answer.values).toEqual([1]);
     const error = errorOf(answer);
     expect(error).toMatchObject({ name: "Odd", message: "no 2", code: 7, cause: expect.any(RangeError) });
-    expect(error.stack).toMatch(/at thrower .*\.mjs:2/);
+    expect(error.stack).toMatch(/^Odd: no 2\n {4}at thrower .*\.mjs:2.*\n {4}at default .*\.mjs:3.*$/);
+    expect((error.cause as Error).stack).toMatch(/^RangeError: why\n {4}at thrower .*\n {4}at default .*$/);
     worker.kill();
     await worker.exited;
   });
 });
 
 describe("a worker process dies", () => {
+  test("when it is told to: at once, though a task waits", async () => {
+    const worker = new Worker(`import { task } from "heddle";
+      export default () => { console.log(task().index); return new Promise(() => setInterval(() => {}, 1000)); };`);
+    void worker.run([0]);
+    await worker.printed("0");
+    worker.kill("SIGTERM");
+    expect(await worker.exited).toMatchObject({ exitCode: null, signal: "SIGTERM" });
+  });
+
+  test("after its task's signal when the task asked for that", async () => {
+    const worker = new Worker(`import { task } from "heddle";
+      export default async () => {
+        const { signal } = task();
+        console.log("waits");
+        await new Promise((resolve) => signal.addEventListener("abort", resolve));
+        console.log("tidies up after an " + signal.reason.name);
+        await new Promise(() => setInterval(() => {}, 1000));
+      };`);
+    void worker.run([0]);
+    await worker.printed("waits");
+    worker.kill("SIGTERM");
+    await worker.printed("tidies up after an AbortError");
+    expect(await worker.exited).toMatchObject({ exitCode: null, signal: "SIGTERM" });
+  });
+
   test("with the status that user code chose, and what was done before is not lost", async () => {
     const worker = new Worker("export default (x) => { if (x < 0) process.exit(-x); return x; };");
     const done = Promise.all(Array.from({ length: 50 }, (_, x) => worker.run([x])));

@@ -52,6 +52,15 @@ test("a session that the agent ends tells its task why, once, and says no more",
   expect(sent).toEqual([]);
 });
 
+test("a session that is opened in the place of an open one ends that in words", () => {
+  const { sent, dial } = open();
+  const [first, second] = [dial(), dial()];
+  expect(first.ends).toEqual([{ reason: "goodbye", goodbye: { code: "closed", message: expect.any(String) } }]);
+  first.session.send(said(1));
+  second.session.send(said(2));
+  expect(sent).toMatchObject([{ $case: "nestedRequest", value: { session: 2 } }]);
+});
+
 test("a task waits while more than a window of what it said has not left the machine", async () => {
   const { relay, dial } = open();
   const { session } = dial();

@@ -1,5 +1,5 @@
 import { SESSION_WINDOW_BYTES } from "@heddle/kernel";
-import type { Session, SessionHandler } from "@heddle/port-rpc";
+import type { Goodbye, Session, SessionHandler } from "@heddle/port-rpc";
 import type {
   NestedEnded,
   NestedResponse,
@@ -35,11 +35,12 @@ export class Relay {
     this.#send = send;
   }
 
-  /** Opens the session; what it says goes to the handler until `ended`. */
+  /** Opens the session, in the place of one that is open; what it says goes to the handler until `ended`. */
   readonly dial = (
     handler: SessionHandler<RunResponseEntry>,
     onLink: (up: boolean) => void,
   ): Session<RunRequestEntry> => {
+    this.#session?.end({ code: "closed", message: "another session was opened in its place" });
     const session = new RelaySession(++this.#last, this.#send, handler);
     this.#session = session;
     queueMicrotask(() => onLink(true)); // the agent is there as long as this process is
@@ -140,7 +141,7 @@ class RelaySession implements Session<RunRequestEntry> {
     if (this.#queuedBytes < SESSION_WINDOW_BYTES) this.#wake();
   }
 
-  end(goodbye: NestedEnded): void {
+  end(goodbye: Goodbye): void {
     if (this.#isOver) return;
     this.#finish();
     this.#handler.ended({ reason: "goodbye", goodbye });
