@@ -42,15 +42,31 @@ export function inputsOf(
   root: string,
   importerOf: (specifier: string) => string | undefined,
 ): BundleInputs {
+  return {
+    files: filesOf(metafile, root),
+    outside: outsideOf(metafile, root),
+    importers: importersOf(metafile, root, importerOf),
+  };
+}
+
+/** By the shortest way from the entry, which is what people look for. */
+function importersOf(
+  { inputs, outputs }: Metafile,
+  root: string,
+  importerOf: (specifier: string) => string | undefined,
+): Map<string, string> {
   const importers = new Map<string, string>();
-  for (const [file, { imports }] of Object.entries(metafile.inputs)) {
-    for (const { path, original = "", external } of imports) {
-      const importer = importerOf(original) ?? resolve(root, file);
-      const imported = resolve(root, path);
-      if (external !== true && imported !== importer && !importers.has(imported)) importers.set(imported, importer);
+  const reached = Object.values(outputs).flatMap(({ entryPoint = [] }) => entryPoint);
+  const seen = new Set(reached);
+  for (const file of reached) {
+    for (const { path, original = "", external } of inputs[file]?.imports ?? []) {
+      if (external === true || seen.has(path)) continue;
+      seen.add(path);
+      reached.push(path);
+      importers.set(resolve(root, path), importerOf(original) ?? resolve(root, file));
     }
   }
-  return { files: filesOf(metafile, root), outside: outsideOf(metafile, root), importers };
+  return importers;
 }
 
 function filesOf(metafile: Metafile, root: string): InputFile[] {

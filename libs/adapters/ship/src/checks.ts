@@ -81,15 +81,15 @@ interface Site {
 
 /** Climbs from a file inside packages to the user's import that brought them in. */
 function broughtBy({ importers }: BundleInputs, file: string, specifier: string): Site {
-  const inner = installedPackage(file);
   let at = file;
   let named = specifier;
-  for (let next: string | undefined = at; next !== undefined && installedPackage(at) !== undefined; ) {
-    named = installedPackage(at) ?? named;
-    next = importers.get(at);
-    at = next ?? at;
+  for (let inside = installedPackage(at); inside !== undefined; inside = installedPackage(at)) {
+    named = inside;
+    const next = importers.get(at);
+    if (next === undefined) break;
+    at = next;
   }
-  return { importer: at, specifier: named, package: inner };
+  return { importer: at, specifier: named, package: installedPackage(file) };
 }
 
 /** The package of a file that is installed; undefined for the user's own. */

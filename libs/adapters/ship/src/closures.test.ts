@@ -1,6 +1,7 @@
 import { StateError } from "@heddle/kernel";
 import type { AnyFunction } from "@heddle/port-shipper";
 import { describe, expect, test } from "vitest";
+import { HandleRegistry } from "./handles.ts";
 import { createShipper } from "./shipper.ts";
 import { Project } from "./testing.ts";
 
@@ -179,5 +180,39 @@ describe("what no export is ships with what it closes over:", () => {
     expect((await project.load(await shipper.ship((n: number) => (double(n) as number) + 1)))(20)).toBe(41);
     await expect(shipper.ship(shipper.handle(url, "triple"))).rejects.toThrow(/triple .*is not an export of/);
     expect(() => shipper.handle(new URL("./nowhere.ts", url), "f")).toThrow(/there is no such file/);
+  });
+
+  test("a stand-in for a module gives stand-ins for its exports, and ships as the module where it is captured", async () => {
+    using project = new Project({ "tasks.ts": "export const double = (n: number) => 2 * n; export const then = 1;" });
+    await using shipper = createShipper();
+    const url = new URL(`file://${project.path("tasks.ts")}`);
+    const tasks = shipper.handle(url, "*") as unknown as Record<"double" | "triple", AnyFunction>;
+    expect(await tasks).toBe(tasks); // it is no promise, whatever the module exports
+    expect(tasks.double).toBe(tasks.double);
+    expect(() => tasks.double(1)).toThrow(StateError);
+    expect((await project.load(await shipper.ship(tasks.double)))(20)).toBe(40);
+    expect((await project.load(await shipper.ship((n: number) => tasks.double(n))))(20)).toBe(40);
+    const inside = { tasks };
+    expect((await project.load(await shipper.ship((n: number) => inside.tasks.double(n))))(20)).toBe(40);
+    await expect(shipper.ship(tasks.triple)).rejects.toThrow(/triple .*is not an export of/);
+    await expect(shipper.ship(tasks as unknown as AnyFunction)).rejects.toThrow(/is a module, which cannot be called/);
+  });
+
+  test("an object that was registered for a module ships as that module", async () => {
+    using project = new Project({ "tasks.ts": "export const double = (n: number) => 2 * n;" });
+    const handles = new HandleRegistry();
+    await using shipper = createShipper({ handles });
+    const tasks = { double: (n: number): number => n };
+    handles.register(tasks, { file: project.path("tasks.ts"), exportName: "*" });
+    expect((await project.load(await shipper.ship((n: number) => tasks.double(n))))(20)).toBe(40);
+  });
+
+  test("with a name that a tool gave it later", async () => {
+    using project = new Project({});
+    await using shipper = createShipper();
+    const fn = Object.defineProperty(function made() {}, "name", { value: "given", configurable: true });
+    const sent = await shipper.ship(fn);
+    expect(sent.displayName).toBe("given");
+    expect(await project.load(sent)).toHaveProperty("name", "given");
   });
 });

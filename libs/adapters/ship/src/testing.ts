@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -47,6 +47,37 @@ export class Project implements Disposable {
     return import(/* @vite-ignore */ pathToFileURL(this.path(name)).href) as Promise<T>;
   }
 
+  /** What a program of the project sent by `send` of its `kit.mjs`. */
+  async sent(program: string): Promise<Record<string, SentFunction>> {
+    this.write("kit.mjs", KIT);
+    await this.run(program);
+    return JSON.parse(readFileSync(this.path("sent.json"), "utf8")) as Record<string, SentFunction>;
+  }
+
+  /** What a worker is told of something shipped, with its artifact stored. */
+  describe({ artifact, exportName, captured }: ShippedFunction): SentFunction {
+    const bytes = captured instanceof Uint8Array ? captured : captured?.bytes;
+    const told = bytes === undefined ? undefined : Buffer.from(bytes).toString("base64");
+    return { location: this.store(artifact), hash: artifact.hash, exportName, captured: told };
+  }
+
+  /** Another process, started in `cwd`, loads the function and calls it: what it gives, or the stack of what it throws. */
+  async callElsewhere(
+    sent: SentFunction,
+    args: readonly unknown[],
+    { cwd = "", inside = {} }: { readonly cwd?: string; readonly inside?: Readonly<Record<string, string>> } = {},
+  ): Promise<unknown> {
+    this.write("worker.mjs", WORKER);
+    mkdirSync(this.path(cwd), { recursive: true });
+    const { NODE_OPTIONS: _, ...env } = process.env;
+    const told = JSON.stringify({ sent, args, inside });
+    const options = ["--enable-source-maps", "--conditions=@heddle/source", this.path("worker.mjs"), told];
+    const { stdout } = await promisify(execFile)(process.execPath, options, { cwd: this.path(cwd), env });
+    const [, line = "{}"] = /^told: (.*)$/m.exec(stdout) ?? [];
+    const { value, stack } = JSON.parse(line) as { value?: unknown; stack?: string };
+    return stack ?? value;
+  }
+
   /** Runs a script of the project with plain Node.js; resolves to what it printed. */
   async run(script: string, ...nodeOptions: string[]): Promise<string> {
     const { NODE_OPTIONS: _, ...env } = process.env;
@@ -59,6 +90,54 @@ export class Project implements Disposable {
     rmSync(this.root, { recursive: true, force: true });
   }
 }
+
+/** What a worker is told of a function. */
+export interface SentFunction {
+  readonly location: string;
+  readonly hash: string;
+  readonly exportName: string;
+  /** In base64. */
+  readonly captured: string | undefined;
+}
+
+const source = (name: string): string => JSON.stringify(new URL(name, import.meta.url).href);
+
+/** What programs of projects send functions with: it tells `sent.json` of them by name. */
+const KIT = `
+import { mkdirSync, writeFileSync } from "node:fs";
+import { createShipper } from ${source("./index.ts")};
+export const shipper = createShipper();
+const sent = {};
+const at = (name) => import.meta.dirname + "/" + name;
+export async function send(functions) {
+  mkdirSync(at("artifacts"), { recursive: true });
+  for (const [name, fn] of Object.entries(functions)) {
+    const { artifact, exportName, captured } = await shipper.ship(fn);
+    const location = at("artifacts/" + artifact.hash + ".mjs");
+    writeFileSync(location, artifact.bytes);
+    const bytes = captured?.bytes ?? captured;
+    sent[name] = { location, hash: artifact.hash, exportName, captured: bytes && Buffer.from(bytes).toString("base64") };
+  }
+  writeFileSync(at("sent.json"), JSON.stringify(sent));
+  await shipper[Symbol.asyncDispose]();
+}
+`;
+
+const WORKER = `
+import { createFunctionLoader } from ${source("./loader.ts")};
+import { decodeValue } from ${JSON.stringify(import.meta.resolve("@heddle/wire"))};
+const { sent: { location, hash, exportName, captured }, args, inside } = JSON.parse(process.argv[2]);
+const tell = (told) => console.log("\\ntold: " + JSON.stringify(told));
+try {
+  const exported = await createFunctionLoader({ inside }).load(location, hash, exportName);
+  const values = (functions) =>
+    decodeValue(Buffer.from(captured, "base64"), "value", { reviveFunction: (index) => functions[index] });
+  const fn = captured === undefined ? exported : exported(values);
+  tell({ value: await fn(...args) });
+} catch (error) {
+  tell({ stack: error.stack });
+}
+`;
 
 /** Files of a project that has a package `adder` installed, an old one that looks around itself. */
 export const adder = {
