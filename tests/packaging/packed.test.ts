@@ -18,13 +18,15 @@ test("a TypeScript project maps an exported function", async () => {
   expect(JSON.parse(await heddle.run("main.ts"))).toEqual({ count: 1_000, last: 999 ** 3 });
 });
 
-test("an inline function that makes a pool of its own runs, and sees the errors of the package as its own", async () => {
-  const row = { refused: true, closed: true };
-  expect(JSON.parse(await heddle.run("closures.ts"))).toEqual([
+test("an inline function that makes pools and fabrics of its own runs, sees errors of the package as its own, and fails in its own lines", async () => {
+  const row = { refused: true, closed: true, early: true };
+  const { results, frames } = JSON.parse(await heddle.run("closures.ts")) as { results: unknown; frames: string[] };
+  expect(results).toEqual([
     { ...row, index: 0, cubed: 2 },
     { ...row, index: 1, cubed: 16 },
     { ...row, index: 2, cubed: 54 },
   ]);
+  expect(frames).toEqual([expect.stringMatching(/^closures\.ts:\d+:\d+\)?$/)]);
 });
 
 test("a strict TypeScript project type-checks, the declarations of the package included", async () => {

@@ -1,4 +1,4 @@
-import { HeddleError, Pool, task } from "heddle";
+import { connect, HeddleError, Pool, StateError, task } from "heddle";
 import { cube } from "./tasks.ts";
 
 interface Row {
@@ -12,6 +12,18 @@ const results = await pool.map(async ({ n }) => {
   const [cubed] = await inner.map((x) => cube(x) * factor, [n]);
   const refused = await inner.map("no function" as never, [1]).catch((error: unknown) => error);
   const closed = await inner.apply(() => Symbol()).catch((error: unknown) => error instanceof HeddleError);
-  return { index: task().index, cubed, refused: refused instanceof TypeError, closed };
+  await using fabric = await connect();
+  const early = await fabric
+    .pool()
+    .join()
+    .catch((error: unknown) => error instanceof StateError);
+  return { index: task().index, cubed, refused: refused instanceof TypeError, closed, early };
 }, rows);
-console.log(JSON.stringify(results));
+const thrown = (await pool.apply(fails).catch((error: unknown) => error)) as Error;
+const frames = (thrown.stack ?? "").split("\n").slice(1);
+console.log(JSON.stringify({ results, frames: frames.map((frame) => frame.replace(/^.*\/(?=\w+\.ts)/, "")) }));
+
+async function fails(): Promise<never> {
+  await null;
+  throw new RangeError("told");
+}
