@@ -15,7 +15,7 @@ import {
 
 /*
  * Scenarios: testdata/*.txt. A file is one scheduler; a block is commands, "----", the effects they cause, and an empty line. Commands:
- *   client c1 | pool p1 client=c1 [slots-max=2] | job j1 pool=p1 [retries=1] | offer j1 count=4 [chunks=3] | seal j1 chunks=1
+ *   client c1 | pool p1 client=c1 [slots-max=2] | job j1 pool=p1 [retries=1] [depth=1] | offer j1 count=4 [chunks=3] | seal j1 chunks=1
  *   node n1 slots=2 [credit=3] | credit n1 chunks=4 | silent|heard|cordon|uncordon|drain|lose n1
  *   start a1 | finish a1 done|stopped|not-started [fault=words]|error completed=1|death [mark=3] [run=10]
  *   throttle|unthrottle|leave c1 | close p1 | cancel j1 | wait 100 (milliseconds, then the timer fires) | jobs | nodes
