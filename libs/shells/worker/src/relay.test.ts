@@ -1,7 +1,7 @@
 import { SESSION_WINDOW_BYTES } from "@heddle/kernel";
 import type { SessionEnd } from "@heddle/port-rpc";
 import type { RunRequestEntry, RunResponseEntry, WorkerResponseEntry } from "@heddle/wire";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { Relay } from "./relay.ts";
 
 const said = (job: number): RunRequestEntry => ({ kind: { $case: "cancelJob", value: { job, reason: "" } } });
@@ -75,4 +75,55 @@ test("a task waits while more than a window of what it said has not left the mac
   relay.hear({ $case: "nestedTaken", value: { session: 1, bytes: 1 } });
   await drained;
   expect(session.queuedBytes).toBe(SESSION_WINDOW_BYTES - 1);
+});
+
+describe("a task that awaits the fabric", () => {
+  const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+  const waits = (sent: readonly NonNullable<WorkerResponseEntry["kind"]>[]): unknown[] =>
+    sent.map(({ $case, value }) => [$case, value]);
+  const waiting = (is: boolean) => ["taskWaiting", { waiting: is }];
+
+  test("is told of at once, and again when nothing is awaited; several calls of one turn are told as one", async () => {
+    const { sent, relay } = open();
+    relay.running(true);
+    const holds = [relay.hold(), relay.hold()];
+    await turn();
+    expect(waits(sent)).toEqual([waiting(true)]);
+    holds[0]?.[Symbol.dispose]();
+    holds[0]?.[Symbol.dispose]();
+    await turn();
+    expect(waits(sent)).toEqual([waiting(true)]);
+    holds[1]?.[Symbol.dispose]();
+    const next = relay.hold(); // the next call follows in the same turn
+    await turn();
+    expect(waits(sent)).toEqual([waiting(true)]);
+    next[Symbol.dispose]();
+    await turn();
+    expect(waits(sent)).toEqual([waiting(true), waiting(false)]);
+  });
+
+  test("is not told of when the wait was over at once", async () => {
+    const { sent, relay } = open();
+    relay.running(true);
+    relay.hold()[Symbol.dispose]();
+    await turn();
+    expect(sent).toEqual([]);
+  });
+
+  test("goes on by itself at the end of its chunk, and what is still awaited counts for the next one", async () => {
+    const { sent, relay } = open();
+    relay.running(true);
+    const left = relay.hold();
+    await turn();
+    relay.running(false);
+    await turn();
+    expect(waits(sent)).toEqual([waiting(true)]);
+    relay.running(true);
+    await turn();
+    expect(waits(sent)).toEqual([waiting(true), waiting(true)]);
+    relay.running(false);
+    left[Symbol.dispose]();
+    await turn();
+    expect(sent).toHaveLength(2);
+  });
 });
