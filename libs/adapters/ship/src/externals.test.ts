@@ -1,7 +1,7 @@
 import type { AnyFunction } from "@heddle/port-shipper";
 import { describe, expect, test } from "vitest";
 import { createShipper } from "./shipper.ts";
-import { Project } from "./testing.ts";
+import { type Call, Project } from "./testing.ts";
 
 const files = {
   "package.json": '{"name": "app"}',
@@ -31,15 +31,17 @@ describe("a package that is declared external", () => {
   test("is found where the worker is, by modules and by closures, by import and by require", async () => {
     using project = new Project(files);
     const [exported, closure] = [await shipped(project, "f", ["native"]), await shipped(project, "get", ["native"])];
-    expect(await project.callElsewhere(exported, [], { cwd: "there" })).toEqual(["worker", "worker"]);
-    expect(await project.callElsewhere(closure, [], { cwd: "there" })).toEqual(["worker", 1]);
+    expect(await project.callElsewhere([[exported], [closure]], { cwd: "there" })).toEqual([
+      ["worker", "worker"],
+      ["worker", 1],
+    ]);
   });
 
   test("is missed in words where it is not installed", async () => {
     using project = new Project({ ...files, "worker/empty": "" });
     using elsewhere = new Project({});
     const told = await shipped(project, "get", ["native"]);
-    expect(await elsewhere.callElsewhere(told, [])).toMatch(
+    expect((await elsewhere.callElsewhere([[told]]))[0]).toMatch(
       /NotFoundError: the package native is not installed where this worker runs.*declared external \(looked for from /,
     );
   });
@@ -72,7 +74,8 @@ describe("what code itself does without", () => {
     });
     await using shipper = createShipper();
     const { f } = await project.import<{ f: AnyFunction }>("tasks.mjs");
-    expect(await project.callElsewhere(project.describe(await shipper.ship(f)), [])).toBe("MODULE_NOT_FOUND");
+    const sent = project.describe(await shipper.ship(f));
+    expect(await project.callElsewhere([[sent]])).toEqual(["MODULE_NOT_FOUND"]);
   });
 
   test("a module named by URL is refused", async () => {
@@ -98,9 +101,8 @@ describe("heddle in shipped code", () => {
     await using shipper = createShipper();
     const { f, get } = await project.import<{ f: AnyFunction; get: AnyFunction }>("tasks.mjs");
     const inside = { heddle: new URL(`file://${project.path("inside.mjs")}`).href };
-    const call = async (fn: AnyFunction): Promise<unknown> =>
-      project.callElsewhere(project.describe(await shipper.ship(fn)), [], { inside });
-    expect(await call(f)).toBe("worker");
-    expect(await call(get() as AnyFunction)).toEqual(["worker", "task"]);
+    const calls: Call[] = [];
+    for (const fn of [f, get() as AnyFunction]) calls.push([project.describe(await shipper.ship(fn))]);
+    expect(await project.callElsewhere(calls, { inside })).toEqual(["worker", ["worker", "task"]]);
   });
 });

@@ -1,7 +1,7 @@
 import type { AnyFunction } from "@heddle/port-shipper";
 import { expect, test } from "vitest";
 import { createShipper } from "./shipper.ts";
-import { adder, Project } from "./testing.ts";
+import { adder, type Call, Project } from "./testing.ts";
 
 const library = {
   ...adder,
@@ -62,31 +62,22 @@ const programs: readonly (readonly [file: string, text: string])[] = [
 test.each(programs)("functions of %s do in another process what they do here", async (file, text) => {
   using project = new Project({ ...library, [file]: text });
   const sent = await project.sent(file);
-  const call = (name: string, ...args: unknown[]): Promise<unknown> => {
-    const told = sent[name];
-    if (told === undefined) throw new Error(`${name} was not sent`);
-    return project.callElsewhere(told, args);
+  const expected: Readonly<Record<string, readonly [args: readonly unknown[], result: unknown]>> = {
+    value: [[1], 8],
+    classes: [[4], [8, true, 1]],
+    recursion: [[5], [false, true]],
+    counter: [[], [1, 2, 2]],
+    imports: [[6], [60, 11, 7, 5, "b", 3]],
+    dynamic: [[8], [4, "\n"]],
+    fails: [[1], expect.stringMatching(/^RangeError: no 17\n/)],
   };
-  expect({
-    value: await call("value", 1),
-    classes: await call("classes", 4),
-    recursion: await call("recursion", 5),
-    counter: await call("counter"),
-    imports: await call("imports", 6),
-    dynamic: await call("dynamic", 8),
-  }).toEqual({
-    value: 8,
-    classes: [8, true, 1],
-    recursion: [false, true],
-    counter: [1, 2, 2],
-    imports: [60, 11, 7, 5, "b", 3],
-    dynamic: [4, "\n"],
-  });
+  expect(Object.keys(sent)).toEqual(Object.keys(expected));
+  const calls = Object.entries(sent).map(([name, told]): Call => [told, ...(expected[name]?.[0] ?? [])]);
+  const results = await project.callElsewhere(calls);
+  expect(results).toEqual(Object.values(expected).map(([, result]) => result));
   const line = text.split("\n").findIndex((at) => at.includes("throw new RangeError")) + 1;
   const column = (text.split("\n")[line - 1] ?? "").indexOf("new RangeError") + 1;
-  expect(await call("fails", 1)).toMatch(
-    new RegExp(`^RangeError: no 17\n +at fails \\(heddle:///app/${file}:${line}:${column}\\)`),
-  );
+  expect(results.at(-1)).toContain(`\n    at fails (heddle:///app/${file}:${line}:${column})\n`);
 });
 
 test("functions of vitest's modules do in another process what they do here", async () => {
@@ -99,9 +90,12 @@ test("functions of vitest's modules do in another process what they do here", as
   await using shipper = createShipper();
   const { get } = await project.import<{ get: AnyFunction }>("src/tasks.ts");
   const sent = project.describe(await shipper.ship(get() as AnyFunction));
-  expect(await project.callElsewhere(sent, [4])).toBe(82);
-  const stack = shipper.localStack(String(await project.callElsewhere(sent, [-1])));
-  expect(stack).toContain(`(${project.path("src/tasks.ts")}:5:20)`);
+  const [result, stack] = await project.callElsewhere([
+    [sent, 4],
+    [sent, -1],
+  ]);
+  expect(result).toBe(82);
+  expect(shipper.localStack(String(stack))).toContain(`(${project.path("src/tasks.ts")}:5:20)`);
 });
 
 test("a new function of the same text ships a new artifact when a file that it imports changed, and else the old one", async () => {

@@ -61,21 +61,27 @@ export class Project implements Disposable {
     return { location: this.store(artifact), hash: artifact.hash, exportName, captured: told };
   }
 
-  /** Another process, started in `cwd`, loads the function and calls it: what it gives, or the stack of what it throws. */
+  /**
+   * Another process, started in `cwd`, loads the functions and calls them: what each gives, or the stack of what it throws. Rejects when
+   * something else is printed: the top level of a program runs once.
+   */
   async callElsewhere(
-    sent: SentFunction,
-    args: readonly unknown[],
+    calls: readonly Call[],
     { cwd = "", inside = {} }: { readonly cwd?: string; readonly inside?: Readonly<Record<string, string>> } = {},
-  ): Promise<unknown> {
+  ): Promise<unknown[]> {
     this.write("worker.mjs", WORKER);
     mkdirSync(this.path(cwd), { recursive: true });
     const { NODE_OPTIONS: _, ...env } = process.env;
-    const told = JSON.stringify({ sent, args, inside });
+    const told = JSON.stringify({ calls, inside });
     const options = ["--enable-source-maps", "--conditions=@heddle/source", this.path("worker.mjs"), told];
     const { stdout } = await promisify(execFile)(process.execPath, options, { cwd: this.path(cwd), env });
-    const [, line = "{}"] = /^told: (.*)$/m.exec(stdout) ?? [];
-    const { value, stack } = JSON.parse(line) as { value?: unknown; stack?: string };
-    return stack ?? value;
+    return stdout.split("\n").flatMap((line) => {
+      if (line === "") return [];
+      const [, told] = /^told: (.*)$/.exec(line) ?? [];
+      if (told === undefined) throw new Error(`the other process printed ${line}`);
+      const { value, stack } = JSON.parse(told) as { value?: unknown; stack?: string };
+      return [stack ?? value];
+    });
   }
 
   /** Runs a script of the project with plain Node.js; resolves to what it printed. */
@@ -99,6 +105,9 @@ export interface SentFunction {
   /** In base64. */
   readonly captured: string | undefined;
 }
+
+/** One call of a function in another process. */
+export type Call = readonly [sent: SentFunction, ...args: unknown[]];
 
 const source = (name: string): string => JSON.stringify(new URL(name, import.meta.url).href);
 
@@ -126,16 +135,19 @@ export async function send(functions) {
 const WORKER = `
 import { createFunctionLoader } from ${source("./loader.ts")};
 import { decodeValue } from ${JSON.stringify(import.meta.resolve("@heddle/wire"))};
-const { sent: { location, hash, exportName, captured }, args, inside } = JSON.parse(process.argv[2]);
-const tell = (told) => console.log("\\ntold: " + JSON.stringify(told));
-try {
-  const exported = await createFunctionLoader({ inside }).load(location, hash, exportName);
-  const values = (functions) =>
-    decodeValue(Buffer.from(captured, "base64"), "value", { reviveFunction: (index) => functions[index] });
-  const fn = captured === undefined ? exported : exported(values);
-  tell({ value: await fn(...args) });
-} catch (error) {
-  tell({ stack: error.stack });
+const { calls, inside } = JSON.parse(process.argv[2]);
+const loader = createFunctionLoader({ inside });
+const tell = (told) => console.log("told: " + JSON.stringify(told));
+for (const [{ location, hash, exportName, captured }, ...args] of calls) {
+  try {
+    const exported = await loader.load(location, hash, exportName);
+    const values = (functions) =>
+      decodeValue(Buffer.from(captured, "base64"), "value", { reviveFunction: (index) => functions[index] });
+    const fn = captured === undefined ? exported : exported(values);
+    tell({ value: await fn(...args) });
+  } catch (error) {
+    tell({ stack: error.stack });
+  }
 }
 `;
 
