@@ -1,19 +1,17 @@
 import { type Environment, Fifo, ProtocolError, unreachable, WORKER_JOBS_MAX } from "@heddle/kernel";
 import type { AnyFunction, FunctionLoader } from "@heddle/port-shipper";
 import {
-  type ChunkReturned,
   type EncodedPayload,
-  type Failure,
   type Part,
   PayloadAssembler,
   type PrepareJob,
   type RunChunk,
-  splitPayload,
   type WorkerRequestEntry,
   type WorkerResponseEntry,
 } from "@heddle/wire";
+import { Answers } from "./answers.ts";
 import { type ChunkOutcome, NO_VALUES, runItems } from "./chunk-run.ts";
-import { fabricFailure, failureMessage, type ItemFailure, userFailure } from "./failures.ts";
+import { fabricFailure, userFailure } from "./failures.ts";
 import { Functions } from "./functions.ts";
 import { QUICK_CHUNK_MS, QUICK_CHUNKS_MIN, TURN_MS } from "./limits.ts";
 import { Relay } from "./relay.ts";
@@ -96,12 +94,12 @@ class Worker {
   readonly #inputs = new PayloadAssembler<Chunk>();
   /** The job used last. */
   #current: Job | undefined;
+  readonly #answers: Answers;
   readonly #functions: Functions;
   readonly #relay: Relay;
   readonly #task: CurrentTask;
   #isPumping = false;
   #isFlushing = false;
-  #lastPartStream = 0;
   #lastTurnMs: number;
   /** Quick chunks in a row. */
   #quickCount = 0;
@@ -110,6 +108,7 @@ class Worker {
     this.#options = options;
     this.#link = options.link;
     this.#lastTurnMs = options.env.clock.nowMs();
+    this.#answers = new Answers(options);
     this.#functions = new Functions(options.loader, (hash) =>
       this.#sendNow({ $case: "wantArtifact", value: { hash } }),
     );
@@ -201,17 +200,14 @@ class Worker {
     for (let chunk = this.#chunks.peek(); chunk !== undefined; chunk = this.#chunks.peek()) {
       if (chunk.state.type === "coming") break;
       this.#chunks.shift();
-      const blocked = chunk.state.type === "skipped" ? this.#leaveOut(chunk) : this.#run(chunk, chunk.state.input);
+      const blocked =
+        chunk.state.type === "skipped" ? this.#answers.skipped(chunk.message) : this.#run(chunk, chunk.state.input);
       if (blocked !== undefined) await blocked;
       const waiting = this.#link.drained() ?? this.#turnIfDue();
       if (waiting !== undefined) await waiting;
     }
     this.#isPumping = false;
     this.#link.flush();
-  }
-
-  #leaveOut({ message }: Chunk): undefined {
-    this.#sendReturned(message.assignment, 0, { $case: "skipped", value: {} });
   }
 
   /** A promise when the chunk, or sending its results, takes more than this turn. */
@@ -226,7 +222,7 @@ class Worker {
       this.#relay.running(false);
       this.#task.end();
       this.#quickCount = runMs <= QUICK_CHUNK_MS ? this.#quickCount + 1 : 0;
-      return this.#answer(message, runMs, known);
+      return this.#answers.ran(message, job?.prepare.node ?? "", runMs, known);
     };
     return outcome instanceof Promise ? outcome.then(answer) : answer(outcome);
   }
@@ -269,48 +265,6 @@ class Worker {
     this.#task.begin(node, jobId, attempt);
     return runItems({ fn, spread, input, span, mark, firstIndex, task: this.#task, functions: this.#functions });
   }
-
-  /** Sends the results. A promise while there is no room for their parts. */
-  #answer(message: RunChunk, runMs: number, { values, failure }: ChunkOutcome): Promise<void> | undefined {
-    const split = splitPayload(values, this.#mintStream);
-    if (failure === undefined) {
-      this.#sendReturned(message.assignment, runMs, { $case: "done", value: split.header });
-      return this.#sendParts(split.parts);
-    }
-    const completed = values.count;
-    const [userError, errorParts] = this.#splitError(failure);
-    const node = this.#jobs.get(message.job)?.prepare.node ?? "";
-    const place = { node, pid: this.#options.pid, attempt: message.attempt };
-    const value = { completed, values: split.header, failure: failureMessage(failure, place, userError) };
-    this.#sendReturned(message.assignment, runMs, { $case: "error", value });
-    return this.#sendParts([...split.parts, ...errorParts]);
-  }
-
-  #splitError({ kind }: ItemFailure): [Failure["kind"], readonly Part[]] {
-    if (kind.type === "fabric") return [undefined, []];
-    const { header, parts } = splitPayload(kind.error, this.#mintStream);
-    return [{ $case: "userError", value: header }, parts];
-  }
-
-  #sendReturned(assignment: number, runMs: number, outcome: ChunkReturned["outcome"]): void {
-    const runMicros = Math.min(0xffff_ffff, Math.round(runMs * 1_000));
-    const value = { assignment, runMicros, wroteOutput: this.#options.wroteOutput(), outcome };
-    this.#link.send({ kind: { $case: "chunkReturned", value } });
-  }
-
-  #sendParts(parts: readonly Part[]): Promise<void> | undefined {
-    for (const [at, part] of parts.entries()) {
-      const drained = this.#link.drained();
-      if (drained !== undefined) return drained.then(() => this.#sendParts(parts.slice(at)));
-      this.#link.send({ kind: { $case: "part", value: part } });
-    }
-    return undefined;
-  }
-
-  readonly #mintStream = (): number => {
-    this.#lastPartStream = this.#lastPartStream >= 0xffff_ffff ? 1 : this.#lastPartStream + 1;
-    return this.#lastPartStream;
-  };
 
   /** Once in a while, lets the event loop look for requests. */
   #turnIfDue(): Promise<void> | undefined {
