@@ -13,7 +13,7 @@ export interface BundleInputs {
 }
 
 /** A file as it was when it was read. */
-export interface InputFile {
+interface InputFile {
   readonly path: string;
   readonly mtimeMs: number;
   readonly size: number;
