@@ -4,6 +4,7 @@ import {
   type Effect as PoolEffect,
   type Input as PoolInput,
   type PoolNumber,
+  type PoolOptions,
   type WorkerKey,
   WorkerPool,
 } from "@heddle/core-pool";
@@ -16,6 +17,7 @@ import {
   type NodeKey,
   type PoolKey,
   Scheduler,
+  type SchedulerOptions,
 } from "@heddle/core-scheduler";
 import { assert, type Random, seededRandom } from "@heddle/kernel";
 
@@ -32,6 +34,17 @@ export interface NestingPlan {
   readonly processes: number | undefined;
   /** A worker dies at about one step in so many; 0 for never. */
   readonly deathEvery: number;
+  /** The first call's client leaves at about one step in so many; 0 for never. */
+  readonly cancelEvery?: number;
+  /** Other calls from outside that run meanwhile, of so many chunks, which call nothing. */
+  readonly strangers?: number;
+  /** Chunks run so long at most: short ones are sent ahead. */
+  readonly runMsMost?: number;
+  /** Plants bugs; the real cores by default. */
+  readonly makeScheduler?: (options: SchedulerOptions) => Pick<Scheduler, "step" | "validate">;
+  readonly makePool?: (options: PoolOptions) => Pick<WorkerPool, "step" | "validate">;
+  /** Draws what happens next; from the seed by default. */
+  readonly draw?: (bound: number) => number;
 }
 
 interface Task {
@@ -46,14 +59,21 @@ interface Call {
   readonly pool: PoolKey;
   readonly client: ClientKey;
   readonly depth: number;
+  /** Its tasks call nothing. */
+  readonly isStranger: boolean;
   /** Who waits for it; undefined for the first call. */
   readonly caller: { readonly node: Node; readonly worker: WorkerKey; readonly task: Task } | undefined;
   isOver: boolean;
+  /** Its client is gone, or has everything: nothing that comes later matters. */
+  hasLeft: boolean;
 }
 
 interface Node {
   readonly key: NodeKey;
-  readonly core: WorkerPool;
+  readonly core: Pick<WorkerPool, "step" | "validate">;
+  /** On their way to the node, and from it to the coordinator; each in order. */
+  readonly down: Act[];
+  readonly up: Act[];
   readonly workers: Map<WorkerKey, Task[]>;
   readonly spawning: Set<WorkerKey>;
   readonly dying: Set<WorkerKey>;
@@ -64,11 +84,15 @@ interface Node {
 
 type Act = () => void;
 
-/** Both cores with tasks that call tasks: every message arrives at once, everything else happens in any order. */
+/**
+ * Both cores with tasks that call tasks. Whatever can happen may be next: a message arrives, in its order, a worker is ready, goes or dies,
+ * a task calls, goes on or ends.
+ */
 export class NestingWorld {
   readonly #plan: NestingPlan;
   readonly #random: Random;
-  readonly #scheduler: Scheduler;
+  readonly #draw: (bound: number) => number;
+  readonly #scheduler: Pick<Scheduler, "step" | "validate">;
   readonly #nodes: Node[] = [];
   readonly #calls = new Map<JobKey, Call>();
   readonly #tasks = new Map<AssignmentId, Task>();
@@ -84,26 +108,55 @@ export class NestingWorld {
   constructor(plan: NestingPlan) {
     this.#plan = plan;
     this.#random = seededRandom(plan.seed);
-    this.#scheduler = new Scheduler({ random: seededRandom(plan.seed, "jitter") });
+    this.#draw = plan.draw ?? ((bound) => this.#random.int(bound));
+    const make = plan.makeScheduler ?? ((options) => new Scheduler(options));
+    this.#scheduler = make({ random: seededRandom(plan.seed, "jitter") });
     for (let at = 0; at < plan.nodes; at++) this.#join();
   }
 
-  /** Runs one call of `width` chunks to its end. Throws when nothing can happen any more before that. */
-  run(): void {
-    const call = this.#open(0, undefined);
-    for (let steps = 0; !call.isOver; steps++) {
+  /**
+   * Runs one call of `width` chunks to its end, and the strangers' to theirs. Throws when nothing can happen any more before that. Returns
+   * the steps after which each call from outside was over, the first call's first.
+   */
+  run(): readonly number[] {
+    const calls = [this.#open(0, undefined, this.#plan.width)];
+    const { strangers = 0, cancelEvery = 0 } = this.#plan;
+    if (strangers > 0) calls.push(this.#open(0, undefined, strangers));
+    const overAt = calls.map(() => 0);
+    for (let steps = 1; calls.some((call) => !call.isOver); steps++) {
       assert(steps < 200_000, "a world of this size ends");
+      if (cancelEvery > 0 && calls[0]?.isOver === false && this.#draw(cancelEvery) === 0) this.#cancel(calls[0]);
       this.#act();
+      for (const [at, call] of calls.entries()) if (call.isOver) overAt[at] ||= steps;
     }
+    this.#settle();
+    return overAt;
   }
 
-  #act(): void {
+  /** Everything that is left over arrives: no worker may be busy then. */
+  #settle(): void {
+    for (let steps = 0; this.#nodes.some((node) => this.#actsOf(node).length > 0); steps++) {
+      assert(steps < 200_000, "what is left over ends");
+      this.#act(false);
+    }
+    for (const { workers } of this.#nodes)
+      for (const tasks of workers.values()) assert(tasks.length === 0, "no task is left when all calls are over");
+  }
+
+  /** The first call's client is gone. */
+  #cancel(call: Call): void {
+    call.isOver = true;
+    this.#leave(call);
+  }
+
+  #act(mayDie = true): void {
     const acts = this.#nodes.flatMap((node) => this.#actsOf(node));
     const { deathEvery } = this.#plan;
-    if (deathEvery > 0 && this.#random.int(deathEvery) === 0) return this.#kill();
-    const act = acts[acts.length === 0 ? 0 : this.#random.int(acts.length)];
+    if (mayDie && deathEvery > 0 && this.#draw(deathEvery) === 0) return this.#kill();
+    const act = acts.length === 0 ? undefined : acts[acts.length === 1 ? 0 : this.#draw(acts.length)];
     if (act === undefined) return this.#passTime();
     act();
+    this.#scheduler.validate();
     for (const { core, workers } of this.#nodes) {
       core.validate();
       this.workersMost = Math.max(this.workersMost, workers.size);
@@ -112,6 +165,7 @@ export class NestingWorld {
 
   #actsOf(node: Node): Act[] {
     const acts: Act[] = [];
+    for (const lane of [node.down, node.up]) if (lane.length > 0) acts.push(() => lane.shift()?.());
     for (const worker of node.spawning) acts.push(() => this.#ready(node, worker));
     for (const worker of node.dying) acts.push(() => this.#exit(node, worker));
     for (const [worker, tasks] of node.workers) {
@@ -132,8 +186,8 @@ export class NestingWorld {
     node.spawning.delete(worker);
     const tasks = node.workers.get(worker) ?? [];
     node.workers.delete(worker);
-    for (const call of [...this.#calls.values()])
-      if (call.caller?.worker === worker && call.caller.node === node) this.#leave(call);
+    for (const call of this.#calls.values())
+      if (call.caller?.worker === worker && call.caller.node === node) node.up.push(() => this.#leave(call));
     const mark = tasks[0] === undefined ? null : { assignment: tasks[0].assignment, offset: 0 };
     this.#feedPool(node, { type: "worker-exited", worker, mark, fault: undefined });
   }
@@ -142,10 +196,10 @@ export class NestingWorld {
   #go(node: Node, worker: WorkerKey, task: Task): void {
     const { assignment, job } = task;
     if (task.state === "sent" && node.skips.has(assignment)) return this.#answer(node, worker, task, true);
-    if (task.state === "sent" && job.depth < this.#plan.depth) {
+    if (task.state === "sent" && job.depth < this.#plan.depth && !job.isStranger) {
       task.state = "waiting";
       this.#feedPool(node, { type: "task-waiting", worker, waiting: true });
-      this.#open(job.depth + 1, { node, worker, task });
+      this.#open(job.depth + 1, { node, worker, task }, this.#plan.width);
       return;
     }
     this.finished++;
@@ -157,13 +211,19 @@ export class NestingWorld {
     tasks?.splice(tasks.indexOf(task), 1);
     node.skips.delete(task.assignment);
     const { assignment } = task;
-    this.#feedPool(node, { type: "chunk-returned", worker, assignment, skipped, runMs: this.#random.int(40) });
+    this.#feedPool(node, {
+      type: "chunk-returned",
+      worker,
+      assignment,
+      skipped,
+      runMs: this.#random.float() * (this.#plan.runMsMost ?? 40),
+    });
   }
 
   #kill(): void {
-    const node = this.#nodes[this.#random.int(this.#nodes.length)];
+    const node = this.#nodes[this.#draw(this.#nodes.length)];
     const workers = [...(node?.workers.keys() ?? [])];
-    const worker = workers[workers.length === 0 ? 0 : this.#random.int(workers.length)];
+    const worker = workers[workers.length === 0 ? 0 : this.#draw(workers.length)];
     if (node !== undefined && worker !== undefined) this.#exit(node, worker);
   }
 
@@ -186,7 +246,9 @@ export class NestingWorld {
     const { slots } = this.#plan;
     const node: Node = {
       key: ++this.#keys as NodeKey,
-      core: new WorkerPool({ slots }),
+      core: this.#plan.makePool?.({ slots }) ?? new WorkerPool({ slots }),
+      down: [],
+      up: [],
       workers: new Map(),
       spawning: new Set(),
       dying: new Set(),
@@ -200,36 +262,52 @@ export class NestingWorld {
   }
 
   /** Every call is of a client and a pool of its own. */
-  #open(depth: number, caller: Call["caller"]): Call {
+  #open(depth: number, caller: Call["caller"], width: number): Call {
     const client = ++this.#keys as ClientKey;
     const pool = ++this.#keys as PoolKey;
     const job = ++this.#keys as JobKey;
-    const call: Call = { key: job, pool, client, depth, caller, isOver: false };
+    const isStranger = depth === 0 && this.#calls.size > 0;
+    const call: Call = { key: job, pool, client, depth, isStranger, caller, isOver: false, hasLeft: false };
     this.#calls.set(job, call);
-    const { processes, width } = this.#plan;
+    const offer = (): void => {
+      if (!call.hasLeft) this.#offer(call, client, width);
+    };
+    if (caller === undefined) offer();
+    else caller.node.up.push(offer);
+    return call;
+  }
+
+  #offer({ key: job, pool, depth }: Call, client: ClientKey, width: number): void {
+    const { processes } = this.#plan;
     this.#feed({ type: "client-joined", client });
     this.#feed({ type: "pool-opened", pool, client, slotsMax: depth === 0 ? undefined : processes });
     this.#feed({ type: "job-opened", job, pool, retries: 0, depth });
     for (let chunk = 0; chunk < width; chunk++) this.#feed({ type: "chunk-offered", job, chunk, count: 1 });
     this.#feed({ type: "job-sealed", job, chunks: width });
-    return call;
   }
 
   #leave(call: Call): void {
-    this.#calls.delete(call.key);
+    if (call.hasLeft) return;
+    call.hasLeft = true;
     this.#feed({ type: "client-left", client: call.client });
   }
 
   #ended(job: JobKey, outcome: string): void {
     const call = this.#calls.get(job);
-    if (call === undefined) return;
+    if (call === undefined || call.hasLeft) return;
     call.isOver = true;
-    assert(outcome === "done" || this.#plan.deathEvery > 0, `a call ended as ${outcome}`);
-    const { caller } = call;
+    const isCalm = this.#plan.deathEvery === 0 && !this.#plan.cancelEvery;
+    assert(outcome === "done" || !isCalm, `a call ended as ${outcome}`);
     this.#leave(call);
-    if (caller === undefined || !caller.node.workers.get(caller.worker)?.includes(caller.task)) return;
-    caller.task.state = "answered";
-    this.#feedPool(caller.node, { type: "task-waiting", worker: caller.worker, waiting: false });
+    const { caller } = call;
+    caller?.node.down.push(() => this.#goesOn(caller.node, caller.worker, caller.task));
+  }
+
+  /** What a task waited for is there. */
+  #goesOn(node: Node, worker: WorkerKey, task: Task): void {
+    if (!node.workers.get(worker)?.includes(task)) return;
+    task.state = "answered";
+    this.#feedPool(node, { type: "task-waiting", worker, waiting: false });
   }
 
   #feed(input: Input): void {
@@ -250,36 +328,16 @@ export class NestingWorld {
 
   #perform(effect: Effect): void {
     switch (effect.type) {
-      case "assign-chunk": {
-        const node = this.#nodeOf(effect.node);
-        const call = this.#calls.get(effect.job);
-        const job = effect.job as number as JobNumber;
-        const pool = (call?.pool ?? 0) as number as PoolNumber;
-        if (!node.described.has(effect.job)) {
-          node.described.add(effect.job);
-          this.#feedPool(node, { type: "job-described", job, pool, depth: call?.depth ?? 0 });
-          this.#feedPool(node, { type: "job-ready", job });
-        }
-        const assignment = effect.assignment as number as Assignment;
-        if (call !== undefined) this.#tasks.set(effect.assignment, { job: call, node, assignment, state: "sent" });
-        const { poolSlots, fresh } = effect;
-        this.#feedPool(node, { type: "chunk-assigned", assignment, job, poolSlots, fresh });
-        return;
-      }
+      case "assign-chunk":
+        return this.#assign(effect);
       case "revoke-chunk": {
         const assignment = effect.assignment as number as Assignment;
-        return this.#feedPool(this.#nodeOf(effect.node), { type: "revoke-requested", assignment, stop: effect.stop });
+        return this.#tell(effect.node, { type: "revoke-requested", assignment, stop: effect.stop });
       }
       case "forget-job":
-        return this.#feedPool(this.#nodeOf(effect.node), {
-          type: "job-forgotten",
-          job: effect.job as number as JobNumber,
-        });
+        return this.#tell(effect.node, { type: "job-forgotten", job: effect.job as number as JobNumber });
       case "retire-pool":
-        return this.#feedPool(this.#nodeOf(effect.node), {
-          type: "pool-retired",
-          pool: effect.pool as number as PoolNumber,
-        });
+        return this.#tell(effect.node, { type: "pool-retired", pool: effect.pool as number as PoolNumber });
       case "end-job":
         return this.#ended(effect.job, effect.outcome);
       case "set-timer":
@@ -287,6 +345,28 @@ export class NestingWorld {
         return;
       default:
     }
+  }
+
+  #assign(effect: Extract<Effect, { type: "assign-chunk" }>): void {
+    const node = this.#nodeOf(effect.node);
+    const call = this.#calls.get(effect.job);
+    assert(call !== undefined, "a known job");
+    const job = effect.job as number as JobNumber;
+    if (!node.described.has(effect.job)) {
+      node.described.add(effect.job);
+      const pool = call.pool as number as PoolNumber;
+      this.#tell(node.key, { type: "job-described", job, pool, depth: call.depth });
+      this.#tell(node.key, { type: "job-ready", job });
+    }
+    const assignment = effect.assignment as number as Assignment;
+    this.#tasks.set(effect.assignment, { job: call, node, assignment, state: "sent" });
+    const { poolSlots, fresh } = effect;
+    this.#tell(node.key, { type: "chunk-assigned", assignment, job, poolSlots, fresh });
+  }
+
+  #tell(key: NodeKey, input: PoolInput): void {
+    const node = this.#nodeOf(key);
+    node.down.push(() => this.#feedPool(node, input));
   }
 
   #nodeOf(key: NodeKey): Node {
@@ -305,7 +385,7 @@ export class NestingWorld {
     const finish = (assignment: Assignment, outcome: Extract<Input, { type: "chunk-finished" }>["outcome"]): void => {
       const id = assignment as number as AssignmentId;
       this.#tasks.delete(id);
-      this.#feed({ type: "chunk-finished", assignment: id, outcome, runMs: 1 });
+      node.up.push(() => this.#feed({ type: "chunk-finished", assignment: id, outcome, runMs: 1 }));
     };
     switch (effect.type) {
       case "spawn-worker":
@@ -335,7 +415,8 @@ export class NestingWorld {
       case "finish-stopped":
         return finish(effect.assignment, { type: "stopped" });
       case "grant-credit":
-        return this.#feed({ type: "credit-granted", node: node.key, chunks: effect.chunks });
+        node.up.push(() => this.#feed({ type: "credit-granted", node: node.key, chunks: effect.chunks }));
+        return;
       case "set-timer":
         node.timerMs = effect.atMs;
         return;
