@@ -48,6 +48,8 @@ export interface SwarmOptions {
   readonly bounded: number;
   /** Of each client and second: throttled for a while. */
   readonly throttles: number;
+  /** Of each job: called by a task, up to three deep. */
+  readonly nested: number;
 }
 
 /** The options of a seed. */
@@ -87,6 +89,7 @@ export function swarm(seed: number): SwarmOptions {
     cancels: sometimes(0.4),
     bounded: sometimes(1),
     throttles: sometimes(0.5),
+    nested: sometimes(1),
   };
 }
 

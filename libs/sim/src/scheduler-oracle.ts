@@ -31,6 +31,7 @@ interface ItemFacts {
 interface JobFacts {
   readonly pool: PoolKey;
   readonly retries: number;
+  readonly depth: number;
   readonly chunks: Map<number, ItemFacts[]>;
   readonly released: Set<number>;
   failedItems: number;
@@ -165,11 +166,12 @@ export class SchedulerOracle {
     for (const job of this.#jobs.values()) if (job.pool === key) job.cancelRequested = true;
   }
 
-  #learnJobOpened({ job, pool, retries }: InputOf<"job-opened">): void {
+  #learnJobOpened({ job, pool, retries, depth }: InputOf<"job-opened">): void {
     if (this.#jobs.has(job)) return;
     const cancelRequested = this.#pools.get(pool)?.closed !== false;
     const [chunks, released] = [new Map<number, ItemFacts[]>(), new Set<number>()];
-    this.#jobs.set(job, { pool, retries, chunks, released, failedItems: 0, ended: undefined, cancelRequested });
+    const facts = { pool, retries, depth, chunks, released, failedItems: 0, ended: undefined, cancelRequested };
+    this.#jobs.set(job, facts);
   }
 
   #learnChunk({ job: key, chunk, count }: InputOf<"chunk-offered">): void {
@@ -270,7 +272,7 @@ export class SchedulerOracle {
     if (node === undefined || job === undefined) return;
     demand(assignment > this.#lastAssignment, `${what} was used before`);
     this.#lastAssignment = assignment;
-    demand(node.live.size < node.credit, `${what} is beyond the credit of ${node.credit}`);
+    demand(this.#sharesRoom(node, job) < node.credit, `${what} is beyond the credit of ${node.credit}`);
     demand(!job.released.has(effect.chunk), `${what} of a released chunk`);
     const pool = this.#pools.get(job.pool);
     demand(pool && !pool.closed, `${what} of a closed pool`);
@@ -290,6 +292,12 @@ export class SchedulerOracle {
     node.live.set(assignment, effect);
     node.jobs.add(effect.job);
     node.pools.add(job.pool);
+  }
+
+  /** What a node holds that takes room from a job: all that is from outside, or all of its own pool for a job of a task. */
+  #sharesRoom(node: NodeFacts, job: JobFacts): number {
+    const jobs = node.live.values().map((assign) => this.#jobs.get(assign.job));
+    return jobs.filter((other) => (job.depth > 0 ? other?.pool === job.pool : other?.depth === 0)).toArray().length;
   }
 
   #judgeDelivery(

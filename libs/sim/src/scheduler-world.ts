@@ -92,6 +92,7 @@ class SchedulerWorld implements AgentWorld {
   readonly #network: Random;
   readonly #trouble: Random;
   readonly #plan: Random;
+  readonly #depths: Random;
   readonly #lives = new Map<NodeKey, NodeLife>();
   readonly #clients: ClientPlan[] = [];
   readonly #jobs: JobKey[] = [];
@@ -111,6 +112,7 @@ class SchedulerWorld implements AgentWorld {
     this.#network = seededRandom(seed, "network");
     this.#trouble = seededRandom(seed, "trouble");
     this.#plan = seededRandom(seed, "workload");
+    this.#depths = seededRandom(seed, "depths");
     const make = run.make ?? ((options) => new Scheduler(options));
     this.#core = make({ random: seededRandom(seed, "jitter") });
     this.#trace = run.trace;
@@ -368,7 +370,9 @@ class SchedulerWorld implements AgentWorld {
     const job = ++this.#lastKey as JobKey;
     this.#jobs.push(job);
     const chunks = this.#plan.int(this.options.chunksMax + 1);
-    this.#feedTwice({ type: "job-opened", job, pool, retries: this.#plan.int(this.options.retriesMax + 1), depth: 0 });
+    const retries = this.#plan.int(this.options.retriesMax + 1);
+    const depth = this.#depths.float() < this.options.nested ? 1 + this.#depths.int(3) : 0;
+    this.#feedTwice({ type: "job-opened", job, pool, retries, depth });
     if (this.#plan.float() < this.options.cancels) {
       this.after(this.#plan.int(1_500), () => this.#feedTwice({ type: "job-cancel-requested", job }));
     }

@@ -54,6 +54,7 @@ export function onJobOpened(state: State, keys: KeyBook, input: InputOf<"job-ope
     return;
   }
   const job = newJob(input.job, pool, input.retries, depthOf(input.depth));
+  if (job.depth > 0) pool.isNested = true;
   pool.jobs.add(job);
   state.jobs.set(job.key, job);
 }

@@ -58,10 +58,10 @@ export class Fleet {
   }
 
   /** An assignment of `job` has left `node`. */
-  freed(node: Node, { pool, depth }: Job): void {
+  freed(node: Node, { pool }: Job): void {
     if (!node.takesWork && pool.slotsMax !== undefined) this.#sharesChanged();
     this.refresh(node);
-    if (depth > 0 && pool.parked.size > 0) this.#wake(pool);
+    if (pool.isNested && pool.parked.size > 0) this.#wake(pool);
   }
 
   /** The node for the next chunk of `job`, or undefined when none has room for it. */

@@ -144,7 +144,13 @@ function input(words: Words): Input {
       return { type: "pool-closed", pool: pool() };
     case "job": {
       const owner = words.key("p", words.text("pool")) as PoolKey;
-      return { type: "job-opened", job: job(), pool: owner, retries: words.number("retries") ?? 0, depth: 0 };
+      return {
+        type: "job-opened",
+        job: job(),
+        pool: owner,
+        retries: words.number("retries") ?? 0,
+        depth: words.number("depth") ?? 0,
+      };
     }
     case "seal":
       return { type: "job-sealed", job: job(), chunks: words.number("chunks") ?? 0 };

@@ -177,9 +177,9 @@ function ring(state: State, alarm: Alarm): void {
 /** Places chunks as long as there is a job to serve and a node with room. */
 function placeAll(state: State): void {
   const { queue, fleet } = state;
-  for (let job = queue.nested.peek(); job !== undefined; job = queue.nested.peek()) placeNext(state, job);
-  while (fleet.hasRoom) {
-    const job = queue.outer.peek();
+  for (;;) {
+    // Asked each time: room for one kind of job may wake the other kind, if a pool has both.
+    const job = queue.nested.peek() ?? (fleet.hasRoom ? queue.outer.peek() : undefined);
     if (job === undefined) return;
     placeNext(state, job);
   }

@@ -38,6 +38,8 @@ export interface Pool {
   readonly key: PoolKey;
   readonly client: Client;
   readonly slotsMax: number | undefined;
+  /** It had a job of a task: what leaves a node may have kept another of its jobs out. */
+  isNested: boolean;
   closed: boolean;
   /** Its jobs that have not ended. */
   readonly jobs: Set<Job>;
@@ -209,6 +211,7 @@ export function newPool(key: PoolKey, client: Client, slotsMax: number | undefin
     key,
     client,
     slotsMax,
+    isNested: false,
     closed: false,
     jobs: new Set(),
     placed: new Map(),
