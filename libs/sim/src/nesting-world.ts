@@ -30,6 +30,8 @@ export interface NestingPlan {
   readonly depth: number;
   /** Chunks of each call. */
   readonly width: number;
+  /** Of the first call, when not as many. */
+  readonly widthFirst?: number;
   /** Bound of slots of each pool that a task makes; undefined for none. */
   readonly processes: number | undefined;
   /** A worker dies at about one step in so many; 0 for never. */
@@ -115,11 +117,11 @@ export class NestingWorld {
   }
 
   /**
-   * Runs one call of `width` chunks to its end, and the strangers' to theirs. Throws when nothing can happen any more before that. Returns
+   * Runs the first call to its end, and the strangers' to theirs. Throws when nothing can happen any more before that. Returns
    * the steps after which each call from outside was over, the first call's first.
    */
   run(): readonly number[] {
-    const calls = [this.#open(0, undefined, this.#plan.width)];
+    const calls = [this.#open(0, undefined, this.#plan.widthFirst ?? this.#plan.width)];
     const { strangers = 0, cancelEvery = 0 } = this.#plan;
     if (strangers > 0) calls.push(this.#open(0, undefined, strangers));
     const overAt = calls.map(() => 0);

@@ -9,7 +9,9 @@ import { boundedRunMs } from "./run-time.ts";
  * the levels of those pools that did at least CREDIT_SHARE_MIN of the recent work. The smallest, because whatever is
  * granted fills with the slowest chunks: they stay. A share, because a rare long chunk must not cost a busy pool of
  * tiny ones its prefetch. It rises at once and falls only when a whole window of work asked for less, so that one
- * pause of a worker moves nothing.
+ * pause of a worker moves nothing. On top comes one for each task from outside that waits: it holds one of the chunks, but
+ * not its slot, and else nobody would send another one. (What is inside of tasks is not held against the credit.) These
+ * rise and fall at once: what would come for a slot that was taken back could run elsewhere.
  */
 export class Credit {
   readonly #slots: number;
@@ -17,6 +19,7 @@ export class Credit {
   readonly #out: Outbox;
   #usedMs = 0;
   #closed = false;
+  #lent = 0;
   /** Last one told; -1 before the first. */
   #granted = -1;
 
@@ -43,15 +46,23 @@ export class Credit {
     else if (isHigher && !this.#closed && this.#wanted() > this.#granted) this.settle();
   }
 
+  /** So many tasks from outside wait. */
+  lend(count: number): void {
+    if (count === this.#lent) return;
+    this.#lent = count;
+    if (this.#granted >= 0) this.settle();
+  }
+
   /** Nothing is granted from now on. */
   close(): void {
     this.#closed = true;
     this.settle();
   }
 
-  /** Whoever was told is gone: the next one is told from the start. */
+  /** Whoever was told is gone, and so are the tasks that waited: the next one is told from the start. */
   retell(): void {
     this.#granted = -1;
+    this.#lent = 0;
     this.settle();
   }
 
@@ -84,6 +95,6 @@ export class Credit {
     for (const pool of this.#pools.values()) {
       if (pool.useMs > 0 && pool.useMs >= CREDIT_SHARE_MIN * usedMs) level = Math.min(level, pool.levelPeak);
     }
-    return this.#slots * (1 + (level === Number.POSITIVE_INFINITY ? 0 : level));
+    return this.#slots * (1 + (level === Number.POSITIVE_INFINITY ? 0 : level)) + this.#lent;
   }
 }

@@ -18,6 +18,8 @@ export class Fleet {
   running = 0;
   /** Busy workers whose task waits: their slots are lent. At most WAITING_PER_SLOT_MAX * slots, as `admits` sees to. */
   waiting = 0;
+  /** Those of them that are inside of no task. */
+  waitingOuter = 0;
   /** Workers in state "spawning". */
   spawning = 0;
   /** Workers in state "stopping". */
@@ -89,7 +91,9 @@ export class Fleet {
   lend(worker: Worker): boolean {
     if (worker.state !== "busy" || worker.waiting) return false;
     worker.waiting = true;
+    worker.waitsOutside = worker.pool?.depth === 0;
     this.waiting++;
+    if (worker.waitsOutside) this.waitingOuter++;
     this.running--;
     return true;
   }
@@ -99,6 +103,7 @@ export class Fleet {
     if (!worker.waiting) return false;
     worker.waiting = false;
     this.waiting--;
+    if (worker.waitsOutside) this.waitingOuter--;
     this.running++;
     return true;
   }

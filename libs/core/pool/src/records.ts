@@ -82,6 +82,8 @@ export class Worker {
   occupiesSlot = false;
   /** The task that it runs waits for the fabric, and its slot is lent: it counts for its pool, but not for the node. Only while "busy". */
   waiting = false;
+  /** Its task is inside of no other. Means nothing while it does not wait. */
+  waitsOutside = false;
   /** When its head became its head. Means nothing without one. */
   headSinceMs: Millis = 0;
   /** Its head was seen to run for LONG_HEAD_MS. */

@@ -35,12 +35,23 @@ export function validatePool(ledger: Ledger, fleet: Fleet, dispatcher: Dispatche
 }
 
 function validateWorkers(fleet: Fleet, ledger: Ledger, seen: Set<Chunk>): void {
-  const counts = { spawning: 0, blank: 0, idle: 0, busy: 0, stopping: 0, recycling: 0, running: 0, waiting: 0 };
+  const counts = {
+    spawning: 0,
+    blank: 0,
+    idle: 0,
+    busy: 0,
+    stopping: 0,
+    recycling: 0,
+    running: 0,
+    waiting: 0,
+    outer: 0,
+  };
   for (const worker of fleet.workers.values()) {
     counts[worker.state]++;
     if (worker.state === "stopping" && worker.ending === "recycled") counts.recycling++;
     if (worker.occupiesSlot && !worker.waiting) counts.running++;
     if (worker.waiting) counts.waiting++;
+    if (worker.waiting && worker.waitsOutside) counts.outer++;
     validateWorker(worker);
     validateList(worker.held, "sent", seen);
     for (const chunk of worker.held) {
@@ -50,7 +61,7 @@ function validateWorkers(fleet: Fleet, ledger: Ledger, seen: Set<Chunk>): void {
   }
   assert(counts.blank + counts.idle === 0 || fleet.excess <= 0, "workers are bounded");
   assert(counts.waiting <= WAITING_PER_SLOT_MAX * fleet.slots, "tasks that wait are bounded");
-  assert(counts.waiting === fleet.waiting, "lent slots are counted");
+  assert(counts.waiting === fleet.waiting && counts.outer === fleet.waitingOuter, "lent slots are counted");
   assert(counts.running === fleet.running, "running is counted");
   assert(counts.spawning === fleet.spawning && counts.blank === fleet.blanks.length, "free workers are counted");
   assert(counts.stopping === fleet.stopping && counts.recycling === fleet.recycling, "ending workers are counted");

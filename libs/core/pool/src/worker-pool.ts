@@ -57,6 +57,7 @@ export class WorkerPool {
   step(nowMs: Millis, input: Input): readonly Effect[] {
     this.#out.begin(nowMs);
     this.#take(input);
+    this.#credit.lend(this.#fleet.waitingOuter);
     // Whatever happened may have made room or work. Who has just answered is filled up first.
     this.#dispatcher.pump(input.type === "chunk-returned" ? this.#fleet.workers.get(input.worker) : undefined);
     return this.#out.end();
