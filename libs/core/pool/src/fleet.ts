@@ -84,7 +84,10 @@ export class Fleet {
 
   /** Whether one more chunk of a pool that is `depth` tasks deep may start: enough may still wait for what it may wait for. */
   admits(depth: number): boolean {
-    return this.waiting < (Math.min(depth, NESTING_DEPTH_MAX) + 1) * WAITING_PER_SLOT_AND_LEVEL * this.slots;
+    return (
+      this.waiting === 0 ||
+      this.waiting < (Math.min(depth, NESTING_DEPTH_MAX) + 1) * WAITING_PER_SLOT_AND_LEVEL * this.slots
+    );
   }
 
   /** The task of a busy worker waits: its slot is free. False when nothing changes. */
