@@ -12,32 +12,53 @@ export interface FunctionDescription {
   readonly capturedArtifact?: string;
 }
 
-/** Thrown where a function was met among inputs that was not shipped yet: ship it and encode again. */
-export class UnshippedFunction {
-  readonly fn: AnyFunction;
+/** Thrown for a chunk in which functions were met that are not shipped yet: ship them and encode it again. */
+export class UnshippedFunctions {
+  readonly fns: readonly AnyFunction[];
 
-  constructor(fn: AnyFunction) {
-    this.fn = fn;
+  constructor(fns: readonly AnyFunction[]) {
+    this.fns = fns;
   }
 }
+
+/** Stands where an unshipped function was met: what is encoded with it is thrown away. */
+const PLACEHOLDER: FunctionDescription = { artifact: "", exportName: "" };
 
 /** The functions among the arguments of one call. Each is shipped once, with what it captures at that time. */
 export class ArgumentFunctions {
   readonly #shipper: Shipper;
   readonly #descriptions = new Map<AnyFunction, FunctionDescription>();
+  /** Why functions cannot be shipped: thrown where they are met. */
+  readonly #refusals = new Map<AnyFunction, unknown>();
+  #unshipped = new Set<AnyFunction>();
 
   constructor(shipper: Shipper) {
     this.#shipper = shipper;
   }
 
-  /** For the encoder of the inputs. Throws UnshippedFunction. */
+  /** For the encoder of the inputs; after each chunk ask `checkAllShipped`. */
   readonly hooks: ValueWriterHooks = {
     reduceFunction: (fn) => {
-      const description = this.#descriptions.get(fn as AnyFunction);
-      if (description === undefined) throw new UnshippedFunction(fn as AnyFunction);
-      return description;
+      if (this.#refusals.has(fn as AnyFunction)) throw this.#refusals.get(fn as AnyFunction);
+      const known = this.#descriptions.get(fn as AnyFunction);
+      if (known !== undefined) return known;
+      this.#unshipped.add(fn as AnyFunction);
+      return PLACEHOLDER;
     },
   };
+
+  /** Throws UnshippedFunctions when some were met since it was asked last: all at once, so that no chunk is encoded once for each. */
+  checkAllShipped(): void {
+    if (this.#unshipped.size === 0) return;
+    const fns = [...this.#unshipped];
+    this.#unshipped = new Set();
+    throw new UnshippedFunctions(fns);
+  }
+
+  /** A function cannot be shipped: encoding it throws `reason`, where the index of the input is known. */
+  refuse(fn: AnyFunction, reason: unknown): void {
+    this.#refusals.set(fn, reason);
+  }
 
   /** Makes a function ready to be met; resolves to the artifacts that have to be offered. Rejects as Shipper.ship. */
   async ship(fn: AnyFunction): Promise<readonly Artifact[]> {

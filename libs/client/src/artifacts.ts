@@ -1,3 +1,4 @@
+import { CLIENT_ARTIFACTS_MAX, LimitError } from "@heddle/kernel";
 import type { Artifact } from "@heddle/port-shipper";
 import type { RunRequestEntry } from "@heddle/wire";
 import { IDLE_ARTIFACT_BYTES_MAX, IDLE_ARTIFACTS_MAX } from "./limits.ts";
@@ -27,10 +28,16 @@ export class OfferedArtifacts {
     return this.#offers.get(hash)?.artifact.bytes;
   }
 
-  /** An open job uses it: it is offered unless it is already. */
+  /** Artifacts that can be used beside those that open jobs use. */
+  get room(): number {
+    return CLIENT_ARTIFACTS_MAX - (this.#offers.size - this.#idle);
+  }
+
+  /** An open job uses it: it is offered unless it is already. Throws LimitError when open jobs use as many as may be offered. */
   use(artifact: Artifact): void {
     const { hash, bytes } = artifact;
     const known = this.#offers.get(hash);
+    if (known === undefined) this.#makeRoom();
     this.#offers.delete(hash);
     if (known === undefined) {
       this.#offers.set(hash, { artifact, users: 1 });
@@ -51,6 +58,14 @@ export class OfferedArtifacts {
       if (this.#idle <= IDLE_ARTIFACTS_MAX && this.#idleBytes <= IDLE_ARTIFACT_BYTES_MAX) return;
       if (users === 0) this.#withdraw(oldest);
     }
+  }
+
+  /** For one more: withdraws an idle one when there are as many as may be offered. */
+  #makeRoom(): void {
+    if (this.#offers.size < CLIENT_ARTIFACTS_MAX) return;
+    for (const [oldest, { users }] of this.#offers) if (users === 0) return this.#withdraw(oldest);
+    const words = `the functions of the calls under way are more than ${CLIENT_ARTIFACTS_MAX} artifacts of code and captured values: pass fewer functions, or plain data that one function is given`;
+    throw new LimitError("CLIENT_ARTIFACTS_MAX", CLIENT_ARTIFACTS_MAX, this.#offers.size + 1, words);
   }
 
   #withdraw(hash: string): void {

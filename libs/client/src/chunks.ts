@@ -1,5 +1,6 @@
-import { CHUNK_BYTES_TARGET, CHUNK_ITEMS_MAX, LimitError, SerializationError } from "@heddle/kernel";
-import { type EncodedPayload, encodeRange, PayloadEncoder, type ValueWriterHooks } from "@heddle/wire";
+import { CaptureError, CHUNK_BYTES_TARGET, CHUNK_ITEMS_MAX, LimitError, SerializationError } from "@heddle/kernel";
+import { type EncodedPayload, encodeRange, PayloadEncoder } from "@heddle/wire";
+import type { ArgumentFunctions } from "./argument-functions.ts";
 import { Range } from "./range.ts";
 
 /** Inputs that a map takes. Other iterables than arrays, typed arrays and ranges are read to their end first. */
@@ -16,7 +17,7 @@ export interface InputChunk {
 export interface ChunkSource {
   /** Number of inputs. */
   readonly total: number;
-  /** The next chunk, or undefined after the last. May be asked for again after what a hook threw. Throws SerializationError or LimitError for an input that cannot travel. */
+  /** The next chunk, or undefined after the last. Throws SerializationError, LimitError or CaptureError for an input that cannot travel, and UnshippedFunctions: then it may be asked for again. */
   next(): InputChunk | undefined;
 }
 
@@ -46,12 +47,12 @@ export function materialise<T>(inputs: Inputs<T>): Range | ArrayLike<T> {
 /** `chunkSize` undefined: the default for `slots`, and a chunk is cut short where its encoding reaches CHUNK_BYTES_TARGET. */
 export function chunkSource(
   inputs: Range | ArrayLike<unknown>,
-  options: { readonly chunkSize: number | undefined; readonly slots: number; readonly hooks?: ValueWriterHooks },
+  options: { readonly chunkSize: number | undefined; readonly slots: number; readonly functions?: ArgumentFunctions },
 ): ChunkSource {
   const size = options.chunkSize ?? defaultChunkSize(inputs.length, options.slots);
   if (inputs instanceof Range) return new RangeSource(inputs, size);
   const bytesTarget = options.chunkSize === undefined ? CHUNK_BYTES_TARGET : Number.POSITIVE_INFINITY;
-  return new ArraySource(inputs, size, bytesTarget, options.hooks);
+  return new ArraySource(inputs, size, bytesTarget, options.functions);
 }
 
 class RangeSource implements ChunkSource {
@@ -82,10 +83,17 @@ class ArraySource implements ChunkSource {
   readonly #chunkSize: number;
   readonly #bytesTarget: number;
   readonly #encoder: PayloadEncoder;
+  readonly #functions: ArgumentFunctions | undefined;
   #at = 0;
 
-  constructor(items: ArrayLike<unknown>, chunkSize: number, bytesTarget: number, hooks: ValueWriterHooks | undefined) {
-    this.#encoder = new PayloadEncoder("argument", hooks);
+  constructor(
+    items: ArrayLike<unknown>,
+    chunkSize: number,
+    bytesTarget: number,
+    functions: ArgumentFunctions | undefined,
+  ) {
+    this.#encoder = new PayloadEncoder("argument", functions?.hooks);
+    this.#functions = functions;
     this.total = items.length;
     this.#items = items;
     this.#chunkSize = chunkSize;
@@ -96,18 +104,26 @@ class ArraySource implements ChunkSource {
     if (this.#at >= this.total) return undefined;
     const firstIndex = this.#at;
     const until = Math.min(this.total, firstIndex + this.#chunkSize);
+    const { at, payload } = this.#encode(firstIndex, until);
+    this.#functions?.checkAllShipped(); // else this chunk is encoded again
+    this.#at = at;
+    return { firstIndex, payload };
+  }
+
+  #encode(firstIndex: number, until: number): { readonly at: number; readonly payload: EncodedPayload } {
     try {
-      this.#at = this.#encoder.addAll(this.#items, firstIndex, until, this.#bytesTarget);
+      const at = this.#encoder.addAll(this.#items, firstIndex, until, this.#bytesTarget);
+      return { at, payload: this.#encoder.finish() };
     } catch (error) {
-      const { count } = this.#encoder.finish(); // what was encoded of this chunk is encoded again, if at all
+      const { count } = this.#encoder.finish();
       throw placed(error, `input ${firstIndex + count}`);
     }
-    return { firstIndex, payload: this.#encoder.finish() };
   }
 }
 
 /** A value's refusal with the name of the value before its words and itself as the cause; anything else as it is. */
-export function placed<E>(error: E, what: string): E | SerializationError | LimitError {
+export function placed<E>(error: E, what: string): E | SerializationError | LimitError | CaptureError {
+  if (error instanceof CaptureError) return new CaptureError(`${what}: ${error.message}`, error, { cause: error });
   if (error instanceof SerializationError)
     return new SerializationError(`${what}: ${error.message}`, error, { cause: error });
   if (!(error instanceof LimitError)) return error;

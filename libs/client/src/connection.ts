@@ -27,7 +27,7 @@ import {
   type SpanDone,
   splitPayload,
 } from "@heddle/wire";
-import { type ArgumentFunctions, UnshippedFunction } from "./argument-functions.ts";
+import { type ArgumentFunctions, UnshippedFunctions } from "./argument-functions.ts";
 import { OfferedArtifacts } from "./artifacts.ts";
 import { endedError, noCoordinatorError, type SessionDial } from "./dial.ts";
 import type { JobRun } from "./job-run.ts";
@@ -334,7 +334,7 @@ export class Connection {
 
   /** Opens jobs and offers their chunks, one of each job in turn, while the coordinator's bounds and the window allow. */
   #pump(line: Line): void {
-    while (line.jobs.size < CLIENT_JOBS_MAX) {
+    while (line.jobs.size < CLIENT_JOBS_MAX && line.artifacts.room >= JOB_ARTIFACTS_MAX) {
       const request = this.#waiting.shift();
       if (request === undefined) break;
       this.#openJob(line, request);
@@ -361,7 +361,7 @@ export class Connection {
       }
       return size;
     } catch (error) {
-      if (error instanceof UnshippedFunction) this.#shipArgument(line, request, error);
+      if (error instanceof UnshippedFunctions) void this.#shipArguments(line, request, error);
       else this.#refuseInput(run, error);
       return undefined;
     }
@@ -372,19 +372,24 @@ export class Connection {
     run.fail(error);
   }
 
-  /** The job offers no more until a function among its inputs is shipped. */
-  #shipArgument(line: Line, request: JobRequest, { fn }: UnshippedFunction): void {
+  /** The job offers no more until the functions among its inputs are shipped, or refused: that is thrown by the input that has them. */
+  async #shipArguments(line: Line, request: JobRequest, { fns }: UnshippedFunctions): Promise<void> {
     line.unsealed.delete(request);
-    request.functions.ship(fn).then(
-      (artifacts) => {
+    for (const fn of fns)
+      try {
+        const artifacts = await request.functions.ship(fn);
         if (this.#line !== line || line.jobs.get(request.run.number) !== request) return;
-        request.artifacts.push(...artifacts);
-        for (const artifact of artifacts) line.artifacts.use(artifact);
-        line.unsealed.add(request);
-        this.#schedulePump();
-      },
-      (error: unknown) => this.#refuseInput(request.run, error),
-    );
+        for (const artifact of artifacts) {
+          line.artifacts.use(artifact);
+          request.artifacts.push(artifact);
+        }
+      } catch (error) {
+        request.functions.refuse(fn, error);
+        break; // most likely the call fails: the others are shipped when they are met again
+      }
+    if (this.#line !== line || line.jobs.get(request.run.number) !== request) return;
+    line.unsealed.add(request);
+    this.#schedulePump();
   }
 
   #pumpWhenDrained(line: Line): void {
@@ -464,5 +469,7 @@ function forget(line: Line, request: JobRequest): void {
   line.openBytes -= request.run.openBytes;
 }
 
+/** Of the function of a job: its code and what it captures. */
+const JOB_ARTIFACTS_MAX = 2;
 /** A timer that fires later than this was kept waiting by this process itself. */
 const STANDSTILL_MS = 500;

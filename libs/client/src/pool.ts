@@ -246,7 +246,7 @@ export class FabricPool implements AsyncDisposable {
       if (gate.settled) await gate.outcome; // it lost the race, but it came before the job
       const slots = Math.min(capacity?.slots ?? 1, this.processes ?? Number.POSITIVE_INFINITY);
       const functions = new ArgumentFunctions(shipper);
-      const source = chunkSource(items, { chunkSize, slots, hooks: functions.hooks });
+      const source = chunkSource(items, { chunkSize, slots, functions });
       const run = new JobRun(gate.id, source, (stack) => shipper.localStack(stack));
       this.#live.delete(gate);
       this.#live.set(run, connection);

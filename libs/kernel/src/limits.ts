@@ -40,6 +40,11 @@ export const CLIENT_JOBS_MAX = 4_096;
  * and the agent prepares a forgotten one again.
  */
 export const WORKER_JOBS_MAX = 1_024;
+/**
+ * Artifacts that one client offers in a session at a time. A client keeps below it: functions among inputs that need more are a LimitError,
+ * jobs that need more wait. A coordinator drops a client that offers more, with a ProtocolError.
+ */
+export const CLIENT_ARTIFACTS_MAX = 10_000;
 /** Items of one chunk. A larger chunk size is a RangeError. */
 export const CHUNK_ITEMS_MAX = 0x7fff_ffff;
 /** One line of a worker's output; the rest of a longer line follows as further lines. */

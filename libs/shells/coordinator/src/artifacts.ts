@@ -1,8 +1,13 @@
-import { ARTIFACT_BYTES_MAX, type ArtifactHash, type Logger, ProtocolError } from "@heddle/kernel";
+import {
+  ARTIFACT_BYTES_MAX,
+  type ArtifactHash,
+  CLIENT_ARTIFACTS_MAX,
+  type Logger,
+  ProtocolError,
+} from "@heddle/kernel";
 import type { Blobs } from "@heddle/port-blobs";
 import { flowBytes, flowOf, type PayloadFlow } from "@heddle/wire";
 import type { ClientRecord, NodeRecord } from "./ledger.ts";
-import { CLIENT_ARTIFACTS_MAX } from "./limits.ts";
 
 /** An artifact that at least one live client has. */
 interface Offer {

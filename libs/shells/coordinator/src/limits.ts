@@ -12,7 +12,5 @@ export const NODES_MAX = 1_000;
 export const CLIENT_POOLS_MAX = 1_000;
 /** Output lines that wait for a client's window, in bytes. Above, lines are dropped and counted. */
 export const CLIENT_OUTPUT_BACKLOG_BYTES = 4 * 1024 * 1024;
-/** Artifacts that one client offers in a session. More is a ProtocolError: the client is dropped. */
-export const CLIENT_ARTIFACTS_MAX = 10_000;
 /** Names whose incarnations are counted on after their node is gone. The one that joined longest ago begins again at 1. */
 export const INCARNATIONS_MAX = 10_000;
