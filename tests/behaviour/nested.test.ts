@@ -81,6 +81,7 @@ describe.each(clusters)("inside a task on %s", (_name, start) => {
     const pool = (await cluster.fabric()).pool();
     const tasks = pool.module<typeof import("./nested-tasks.ts")>(new URL("./nested-tasks.ts", import.meta.url));
     expect(await cluster.drive(pool.map(tasks.rowOfProducts, [4]))).toEqual([[4, 8, 12]]);
+    expect(await cluster.drive(pool.map((row) => tasks.rowOfProducts(row), [5]))).toEqual([[5, 10, 15]]);
     const { whoAmI: captured } = tasks;
     expect(await cluster.drive(pool.map(() => captured().index, [0, 0]))).toEqual([0, 1]);
   });

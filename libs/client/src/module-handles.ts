@@ -1,20 +1,10 @@
-import type { AnyFunction, Shipper } from "@heddle/port-shipper";
+import type { Shipper } from "@heddle/port-shipper";
 
-/** An object with a stand-in for every export of a module, each made when it is asked for. Throws TypeError for what is no file URL. */
+/** An object with a stand-in for every export of a module, to be captured whole or in parts. Throws TypeError for what is no file URL, CaptureError for no file. */
 export function moduleHandles(shipper: Shipper, url: URL): object {
-  if (!isFileUrl(url)) {
-    const spelling = "new URL('./tasks.ts', import.meta.url)";
-    throw new TypeError(`a module is named by its file's URL, as in ${spelling}; got ${String(url)}`);
-  }
-  const handles = new Map<string, AnyFunction>();
-  return new Proxy(Object.freeze(Object.create(null)), {
-    get: (_target, name) => {
-      if (typeof name === "symbol" || name === "then") return undefined; // it is no promise: awaiting it gives it
-      const handle = handles.get(name) ?? shipper.handle(url, name);
-      handles.set(name, handle);
-      return handle;
-    },
-  });
+  if (isFileUrl(url)) return shipper.handle(url, "*");
+  const spelling = "new URL('./tasks.ts', import.meta.url)";
+  throw new TypeError(`a module is named by its file's URL, as in ${spelling}; got ${String(url)}`);
 }
 
 function isFileUrl(url: unknown): url is URL {

@@ -159,7 +159,7 @@ export class FabricPool implements AsyncDisposable {
   /**
    * Stand-ins for what a module exports, to be run by this pool or captured by functions that it runs: the module is loaded there, not
    * here. As in `pool.module<typeof import("./tasks.ts")>(new URL('./tasks.ts', import.meta.url))`. Throws TypeError for what is no file
-   * URL; using an export throws CaptureError when there is no such file, and the call that uses it rejects when there is no such export.
+   * URL and CaptureError when there is no such file; a call that uses an export rejects when there is no such one.
    */
   module<M extends object>(url: URL): Readonly<M> {
     return moduleHandles(this.#host.shipper, url) as Readonly<M>;

@@ -41,7 +41,7 @@ export interface Shipper extends AsyncDisposable {
   ship(fn: AnyFunction): Promise<ShippedFunction>;
   /**
    * A stand-in for an export of a module that need not be loaded here, to be shipped or captured. Calling it throws StateError.
-   * Whether there is such an export turns out when it is shipped.
+   * Whether there is such an export turns out when it is shipped. "*" stands for the module: its members are stand-ins for its exports.
    */
   handle(module: URL, exportName: string): AnyFunction;
   /** A stack trace of shipped code with the files named as they are called on this machine. Others' lines stay as they are. */
