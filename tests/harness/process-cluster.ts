@@ -147,7 +147,17 @@ export class ProcessCluster extends RealCluster {
       "--heartbeat-ms",
       String(Math.round(this.#options.leaseMs / 10)),
     ];
-    const flags = ["--listen", listen, "--address-file", file, "--drain-ms", "500", ...lease];
+    const flags = [
+      "--listen",
+      listen,
+      "--address-file",
+      file,
+      "--drain-ms",
+      "500",
+      "--data-dir",
+      join(this.directory, "coordinator"),
+      ...lease,
+    ];
     this.#coordinator = this.#spawn("coordinator", flags);
     this.#address = await eventually("the coordinator's address file", () =>
       existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as { address: string }).address : undefined,
@@ -165,6 +175,8 @@ export class ProcessCluster extends RealCluster {
       String(slots),
       "--drain-ms",
       "5000",
+      "--data-dir",
+      join(this.directory, name),
     ]);
   }
 
