@@ -122,7 +122,7 @@ class ArraySource implements ChunkSource {
 }
 
 /** A value's refusal with the name of the value before its words and itself as the cause; anything else as it is. */
-export function placed<E>(error: E, what: string): E | SerializationError | LimitError | CaptureError {
+function placed<E>(error: E, what: string): E | SerializationError | LimitError | CaptureError {
   if (error instanceof CaptureError) return new CaptureError(`${what}: ${error.message}`, error, { cause: error });
   if (error instanceof SerializationError)
     return new SerializationError(`${what}: ${error.message}`, error, { cause: error });

@@ -193,7 +193,7 @@ function functionIn(node: AnyNode, bindings: Bindings): CodeNode | undefined {
 }
 
 /** esbuild (and so tsx) keeps a function's name with `__name(fn, "name")`, which gives `fn` itself. */
-export function unwrapped(node: AnyNode): AnyNode {
+function unwrapped(node: AnyNode): AnyNode {
   if (node.type !== "CallExpression" || node.callee.type !== "Identifier" || node.callee.name !== "__name") return node;
   return node.arguments[0] ?? node;
 }
