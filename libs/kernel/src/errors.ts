@@ -38,6 +38,17 @@ export class TimeoutError extends HeddleError {
   }
 }
 
+/** One item ran for longer than `itemTimeoutMs`: its worker was stopped. */
+export class ItemTimeoutError extends TimeoutError {
+  override readonly name = "ItemTimeoutError";
+  /** Index of the item in the call's inputs. */
+  readonly index: number;
+  constructor(message: string, index: number, options?: ErrorOptions) {
+    super(message, options);
+    this.index = index;
+  }
+}
+
 /** A value from outside (id, address, option on the wire) that cannot be what it claims to be. */
 export class InvalidArgumentError extends HeddleError {
   override readonly name = "InvalidArgumentError";

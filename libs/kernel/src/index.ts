@@ -13,6 +13,7 @@ export {
   HeddleError,
   heddleError,
   InvalidArgumentError,
+  ItemTimeoutError,
   LimitError,
   NotFoundError,
   PermissionError,
@@ -30,6 +31,7 @@ export {
   WorkerLostError,
 } from "./errors.ts";
 export { Fifo } from "./fifo.ts";
+export { FOLD_BLOCK_ITEMS, foldedCount } from "./fold.ts";
 export { Heap } from "./heap.ts";
 export { ArtifactHash, ClientId, JobId, mintId, NodeName, PoolId } from "./ids.ts";
 export {
