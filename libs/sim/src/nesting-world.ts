@@ -21,6 +21,10 @@ import {
 } from "@heddle/core-scheduler";
 import { assert, type Random, seededRandom } from "@heddle/kernel";
 
+/** A job without anything special, and a node. */
+const plain = { collect: false, unreadBytesMax: undefined, ordered: false, requirements: undefined };
+const bare = { labels: new Map<string, string>(), resources: new Map<string, number>() };
+
 /** What a nesting world is made of. */
 export interface NestingPlan {
   readonly seed: number;
@@ -259,7 +263,7 @@ export class NestingWorld {
       timerMs: undefined,
     };
     this.#nodes.push(node);
-    this.#feed({ type: "node-joined", node: node.key, slots });
+    this.#feed({ type: "node-joined", node: node.key, slots, ...bare });
     this.#feedPool(node, { type: "started" });
   }
 
@@ -282,9 +286,9 @@ export class NestingWorld {
   #offer({ key: job, pool, depth }: Call, client: ClientKey, width: number): void {
     const { processes } = this.#plan;
     this.#feed({ type: "client-joined", client });
-    this.#feed({ type: "pool-opened", pool, client, slotsMax: depth === 0 ? undefined : processes });
-    this.#feed({ type: "job-opened", job, pool, retries: 0, depth });
-    for (let chunk = 0; chunk < width; chunk++) this.#feed({ type: "chunk-offered", job, chunk, count: 1 });
+    this.#feed({ type: "pool-opened", pool, client, slotsMax: depth === 0 ? undefined : processes, requirements: undefined });
+    this.#feed({ type: "job-opened", job, pool, retries: 0, depth, ...plain });
+    for (let chunk = 0; chunk < width; chunk++) this.#feed({ type: "chunk-offered", job, chunk, count: 1, grain: 0 });
     this.#feed({ type: "job-sealed", job, chunks: width });
   }
 
@@ -409,7 +413,7 @@ export class NestingWorld {
         if (node.workers.has(effect.worker)) node.dying.add(effect.worker);
         return;
       case "finish-returned":
-        return finish(effect.assignment, { type: "done" });
+        return finish(effect.assignment, { type: "done", bytes: 0 });
       case "finish-death":
         return finish(effect.assignment, { type: "worker-death", markedOffset: effect.markedOffset });
       case "finish-not-started":

@@ -95,12 +95,12 @@ export class ModelAgent {
     if (random.float() < 0.5) this.#world.send(this, { type: "chunk-started", assignment: assign.assignment });
     const killedAt = this.#world.faulty && random.float() < options.kills ? random.int(assign.count) : -1;
     let runMs = 0;
-    let outcome: Outcome = { type: "done" };
+    let outcome: Outcome = { type: "done", bytes: 0 };
     for (let at = 0; at < assign.count && outcome.type === "done"; at++) {
       const offset = assign.offset + at;
       runMs += random.int(options.itemMsMax) + 1;
       const fate = at === killedAt ? "poison" : this.#world.workload.run(assign.job, assign.chunk, offset);
-      if (fate === "error") outcome = { type: "item-error", completed: at };
+      if (fate === "error") outcome = { type: "item-error", completed: at, bytes: 0 };
       if (fate === "poison") outcome = { type: "worker-death", markedOffset: this.#mark(assign, offset) };
     }
     this.#world.after(runMs, () => {

@@ -16,6 +16,10 @@ import { SchedulerOracle } from "./scheduler-oracle.ts";
 const DEPTH = 5;
 const [client, pool, job] = [1 as ClientKey, 1 as PoolKey, 1 as JobKey];
 
+/** A job without anything special, and a node. */
+const plain = { collect: false, unreadBytesMax: undefined, ordered: false, requirements: undefined };
+const bare = { labels: new Map<string, string>(), resources: new Map<string, number>() };
+
 /*
  * Small scope, all of it: one job of two chunks (two items and one), one retry, two nodes of one slot. At each point every live assignment
  * may be done, throw, or lose its worker with or without a mark; either node may be lost (and joins anew), the last answer may come again,
@@ -66,10 +70,10 @@ class Table {
 
   constructor() {
     this.#feed({ type: "client-joined", client });
-    this.#feed({ type: "pool-opened", pool, client, slotsMax: undefined });
-    this.#feed({ type: "job-opened", job, pool, retries: 1, depth: 0 });
-    this.#feed({ type: "chunk-offered", job, chunk: 0, count: 2 });
-    this.#feed({ type: "chunk-offered", job, chunk: 1, count: 1 });
+    this.#feed({ type: "pool-opened", pool, client, slotsMax: undefined, requirements: undefined });
+    this.#feed({ type: "job-opened", job, pool, retries: 1, depth: 0, ...plain });
+    this.#feed({ type: "chunk-offered", job, chunk: 0, count: 2, grain: 0 });
+    this.#feed({ type: "chunk-offered", job, chunk: 1, count: 1, grain: 0 });
     this.#feed({ type: "job-sealed", job, chunks: 2 });
     this.#joinNode();
     this.#joinNode();
@@ -85,10 +89,10 @@ class Table {
     if (this.#timerMs !== undefined) moves.push({ type: "timer-fired" });
     for (const node of this.#nodes) moves.push({ type: "node-lost", node });
     if (this.#lastAnswer !== undefined) moves.push(this.#lastAnswer);
-    if (this.#lastLost !== undefined) moves.push(answer(this.#lastLost, { type: "done" }));
+    if (this.#lastLost !== undefined) moves.push(answer(this.#lastLost, { type: "done", bytes: 0 }));
     for (const [id, { offset, count }] of this.#live) {
-      moves.push(answer(id, { type: "done" }));
-      moves.push(answer(id, { type: "item-error", completed: count - 1 }));
+      moves.push(answer(id, { type: "done", bytes: 0 }));
+      moves.push(answer(id, { type: "item-error", completed: count - 1, bytes: 0 }));
       moves.push(answer(id, { type: "worker-death", markedOffset: undefined }));
       moves.push(answer(id, { type: "worker-death", markedOffset: offset + count - 1 }));
     }
@@ -104,7 +108,7 @@ class Table {
   finish(): string {
     this.checked = false;
     for (let round = 0; round < 50 && (this.end === undefined || this.#live.size > 0); round++) {
-      for (const id of [...this.#live.keys()]) this.#feed(answer(id, { type: "done" }));
+      for (const id of [...this.#live.keys()]) this.#feed(answer(id, { type: "done", bytes: 0 }));
       this.#feed({ type: "timer-fired" });
     }
     const told = JSON.stringify(this.#path.slice(10));
@@ -149,7 +153,7 @@ class Table {
   #joinNode(): void {
     const node = ++this.#lastNode as NodeKey;
     this.#nodes.push(node);
-    this.#feed({ type: "node-joined", node, slots: 1 });
+    this.#feed({ type: "node-joined", node, slots: 1, ...bare });
     this.#feed({ type: "credit-granted", node, chunks: 1 });
   }
 }

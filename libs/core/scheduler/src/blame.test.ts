@@ -5,12 +5,15 @@ import { newJob, newPool, type Span, type SpanSeed } from "./state.ts";
 import type { ClientKey, JobKey, PoolKey } from "./types.ts";
 
 const client = { key: 1 as ClientKey, pools: new Set<never>(), throttled: false };
-const job = newJob(1 as JobKey, newPool(1 as PoolKey, client, undefined), 0, 0);
+const opened = { pool: 1 as PoolKey, requirements: undefined };
+const pool = newPool({ type: "pool-opened", client: client.key, slotsMax: undefined, ...opened }, client, undefined);
+const plain = { retries: 0, depth: 0, collect: false, unreadBytesMax: undefined, ordered: false };
+const job = newJob({ type: "job-opened", job: 1 as JobKey, ...plain, ...opened }, pool, undefined);
 const clean: SpanSeed = { offset: 10, count: 5, attempt: 1, marks: false, failures: 0, deaths: 0, losses: 0 };
 
 function span(more: Partial<SpanSeed> = {}): Span {
   const seed = { ...clean, ...more };
-  return { chunk: { job, index: 0, spansOpen: 1, itemsOpen: seed.count }, ...seed };
+  return { chunk: { job, index: 0, grain: 0, spansOpen: 1, itemsOpen: seed.count }, ...seed };
 }
 
 describe("a worker's death", () => {

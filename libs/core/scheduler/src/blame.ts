@@ -42,6 +42,34 @@ export function restFrom(span: Span, offset: number, failures: number): SpanSeed
   return { ...seed(span), offset, count: span.offset + span.count - offset, failures };
 }
 
+/** The failed item of a span alone; the failures of the item so far, this one included, go with it. */
+export function itemAt(span: Span, offset: number, failures: number): SpanSeed {
+  return { ...seed(span), offset, count: 1, failures };
+}
+
+/** The items [from, offset) of a span and those behind `offset`, without blame for the item in between; empty parts are left out. */
+export function partsAround(span: Span, from: number, offset: number): SpanSeed[] {
+  return [part(span, from, offset), part(span, offset + 1, span.offset + span.count)].filter((it) => it.count > 0);
+}
+
+/** The items of a span from `from` on, one part for each grain of its chunk that they touch; one part when the chunk has none. */
+export function grainsFrom(span: Span, from: number): SpanSeed[] {
+  const { grain } = span.chunk;
+  const end = span.offset + span.count;
+  const parts: SpanSeed[] = [];
+  for (let at = from; at < end; ) {
+    const next = grain === 0 ? end : Math.min(end, (Math.floor(at / grain) + 1) * grain);
+    parts.push(part(span, at, next));
+    at = next;
+  }
+  return parts;
+}
+
+/** Whether the item at an offset of the chunk is one of the span's. */
+export function holds(span: Span, offset: number): boolean {
+  return Number.isInteger(offset) && offset >= span.offset && offset < span.offset + span.count;
+}
+
 /** Own errors of the item at `offset` after one more. */
 export function failuresAt(span: Span, offset: number): number {
   return offset === span.offset ? span.failures + 1 : 1;
@@ -65,20 +93,18 @@ function countDeath(span: Span, losses: number, limits: SchedulerLimits): Verdic
 /** The item at `offset` alone with one death, the items before and after it with none; empty parts are left out. */
 function isolate(span: Span, offset: number): SpanSeed[] {
   const end = span.offset + span.count;
-  const part = (from: number, to: number, deaths: number): SpanSeed => ({
-    ...seed(span),
-    offset: from,
-    count: to - from,
+  const marked = (from: number, to: number, deaths: number): SpanSeed => ({
+    ...part(span, from, to),
     marks: true,
     deaths,
-    failures: from === span.offset ? span.failures : 0,
   });
-  const parts = [part(span.offset, offset, 0), part(offset, offset + 1, 1), part(offset + 1, end, 0)];
+  const parts = [marked(span.offset, offset, 0), marked(offset, offset + 1, 1), marked(offset + 1, end, 0)];
   return parts.filter((it) => it.count > 0);
 }
 
-function holds(span: Span, offset: number): boolean {
-  return Number.isInteger(offset) && offset >= span.offset && offset < span.offset + span.count;
+/** Some items of a span with its history; the own errors of its first item stay with that. */
+function part(span: Span, from: number, to: number): SpanSeed {
+  return { ...seed(span), offset: from, count: to - from, failures: from === span.offset ? span.failures : 0 };
 }
 
 function seed(span: Span): SpanSeed {

@@ -115,5 +115,14 @@ export class JobQueues {
 /** Whether `job` has a span that may be placed, were there a node. */
 export function hasPlaceable(job: Job): boolean {
   if (job.state !== "running") return false;
-  return job.again.size > 0 || (job.fresh.size > 0 && !job.pool.client.throttled);
+  return job.again.size > 0 || (job.fresh.size > 0 && !job.pool.client.throttled && hasResultCredit(job));
+}
+
+/**
+ * Whether a chunk of `job` that was never placed may start, whatever is unread. The lowest chunk of an ordered job always may when nothing
+ * else of it is under way: its consumer may need just that one to take anything.
+ */
+function hasResultCredit(job: Job): boolean {
+  if (job.unreadBytesMax === undefined || job.unreadBytes < job.unreadBytesMax) return true;
+  return job.ordered && job.spansPlaced === 0 && job.again.size === 0 && job.delayed.size === 0;
 }

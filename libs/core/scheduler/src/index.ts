@@ -11,4 +11,5 @@ export type {
   NodeView,
   Outcome,
   PoolKey,
+  Requirements,
 } from "./types.ts";

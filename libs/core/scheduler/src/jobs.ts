@@ -1,3 +1,4 @@
+import { needsOf } from "./needs.ts";
 import { addChunk, dropPending, dropSpan, placedSpans } from "./spans.ts";
 import { type Assignment, type Job, newJob, newPool, type Pool, type State } from "./state.ts";
 import type { ClientKey, Effect, Input, JobKey, PoolKey } from "./types.ts";
@@ -35,7 +36,7 @@ export function onClientThrottled(state: State, key: ClientKey, throttled: boole
 export function onPoolOpened(state: State, keys: KeyBook, input: InputOf<"pool-opened">): void {
   const client = state.clients.get(input.client);
   if (!keys.pools.claim(input.pool) || client === undefined) return;
-  const pool = newPool(input.pool, client, input.slotsMax);
+  const pool = newPool(input, client, needsOf(undefined, input.requirements));
   client.pools.add(pool);
   state.pools.set(pool.key, pool);
 }
@@ -53,9 +54,10 @@ export function onJobOpened(state: State, keys: KeyBook, input: InputOf<"job-ope
     state.effects.push({ type: "end-job", job: input.job, outcome: "cancelled", fault: undefined });
     return;
   }
-  const job = newJob(input.job, pool, input.retries, depthOf(input.depth));
+  const job = newJob(input, pool, needsOf(pool.needs, input.requirements));
   if (job.depth > 0) pool.isNested = true;
   pool.jobs.add(job);
+  if (job.needs !== pool.needs) state.fleet.reshare(pool);
   state.jobs.set(job.key, job);
 }
 
@@ -67,13 +69,21 @@ export function onChunkOffered(state: State, input: InputOf<"chunk-offered">): v
     job.chunksOffered++;
     job.itemsOffered += input.count;
     if (job.state === "running") {
-      addChunk(job, input.chunk, input.count);
+      addChunk(job, input.chunk, input.count, grainOf(input.grain));
       if (job.rankAt < 0) state.queue.refresh(job);
       return;
     }
     job.chunksDone++;
   }
   state.effects.push({ type: "release-chunk", job: input.job, chunk: input.chunk });
+}
+
+/** What was never delivered, or of a job without a bound, is taken by nobody. */
+export function onResultsTaken(state: State, key: JobKey, bytes: number): void {
+  const job = state.jobs.get(key);
+  if (job === undefined || !(bytes > 0)) return;
+  job.unreadBytes = Math.max(0, job.unreadBytes - bytes);
+  state.queue.refresh(job);
 }
 
 export function onJobSealed(state: State, key: JobKey, chunks: number): void {
@@ -145,6 +155,7 @@ function endJob(state: State, job: Job, outcome: JobOutcome, fault: string | und
   job.state = "ended";
   job.pool.jobs.delete(job);
   state.queue.refresh(job);
+  if (job.needs !== undefined) state.fleet.jobEnded(job);
   state.effects.push({ type: "end-job", job: job.key, outcome, fault });
   forgetJob(state, job);
 }
@@ -167,7 +178,7 @@ function retirePool(state: State, pool: Pool): void {
   if (pool.placed.size === 0) state.pools.delete(pool.key);
 }
 
-/** What is no depth counts as none. */
-function depthOf(depth: number): number {
-  return Number.isInteger(depth) && depth > 0 ? depth : 0;
+/** What is no grain counts as none. */
+function grainOf(grain: number): number {
+  return Number.isInteger(grain) && grain > 0 ? grain : 0;
 }

@@ -2,11 +2,11 @@ import { judgeLoss } from "./blame.ts";
 import { endIfComplete, type KeyBook, letGo, revoke } from "./jobs.ts";
 import { announceDrained, followVerdict } from "./outcomes.ts";
 import type { Node, State } from "./state.ts";
-import type { NodeKey } from "./types.ts";
+import type { Input, NodeKey } from "./types.ts";
 
-export function onNodeJoined(state: State, keys: KeyBook, key: NodeKey, slots: number): void {
-  if (!keys.nodes.claim(key)) return;
-  state.fleet.join(key, slots);
+export function onNodeJoined(state: State, keys: KeyBook, joined: Extract<Input, { type: "node-joined" }>): void {
+  if (!keys.nodes.claim(joined.node)) return;
+  state.fleet.join(joined);
   announceCapacity(state);
 }
 
@@ -56,6 +56,7 @@ export function onNodeLost(state: State, key: NodeKey): void {
   for (const assignment of lost) {
     state.assignments.delete(assignment.id);
     assignment.job.spansPlaced--;
+    if (assignment.handedBack) state.tail.asked--;
   }
   for (const assignment of lost) {
     if (assignment.job.state === "ended") continue;
@@ -63,6 +64,7 @@ export function onNodeLost(state: State, key: NodeKey): void {
   }
   for (const { job } of lost) {
     endIfComplete(state, job);
+    state.queue.refresh(job); // an ordered job with nothing placed may start its lowest chunk
     letGo(state, job);
   }
   announceCapacity(state);

@@ -1,6 +1,7 @@
 import { backoffMs, type Millis, unreachable } from "@heddle/kernel";
-import { failuresAt, judgeDeath, restFrom, type Verdict } from "./blame.ts";
+import { failuresAt, grainsFrom, holds, itemAt, judgeDeath, partsAround, restFrom, type Verdict } from "./blame.ts";
 import { abandonJob, endIfComplete, failJob, letGo } from "./jobs.ts";
+import { take } from "./needs.ts";
 import { placedSpans, replaceSpan, requeue, settleItems } from "./spans.ts";
 import type { Assignment, Job, Node, Pool, Span, State } from "./state.ts";
 import type { AssignmentId, Effect, Outcome } from "./types.ts";
@@ -9,7 +10,12 @@ type FailureCause = Extract<Effect, { readonly type: "fail-item" }>["cause"];
 
 export function onChunkStarted(state: State, id: AssignmentId): void {
   const assignment = state.assignments.get(id);
-  if (assignment !== undefined) assignment.started = true;
+  if (assignment === undefined) return;
+  assignment.started = true;
+  if (!assignment.handedBack) return;
+  assignment.handedBack = false; // it will not come: another may
+  state.tail.asked--;
+  state.fleet.tailChanged = true;
 }
 
 /** The one answer to an assignment: a second one, or one from a node that was lost, finds nothing. */
@@ -17,10 +23,11 @@ export function onChunkFinished(state: State, id: AssignmentId, outcome: Outcome
   const assignment = state.assignments.get(id);
   if (assignment === undefined) return;
   takeBack(state, assignment);
-  if (outcome.type !== "not-started") noteStart(assignment);
+  noteStart(assignment, outcome);
   if (assignment.job.state !== "ended") {
     settle(state, assignment, outcome, runMs);
     endIfComplete(state, assignment.job);
+    if (assignment.job.unreadBytesMax !== undefined) state.queue.refresh(assignment.job);
   }
   letGo(state, assignment.job);
   announceDrained(state, assignment.node);
@@ -29,7 +36,7 @@ export function onChunkFinished(state: State, id: AssignmentId, outcome: Outcome
 /** Carries out what was decided about a span that the system ended. */
 export function followVerdict(state: State, assignment: Assignment, verdict: Verdict, cause: FailureCause): void {
   const { span } = assignment;
-  if (verdict.type === "quarantine") failItem(state, assignment, span.offset, span.count, cause);
+  if (verdict.type === "quarantine") failItem(state, assignment, span.offset, span.offset, cause);
   else for (const successor of replaceSpan(state, span, verdict.spans)) requeue(state, successor);
 }
 
@@ -47,11 +54,15 @@ function takeBack(state: State, assignment: Assignment): void {
   job.placed.set(node, (job.placed.get(node) ?? 0) - 1);
   job.pool.placed.set(node, (job.pool.placed.get(node) ?? 0) - 1);
   if (job.depth === 0) node.outer--;
+  if (job.needs !== undefined) take(node, job.needs, -1);
+  if (assignment.handedBack) state.tail.asked--;
   state.fleet.freed(node, job);
 }
 
-/** The node can start workers, also for this pool. */
-function noteStart({ node, job: { pool } }: Assignment): void {
+/** The node can start workers, also for this pool; unless it was stopped meanwhile, its initializer is through in one of them. */
+function noteStart({ node, job: { pool } }: Assignment, outcome: Outcome): void {
+  if (outcome.type === "not-started" || outcome.type === "init-failed") return;
+  if (outcome.type !== "stopped") pool.initFailures = 0;
   node.faults = 0;
   pool.faults = 0;
   if (pool.faultyNodes.size > 0) pool.faultyNodes.clear();
@@ -62,12 +73,22 @@ function settle(state: State, assignment: Assignment, outcome: Outcome, runMs: M
   switch (outcome.type) {
     case "done":
       state.queue.observe(job, runMs);
-      deliver(state, assignment, span.count);
+      deliver(state, assignment, span.count, outcome.bytes);
       replaceSpan(state, span, []);
       return;
     case "item-error":
       state.queue.observe(job, runMs);
-      settleItemError(state, assignment, outcome.completed);
+      settleItemError(state, assignment, outcome.completed, outcome.bytes);
+      return;
+    case "part-done":
+      settlePart(state, assignment, outcome, runMs);
+      return;
+    case "item-overdue":
+      settleOverdue(state, assignment, outcome.offset);
+      return;
+    case "init-failed":
+      requeue(state, span);
+      noteInitFailure(state, job.pool, outcome.fault);
       return;
     case "worker-death":
       settleDeath(state, assignment, outcome.markedOffset);
@@ -85,17 +106,56 @@ function settle(state: State, assignment: Assignment, outcome: Outcome, runMs: M
 }
 
 /** A count that the span cannot have comes from a worker out of its mind: that is a death. */
-function settleItemError(state: State, assignment: Assignment, completed: number): void {
+function settleItemError(state: State, assignment: Assignment, completed: number, bytes: number): void {
   const { span, job } = assignment;
-  if (!Number.isInteger(completed) || completed < 0 || completed >= span.count) {
+  const offset = span.offset + completed;
+  if (!holds(span, offset)) {
     settleDeath(state, assignment, undefined);
     return;
   }
-  if (completed > 0) deliver(state, assignment, completed);
-  const offset = span.offset + completed;
+  if (completed > 0) deliver(state, assignment, completed, bytes);
   const failures = failuresAt(span, offset);
-  if (failures > job.retries) failItem(state, assignment, offset, span.count - completed, "item-error");
+  if (failures > job.retries) failItem(state, assignment, offset, offset, "item-error");
   else for (const rest of replaceSpan(state, span, [restFrom(span, offset, failures)])) retryLater(state, rest);
+}
+
+/** What was not begun goes on in parts, so that it spreads over idle slots. */
+function settlePart(
+  state: State,
+  assignment: Assignment,
+  { completed, bytes }: Extract<Outcome, { type: "part-done" }>,
+  runMs: Millis,
+): void {
+  const { span, job } = assignment;
+  const from = span.offset + completed;
+  if (!holds(span, from)) {
+    settleDeath(state, assignment, undefined);
+    return;
+  }
+  if (completed > 0) {
+    state.queue.observe(job, runMs);
+    deliver(state, assignment, completed, bytes);
+  }
+  for (const rest of replaceSpan(state, span, grainsFrom(span, from))) requeue(state, rest);
+}
+
+/** Only the overdue item is to blame; nothing is known of the others, which run again. */
+function settleOverdue(state: State, assignment: Assignment, offset: number): void {
+  const { span, job } = assignment;
+  if (!holds(span, offset)) {
+    settleDeath(state, assignment, undefined);
+    return;
+  }
+  const failures = failuresAt(span, offset);
+  if (failures > job.retries) {
+    failItem(state, assignment, span.offset, offset, "item-overdue");
+    return;
+  }
+  const others = partsAround(span, span.offset, offset);
+  for (const part of replaceSpan(state, span, [...others, itemAt(span, offset, failures)])) {
+    if (part.offset === offset) retryLater(state, part);
+    else requeue(state, part);
+  }
 }
 
 function settleDeath(state: State, assignment: Assignment, markedOffset: number | undefined): void {
@@ -104,19 +164,28 @@ function settleDeath(state: State, assignment: Assignment, markedOffset: number 
 }
 
 /** The first `count` items of the span are done. */
-function deliver(state: State, { id, span, job }: Assignment, count: number): void {
+function deliver(state: State, { id, span, job }: Assignment, count: number, bytes: number): void {
   settleItems(span.chunk, count);
   job.itemsDone += count;
+  if (job.unreadBytesMax !== undefined && bytes > 0) job.unreadBytes += bytes;
   const { chunk, offset } = span;
   state.effects.push({ type: "deliver-span", job: job.key, chunk: chunk.index, offset, count, assignment: id });
 }
 
-/** The item at `offset` failed for good, and with it the span: its last `dropped` items, this one included, get no result. */
-function failItem(state: State, assignment: Assignment, offset: number, dropped: number, cause: FailureCause): void {
+/**
+ * The item at `offset` failed for good. With it the rest of the span, from item `from` on, gets no result and the job is failing; of a job
+ * that collects, it settles alone and the rest runs again.
+ */
+function failItem(state: State, assignment: Assignment, from: number, offset: number, cause: FailureCause): void {
   const { id, span, job } = assignment;
   const { chunk, attempt } = span;
   state.effects.push({ type: "fail-item", job: job.key, chunk: chunk.index, offset, assignment: id, cause, attempt });
-  settleItems(chunk, dropped);
+  if (job.collect) {
+    settleItems(chunk, 1);
+    for (const part of replaceSpan(state, span, partsAround(span, from, offset))) requeue(state, part);
+    return;
+  }
+  settleItems(chunk, span.offset + span.count - from);
   replaceSpan(state, span, []);
   failJob(state, job);
 }
@@ -150,6 +219,14 @@ function noteFault(state: State, { node, job: { pool } }: Assignment, fault: str
   }
   if (pool.faults < poolFaultsMax || hasHopefulNode(pool)) return;
   pool.faults = 0;
+  for (const job of pool.jobs) abandonJob(state, job, "failed", fault);
+}
+
+/** The pool's initializer fails again and again: it gives up, whatever its nodes hold. */
+function noteInitFailure(state: State, pool: Pool, fault: string): void {
+  pool.initFailures++;
+  if (pool.initFailures < state.limits.poolInitFailuresMax) return;
+  pool.initFailures = 0;
   for (const job of pool.jobs) abandonJob(state, job, "failed", fault);
 }
 

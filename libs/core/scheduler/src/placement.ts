@@ -1,7 +1,9 @@
+import { assert } from "@heddle/kernel";
 import type { JobQueues } from "./fairness.ts";
+import { couldTake, hasFree } from "./needs.ts";
 import { Ranking } from "./ranking.ts";
 import { isReady, type Job, loadOf, type Node, newNode, type Pool, type Share } from "./state.ts";
-import type { NodeKey } from "./types.ts";
+import type { Input, NodeKey } from "./types.ts";
 
 /** Slots and number of the nodes that are ready. */
 export interface Capacity {
@@ -17,9 +19,16 @@ export class Fleet {
   readonly #queue: JobQueues;
   /** Pools with parked jobs. */
   readonly #parkedPools = new Set<Pool>();
+  /** Nodes that may have room for one of their `waitingJobs`. */
+  readonly #stirred = new Set<Node>();
+  /** Sums over the nodes. */
+  #idleSlots = 0;
+  #overfullNodes = 0;
   #joined = 0;
   #sharesVersion = 0;
   #announced: Capacity = { slots: 0, nodes: 0 };
+  /** Idle slots or what waits at full nodes changed since this was last set to false, by who looks at them. */
+  tailChanged = false;
 
   constructor(queue: JobQueues) {
     this.#queue = queue;
@@ -30,16 +39,23 @@ export class Fleet {
     return this.#free.size > 0;
   }
 
-  join(key: NodeKey, slots: number): void {
-    this.nodes.set(key, newNode(key, slots, this.#joined++));
+  /** Slots without an assignment on nodes with room, beside nodes where chunks wait for slots; 0 when none wait. */
+  get slotsForTail(): number {
+    return this.#overfullNodes === 0 ? 0 : this.#idleSlots;
+  }
+
+  join(joined: Extract<Input, { readonly type: "node-joined" }>): void {
+    this.nodes.set(joined.node, newNode(joined, this.#joined++));
   }
 
   /** Takes a node out for good. Its assignments are the caller's business. */
   remove(node: Node): void {
     this.nodes.delete(node.key);
     this.#free.remove(node);
+    this.#stirred.delete(node);
     if (node.takesWork || node.assignments.size > 0) this.#sharesChanged();
     node.takesWork = false;
+    this.#count(node, 0, false);
   }
 
   /** Brings the order in line with the node's credit, flags and assignments. Call after any change of them. */
@@ -50,11 +66,24 @@ export class Fleet {
       node.takesWork = takesWork;
       this.#sharesChanged();
     }
+    if (!takesWork)
+      node.waitingJobs.clear(); // with the change of shares they were woken
+    else if (node.waitingJobs.size > 0) this.#stirred.add(node);
     if (!takesWork || node.outer >= node.credit) this.#free.remove(node);
     else {
       this.#free.update(node);
       if (node.waiting.size > 0) this.#wakeWaiting(node);
     }
+    this.#recount(node);
+  }
+
+  /** An assignment was placed on `node`, which has less room now. */
+  filled(node: Node): void {
+    node.load = loadOf(node);
+    if (node.outer >= node.credit) this.#free.remove(node);
+    else this.#free.update(node);
+    this.#recount(node);
+    this.tailChanged = true;
   }
 
   /** An assignment of `job` has left `node`. */
@@ -65,17 +94,58 @@ export class Fleet {
   }
 
   /** The node for the next chunk of `job`, or undefined when none has room for it. */
-  choose({ pool, depth }: Job): Share | undefined {
+  choose(job: Job): Share | undefined {
+    const { pool, depth } = job;
+    if (job.needs !== undefined) return this.#chooseFitting(job);
     if (depth > 0) return this.#chooseNested(pool);
     if (pool.slotsMax !== undefined) return this.#chooseShare(pool);
     const node = this.#free.peek();
     return node && { node, slots: node.slots };
   }
 
-  /** Has `pool` woken when there may be room for it: of jobs from outside by the nodes with a share of it. */
-  awaitRoom(pool: Pool, isNested: boolean): void {
+  /** Has a parked job woken when there may be room for it: with needs by the nodes that fit, of jobs from outside by those with a share of its pool. */
+  awaitRoom(job: Job): void {
+    const { pool, depth } = job;
     this.#parkedPools.add(pool);
-    if (!isNested) for (const { node } of pool.shares) node.waiting.add(pool);
+    if (job.needs !== undefined) for (const node of job.fitting) node.waitingJobs.add(job);
+    else if (depth === 0) for (const { node } of pool.shares) node.waiting.add(pool);
+  }
+
+  /** Of the parked jobs with needs that a node now has room for, wakes the one that was charged least, for each node that has more room than before. */
+  wakeStirred(): void {
+    if (this.#stirred.size === 0) return;
+    for (const node of this.#stirred) this.#wakeJob(node);
+    this.#stirred.clear();
+  }
+
+  /** A job that a node's room had woken was placed or parked again: if there is room left, it is the next one's. */
+  passOn(job: Job): void {
+    if (job.wokenBy !== undefined && job.wokenBy.waitingJobs.size > 0) this.#stirred.add(job.wokenBy);
+    job.wokenBy = undefined;
+  }
+
+  /** A job with needs is over: nothing of it waits, and no slots are kept for it. */
+  jobEnded(job: Job): void {
+    for (const node of job.fitting) node.waitingJobs.delete(job);
+    job.fitting = [];
+    if (job.needs !== job.pool.needs) this.reshare(job.pool);
+  }
+
+  /** Which nodes the pool's slots belong on has changed. */
+  reshare(pool: Pool): void {
+    if (pool.slotsMax === undefined) return;
+    pool.sharesVersion = -1;
+    this.#wake(pool);
+  }
+
+  /** Whether `node` would begin a chunk of `job` at once. */
+  wouldBegin(node: Node, job: Job): boolean {
+    if (node.idleSlots === 0 || (job.needs !== undefined && !(couldTake(node, job.needs) && hasFree(node, job.needs))))
+      return false;
+    const { pool } = job;
+    if (pool.slotsMax === undefined) return true;
+    const share = pool.shares.find((it) => it.node === node);
+    return share !== undefined && (pool.placed.get(node) ?? 0) < share.slots;
   }
 
   /** A node takes more than before: pools of tasks that had no room anywhere may have some now. */
@@ -108,9 +178,68 @@ export class Fleet {
     return { slots, nodes };
   }
 
-  /** Throws InvariantViolation when the order is broken. */
+  /** Throws InvariantViolation when the order or a sum is broken. */
   validate(): void {
     this.#free.validate();
+    const nodes = [...this.nodes.values()];
+    assert(this.#idleSlots === nodes.reduce((sum, node) => sum + node.idleSlots, 0), "idle slots are counted");
+    assert(this.#overfullNodes === nodes.filter((node) => node.isOverfull).length, "overfull nodes are counted");
+  }
+
+  /** Keeps the sums that the tail is watched by. */
+  #recount(node: Node): void {
+    const idle = node.rankAt < 0 ? 0 : Math.max(0, Math.min(node.slots, node.credit) - node.assignments.size);
+    const isOverfull = node.outer > node.slots && !node.silent && !node.draining;
+    if (idle !== node.idleSlots || isOverfull !== node.isOverfull) this.#count(node, idle, isOverfull);
+  }
+
+  #count(node: Node, idle: number, isOverfull: boolean): void {
+    this.#idleSlots += idle - node.idleSlots;
+    this.#overfullNodes += Number(isOverfull) - Number(node.isOverfull);
+    node.idleSlots = idle;
+    node.isOverfull = isOverfull;
+    this.tailChanged = true;
+  }
+
+  /** O(nodes that fit), or with a bound O(nodes with a share). */
+  #chooseFitting(job: Job): Share | undefined {
+    const { pool } = job;
+    const fitting = this.#fitting(job);
+    if (pool.slotsMax !== undefined && pool.sharesVersion !== this.#sharesVersion) this.#distribute(pool);
+    let best: Share | undefined;
+    const isBounded = pool.slotsMax !== undefined;
+    for (const share of isBounded ? pool.shares : fitting.map(wholeNode)) {
+      if ((isBounded && !couldTake(share.node, job.needs)) || !hasRoomFor(job, share)) continue;
+      if (best === undefined || share.node.load < best.node.load) best = share;
+    }
+    return best;
+  }
+
+  #fitting(job: Job): readonly Node[] {
+    if (job.fittingVersion === this.#sharesVersion) return job.fitting;
+    job.fitting = [...this.nodes.values()].filter((node) => node.takesWork && couldTake(node, job.needs));
+    job.fittingVersion = this.#sharesVersion;
+    return job.fitting;
+  }
+
+  #wakeJob(node: Node): void {
+    let first: Job | undefined;
+    for (const job of node.waitingJobs) {
+      if (!job.pool.parked.has(job)) node.waitingJobs.delete(job);
+      else if (this.#roomAt(node, job) && (first === undefined || goesBefore(job, first))) first = job;
+    }
+    if (first === undefined) return;
+    node.waitingJobs.delete(first);
+    first.pool.parked.delete(first);
+    first.wokenBy = node;
+    this.#queue.refresh(first);
+  }
+
+  #roomAt(node: Node, job: Job): boolean {
+    const { pool } = job;
+    if (pool.slotsMax === undefined) return hasRoomFor(job, wholeNode(node));
+    const share = pool.shares.find((it) => it.node === node);
+    return share !== undefined && hasRoomFor(job, share);
   }
 
   /**
@@ -121,16 +250,15 @@ export class Fleet {
     if (pool.slotsMax !== undefined && pool.sharesVersion !== this.#sharesVersion) this.#distribute(pool);
     let best: Share | undefined;
     for (const share of pool.slotsMax === undefined ? this.#wholeNodes() : pool.shares) {
-      const { node, slots } = share;
-      const placed = pool.placed.get(node) ?? 0;
-      if (!node.takesWork || placed >= Math.ceil((node.credit * slots) / node.slots)) continue;
+      const { node } = share;
+      if (!node.takesWork || !hasShareLeft(pool, share)) continue;
       if (best === undefined || node.load < best.node.load) best = share;
     }
     return best;
   }
 
   *#wholeNodes(): Generator<Share> {
-    for (const node of this.nodes.values()) yield { node, slots: node.slots };
+    for (const node of this.nodes.values()) yield wholeNode(node);
   }
 
   /** The share with the most room relative to it; a pool prefetches in proportion to its share, so that it cannot fill a node it may hardly use. */
@@ -141,7 +269,7 @@ export class Fleet {
     for (const share of pool.shares) {
       const { node, slots } = share;
       const placed = pool.placed.get(node) ?? 0;
-      if (node.rankAt < 0 || placed >= Math.ceil((node.credit * slots) / node.slots)) continue;
+      if (node.rankAt < 0 || !hasShareLeft(pool, share)) continue;
       const load = Math.max(node.load, placed / slots);
       if (load >= bestLoad) continue;
       best = share;
@@ -150,23 +278,38 @@ export class Fleet {
     return best;
   }
 
-  /** Hands the pool's slots out in join order. What still runs on nodes that take no more work stays reserved for them. */
+  /** Hands the pool's slots out in join order, after one for each job that needs what no node before has. What still runs on nodes that take no more work stays reserved for them. */
   #distribute(pool: Pool): void {
     const before = new Map(pool.shares.map((share) => [share.node, share.slots]));
     let remaining = pool.slotsMax ?? 0;
     for (const [node, placed] of pool.placed) {
       if (!node.takesWork) remaining -= Math.min(placed, before.get(node) ?? 0);
     }
+    const reserved = this.#reserve(pool, remaining);
+    remaining -= reserved.size;
     pool.shares = [];
     for (const node of this.nodes.values()) {
-      const slots = node.takesWork
-        ? Math.min(node.slots, Math.max(0, remaining))
-        : Math.min(pool.placed.get(node) ?? 0, before.get(node) ?? 0);
+      const own = reserved.has(node) ? 1 : 0;
+      const more = couldTake(node, pool.needs) ? Math.min(node.slots - own, Math.max(0, remaining)) : 0;
+      const slots = node.takesWork ? own + more : Math.min(pool.placed.get(node) ?? 0, before.get(node) ?? 0);
       if (slots === 0) continue;
       pool.shares.push({ node, slots });
-      if (node.takesWork) remaining -= slots;
+      if (node.takesWork) remaining -= more;
     }
     pool.sharesVersion = this.#sharesVersion;
+  }
+
+  /** Nodes on which one slot of a bounded pool is kept, so that its jobs with needs of their own have one while there are `slots`, the older first. */
+  #reserve(pool: Pool, slots: number): Set<Node> {
+    const reserved = new Set<Node>();
+    for (const job of pool.jobs) {
+      if (reserved.size >= slots) break;
+      if (job.needs === pool.needs) continue;
+      const fitting = this.#fitting(job);
+      const [first] = fitting;
+      if (first !== undefined && !fitting.some((node) => reserved.has(node))) reserved.add(first);
+    }
+    return reserved;
   }
 
   #sharesChanged(): void {
@@ -184,4 +327,25 @@ export class Fleet {
     this.#parkedPools.delete(pool);
     this.#queue.wake(pool);
   }
+}
+
+function wholeNode(node: Node): Share {
+  return { node, slots: node.slots };
+}
+
+/** A pool prefetches in proportion to its share, so that it cannot fill a node it may hardly use. */
+function hasShareLeft(pool: Pool, { node, slots }: Share): boolean {
+  return (pool.placed.get(node) ?? 0) < Math.ceil((node.credit * slots) / node.slots);
+}
+
+/** Whether a node that fits a job with needs may be given one more chunk of it now. */
+function hasRoomFor({ pool, depth, needs }: Job, share: Share): boolean {
+  const { node } = share;
+  if (!node.takesWork || (needs !== undefined && !hasFree(node, needs))) return false;
+  if (depth === 0 && node.rankAt < 0) return false;
+  return (depth === 0 && pool.slotsMax === undefined) || hasShareLeft(pool, share);
+}
+
+function goesBefore(a: Job, b: Job): boolean {
+  return a.dueMs < b.dueMs || (a.dueMs === b.dueMs && a.turn < b.turn);
 }

@@ -10,14 +10,18 @@ import {
   type NodeKey,
   type Outcome,
   type PoolKey,
+  type Requirements,
   Scheduler,
 } from "./index.ts";
 
 /*
  * Scenarios: testdata/*.txt. A file is one scheduler; a block is commands, "----", the effects they cause, and an empty line. Commands:
- *   client c1 | pool p1 client=c1 [slots-max=2] | job j1 pool=p1 [retries=1] [depth=1] | offer j1 count=4 [chunks=3] | seal j1 chunks=1
- *   node n1 slots=2 [credit=3] | credit n1 chunks=4 | silent|heard|cordon|uncordon|drain|lose n1
- *   start a1 | finish a1 done|stopped|not-started [fault=words]|error completed=1|death [mark=3] [run=10]
+ *   client c1 | pool p1 client=c1 [slots-max=2] [NEEDS] | offer j1 count=4 [chunks=3] [grain=2] | seal j1 chunks=1
+ *   job j1 pool=p1 [retries=1] [depth=1] [collect] [ordered] [unread-max=100] [NEEDS] | take j1 bytes=10
+ *   node n1 slots=2 [credit=3] [NEEDS] | credit n1 chunks=4 | silent|heard|cordon|uncordon|drain|lose n1
+ *   NEEDS, and what a node has: labels=zone:a,disk:ssd and amounts=gpu:1,memory:2.5
+ *   start a1 | finish a1 done|part completed=1|error completed=1|overdue item=3|death [mark=3] [run=10] [bytes=10]
+ *   finish a1 stopped|not-started [fault=words]|init-failed fault=words
  *   throttle|unthrottle|leave c1 | close p1 | cancel j1 | wait 100 (milliseconds, then the timer fires) | jobs | nodes
  * `offer` numbers chunks by itself; `chunk=2` says which. A block without effects has an empty answer. Jitter is always in the middle.
  * UPDATE_SCENARIOS=1 rewrites the answers: review the difference.
@@ -71,7 +75,7 @@ class Stage {
     switch (words.verb) {
       case "node": {
         const node = words.key("n") as NodeKey;
-        const joined: Input = { type: "node-joined", node, slots: words.number("slots") ?? 1 };
+        const joined: Input = { type: "node-joined", node, slots: words.number("slots") ?? 1, ...has(words) };
         const chunks = words.number("credit");
         return chunks === undefined ? [joined] : [joined, { type: "credit-granted", node, chunks }];
       }
@@ -87,8 +91,8 @@ class Stage {
     const first = words.number("chunk") ?? this.#offered.get(words.subject) ?? 0;
     const chunks = words.number("chunks") ?? 1;
     this.#offered.set(words.subject, first + chunks);
-    const count = words.number("count") ?? 1;
-    return Array.from({ length: chunks }, (_, at) => ({ type: "chunk-offered", job, chunk: first + at, count }));
+    const [count, grain] = [words.number("count") ?? 1, words.number("grain") ?? 0];
+    return Array.from({ length: chunks }, (_, at) => ({ type: "chunk-offered", job, chunk: first + at, count, grain }));
   }
 }
 
@@ -116,10 +120,39 @@ class Words {
     return pattern.exec(this.rest)?.[1];
   }
 
+  flag(name: string): boolean {
+    return this.rest.split(" ").includes(name);
+  }
+
+  /** name:value pairs. */
+  pairs(name: string): [string, string][] {
+    const pairs = this.text(name)?.split(",") ?? [];
+    return pairs.map((pair) => [pair.split(":")[0] ?? "", pair.split(":")[1] ?? ""]);
+  }
+
   number(name: string): number | undefined {
     const text = this.text(name);
     return text === undefined ? undefined : Number(text);
   }
+}
+
+function has(words: Words): Requirements {
+  const amounts = words.pairs("amounts").map(([name, amount]): [string, number] => [name, Number(amount)]);
+  return { labels: new Map(words.pairs("labels")), resources: new Map(amounts) };
+}
+
+function jobOpened(words: Words, job: JobKey): Input {
+  return {
+    type: "job-opened",
+    job,
+    pool: words.key("p", words.text("pool")) as PoolKey,
+    retries: words.number("retries") ?? 0,
+    depth: words.number("depth") ?? 0,
+    collect: words.flag("collect"),
+    ordered: words.flag("ordered"),
+    unreadBytesMax: words.number("unread-max"),
+    requirements: has(words),
+  };
 }
 
 function input(words: Words): Input {
@@ -138,20 +171,15 @@ function input(words: Words): Input {
       return { type: "client-throttled", client: client(), throttled: words.verb === "throttle" };
     case "pool": {
       const owner = words.key("c", words.text("client")) as ClientKey;
-      return { type: "pool-opened", pool: pool(), client: owner, slotsMax: words.number("slots-max") };
+      const slotsMax = words.number("slots-max");
+      return { type: "pool-opened", pool: pool(), client: owner, slotsMax, requirements: has(words) };
     }
     case "close":
       return { type: "pool-closed", pool: pool() };
-    case "job": {
-      const owner = words.key("p", words.text("pool")) as PoolKey;
-      return {
-        type: "job-opened",
-        job: job(),
-        pool: owner,
-        retries: words.number("retries") ?? 0,
-        depth: words.number("depth") ?? 0,
-      };
-    }
+    case "job":
+      return jobOpened(words, job());
+    case "take":
+      return { type: "results-taken", job: job(), bytes: words.number("bytes") ?? 0 };
     case "seal":
       return { type: "job-sealed", job: job(), chunks: words.number("chunks") ?? 0 };
     case "cancel":
@@ -186,14 +214,22 @@ function input(words: Words): Input {
 
 function outcome(words: Words): Outcome {
   const [kind] = words.rest.split(" ");
+  const bytes = words.number("bytes") ?? 0;
   switch (kind) {
     case "done":
+      return { type: "done", bytes };
     case "stopped":
-      return { type: kind };
+      return { type: "stopped" };
+    case "part":
+      return { type: "part-done", completed: words.number("completed") ?? 0, bytes };
+    case "overdue":
+      return { type: "item-overdue", offset: words.number("item") ?? 0 };
+    case "init-failed":
+      return { type: "init-failed", fault: words.text("fault") ?? "" };
     case "not-started":
       return { type: "not-started", fault: words.text("fault") };
     case "error":
-      return { type: "item-error", completed: words.number("completed") ?? 0 };
+      return { type: "item-error", completed: words.number("completed") ?? 0, bytes };
     case "death":
       return { type: "worker-death", markedOffset: words.number("mark") };
     default:
@@ -204,9 +240,9 @@ function outcome(words: Words): Outcome {
 function print(effect: Effect): string {
   switch (effect.type) {
     case "assign-chunk": {
-      const { node, assignment, job, chunk, offset, count, attempt, marks, poolSlots, fresh } = effect;
+      const { node, assignment, job, chunk, offset, count, attempt, marks, poolSlots, fresh, grain } = effect;
       const items = `j${job} c${chunk} ${offset}+${count}`;
-      const how = `${marks ? " marks" : ""}${fresh ? " fresh" : ""}`;
+      const how = `${marks ? " marks" : ""}${fresh ? " fresh" : ""}${grain > 0 ? ` grain=${grain}` : ""}`;
       return `assign n${node} a${assignment} ${items} attempt=${attempt}${how} slots=${poolSlots}`;
     }
     case "revoke-chunk":

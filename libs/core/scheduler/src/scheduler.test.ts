@@ -17,22 +17,32 @@ const job = 1 as JobKey;
 const node = (key: number): NodeKey => key as NodeKey;
 const id = (key: number): AssignmentId => key as AssignmentId;
 
+/** A job without anything special, and a node. */
+const plain = { collect: false, unreadBytesMax: undefined, ordered: false, requirements: undefined };
+const bare = { labels: new Map<string, string>(), resources: new Map<string, number>() };
+
 /** A scheduler whose jitter is always in the middle, with a client, a pool and a job. */
 function started(options: { readonly retries?: number; readonly slotsMax?: number } = {}): Scheduler {
   const scheduler = new Scheduler({ random: { float: () => 0.5, int: (bound) => bound >> 1 } });
   scheduler.step(0, { type: "client-joined", client });
-  scheduler.step(0, { type: "pool-opened", pool, client, slotsMax: options.slotsMax });
-  scheduler.step(0, { type: "job-opened", job, pool, retries: options.retries ?? 0, depth: 0 });
+  scheduler.step(0, { type: "pool-opened", pool, client, slotsMax: options.slotsMax, requirements: undefined });
+  scheduler.step(0, { type: "job-opened", job, pool, retries: options.retries ?? 0, depth: 0, ...plain });
   return scheduler;
 }
 
 function joinNode(scheduler: Scheduler, key: number, slots: number, credit = slots): void {
-  scheduler.step(0, { type: "node-joined", node: node(key), slots });
+  scheduler.step(0, { type: "node-joined", node: node(key), slots, ...bare });
   scheduler.step(0, { type: "credit-granted", node: node(key), chunks: credit });
 }
 
-const offered = (chunk: number, count = 1, of = job): Input => ({ type: "chunk-offered", job: of, chunk, count });
-const finished = (assignment: number, outcome: Outcome = { type: "done" }, runMs = 10): Input => ({
+const offered = (chunk: number, count = 1, of = job): Input => ({
+  type: "chunk-offered",
+  job: of,
+  chunk,
+  count,
+  grain: 0,
+});
+const finished = (assignment: number, outcome: Outcome = { type: "done", bytes: 0 }, runMs = 10): Input => ({
   type: "chunk-finished",
   assignment: id(assignment),
   outcome,
@@ -51,6 +61,7 @@ const assign = (assignment: number, onto: number, chunk: number, more: object = 
   marks: false,
   poolSlots: 1,
   fresh: false,
+  grain: 0,
   ...more,
 });
 
@@ -76,7 +87,7 @@ describe("Scheduler", () => {
     for (let chunk = 0; chunk < 50; chunk++) scheduler.step(0, offered(chunk));
     for (let assignment = 1; assignment <= 20; assignment++) scheduler.step(assignment, finished(assignment));
     const late = 2 as JobKey;
-    scheduler.step(20, { type: "job-opened", job: late, pool, retries: 0, depth: 0 });
+    scheduler.step(20, { type: "job-opened", job: late, pool, retries: 0, depth: 0, ...plain });
     for (let chunk = 0; chunk < 50; chunk++) scheduler.step(20, offered(chunk, 1, late));
     const served: number[] = [];
     for (let assignment = 21; assignment <= 28; assignment++) {
@@ -95,7 +106,7 @@ describe("Scheduler", () => {
     };
     for (let chunk = 0; chunk < 20; chunk++) scheduler.step(0, offered(chunk));
     for (const key of [1, 2, 3]) {
-      see(scheduler.step(0, { type: "node-joined", node: node(key), slots: 2 }));
+      see(scheduler.step(0, { type: "node-joined", node: node(key), slots: 2, ...bare }));
       see(scheduler.step(0, { type: "credit-granted", node: node(key), chunks: 2 }));
     }
     expect(shares).toEqual(
@@ -121,11 +132,11 @@ describe("Scheduler", () => {
   ])("the jitter of a retry goes from half to one and a half of the backoff: $float", ({ float, atMs }) => {
     const scheduler = new Scheduler({ random: { float: () => float, int: () => 0 } });
     scheduler.step(0, { type: "client-joined", client });
-    scheduler.step(0, { type: "pool-opened", pool, client, slotsMax: undefined });
-    scheduler.step(0, { type: "job-opened", job, pool, retries: 1, depth: 0 });
+    scheduler.step(0, { type: "pool-opened", pool, client, slotsMax: undefined, requirements: undefined });
+    scheduler.step(0, { type: "job-opened", job, pool, retries: 1, depth: 0, ...plain });
     joinNode(scheduler, 1, 1);
     scheduler.step(0, offered(0));
-    expect(scheduler.step(1_000, finished(1, { type: "item-error", completed: 0 }))).toEqual([
+    expect(scheduler.step(1_000, finished(1, { type: "item-error", completed: 0, bytes: 0 }))).toEqual([
       { type: "set-timer", atMs },
     ]);
   });
@@ -133,8 +144,8 @@ describe("Scheduler", () => {
   test("limits are the caller's to change", () => {
     const scheduler = new Scheduler({ random: { float: () => 0.5, int: () => 0 }, limits: { deathsMax: 1 } });
     scheduler.step(0, { type: "client-joined", client });
-    scheduler.step(0, { type: "pool-opened", pool, client, slotsMax: undefined });
-    scheduler.step(0, { type: "job-opened", job, pool, retries: 0, depth: 0 });
+    scheduler.step(0, { type: "pool-opened", pool, client, slotsMax: undefined, requirements: undefined });
+    scheduler.step(0, { type: "job-opened", job, pool, retries: 0, depth: 0, ...plain });
     joinNode(scheduler, 1, 1);
     scheduler.step(0, offered(0));
     expect(scheduler.step(1, finished(1, { type: "worker-death", markedOffset: undefined }))[0]).toEqual({
@@ -152,7 +163,7 @@ describe("Scheduler", () => {
     const scheduler = started();
     joinNode(scheduler, 1, 1);
     scheduler.step(0, offered(0, 2));
-    expect(scheduler.step(1, finished(1, { type: "item-error", completed: 2 }))).toEqual([
+    expect(scheduler.step(1, finished(1, { type: "item-error", completed: 2, bytes: 0 }))).toEqual([
       assign(2, 1, 0, { count: 2, attempt: 2, marks: true }),
     ]);
   });
@@ -161,7 +172,7 @@ describe("Scheduler", () => {
     const scheduler = started({ retries: 1 });
     joinNode(scheduler, 1, 1);
     scheduler.step(1_000, offered(0));
-    expect(scheduler.step(10, finished(1, { type: "item-error", completed: 0 }))).toEqual([
+    expect(scheduler.step(10, finished(1, { type: "item-error", completed: 0, bytes: 0 }))).toEqual([
       { type: "set-timer", atMs: 1_100 },
     ]);
   });

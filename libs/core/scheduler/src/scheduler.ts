@@ -12,8 +12,10 @@ import {
   onJobSealed,
   onPoolClosed,
   onPoolOpened,
+  onResultsTaken,
 } from "./jobs.ts";
 import { SCHEDULER_LIMITS, type SchedulerLimits } from "./limits.ts";
+import { take } from "./needs.ts";
 import {
   onCreditGranted,
   onNodeCordoned,
@@ -25,6 +27,7 @@ import {
 import { onChunkFinished, onChunkStarted } from "./outcomes.ts";
 import { Fleet } from "./placement.ts";
 import type { Assignment, Job, Share, State } from "./state.ts";
+import { handBack, watchTail } from "./tail.ts";
 import { type Alarm, Timers } from "./timers.ts";
 import type { AssignmentId, Effect, Input, JobView, NodeView } from "./types.ts";
 import { validateState } from "./validate.ts";
@@ -61,6 +64,7 @@ export class Scheduler {
       queue,
       timers: new Timers(),
       assignmentsMinted: 0,
+      tail: { armed: false, asked: 0 },
     };
   }
 
@@ -74,6 +78,7 @@ export class Scheduler {
     }
     this.#take(input);
     placeAll(state);
+    watchTail(state);
     const atMs = state.timers.arm();
     if (atMs !== undefined) state.effects.push({ type: "set-timer", atMs });
     return state.effects;
@@ -130,11 +135,14 @@ export class Scheduler {
       case "job-sealed":
         onJobSealed(state, input.job, input.chunks);
         return;
+      case "results-taken":
+        onResultsTaken(state, input.job, input.bytes);
+        return;
       case "job-cancel-requested":
         onJobCancelRequested(state, input.job);
         return;
       case "node-joined":
-        onNodeJoined(state, this.#keys, input.node, input.slots);
+        onNodeJoined(state, this.#keys, input);
         return;
       case "node-silent":
         onNodeSilent(state, input.node, input.silent);
@@ -169,6 +177,9 @@ function ring(state: State, alarm: Alarm): void {
       alarm.node.heldUntilMs = undefined;
       if (state.fleet.nodes.has(alarm.node.key)) state.fleet.refresh(alarm.node);
       return;
+    case "hand-back":
+      handBack(state);
+      return;
     default:
       unreachable(alarm);
   }
@@ -179,6 +190,7 @@ function placeAll(state: State): void {
   const { queue, fleet } = state;
   for (;;) {
     // Asked each time: room for one kind of job may wake the other kind, if a pool has both.
+    fleet.wakeStirred();
     const job = queue.nested.peek() ?? (fleet.hasRoom ? queue.outer.peek() : undefined);
     if (job === undefined) return;
     placeNext(state, job);
@@ -189,9 +201,12 @@ function placeAll(state: State): void {
 function placeNext(state: State, job: Job): void {
   const { queue, fleet } = state;
   const share = fleet.choose(job);
-  if (share !== undefined) return place(state, job, share);
-  queue.of(job).park(job);
-  fleet.awaitRoom(job.pool, job.depth > 0);
+  if (share !== undefined) place(state, job, share);
+  else {
+    queue.of(job).park(job);
+    fleet.awaitRoom(job);
+  }
+  if (job.wokenBy !== undefined) fleet.passOn(job);
 }
 
 function place(state: State, job: Job, { node, slots }: Share): void {
@@ -200,15 +215,26 @@ function place(state: State, job: Job, { node, slots }: Share): void {
   span.attempt++;
   const { marks, offset, count, attempt, chunk } = span;
   const id = ++state.assignmentsMinted as AssignmentId;
-  const assignment: Assignment = { id, node, job, span, marks, started: false, revoked: "no" };
+  const assignment: Assignment = {
+    id,
+    node,
+    job,
+    span,
+    marks,
+    placedMs: state.nowMs,
+    started: false,
+    revoked: "no",
+    handedBack: false,
+  };
   state.assignments.set(id, assignment);
   node.assignments.add(assignment);
   if (job.depth === 0) node.outer++;
+  if (job.needs !== undefined) take(node, job.needs, 1);
   job.spansPlaced++;
   job.placed.set(node, (job.placed.get(node) ?? 0) + 1);
   job.pool.placed.set(node, (job.pool.placed.get(node) ?? 0) + 1);
   state.queue.of(job).charge(job);
-  state.fleet.refresh(node);
+  state.fleet.filled(node);
   state.effects.push({
     type: "assign-chunk",
     node: node.key,
@@ -221,5 +247,6 @@ function place(state: State, job: Job, { node, slots }: Share): void {
     marks,
     poolSlots: slots,
     fresh: isLoneSuspect(span),
+    grain: count > chunk.grain ? chunk.grain : 0,
   });
 }

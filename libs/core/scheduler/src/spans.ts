@@ -1,8 +1,8 @@
 import { type Assignment, type Chunk, type Job, type Span, type SpanSeed, type State, spanHeap } from "./state.ts";
 
 /** Adds a chunk of `count` items as one fresh span. */
-export function addChunk(job: Job, index: number, count: number): void {
-  const chunk: Chunk = { job, index, spansOpen: 1, itemsOpen: count };
+export function addChunk(job: Job, index: number, count: number, grain: number): void {
+  const chunk: Chunk = { job, index, grain, spansOpen: 1, itemsOpen: count };
   job.fresh.push({ chunk, offset: 0, count, attempt: 0, marks: false, failures: 0, deaths: 0, losses: 0 });
   job.spansOpen++;
 }

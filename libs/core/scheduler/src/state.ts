@@ -4,7 +4,9 @@ import type { SchedulerLimits } from "./limits.ts";
 import type { Fleet } from "./placement.ts";
 import type { Ranked } from "./ranking.ts";
 import type { Timers } from "./timers.ts";
-import type { AssignmentId, ClientKey, Effect, JobKey, NodeKey, PoolKey } from "./types.ts";
+import type { AssignmentId, ClientKey, Effect, Input, JobKey, NodeKey, PoolKey, Requirements } from "./types.ts";
+
+type InputOf<T extends Input["type"]> = Extract<Input, { readonly type: T }>;
 
 /** Everything the scheduler knows. Written by the functions of this folder only, within one step. */
 export interface State {
@@ -25,6 +27,15 @@ export interface State {
   readonly queue: JobQueues;
   readonly timers: Timers;
   assignmentsMinted: number;
+  readonly tail: Tail;
+}
+
+/** What is known of idle slots beside nodes that hold chunks beyond theirs. */
+export interface Tail {
+  /** An alarm is set. */
+  armed: boolean;
+  /** Assignments that were asked back for idle slots and are not answered. */
+  asked: number;
 }
 
 export interface Client {
@@ -38,6 +49,8 @@ export interface Pool {
   readonly key: PoolKey;
   readonly client: Client;
   readonly slotsMax: number | undefined;
+  /** What its nodes must have; undefined for nothing. */
+  readonly needs: Requirements | undefined;
   /** It had a job of a task: what leaves a node may have kept another of its jobs out. */
   isNested: boolean;
   closed: boolean;
@@ -52,6 +65,8 @@ export interface Pool {
   readonly parked: Set<Job>;
   /** Faults in a row, each on a node that was not on hold; back to 0 when a chunk of it was run. */
   faults: number;
+  /** Failures of its initializer in a row; back to 0 when a chunk of it was run. */
+  initFailures: number;
   /** Nodes that could not start a worker for it since a chunk of it was run. */
   readonly faultyNodes: Set<Node>;
 }
@@ -71,6 +86,19 @@ export interface Job extends Ranked {
   readonly retries: number;
   /** How many tasks it is inside of. */
   readonly depth: number;
+  /** An item that fails for good settles alone. */
+  readonly collect: boolean;
+  readonly ordered: boolean;
+  readonly unreadBytesMax: number | undefined;
+  /** Result bytes delivered and not taken; 0 when there is no bound. */
+  unreadBytes: number;
+  /** What its nodes must have, those of its pool included, the same object when it asks for no more; undefined for nothing. */
+  readonly needs: Requirements | undefined;
+  /** Of a job with needs: nodes that take work and have what it needs when they are empty. Computed anew when `fittingVersion` is not the fleet's. */
+  fitting: readonly Node[];
+  fittingVersion: number;
+  /** The node whose room had it woken in this step: if it goes elsewhere, the next that waits there is woken. */
+  wokenBy: Node | undefined;
   state: JobState;
   /** PENDING spans that were never placed: whole chunks, ascending. */
   readonly fresh: Fifo<Span>;
@@ -101,6 +129,8 @@ export interface Job extends Ranked {
 export interface Chunk {
   readonly job: Job;
   readonly index: number;
+  /** Items of each of the small chunks that it is made of; 0 when it is one. */
+  readonly grain: number;
   /** Spans of it not settled or dropped; at 0 it is released. */
   spansOpen: number;
   /** Items of it not delivered, failed or dropped. */
@@ -133,14 +163,21 @@ export interface Assignment {
   readonly job: Job;
   readonly span: Span;
   readonly marks: boolean;
+  readonly placedMs: Millis;
   /** RUNNING, as far as the node told. */
   started: boolean;
   revoked: "no" | "if-unstarted" | "stop";
+  /** It was asked back for an idle slot. */
+  handedBack: boolean;
 }
 
 export interface Node extends Ranked {
   readonly key: NodeKey;
   readonly slots: number;
+  readonly labels: ReadonlyMap<string, string>;
+  readonly resources: ReadonlyMap<string, number>;
+  /** What its assignments hold of its resources. */
+  readonly taken: Map<string, number>;
   /** Place in the order of joining. */
   readonly joined: number;
   credit: number;
@@ -160,6 +197,12 @@ export interface Node extends Ranked {
   takesWork: boolean;
   /** Bounded pools with parked jobs that may use it when it has room. */
   readonly waiting: Set<Pool>;
+  /** Parked jobs with needs that may use it when it has room, and perhaps some that are parked no more. */
+  readonly waitingJobs: Set<Job>;
+  /** Slots without an assignment, when it has room. Written by the fleet, as the next. */
+  idleSlots: number;
+  /** It answers and holds more of jobs from outside than it has slots. */
+  isOverfull: boolean;
 }
 
 /** Neither silent nor cordoned nor draining. */
@@ -180,12 +223,20 @@ export function spanHeap(): Heap<Span> {
 }
 
 /** A job of an open pool, with no chunk yet. */
-export function newJob(key: JobKey, pool: Pool, retries: number, depth: number): Job {
+export function newJob(opened: InputOf<"job-opened">, pool: Pool, needs: Requirements | undefined): Job {
   return {
-    key,
+    key: opened.job,
     pool,
-    retries,
-    depth,
+    retries: opened.retries,
+    depth: depthOf(opened.depth),
+    collect: opened.collect,
+    ordered: opened.ordered,
+    unreadBytesMax: opened.unreadBytesMax,
+    unreadBytes: 0,
+    needs,
+    fitting: [],
+    fittingVersion: -1,
+    wokenBy: undefined,
     state: "running",
     fresh: new Fifo(),
     again: spanHeap(),
@@ -206,11 +257,12 @@ export function newJob(key: JobKey, pool: Pool, retries: number, depth: number):
 }
 
 /** An open pool with no job yet. */
-export function newPool(key: PoolKey, client: Client, slotsMax: number | undefined): Pool {
+export function newPool(opened: InputOf<"pool-opened">, client: Client, needs: Requirements | undefined): Pool {
   return {
-    key,
+    key: opened.pool,
     client,
-    slotsMax,
+    slotsMax: opened.slotsMax,
+    needs,
     isNested: false,
     closed: false,
     jobs: new Set(),
@@ -219,15 +271,19 @@ export function newPool(key: PoolKey, client: Client, slotsMax: number | undefin
     sharesVersion: -1,
     parked: new Set(),
     faults: 0,
+    initFailures: 0,
     faultyNodes: new Set(),
   };
 }
 
 /** A node that has just joined: ready, without credit. */
-export function newNode(key: NodeKey, slots: number, joined: number): Node {
+export function newNode({ node, slots, labels, resources }: InputOf<"node-joined">, joined: number): Node {
   return {
-    key,
+    key: node,
     slots,
+    labels,
+    resources,
+    taken: new Map(),
     joined,
     credit: 0,
     silent: false,
@@ -240,6 +296,14 @@ export function newNode(key: NodeKey, slots: number, joined: number): Node {
     load: 0,
     takesWork: false,
     waiting: new Set(),
+    waitingJobs: new Set(),
+    idleSlots: 0,
+    isOverfull: false,
     rankAt: -1,
   };
+}
+
+/** What is no depth counts as none. */
+function depthOf(depth: number): number {
+  return Number.isInteger(depth) && depth > 0 ? depth : 0;
 }

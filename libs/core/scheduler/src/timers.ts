@@ -4,7 +4,8 @@ import type { Node, Span } from "./state.ts";
 /** What is to happen at a time. */
 export type Alarm =
   | { readonly type: "retry"; readonly span: Span }
-  | { readonly type: "release-hold"; readonly node: Node };
+  | { readonly type: "release-hold"; readonly node: Node }
+  | { readonly type: "hand-back" };
 
 interface Entry {
   readonly atMs: Millis;

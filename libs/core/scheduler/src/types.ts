@@ -11,6 +11,14 @@ export type JobKey = Brand<number, "JobKey">;
 /** One placement of one span on one node. Minted by the core, never reused. */
 export type AssignmentId = Brand<number, "AssignmentId">;
 
+/** What a node must have for something to run on it. */
+export interface Requirements {
+  /** The node carries each of these labels with this value. */
+  readonly labels: ReadonlyMap<string, string>;
+  /** The node has as much free of each; taken from it for as long as a chunk is placed on it. Amounts that are not above 0 ask for nothing. */
+  readonly resources: ReadonlyMap<string, number>;
+}
+
 /**
  * Facts. Each is safe at any time and any number of times: what no longer applies (unknown keys, late results, repetitions) changes nothing.
  * A key that was used before never names something new.
@@ -21,29 +29,56 @@ export type Input =
   | { readonly type: "client-left"; readonly client: ClientKey }
   /** The client reads its results too slowly (true): its jobs get no new chunk until false. */
   | { readonly type: "client-throttled"; readonly client: ClientKey; readonly throttled: boolean }
-  /** `slotsMax`: most chunks of the pool that run at a time over all nodes; undefined for no bound. */
+  /** `slotsMax`: most chunks of the pool that run at a time over all nodes; undefined for no bound. `requirements`: undefined for none. */
   | {
       readonly type: "pool-opened";
       readonly pool: PoolKey;
       readonly client: ClientKey;
       readonly slotsMax: number | undefined;
+      readonly requirements: Requirements | undefined;
     }
   /** Its open jobs are cancelled. */
   | { readonly type: "pool-closed"; readonly pool: PoolKey }
-  /** `retries`: how often one item's own error is retried. `depth`: how many tasks it is inside of, 0 for a call from outside. */
+  /**
+   * `retries`: how often one item's own error is retried. `depth`: how many tasks it is inside of, 0 for a call from outside.
+   * `collect`: an item that fails for good settles alone, the job goes on. `unreadBytesMax`: result bytes that may be delivered and not taken;
+   * above, no chunk starts that was never placed; undefined for no bound. `ordered`: the consumer takes results in order: the lowest chunk may
+   * start whatever is unread, when nothing else of the job is under way. `requirements`: beside those of the pool, over which they win.
+   */
   | {
       readonly type: "job-opened";
       readonly job: JobKey;
       readonly pool: PoolKey;
       readonly retries: number;
       readonly depth: number;
+      readonly collect: boolean;
+      readonly unreadBytesMax: number | undefined;
+      readonly ordered: boolean;
+      readonly requirements: Requirements | undefined;
     }
-  /** `chunk` counts from 0 without gaps; `count` >= 1 items. */
-  | { readonly type: "chunk-offered"; readonly job: JobKey; readonly chunk: number; readonly count: number }
+  /**
+   * `chunk` counts from 0 without gaps; `count` >= 1 items. `grain`: it is several small chunks of so many items each, counted from its first
+   * item (the last may have fewer), that travel as one; 0: it is one.
+   */
+  | {
+      readonly type: "chunk-offered";
+      readonly job: JobKey;
+      readonly chunk: number;
+      readonly count: number;
+      readonly grain: number;
+    }
+  /** The consumer took results of so many bytes. */
+  | { readonly type: "results-taken"; readonly job: JobKey; readonly bytes: number }
   /** No more chunks; `chunks` may be 0. */
   | { readonly type: "job-sealed"; readonly job: JobKey; readonly chunks: number }
   | { readonly type: "job-cancel-requested"; readonly job: JobKey }
-  | { readonly type: "node-joined"; readonly node: NodeKey; readonly slots: number }
+  | {
+      readonly type: "node-joined";
+      readonly node: NodeKey;
+      readonly slots: number;
+      readonly labels: ReadonlyMap<string, string>;
+      readonly resources: ReadonlyMap<string, number>;
+    }
   /** Chunks the node will hold at a time, running ones included; replaces the last grant. 0 until the first. */
   | { readonly type: "credit-granted"; readonly node: NodeKey; readonly chunks: number }
   /** Its connection broke (true): it keeps what it has and gets nothing new until false or `node-lost`. */
@@ -62,21 +97,31 @@ export type Input =
     }
   | { readonly type: "timer-fired" };
 
-/** How an assignment ended. Offsets count from the chunk's first item. */
+/** How an assignment ended. Offsets count from the chunk's first item. `bytes`: size of the payload of the values that came with it. */
 export type Outcome =
-  | { readonly type: "done" }
+  | { readonly type: "done"; readonly bytes: number }
   /** Its first `completed` items are done, the next one failed by its own error, the rest was not tried. */
-  | { readonly type: "item-error"; readonly completed: number }
+  | { readonly type: "item-error"; readonly completed: number; readonly bytes: number }
+  /** Its first `completed` items are done, fewer than all; the rest was not begun. */
+  | { readonly type: "part-done"; readonly completed: number; readonly bytes: number }
+  /** The item at `offset` ran for longer than its job allows: its worker was stopped, nothing is known of the other items. */
+  | { readonly type: "item-overdue"; readonly offset: number }
   /** `markedOffset`: the item that the worker had marked last (an offset in the chunk), undefined when there was no mark. */
   | { readonly type: "worker-death"; readonly markedOffset: number | undefined }
   /** Never begun. `fault`: the node cannot start workers, and why; undefined when it was revoked or the node leaves. */
   | { readonly type: "not-started"; readonly fault: string | undefined }
+  /** Never begun: the pool's initializer failed in the worker that was to run it, and how. */
+  | { readonly type: "init-failed"; readonly fault: string }
   /** Stopped because it was revoked with `stop`. */
   | { readonly type: "stopped" };
 
 /** Wishes, to be performed in the order returned. */
 export type Effect =
-  /** Run items [offset, offset + count) of the chunk. `attempt`: nth placement of these items, from 1. `marks`: mark each item. `poolSlots`: share of the pool's bound on this node. `fresh`: in a worker that has run nothing before; true only for a suspect: an item alone that was blamed for a death. */
+  /**
+   * Run items [offset, offset + count) of the chunk. `attempt`: nth placement of these items, from 1. `marks`: mark each item. `poolSlots`:
+   * share of the pool's bound on this node. `fresh`: in a worker that has run nothing before; true only for a suspect: an item alone that was
+   * blamed for a death. `grain`: the chunk's, when the span is longer; else 0.
+   */
   | {
       readonly type: "assign-chunk";
       readonly node: NodeKey;
@@ -89,6 +134,7 @@ export type Effect =
       readonly marks: boolean;
       readonly poolSlots: number;
       readonly fresh: boolean;
+      readonly grain: number;
     }
   /** `stop` false: only if it was not started. A `chunk-finished` is expected in either case, unless the node is lost. */
   | { readonly type: "revoke-chunk"; readonly node: NodeKey; readonly assignment: AssignmentId; readonly stop: boolean }
@@ -101,14 +147,14 @@ export type Effect =
       readonly count: number;
       readonly assignment: AssignmentId;
     }
-  /** This item failed for good. `assignment`: the one whose outcome tells why; for "node-loss" the last one lost. */
+  /** This item failed for good; unless its job collects, the job is failing. `assignment`: the one whose outcome tells why; for "node-loss" the last one lost. */
   | {
       readonly type: "fail-item";
       readonly job: JobKey;
       readonly chunk: number;
       readonly offset: number;
       readonly assignment: AssignmentId;
-      readonly cause: "item-error" | "worker-death" | "node-loss";
+      readonly cause: "item-error" | "item-overdue" | "worker-death" | "node-loss";
       readonly attempt: number;
     }
   /** Exactly one per opened job, last of it. `fault`: why the fabric gave up, when no item failed. */
