@@ -96,7 +96,7 @@ function endedStatus({ job, outcome, endedMs }: EndedJob, nowMs: Millis): JobSta
 function common(job: JobRecord) {
   return {
     jobId: job.id,
-    name: job.name === "" ? job.function.displayName : job.name,
+    name: job.opened.name === "" ? (job.function?.displayName ?? "") : job.opened.name,
     itemsDone: job.itemsDone,
     itemsOffered: job.itemsOffered,
     chunksOffered: job.chunksOffered,

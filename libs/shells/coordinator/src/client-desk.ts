@@ -1,9 +1,12 @@
 import type { ClientKey, JobKey, PoolKey } from "@heddle/core-scheduler";
-import { type ArtifactHash, ClientId, type JobId, type PoolId, ProtocolError } from "@heddle/kernel";
+import { type ArtifactHash, ClientId, type ErrorCode, type JobId, type PoolId, ProtocolError } from "@heddle/kernel";
 import type { Session, SessionHandler } from "@heddle/port-rpc";
 import {
   type FunctionRef,
+  JobOutcome,
+  type OfferChunk,
   type OpenJob,
+  type OpenPool,
   type Output,
   type PayloadFlow,
   PayloadInflow,
@@ -12,11 +15,12 @@ import {
   type RunRequestEntry,
   type RunResponseEntry,
 } from "@heddle/wire";
+import { requirementsOf } from "./checks.ts";
 import { type ClientHost, takeClientEntry } from "./client-entries.ts";
 import type { Office } from "./desk.ts";
 import type { ClientRecord, JobRecord, PoolRecord } from "./ledger.ts";
 import { CLIENT_OUTPUT_BACKLOG_BYTES, CLIENT_RESULT_BACKLOG_BYTES, CLIENTS_MAX } from "./limits.ts";
-import { fabricError } from "./results.ts";
+import { fabricError, sendJobEnded } from "./results.ts";
 
 /** Where clients are served: turns what they say into facts. */
 export class ClientDesk implements ClientHost {
@@ -78,15 +82,16 @@ export class ClientDesk implements ClientHost {
     client.session.drained().then(release, release);
   }
 
-  openPool(client: ClientRecord, id: PoolId, processes: number): void {
+  openPool(client: ClientRecord, id: PoolId, opened: OpenPool): void {
     const key = this.#office.ledger.mintKey() as PoolKey;
-    const pool: PoolRecord = { key, id, client };
+    const pool: PoolRecord = { key, id, client, opened };
     client.pools.set(id, pool);
     this.#office.feed({
       type: "pool-opened",
       pool: key,
       client: client.key,
-      slotsMax: processes === 0 ? undefined : processes,
+      slotsMax: opened.processes === 0 ? undefined : opened.processes,
+      requirements: requirementsOf(opened.requirements),
     });
   }
 
@@ -95,21 +100,19 @@ export class ClientDesk implements ClientHost {
     this.#office.feed({ type: "pool-closed", pool: pool.key });
   }
 
-  openJob(pool: PoolRecord, open: OpenJob & { readonly function: FunctionRef }, id: JobId): void {
-    if (!this.#office.open()) {
-      const error = fabricError("unavailable", "the coordinator is stopping and takes no new jobs");
-      pool.client.session.send({ kind: { $case: "jobEnded", value: { job: open.job, outcome: 2, error } } }, 0);
-      return;
-    }
+  openJob(pool: PoolRecord, opened: OpenJob, fn: FunctionRef | undefined, id: JobId): void {
+    const { ledger, open, feed } = this.#office;
+    const refuse = (code: ErrorCode, message: string): void =>
+      sendJobEnded(pool.client, opened.job, JobOutcome.FAILED, fabricError(code, message));
+    if (!open()) return refuse("unavailable", "the coordinator is stopping and takes no new jobs");
+    if (ledger.jobIds.has(id)) return refuse("conflict", `a job with the id ${id} is open or was before`);
     const job: JobRecord = {
-      key: this.#office.ledger.mintKey() as JobKey,
+      key: ledger.mintKey() as JobKey,
       id,
-      number: open.job,
+      number: opened.job,
       pool,
-      function: open.function,
-      name: open.name,
-      spread: open.spread,
-      depth: open.depth,
+      function: fn,
+      opened,
       openedMs: this.#office.env.clock.nowMs(),
       chunks: new Map(),
       chunksOffered: 0,
@@ -119,18 +122,33 @@ export class ClientDesk implements ClientHost {
       failure: "",
     };
     pool.client.jobs.set(job.number, job);
-    this.#office.ledger.jobs.set(job.key, job);
-    this.#office.feed({ type: "job-opened", job: job.key, pool: pool.key, retries: open.retries, depth: open.depth });
+    ledger.jobs.set(job.key, job);
+    ledger.jobIds.add(id);
+    feed({
+      type: "job-opened",
+      job: job.key,
+      pool: pool.key,
+      retries: opened.retries,
+      depth: opened.depth,
+      collect: opened.collect,
+      unreadBytesMax: opened.unreadBytesMax === 0 ? undefined : opened.unreadBytesMax,
+      ordered: opened.ordered,
+      requirements: requirementsOf(opened.requirements),
+    });
   }
 
-  offerChunk(job: JobRecord, chunk: number, firstIndex: number, input: PayloadFlow): void {
+  offerChunk(job: JobRecord, { chunk, firstIndex, grain }: OfferChunk, input: PayloadFlow): void {
     const { client } = job.pool;
-    job.chunks.set(chunk, { firstIndex, count: input.count, input, itemsDone: 0 });
+    job.chunks.set(chunk, { firstIndex, count: input.count, input, itemsSettled: 0 });
     job.chunksOffered++;
     job.itemsOffered += input.count;
     client.heldChunks++;
     client.heldBytes += input.size;
-    this.#office.feed({ type: "chunk-offered", job: job.key, chunk, count: input.count });
+    this.#office.feed({ type: "chunk-offered", job: job.key, chunk, count: input.count, grain });
+  }
+
+  takeResults(job: JobRecord, bytes: number): void {
+    this.#office.feed({ type: "results-taken", job: job.key, bytes });
   }
 
   sealJob(job: JobRecord, chunks: number): void {

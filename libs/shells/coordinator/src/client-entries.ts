@@ -1,11 +1,9 @@
 import {
   ArtifactHash,
-  CAPTURED_INLINE_BYTES_MAX,
   CLIENT_CHUNKS_MAX,
   CLIENT_INPUT_BYTES_MAX,
   CLIENT_JOBS_MAX,
   JobId,
-  NESTING_DEPTH_MAX,
   PoolId,
   ProtocolError,
   unreachable,
@@ -21,15 +19,17 @@ import type {
   RunRequestEntry,
   SealJob,
 } from "@heddle/wire";
+import { checkFunction, checkInitializer, checkJob, checkRequirements } from "./checks.ts";
 import type { ClientRecord, JobRecord, PoolRecord } from "./ledger.ts";
 import { CLIENT_POOLS_MAX } from "./limits.ts";
 
 /** What a client's entries ask of the coordinator. */
 export interface ClientHost {
-  readonly openPool: (client: ClientRecord, id: PoolId, processes: number) => void;
+  readonly openPool: (client: ClientRecord, id: PoolId, opened: OpenPool) => void;
   readonly closePool: (pool: PoolRecord) => void;
-  readonly openJob: (pool: PoolRecord, job: OpenJob & { readonly function: FunctionRef }, id: JobId) => void;
-  readonly offerChunk: (job: JobRecord, chunk: number, firstIndex: number, input: PayloadFlow) => void;
+  readonly openJob: (pool: PoolRecord, opened: OpenJob, fn: FunctionRef | undefined, id: JobId) => void;
+  readonly offerChunk: (job: JobRecord, offer: OfferChunk, input: PayloadFlow) => void;
+  readonly takeResults: (job: JobRecord, bytes: number) => void;
   readonly sealJob: (job: JobRecord, chunks: number) => void;
   readonly cancelJob: (job: JobRecord) => void;
   readonly offerArtifact: (client: ClientRecord, hash: ArtifactHash, size: number) => void;
@@ -52,6 +52,11 @@ export function takeClientEntry(host: ClientHost, client: ClientRecord, entry: R
     case "cancelJob": {
       const job = client.jobs.get(kind.value.job);
       if (job !== undefined) host.cancelJob(job);
+      return;
+    }
+    case "takeResults": {
+      const job = client.jobs.get(kind.value.job);
+      if (job !== undefined) host.takeResults(job, kind.value.bytes);
       return;
     }
     case "openPool":
@@ -80,7 +85,9 @@ function takePool(host: ClientHost, client: ClientRecord, open: OpenPool): void 
   const id = PoolId(open.poolId);
   if (client.pools.has(id)) throw new ProtocolError(`pool ${id} is open already`);
   if (client.pools.size >= CLIENT_POOLS_MAX) throw new ProtocolError(`more than ${CLIENT_POOLS_MAX} pools are open`);
-  host.openPool(client, id, open.processes);
+  if (open.initializer !== undefined) checkInitializer(open.initializer);
+  checkRequirements(open.requirements);
+  host.openPool(client, id, open);
 }
 
 function takeJob(host: ClientHost, client: ClientRecord, open: OpenJob): void {
@@ -88,20 +95,11 @@ function takeJob(host: ClientHost, client: ClientRecord, open: OpenJob): void {
   if (pool === undefined) throw new ProtocolError(`job ${open.jobId} names pool ${open.poolId}, which is not open`);
   if (client.jobs.has(open.job)) throw new ProtocolError(`job number ${open.job} is in use`);
   if (client.jobs.size >= CLIENT_JOBS_MAX) throw new ProtocolError(`more than ${CLIENT_JOBS_MAX} jobs are open`);
-  if (open.function === undefined) throw new ProtocolError(`job ${open.jobId} names no function`);
-  checkFunction(open.function);
-  if (open.depth > NESTING_DEPTH_MAX)
-    throw new ProtocolError(`job ${open.jobId} claims a depth of ${open.depth}, the limit is ${NESTING_DEPTH_MAX}`);
-  host.openJob(pool, { ...open, function: open.function }, JobId(open.jobId));
-}
-
-function checkFunction({ artifact, captured, capturedArtifact }: FunctionRef): void {
-  ArtifactHash(artifact);
-  if (capturedArtifact !== "") ArtifactHash(capturedArtifact);
-  if (captured.length > CAPTURED_INLINE_BYTES_MAX)
-    throw new ProtocolError(
-      `${captured.length} bytes of captured values came inline, the limit is ${CAPTURED_INLINE_BYTES_MAX}`,
-    );
+  checkJob(open);
+  const fn = open.prime ? undefined : open.function;
+  if (fn === undefined && !open.prime) throw new ProtocolError(`job ${open.jobId} names no function`);
+  if (fn !== undefined) checkFunction(fn);
+  host.openJob(pool, open, fn, JobId(open.jobId));
 }
 
 /** The chunk of a job that is over is read and dropped: it was under way when the job ended. */
@@ -110,13 +108,17 @@ function takeChunk(host: ClientHost, client: ClientRecord, offer: OfferChunk): v
   const input = client.inflow.open(offer.input, job !== undefined);
   if (job === undefined) return;
   if (input.count < 1) throw new ProtocolError(`chunk ${offer.chunk} of job ${job.id} has no items`);
+  if (offer.grain > input.count)
+    throw new ProtocolError(
+      `chunk ${offer.chunk} of job ${job.id} has ${input.count} items in grains of ${offer.grain}`,
+    );
   if (offer.chunk !== job.chunksOffered)
     throw new ProtocolError(`chunk ${offer.chunk} of job ${job.id} came where chunk ${job.chunksOffered} was due`);
   if (client.heldChunks >= CLIENT_CHUNKS_MAX)
     throw new ProtocolError(`more than ${CLIENT_CHUNKS_MAX} chunks are under way`);
   if (client.heldChunks > 0 && client.heldBytes + input.size > CLIENT_INPUT_BYTES_MAX)
     throw new ProtocolError(`more than ${CLIENT_INPUT_BYTES_MAX} bytes of inputs are under way`);
-  host.offerChunk(job, offer.chunk, offer.firstIndex, input);
+  host.offerChunk(job, offer, input);
 }
 
 function takeSeal(host: ClientHost, client: ClientRecord, seal: SealJob): void {

@@ -21,8 +21,11 @@ import {
   JobOutcome,
   jobsRun,
   nodesAttach,
+  type OpenJob,
+  type OpenPool,
   type Payload,
   protocolVersion,
+  type RegisterNode,
   type RunRequestEntry,
   type RunResponseEntry,
 } from "@heddle/wire";
@@ -31,6 +34,30 @@ import { CoordinatorShell } from "./coordinator.ts";
 
 const ADDRESS = "coordinator";
 const POOL = "a".repeat(32);
+const plainPool: OpenPool = {
+  poolId: POOL,
+  processes: 0,
+  name: "",
+  initializer: undefined,
+  chunksPerWorker: 0,
+  rssBytesPerWorker: 0,
+  requirements: undefined,
+};
+const plainJob = {
+  retries: 0,
+  name: "",
+  spread: false,
+  collect: false,
+  itemTimeoutMs: 0,
+  concurrency: 0,
+  seedLow: 0,
+  seedHigh: 0,
+  combine: undefined,
+  unreadBytesMax: 0,
+  ordered: false,
+  requirements: undefined,
+  prime: false,
+};
 const version = protocolVersion("test", 24);
 
 /** Time that stands still until told. */
@@ -104,21 +131,21 @@ class Bench {
   readonly network = new MemoryNetwork(this.env);
   readonly shell = new CoordinatorShell({ env: this.env, blobs: memoryBlobs(), build: "test", nodeMajor: 24, pid: 1 });
 
-  async client(): Promise<Client> {
+  async client(pool: Partial<OpenPool> = {}): Promise<Client> {
     const peer: Client = new Peer();
     const common = { env: this.env, client: this.network, address: ADDRESS, version };
     peer.session = dialSession({ ...common, method: jobsRun, handler: peer.handler });
     peer.say({ $case: "registerClient", value: { clientId: "c".repeat(32), description: "test" } });
-    peer.say({ $case: "openPool", value: { poolId: POOL, processes: 0, name: "" } });
+    peer.say({ $case: "openPool", value: { ...plainPool, ...pool } });
     await settle();
     return peer;
   }
 
-  async node(name: string, credit: number): Promise<Node> {
+  async node(name: string, credit: number, more: Partial<RegisterNode> = {}): Promise<Node> {
     const peer: Node = new Peer();
     const common = { env: this.env, client: this.network, address: ADDRESS, version };
     peer.session = dialSession({ ...common, method: nodesAttach, handler: peer.handler });
-    const value = { name, slots: 1, labels: {}, pid: 1, host: name, build: "test" };
+    const value = { name, slots: 1, labels: {}, pid: 1, host: name, build: "test", resources: {}, ...more };
     peer.say({ $case: "registerNode", value });
     peer.say({ $case: "grantCredit", value: { chunks: credit } });
     await settle();
@@ -142,6 +169,7 @@ interface MoreOfJob {
   readonly depth?: number;
   readonly captured?: Uint8Array;
   readonly capturedArtifact?: string;
+  readonly open?: Partial<OpenJob>;
 }
 
 function openJob(client: Client, job: number, more: MoreOfJob = {}): void {
@@ -154,12 +182,12 @@ function openJob(client: Client, job: number, more: MoreOfJob = {}): void {
     captured,
     capturedArtifact,
   };
-  const value = { job, jobId: `job-${job}`, poolId: POOL, function: fn, retries: 0, name: "", spread: false, depth };
+  const value = { ...plainJob, job, jobId: `job-${job}`, poolId: POOL, function: fn, depth, ...more.open };
   client.say({ $case: "openJob", value });
 }
 
-function offer(client: Client, job: number, chunk: number, input = inline([chunk])): void {
-  client.say({ $case: "offerChunk", value: { job, chunk, firstIndex: chunk, input } }, input.data.byteLength);
+function offer(client: Client, job: number, chunk: number, input = inline([chunk]), grain = 0): void {
+  client.say({ $case: "offerChunk", value: { job, chunk, firstIndex: chunk, input, grain } }, input.data.byteLength);
 }
 
 /** A job of one item, offered whole. */

@@ -8,6 +8,7 @@ import {
   adminGetStatus,
   adminListJobs,
   adminListNodes,
+  type DescribeJob,
   JobOutcome,
   jobsRun,
   nodesAttach,
@@ -22,7 +23,7 @@ import type { Office } from "./desk.ts";
 import { type AssignmentRecord, type JobRecord, Ledger, wireAssignment } from "./ledger.ts";
 import { ENDED_JOB_AGE_MS, ENDED_JOBS_MAX } from "./limits.ts";
 import { NodeDesk } from "./node-desk.ts";
-import { type Finish, fabricError, noValues, sendItemFailed, sendValues } from "./results.ts";
+import { type Finish, fabricError, sendItemFailed, sendJobEnded, sendValues } from "./results.ts";
 
 /** What a coordinator needs of the world. */
 export interface CoordinatorOptions {
@@ -195,6 +196,8 @@ export class CoordinatorShell {
       offset,
       count,
       attempt,
+      firstIndex: chunk.firstIndex + offset,
+      isWhole: count === chunk.count,
     };
     this.#ledger.assignments.set(effect.assignment, assignment);
     node.assignments.set(number, assignment);
@@ -207,13 +210,14 @@ export class CoordinatorShell {
       assignment: number,
       job: job.key,
       chunk: effect.chunk,
-      span: offset === 0 && count === chunk.count ? undefined : { offset, count },
+      span: assignment.isWhole ? undefined : { offset, count },
       firstIndex: chunk.firstIndex,
       input: outgoing.header,
       attempt,
       marks: effect.marks,
       poolSlots: effect.poolSlots,
       fresh: effect.fresh,
+      grain: effect.grain,
     };
     node.session.send({ kind: { $case: "assignChunk", value } }, outgoing.inlineBytes);
     outgoing.start();
@@ -229,10 +233,11 @@ export class CoordinatorShell {
   #deliver(offset: number, count: number): void {
     const finish = this.#finish;
     assert(finish !== undefined, "only the finish that the core was told of is delivered");
-    countDone(finish.assignment, count);
+    finish.assignment.job.itemsDone += count;
+    settle(finish.assignment, count);
     this.#delivered = true;
     if (finish.relay !== undefined) finish.relay.end(false);
-    else sendValues(finish.assignment, offset, count, finish.values ?? noValues);
+    else sendValues(finish, offset, count);
   }
 
   #failItem(effect: Extract<Effect, { type: "fail-item" }>): void {
@@ -242,6 +247,7 @@ export class CoordinatorShell {
     const { job } = finish.assignment;
     if (job.failure === "")
       job.failure = (finish.failure?.summary ?? `node ${finish.assignment.node.name} was lost`).slice(0, 200);
+    if (job.opened.collect) settle(finish.assignment, 1);
     sendItemFailed(finish, effect);
   }
 
@@ -250,11 +256,9 @@ export class CoordinatorShell {
     assert(job !== undefined, "the core ends what it was told of");
     const { client } = job.pool;
     if (effect.fault !== undefined && job.failure === "") job.failure = effect.fault.slice(0, 200);
-    const error = effect.fault === undefined ? undefined : fabricError("pool-init", effect.fault);
-    client.session.send(
-      { kind: { $case: "jobEnded", value: { job: job.number, outcome: JOB_OUTCOMES[effect.outcome], error } } },
-      0,
-    );
+    const { fault } = effect;
+    const error = fault === undefined ? undefined : fabricError("pool-init", fault, this.#finish?.initError);
+    sendJobEnded(client, job.number, JOB_OUTCOMES[effect.outcome], error);
     client.jobs.delete(job.number);
     for (const chunk of job.chunks.keys()) this.#release(job.key, chunk);
     this.#ledger.jobs.delete(job.key);
@@ -275,7 +279,10 @@ export class CoordinatorShell {
     const { ended } = this.#ledger;
     const endedMs = this.#env.clock.nowMs();
     ended.push({ job, outcome, endedMs });
-    while (ended.length > ENDED_JOBS_MAX || endedMs - (ended[0]?.endedMs ?? endedMs) > ENDED_JOB_AGE_MS) ended.shift();
+    while (ended.length > ENDED_JOBS_MAX || endedMs - (ended[0]?.endedMs ?? endedMs) > ENDED_JOB_AGE_MS) {
+      const forgotten = ended.shift();
+      if (forgotten !== undefined) this.#ledger.jobIds.delete(forgotten.job.id);
+    }
   }
 
   #nodeDrained(key: Extract<Effect, { type: "node-drained" }>["node"]): void {
@@ -284,21 +291,40 @@ export class CoordinatorShell {
   }
 }
 
-function countDone({ job, chunk: number }: AssignmentRecord, count: number): void {
-  job.itemsDone += count;
+/** Items of its chunk have their answer. */
+function settle({ job, chunk: number }: AssignmentRecord, count: number): void {
   const chunk = job.chunks.get(number);
   if (chunk === undefined) return;
-  chunk.itemsDone += count;
-  if (chunk.itemsDone === chunk.count) job.chunksDone++;
+  chunk.itemsSettled += count;
+  if (chunk.itemsSettled === chunk.count) job.chunksDone++;
 }
 
 const JOB_OUTCOMES = { done: JobOutcome.DONE, failed: JobOutcome.FAILED, cancelled: JobOutcome.CANCELLED } as const;
 
-function description(job: JobRecord) {
-  const { key, id, pool, name, spread, depth } = job;
-  return { job: key, jobId: id, pool: pool.key, function: job.function, name, spread, depth };
+function description({ key, id, pool, opened, function: fn }: JobRecord): DescribeJob {
+  const { name, spread, depth, itemTimeoutMs, concurrency, seedLow, seedHigh, combine, prime } = opened;
+  const { initializer, chunksPerWorker, rssBytesPerWorker } = pool.opened;
+  return {
+    job: key,
+    jobId: id,
+    pool: pool.key,
+    function: fn,
+    name,
+    spread,
+    depth,
+    initializer,
+    chunksPerWorker,
+    rssBytesPerWorker,
+    itemTimeoutMs,
+    concurrency,
+    seedLow,
+    seedHigh,
+    combine,
+    prime,
+  };
 }
 
 function lostFinish(assignment: AssignmentRecord): Finish {
-  return { assignment, pid: 0, values: undefined, relay: undefined, failure: undefined, userError: undefined };
+  const nothing = { values: undefined, relay: undefined, failure: undefined, userError: undefined };
+  return { assignment, pid: 0, runMicros: 0, initError: undefined, ...nothing };
 }

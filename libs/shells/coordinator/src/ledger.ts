@@ -4,6 +4,8 @@ import type { Session } from "@heddle/port-rpc";
 import type {
   AttachResponseEntry,
   FunctionRef,
+  OpenJob,
+  OpenPool,
   PayloadFlow,
   PayloadInflow,
   PayloadOutflow,
@@ -37,6 +39,8 @@ export interface PoolRecord {
   readonly key: PoolKey;
   readonly id: PoolId;
   readonly client: ClientRecord;
+  /** What its workers are told: its initializer, and when they are replaced. */
+  readonly opened: OpenPool;
 }
 
 /** A chunk whose inputs are held. */
@@ -44,8 +48,8 @@ interface ChunkRecord {
   readonly firstIndex: number;
   readonly count: number;
   readonly input: PayloadFlow;
-  /** Items with a result. */
-  itemsDone: number;
+  /** Items with a result, or when the job collects with a failure. */
+  itemsSettled: number;
 }
 
 /** A job, from opening until its last assignment is over. */
@@ -55,18 +59,17 @@ export interface JobRecord {
   /** The client's own number for it. */
   readonly number: number;
   readonly pool: PoolRecord;
-  readonly function: FunctionRef;
-  readonly name: string;
-  readonly spread: boolean;
-  /** How many tasks it is inside of. */
-  readonly depth: number;
+  /** Undefined for a job that only has workers join their pool. */
+  readonly function: FunctionRef | undefined;
+  /** What the client asked for, as it came. */
+  readonly opened: OpenJob;
   readonly openedMs: Millis;
   /** Inputs that may be needed again. */
   readonly chunks: Map<number, ChunkRecord>;
   chunksOffered: number;
   itemsOffered: number;
   itemsDone: number;
-  /** Chunks all of whose items have a result. */
+  /** Chunks all of whose items are settled. */
   chunksDone: number;
   /** One line of its first failure; empty so far. */
   failure: string;
@@ -104,6 +107,10 @@ export interface AssignmentRecord {
   readonly offset: number;
   readonly count: number;
   readonly attempt: number;
+  /** Index of its first item in the job's inputs. */
+  readonly firstIndex: number;
+  /** It is all of its chunk. */
+  readonly isWhole: boolean;
 }
 
 /** Everything the coordinator knows beside the core: how keys of the core map to sessions, payloads and names. */
@@ -115,6 +122,8 @@ export class Ledger {
   readonly assignments = new Map<AssignmentId, AssignmentRecord>();
   /** How often each name has joined, the name that joined longest ago first. Size <= INCARNATIONS_MAX. */
   readonly incarnations = new Map<NodeName, number>();
+  /** Those of open jobs and of remembered ended ones. */
+  readonly jobIds = new Set<JobId>();
   /** Oldest first. */
   readonly ended: EndedJob[] = [];
   #lastKey = 0;

@@ -14,3 +14,15 @@ export const CLIENT_POOLS_MAX = 1_000;
 export const CLIENT_OUTPUT_BACKLOG_BYTES = 4 * 1024 * 1024;
 /** Names whose incarnations are counted on after their node is gone. The one that joined longest ago begins again at 1. */
 export const INCARNATIONS_MAX = 10_000;
+/** Labels and resources, each, that a node's resources or a job's or pool's requirements may name. More ends the peer's session. */
+export const AMOUNTS_MAX = 32;
+/** Longest name of one of them. */
+export const AMOUNT_NAME_LENGTH_MAX = 63;
+/** Longest run of an item that a job may allow: what a timer can wait. */
+export const ITEM_TIMEOUT_MS_MAX = 2 ** 31 - 1;
+/** Most items of a chunk that a job may have under way at a time. */
+export const CONCURRENCY_MAX = 1_024;
+/** What a pool's initializer threw, in bytes. More ends the node's session. */
+export const INIT_ERROR_BYTES_MAX = 64 * 1024;
+/** One line about it; cut there. */
+export const INIT_SUMMARY_LENGTH_MAX = 1_024;

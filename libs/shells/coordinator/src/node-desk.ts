@@ -9,6 +9,7 @@ import {
   PayloadOutflow,
   type RegisterNode,
 } from "@heddle/wire";
+import { checkAmounts } from "./checks.ts";
 import type { ClientDesk } from "./client-desk.ts";
 import type { Office } from "./desk.ts";
 import type { NodeRecord } from "./ledger.ts";
@@ -79,6 +80,7 @@ export class NodeDesk implements NodeHost {
     const name = NodeName(registration.name);
     if (registration.slots < 1 || registration.slots > 65_536)
       throw new ProtocolError(`node ${name} says ${registration.slots} slots: 1 to 65536 are possible`);
+    checkAmounts(registration.resources);
     const { ledger, env } = this.#office;
     this.#replace(ledger.nodesByName.get(name));
     if (ledger.nodes.size >= NODES_MAX) throw new ProtocolError(`the limit of ${NODES_MAX} nodes is reached`);
@@ -98,7 +100,9 @@ export class NodeDesk implements NodeHost {
     ledger.nodes.set(node.key, node);
     ledger.nodesByName.set(name, node);
     env.log.info("node joined", { node: name, incarnation, slots: registration.slots, peer: session.peer });
-    this.#office.feed({ type: "node-joined", node: node.key, slots: registration.slots });
+    const labels = new Map(Object.entries(registration.labels));
+    const resources = new Map(Object.entries(registration.resources));
+    this.#office.feed({ type: "node-joined", node: node.key, slots: registration.slots, labels, resources });
     return node;
   }
 

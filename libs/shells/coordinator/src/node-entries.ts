@@ -2,7 +2,8 @@ import type { AssignmentId, Outcome } from "@heddle/core-scheduler";
 import { ArtifactHash, ProtocolError, unreachable } from "@heddle/kernel";
 import { type AttachRequestEntry, type ChunkFinished, type Output, type PayloadFlow, whenEnded } from "@heddle/wire";
 import type { AssignmentRecord, NodeRecord } from "./ledger.ts";
-import { announceValues, type Finish, failureOf, userErrorOf } from "./results.ts";
+import { INIT_ERROR_BYTES_MAX, INIT_SUMMARY_LENGTH_MAX } from "./limits.ts";
+import { announceValues, areValuesOf, type Finish, failureOf, userErrorOf } from "./results.ts";
 
 /** What a node's entries ask of the coordinator. */
 export interface NodeHost {
@@ -48,51 +49,79 @@ export function takeNodeEntry(host: NodeHost, node: NodeRecord, entry: AttachReq
 function takeFinished(host: NodeHost, node: NodeRecord, finished: ChunkFinished): void {
   const assignment = node.assignments.get(finished.assignment);
   const { outcome } = finished;
-  const runMs = finished.runMicros / 1_000;
   if (outcome?.$case === "done") {
     const values = node.inflow.open(outcome.value, false);
-    if (assignment !== undefined) takeDone(host, assignment, finished.pid, values, runMs);
+    if (assignment !== undefined) takeDone(host, assignment, finished, values);
     return;
   }
-  const failure = failureOf(outcome);
+  const failure = failureOf(outcome, assignment?.job.opened.itemTimeoutMs ?? 0);
   const userError = userErrorOf(failure);
   const flows: PayloadFlow[] = [];
-  const values = outcome?.$case === "itemError" ? node.inflow.open(outcome.value.values, true) : undefined;
+  const values = firstValuesOf(node, outcome);
   if (values !== undefined) flows.push(values);
   const userErrorFlow = userError === undefined ? undefined : node.inflow.open(userError, true);
   if (userErrorFlow !== undefined) flows.push(userErrorFlow);
   if (assignment === undefined) return;
-  const finish: Finish = { assignment, pid: finished.pid, values, relay: undefined, failure, userError: userErrorFlow };
+  const { pid, runMicros } = finished;
+  const brought = { values, failure, userError: userErrorFlow, initError: initErrorOf(outcome) };
+  const finish: Finish = { assignment, pid, runMicros, relay: undefined, ...brought };
   const known = outcomeOf(assignment, finished);
   whenEnded(flows, (aborted) => {
-    if (!aborted) host.finished(finish, known, runMs);
+    if (!aborted) host.finished(finish, known, runMicros / 1_000);
   });
 }
 
-function takeDone(host: NodeHost, assignment: AssignmentRecord, pid: number, values: PayloadFlow, runMs: number): void {
-  if (values.count !== assignment.count)
+function takeDone(host: NodeHost, assignment: AssignmentRecord, finished: ChunkFinished, values: PayloadFlow): void {
+  const { pid, runMicros } = finished;
+  if (!areValuesOf(assignment, assignment.count, values))
     throw new ProtocolError(`${assignment.count} items were assigned, ${values.count} values came back`);
-  const relay = values.state === "open" ? announceValues(assignment, values) : undefined;
-  const finish: Finish = { assignment, pid, values, relay, failure: undefined, userError: undefined };
+  const relay = values.state === "open" ? announceValues(assignment, values, runMicros) : undefined;
+  const nothing = { failure: undefined, userError: undefined, initError: undefined };
+  const finish: Finish = { assignment, pid, runMicros, values, relay, ...nothing };
+  const outcome: Outcome = { type: "done", bytes: values.size };
+  if (values.state === "complete") {
+    host.finished(finish, outcome, runMicros / 1_000);
+    return;
+  }
   values.follow({
     piece: () => undefined,
     end: (aborted) => {
       if (aborted)
         relay?.end(true); // the node says later how it ended, or is lost
-      else host.finished(finish, { type: "done" }, runMs);
+      else host.finished(finish, outcome, runMicros / 1_000);
     },
   });
 }
 
-function outcomeOf(assignment: AssignmentRecord, finished: ChunkFinished): Outcome {
-  const { outcome } = finished;
+/** Values of some first items, which are kept until they are complete. */
+function firstValuesOf(node: NodeRecord, outcome: ChunkFinished["outcome"]): PayloadFlow | undefined {
+  if (outcome?.$case !== "itemError" && outcome?.$case !== "partDone") return undefined;
+  return node.inflow.open(outcome.value.values, true);
+}
+
+function initErrorOf(outcome: ChunkFinished["outcome"]): Uint8Array | undefined {
+  if (outcome?.$case !== "initFailure") return undefined;
+  const { error } = outcome.value;
+  if (error.length > INIT_ERROR_BYTES_MAX)
+    throw new ProtocolError(`an initializer's error has ${error.length} bytes, the limit is ${INIT_ERROR_BYTES_MAX}`);
+  return error;
+}
+
+function outcomeOf(assignment: AssignmentRecord, { outcome }: ChunkFinished): Outcome {
   switch (outcome?.$case) {
-    case "itemError": {
+    case "itemError":
+    case "partDone": {
       const { completed, values } = outcome.value;
-      if (completed >= assignment.count || values?.count !== completed)
-        throw new ProtocolError(`an item error names ${completed} completed items of ${assignment.count}`);
-      return { type: "item-error", completed };
+      if (completed >= assignment.count || values === undefined || !areValuesOf(assignment, completed, values))
+        throw new ProtocolError(`${assignment.count} items were assigned, ${completed} are said to be done`);
+      return { type: outcome.$case === "itemError" ? "item-error" : "part-done", completed, bytes: values.size };
     }
+    case "itemOverdue":
+      if (assignment.job.opened.itemTimeoutMs === 0)
+        throw new ProtocolError(`an item of job ${assignment.job.id} is overdue, which sets no bound`);
+      return { type: "item-overdue", offset: outcome.value.offset };
+    case "initFailure":
+      return { type: "init-failed", fault: outcome.value.summary.slice(0, INIT_SUMMARY_LENGTH_MAX) };
     case "workerDeath":
       return { type: "worker-death", markedOffset: outcome.value.markedOffset };
     case "notStarted":

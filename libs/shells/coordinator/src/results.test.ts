@@ -13,7 +13,16 @@ test("words of a failure count as bytes of its frame, so that many failures do n
   const loss = { signal: "SIGKILL", exitCode: undefined, rssBytes: 0, stderrTail: "x".repeat(4_096) };
   const kind = { $case: "workerLoss", value: loss } as const;
   const failure = { offset: undefined, place: undefined, summary: "killed", kind };
-  const finish: Finish = { assignment, pid: 7, values: undefined, relay: undefined, failure, userError: undefined };
+  const rest = { initError: undefined, runMicros: 0 };
+  const finish: Finish = {
+    assignment,
+    pid: 7,
+    values: undefined,
+    relay: undefined,
+    failure,
+    userError: undefined,
+    ...rest,
+  };
   sendItemFailed(finish, { chunk: 0, offset: 0, attempt: 2 });
   expect(sent).toEqual([4_096 + "killed".length]);
   expect(512 * (sent[0] ?? 0)).toBeGreaterThan(FRAME_BYTES_MAX);

@@ -1,10 +1,11 @@
-import { type ErrorCode, ProtocolError } from "@heddle/kernel";
+import { type ErrorCode, foldedCount, ProtocolError } from "@heddle/kernel";
 import {
   type ChunkFinished,
   type FabricError,
   type Failure,
   flowOf,
   type HeldOutgoing,
+  type JobOutcome,
   type Payload,
   type PayloadFlow,
   type RunResponseEntry,
@@ -24,22 +25,26 @@ export interface Finish {
   readonly failure: Failure | undefined;
   /** The user's own error, when `failure` has one. */
   readonly userError: PayloadFlow | undefined;
+  /** What the pool's initializer threw; undefined when it did not. */
+  readonly initError: Uint8Array | undefined;
+  readonly runMicros: number;
 }
 
 /** Announces values to the client before they are complete; `end` of what it returns decides whether they count. */
-export function announceValues(assignment: AssignmentRecord, values: PayloadFlow): HeldOutgoing {
+export function announceValues(assignment: AssignmentRecord, values: PayloadFlow, runMicros: number): HeldOutgoing {
   const { client } = assignment.job.pool;
   const outgoing = client.outflow.hold(values);
-  client.session.send(spanDone(assignment, assignment.offset, assignment.count, outgoing.header), outgoing.inlineBytes);
+  const entry = spanDone(assignment, assignment.offset, assignment.count, outgoing.header, runMicros);
+  client.session.send(entry, outgoing.inlineBytes);
   outgoing.start();
   return outgoing;
 }
 
 /** Sends complete values of consecutive items. */
-export function sendValues(assignment: AssignmentRecord, offset: number, count: number, values: PayloadFlow): void {
+export function sendValues({ assignment, values = noValues, runMicros }: Finish, offset: number, count: number): void {
   const { client } = assignment.job.pool;
   const outgoing = client.outflow.send(values);
-  client.session.send(spanDone(assignment, offset, count, outgoing.header), outgoing.inlineBytes);
+  client.session.send(spanDone(assignment, offset, count, outgoing.header, runMicros), outgoing.inlineBytes);
   outgoing.start();
 }
 
@@ -83,9 +88,30 @@ function attachUserError(client: ClientRecord, failure: Failure, flow: PayloadFl
   return { inlineBytes: outgoing.inlineBytes, run: () => outgoing.start() };
 }
 
-/** An error of the fabric as it travels. */
-export function fabricError(code: ErrorCode, message: string): FabricError {
-  return { code, message, path: "", side: "", limitName: "", limit: 0, actual: 0 };
+/** An error of the fabric as it travels. `cause`: the user's own error behind it. */
+export function fabricError(code: ErrorCode, message: string, cause: Uint8Array = noBytes): FabricError {
+  return { code, message, path: "", side: "", limitName: "", limit: 0, actual: 0, cause };
+}
+
+/** Ends a job at its client: one that was open, or one that is refused. */
+export function sendJobEnded(
+  client: ClientRecord,
+  job: number,
+  outcome: JobOutcome,
+  error: FabricError | undefined,
+): void {
+  const bytes = error === undefined ? 0 : error.message.length + error.cause.length;
+  client.session.send({ kind: { $case: "jobEnded", value: { job, outcome, error } } }, bytes);
+}
+
+/** How many values the first `count` items of an assignment come down to. */
+export function valueCount({ job, firstIndex }: AssignmentRecord, count: number): number {
+  return job.opened.combine === undefined ? count : foldedCount(firstIndex, count);
+}
+
+/** Whether these are values of the first `count` items of an assignment. A job without a function has none, or one for each item. */
+export function areValuesOf(assignment: AssignmentRecord, count: number, values: Pick<Payload, "count">): boolean {
+  return values.count === valueCount(assignment, count) || (assignment.job.opened.prime && values.count === 0);
 }
 
 /** The payload inside a failure that came from a node, if it is the user's own error. */
@@ -93,8 +119,8 @@ export function userErrorOf(failure: Failure | undefined): Payload | undefined {
   return failure?.kind?.$case === "userError" ? failure.kind.value : undefined;
 }
 
-/** The failure that a finished assignment brought. Throws ProtocolError when it should have and has not. */
-export function failureOf(outcome: ChunkFinished["outcome"]): Failure | undefined {
+/** The failure that a finished assignment brought. `timeoutMs`: what its job allows an item. Throws ProtocolError when it should have and has not. */
+export function failureOf(outcome: ChunkFinished["outcome"], timeoutMs: number): Failure | undefined {
   switch (outcome?.$case) {
     case "itemError": {
       if (outcome.value.failure === undefined) throw new ProtocolError("an item error came without its failure");
@@ -109,13 +135,22 @@ export function failureOf(outcome: ChunkFinished["outcome"]): Failure | undefine
         kind: { $case: "workerLoss", value: loss },
       };
     }
+    case "itemOverdue":
+      return {
+        offset: undefined,
+        place: undefined,
+        summary: `item ran for longer than ${timeoutMs} ms`,
+        kind: { $case: "itemTimeout", value: { timeoutMs } },
+      };
     default:
       return undefined;
   }
 }
 
+const noBytes = new Uint8Array(0);
+
 /** An empty payload, for outcomes that bring no values. */
-export const noValues: PayloadFlow = flowOf({ encoding: 0, count: 0, bytes: new Uint8Array(0) });
+const noValues: PayloadFlow = flowOf({ encoding: 0, count: 0, bytes: noBytes });
 
 /** Nothing is known of how it died. */
 const unknownLoss: WorkerLoss = { signal: "", exitCode: undefined, rssBytes: 0, stderrTail: "" };
@@ -127,10 +162,13 @@ function deathSummary(loss: WorkerLoss): string {
     : `the worker process exited with code ${loss.exitCode}`;
 }
 
-function spanDone(assignment: AssignmentRecord, offset: number, count: number, values: Payload): RunResponseEntry {
-  const whole = offset === 0 && count === assignment.job.chunks.get(assignment.chunk)?.count;
-  const span = whole ? undefined : { offset, count };
-  return {
-    kind: { $case: "spanDone", value: { job: assignment.job.number, chunk: assignment.chunk, span, values } },
-  };
+function spanDone(
+  { job, chunk, isWhole, count: assigned }: AssignmentRecord,
+  offset: number,
+  count: number,
+  values: Payload,
+  runMicros: number,
+): RunResponseEntry {
+  const span = isWhole && count === assigned ? undefined : { offset, count };
+  return { kind: { $case: "spanDone", value: { job: job.number, chunk, span, values, runMicros } } };
 }

@@ -1,0 +1,68 @@
+import type { Requirements } from "@heddle/core-scheduler";
+import { ArtifactHash, CAPTURED_INLINE_BYTES_MAX, NESTING_DEPTH_MAX, ProtocolError } from "@heddle/kernel";
+import type { FunctionRef, OpenJob, OpenPool } from "@heddle/wire";
+import { AMOUNT_NAME_LENGTH_MAX, AMOUNTS_MAX, CONCURRENCY_MAX, ITEM_TIMEOUT_MS_MAX } from "./limits.ts";
+
+/*
+ * What peers may say of functions, jobs and amounts. Each check throws ProtocolError for what is out of bounds.
+ */
+
+export function checkFunction({ artifact, captured, capturedArtifact }: FunctionRef): void {
+  ArtifactHash(artifact);
+  if (capturedArtifact !== "") ArtifactHash(capturedArtifact);
+  checkInline("captured values", captured);
+}
+
+export function checkInitializer(initializer: NonNullable<OpenPool["initializer"]>): void {
+  if (initializer.function === undefined) throw new ProtocolError("an initializer names no function");
+  checkFunction(initializer.function);
+  if (initializer.argsArtifact !== "") ArtifactHash(initializer.argsArtifact);
+  checkInline("an initializer's arguments", initializer.args);
+}
+
+/** All but the function. */
+export function checkJob(open: OpenJob): void {
+  const { jobId, depth, itemTimeoutMs, concurrency, combine, requirements } = open;
+  if (depth > NESTING_DEPTH_MAX)
+    throw new ProtocolError(`job ${jobId} claims a depth of ${depth}, the limit is ${NESTING_DEPTH_MAX}`);
+  if (itemTimeoutMs > ITEM_TIMEOUT_MS_MAX)
+    throw new ProtocolError(`job ${jobId} allows its items ${itemTimeoutMs} ms, the limit is ${ITEM_TIMEOUT_MS_MAX}`);
+  if (concurrency > CONCURRENCY_MAX)
+    throw new ProtocolError(`job ${jobId} asks for a concurrency of ${concurrency}, the limit is ${CONCURRENCY_MAX}`);
+  if (combine !== undefined) checkFunction(combine);
+  checkRequirements(requirements);
+}
+
+export function checkRequirements(requirements: OpenJob["requirements"]): void {
+  if (requirements === undefined) return;
+  checkNames("labels", Object.keys(requirements.labels));
+  checkAmounts(requirements.resources);
+}
+
+/** Amounts of what a node has or a job needs. */
+export function checkAmounts(resources: Readonly<Record<string, number>>): void {
+  checkNames("resources", Object.keys(resources));
+  for (const [name, amount] of Object.entries(resources))
+    if (!Number.isFinite(amount) || amount < 0) throw new ProtocolError(`${amount} is no amount of ${name}`);
+}
+
+/** As the core takes them. */
+export function requirementsOf(requirements: OpenJob["requirements"]): Requirements | undefined {
+  if (requirements === undefined) return undefined;
+  const { labels, resources } = requirements;
+  return { labels: new Map(Object.entries(labels)), resources: new Map(Object.entries(resources)) };
+}
+
+function checkNames(what: string, names: readonly string[]): void {
+  if (names.length > AMOUNTS_MAX) throw new ProtocolError(`${names.length} ${what}, the limit is ${AMOUNTS_MAX}`);
+  for (const name of names)
+    if (name === "" || name.length > AMOUNT_NAME_LENGTH_MAX)
+      throw new ProtocolError(
+        `a name of ${what} has ${name.length} characters, 1 to ${AMOUNT_NAME_LENGTH_MAX} are possible`,
+      );
+}
+
+function checkInline(what: string, { length }: Uint8Array): void {
+  if (length > CAPTURED_INLINE_BYTES_MAX)
+    throw new ProtocolError(`${length} bytes of ${what} came inline, the limit is ${CAPTURED_INLINE_BYTES_MAX}`);
+}
