@@ -1,0 +1,190 @@
+import { setImmediate as turn } from "node:timers/promises";
+import { type Clock, type Environment, type Millis, seededRandom, silentLogger } from "@heddle/kernel";
+import { memoryBlobs } from "@heddle/port-blobs";
+import { dialSession, MemoryNetwork, type Session, type SessionEnd } from "@heddle/port-rpc";
+import {
+  type AttachRequestEntry,
+  type AttachResponseEntry,
+  type ChunkFinished,
+  encodePayload,
+  jobsRun,
+  nodesAttach,
+  type OpenJob,
+  type OpenPool,
+  type Payload,
+  protocolVersion,
+  type RegisterNode,
+  type RunRequestEntry,
+  type RunResponseEntry,
+} from "@heddle/wire";
+import { onTestFinished } from "vitest";
+import { CoordinatorShell } from "./coordinator.ts";
+
+const ADDRESS = "coordinator";
+export const POOL = "a".repeat(32);
+const plainPool: OpenPool = {
+  poolId: POOL,
+  processes: 0,
+  name: "",
+  initializer: undefined,
+  chunksPerWorker: 0,
+  rssBytesPerWorker: 0,
+  requirements: undefined,
+};
+const plainJob = {
+  retries: 0,
+  name: "",
+  spread: false,
+  collect: false,
+  itemTimeoutMs: 0,
+  concurrency: 0,
+  seedLow: 0,
+  seedHigh: 0,
+  combine: undefined,
+  unreadBytesMax: 0,
+  ordered: false,
+  requirements: undefined,
+  prime: false,
+};
+const version = protocolVersion("test", 24);
+
+/** Time that stands still until told. */
+class StillClock implements Clock {
+  #nowMs = 0;
+  readonly #timers = new Set<{ readonly atMs: Millis; readonly run: () => void }>();
+
+  readonly nowMs = (): Millis => this.#nowMs;
+
+  readonly setTimer = (atMs: Millis, run: () => void): Disposable => {
+    const timer = { atMs, run };
+    this.#timers.add(timer);
+    return { [Symbol.dispose]: () => this.#timers.delete(timer) };
+  };
+
+  async advance(ms: Millis): Promise<void> {
+    const untilMs = this.#nowMs + ms;
+    const due = () => [...this.#timers].filter(({ atMs }) => atMs <= untilMs).sort((a, b) => a.atMs - b.atMs)[0];
+    for (let next = due(); next !== undefined; next = due()) {
+      this.#timers.delete(next);
+      this.#nowMs = Math.max(this.#nowMs, next.atMs);
+      next.run();
+      await settle();
+    }
+    this.#nowMs = untilMs;
+  }
+}
+
+/** Lets everything that is ready run. */
+export async function settle(): Promise<void> {
+  for (let turns = 0; turns < 10; turns++) await turn();
+}
+
+interface Kinded {
+  readonly kind?: { readonly $case: string; readonly value: unknown } | undefined;
+}
+type Kind<Entry extends Kinded> = NonNullable<Entry["kind"]>;
+type ValueOf<Entry extends Kinded, C extends Kind<Entry>["$case"]> = Extract<Kind<Entry>, { $case: C }>["value"];
+
+/** One end of a session in the hands of a test. */
+class Peer<Out extends Kinded, In extends Kinded> {
+  readonly heard: Kind<In>[] = [];
+  session: Session<Out> | undefined;
+  end: SessionEnd | undefined;
+
+  say(kind: Kind<Out>, bulkBytes?: number): void {
+    this.session?.send({ kind } as unknown as Out, bulkBytes);
+  }
+
+  said<C extends Kind<In>["$case"]>(kind: C): ValueOf<In, C>[] {
+    return this.heard.flatMap((entry) => (entry.$case === kind ? [entry.value as ValueOf<In, C>] : []));
+  }
+
+  readonly handler = {
+    entries: (entries: readonly In[]): void => {
+      for (const { kind } of entries) if (kind !== undefined) this.heard.push(kind as Kind<In>);
+    },
+    ended: (end: SessionEnd): void => {
+      this.end = end;
+    },
+  };
+}
+
+export type Client = Peer<RunRequestEntry, RunResponseEntry>;
+export type Node = Peer<AttachRequestEntry, AttachResponseEntry>;
+
+/** A coordinator whose clients and nodes are the test. */
+export class Bench {
+  readonly clock = new StillClock();
+  readonly env: Environment = { clock: this.clock, random: seededRandom(1), log: silentLogger };
+  readonly network = new MemoryNetwork(this.env);
+  readonly shell = new CoordinatorShell({ env: this.env, blobs: memoryBlobs(), build: "test", nodeMajor: 24, pid: 1 });
+
+  async client(pool: Partial<OpenPool> = {}): Promise<Client> {
+    const peer: Client = new Peer();
+    const common = { env: this.env, client: this.network, address: ADDRESS, version };
+    peer.session = dialSession({ ...common, method: jobsRun, handler: peer.handler });
+    peer.say({ $case: "registerClient", value: { clientId: "c".repeat(32), description: "test" } });
+    peer.say({ $case: "openPool", value: { ...plainPool, ...pool } });
+    await settle();
+    return peer;
+  }
+
+  async node(name: string, credit: number, more: Partial<RegisterNode> = {}): Promise<Node> {
+    const peer: Node = new Peer();
+    const common = { env: this.env, client: this.network, address: ADDRESS, version };
+    peer.session = dialSession({ ...common, method: nodesAttach, handler: peer.handler });
+    const value = { name, slots: 1, labels: {}, pid: 1, host: name, build: "test", resources: {}, ...more };
+    peer.say({ $case: "registerNode", value });
+    peer.say({ $case: "grantCredit", value: { chunks: credit } });
+    await settle();
+    return peer;
+  }
+}
+
+export async function open(): Promise<Bench> {
+  const bench = new Bench();
+  await bench.network.listen(ADDRESS, bench.shell.routes);
+  onTestFinished(() => bench.network[Symbol.asyncDispose]());
+  return bench;
+}
+
+export function inline(values: readonly unknown[]): Payload {
+  const { encoding, count, bytes } = encodePayload(values, "value");
+  return { encoding, count, size: bytes.byteLength, data: bytes, partStream: 0 };
+}
+
+export interface MoreOfJob {
+  readonly depth?: number;
+  readonly captured?: Uint8Array;
+  readonly capturedArtifact?: string;
+  readonly open?: Partial<OpenJob>;
+}
+
+export function openJob(client: Client, job: number, more: MoreOfJob = {}): void {
+  const { depth = 0, captured = new Uint8Array(0), capturedArtifact = "" } = more;
+  const fn = {
+    artifact: "f".repeat(64),
+    exportName: "default",
+    displayName: "fn",
+    closure: captured.length > 0 || capturedArtifact !== "",
+    captured,
+    capturedArtifact,
+  };
+  const value = { ...plainJob, job, jobId: `job-${job}`, poolId: POOL, function: fn, depth, ...more.open };
+  client.say({ $case: "openJob", value });
+}
+
+export function offer(client: Client, job: number, chunk: number, input = inline([chunk]), grain = 0): void {
+  client.say({ $case: "offerChunk", value: { job, chunk, firstIndex: chunk, input, grain } }, input.data.byteLength);
+}
+
+/** A job of one item, offered whole. */
+export function small(client: Client, job: number, more: MoreOfJob = {}): void {
+  openJob(client, job, more);
+  offer(client, job, 0);
+  client.say({ $case: "sealJob", value: { job, chunkCount: 1 } }, 0);
+}
+
+export function finish(node: Node, assignment: number | undefined, outcome: ChunkFinished["outcome"]): void {
+  node.say({ $case: "chunkFinished", value: { assignment: assignment ?? 0, pid: 9, runMicros: 5, outcome } }, 8);
+}
