@@ -11,7 +11,7 @@ function pending() {
     reasons.push(reason);
     reject(reason);
   };
-  const progress = () => ({ done: 1, failed: 0, total: 2 });
+  const progress = () => ({ done: 1, failed: 0, total: 2, elapsedMs: 10, perSecond: 100, etaMs: 10 });
   const result = new AsyncResult({ jobId: "job-1", outcome: promise, progress, cancel }, clock);
   return { clock, resolve, reject, reasons, result };
 }

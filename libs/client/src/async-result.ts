@@ -1,12 +1,15 @@
 import { type Clock, StateError, TimeoutError } from "@heddle/kernel";
+import { waitRefusal } from "./options.ts";
+import type { Progress } from "./progress.ts";
 
-/** How far a call is. */
-export interface Progress {
+/** Items of a call by what became of them. */
+export interface ItemCounts {
   /** Items with a result. */
   readonly done: number;
   /** Items that failed for good. */
   readonly failed: number;
-  readonly total: number;
+  /** Items in all; undefined while the inputs are not read to their end and have no length. */
+  readonly total?: number;
 }
 
 /** What an AsyncResult stands for. */
@@ -102,8 +105,8 @@ export class AsyncResult<R> implements PromiseLike<R> {
   }
 
   #deadline(timeoutMs: number, reject: (reason: unknown) => void): Disposable {
-    if (typeof timeoutMs !== "number" || Number.isNaN(timeoutMs))
-      throw new TypeError(`timeoutMs must be a number, got ${String(timeoutMs)}`);
+    const refusal = waitRefusal(timeoutMs);
+    if (refusal !== undefined) throw refusal;
     const late = (): void => reject(new TimeoutError(`job ${this.jobId} has no result after ${timeoutMs} ms`));
     if (timeoutMs > 0) return this.#clock.setTimer(this.#clock.nowMs() + timeoutMs, late);
     queueMicrotask(late); // a result that is there already wins the race

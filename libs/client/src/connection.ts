@@ -5,20 +5,19 @@ import {
   ClosedError,
   type Environment,
   Fifo,
-  LimitError,
   mintId,
   type PoolId,
   ProtocolError,
   SESSION_WINDOW_BYTES,
-  SerializationError,
   unreachable,
 } from "@heddle/kernel";
 import type { Session, SessionEnd } from "@heddle/port-rpc";
 import type { Artifact } from "@heddle/port-shipper";
 import {
   type EncodedPayload,
-  type FunctionRef,
   type ItemFailed,
+  type OpenJob,
+  type OpenPool,
   type Output,
   type Payload,
   PayloadAssembler,
@@ -56,26 +55,27 @@ export interface FabricCapacity {
 /** A job to be run: what the coordinator must know of it beside its chunks. */
 export interface JobRequest {
   readonly run: JobRun;
-  readonly pool: { readonly id: PoolId; readonly processes: number | undefined; readonly name: string };
-  /** Code and captured values of the function. Functions among the inputs add theirs. */
+  /** Said before the pool's first job of a session. */
+  readonly pool: OpenPool;
+  /** Code and captured values of all its functions. Functions among the inputs add theirs. */
   readonly artifacts: Artifact[];
   readonly functions: ArgumentFunctions;
-  readonly function: FunctionRef;
-  readonly retries: number;
-  readonly name: string;
-  readonly spread: boolean;
+  readonly job: Omit<OpenJob, "job">;
 }
 
 /** What is true of one session only. */
 interface Line {
   readonly session: Session<RunRequestEntry>;
   readonly assembler: PayloadAssembler<(payload: EncodedPayload) => void>;
-  readonly pools: Set<PoolId>;
+  /** Ids of those that were said to be open. */
+  readonly pools: Set<string>;
   readonly artifacts: OfferedArtifacts;
   /** Open jobs by number. */
   readonly jobs: Map<number, JobRequest>;
-  /** Those of them with inputs to offer. */
+  /** Those of them that may have inputs to offer now. */
   readonly unsealed: Set<JobRequest>;
+  /** Those that have more inputs, and wait for answers, for their consumer or for the inputs themselves. */
+  readonly dormant: Set<JobRequest>;
   /** Chunks and their bytes that are offered and unanswered, over all jobs. */
   openChunks: number;
   openBytes: number;
@@ -110,6 +110,11 @@ export class Connection {
     return this.#closed;
   }
 
+  /** Slots that the fabric has, as far as it is known here; 0 before the first word. */
+  get slots(): number {
+    return this.#capacity?.slots ?? 0;
+  }
+
   /** Capacity once there is some: a fabric without nodes is waited for. Rejects with UnavailableError. */
   async capacity(): Promise<FabricCapacity> {
     if (this.#capacity !== undefined && this.#capacity.slots > 0) return this.#capacity;
@@ -135,6 +140,13 @@ export class Connection {
     forget(line, request);
     line.session.send({ kind: { $case: "cancelJob", value: { job: run.number, reason } } });
     this.#schedulePump();
+  }
+
+  /** The consumer of a job's results took some: so many bytes more may be sent. */
+  takeResults(run: JobRun, bytes: number): void {
+    const line = this.#line;
+    if (line?.jobs.get(run.number)?.run !== run) return;
+    line.session.send({ kind: { $case: "takeResults", value: { job: run.number, bytes } } });
   }
 
   /** The pool is over: its workers may end. */
@@ -192,6 +204,7 @@ export class Connection {
       artifacts: new OfferedArtifacts((entry) => session.send(entry)),
       jobs: new Map(),
       unsealed: new Set(),
+      dormant: new Set(),
       openChunks: 0,
       openBytes: 0,
       lastPartStream: 0,
@@ -234,6 +247,7 @@ export class Connection {
     const requests = [...(line?.jobs.values() ?? []), ...this.#waiting];
     line?.jobs.clear();
     line?.unsealed.clear();
+    line?.dormant.clear();
     this.#waiting.clear();
     for (const { run } of requests) run.fail(error);
     const waiters = [...this.#capacityWaiters];
@@ -264,7 +278,7 @@ export class Connection {
         return this.#upload(line, kind.value.hash);
       case "output": {
         const request = line.jobs.get(kind.value.job);
-        const name = request === undefined ? "" : request.name || request.function.displayName;
+        const name = request === undefined ? "" : request.job.name || (request.job.function?.displayName ?? "");
         return this.#options.print(kind.value, name);
       }
       case undefined:
@@ -289,8 +303,8 @@ export class Connection {
     const take = (userError: Uint8Array | undefined): void => {
       const request = line.jobs.get(failed.job);
       if (request === undefined) return; // it was cancelled from here
-      line.unsealed.delete(request); // the job is lost: the coordinator would drop what is still offered
-      const { run } = request;
+      const { run, job } = request;
+      if (!job.collect) stopOffering(line, request); // the job is lost: the coordinator would drop what is still offered
       this.#take(line, run, () => run.itemFailed({ ...failed, failure }, userError));
       if (line.unsealed.size > 0) this.#schedulePump();
     };
@@ -298,13 +312,13 @@ export class Connection {
     else take(undefined);
   }
 
-  /** What cannot be decoded fails its own job; what breaks the protocol ends the session, by being thrown on. */
+  /** What cannot be taken fails its own job; what breaks the protocol ends the session, by being thrown on. */
   #take(line: Line, run: JobRun, answer: () => void): void {
     try {
       track(line, run, answer);
     } catch (error) {
-      if (!(error instanceof SerializationError || error instanceof LimitError)) throw error;
-      this.cancel(run, "a result cannot be read");
+      if (error instanceof ProtocolError) throw error;
+      this.cancel(run, "a result cannot be taken");
       run.fail(error);
     }
   }
@@ -343,28 +357,27 @@ export class Connection {
       for (const request of line.unsealed) {
         if (line.openChunks >= CLIENT_CHUNKS_MAX) return;
         if (line.session.queuedBytes >= SESSION_WINDOW_BYTES) return this.#pumpWhenDrained(line);
-        const size = this.#peek(line, request);
-        if (size === undefined) continue;
-        if (line.openChunks > 0 && line.openBytes + size > CLIENT_INPUT_BYTES_MAX) return;
+        if (!this.#poll(line, request)) continue;
+        const { nextBytes } = request.run;
+        if (line.openChunks > 0 && line.openBytes + nextBytes > CLIENT_INPUT_BYTES_MAX) return;
         this.#offer(line, request.run);
       }
   }
 
-  /** Bytes of the next chunk; seals the job after its last one, and fails it for an input that cannot travel. */
-  #peek(line: Line, request: JobRequest): number | undefined {
+  /** Whether there is a chunk to offer; seals the job after its last one, and fails it for an input that cannot travel. */
+  #poll(line: Line, request: JobRequest): boolean {
     const { run } = request;
     try {
-      const size = run.peekBytes();
-      if (size === undefined) {
-        line.unsealed.delete(request);
-        line.session.send({ kind: { $case: "sealJob", value: { job: run.number, chunkCount: run.chunkCount } } }, 0);
-      }
-      return size;
+      const readiness = run.poll();
+      if (readiness === "ready") return true;
+      line.unsealed.delete(request);
+      if (readiness === "wait") line.dormant.add(request);
+      else line.session.send({ kind: { $case: "sealJob", value: { job: run.number, chunkCount: run.chunkCount } } }, 0);
     } catch (error) {
       if (error instanceof UnshippedFunctions) void this.#shipArguments(line, request, error);
       else this.#refuseInput(run, error);
-      return undefined;
     }
+    return false;
   }
 
   #refuseInput(run: JobRun, error: unknown): void {
@@ -404,34 +417,28 @@ export class Connection {
 
   /** In the control lane, as what cancels it: neither may overtake the other. Its chunks follow in the bulk lane. */
   #openJob(line: Line, request: JobRequest): void {
-    const { run, pool, artifacts, retries, name, spread } = request;
+    const { run, pool, artifacts, job } = request;
     if (run.settled) return;
     run.number = ++line.lastJob;
     line.jobs.set(run.number, request);
     line.unsealed.add(request);
-    if (!line.pools.has(pool.id)) {
-      line.pools.add(pool.id);
-      const value = { poolId: pool.id, processes: pool.processes ?? 0, name: pool.name };
-      line.session.send({ kind: { $case: "openPool", value } });
-    }
-    for (const artifact of artifacts) line.artifacts.use(artifact);
-    const value = {
-      job: run.number,
-      jobId: run.id,
-      poolId: pool.id,
-      function: request.function,
-      retries,
-      name,
-      spread,
-      depth: 0,
+    run.onWake = () => {
+      if (!line.dormant.delete(request)) return;
+      line.unsealed.add(request);
+      this.#schedulePump();
     };
-    line.session.send({ kind: { $case: "openJob", value } });
+    for (const artifact of artifacts) line.artifacts.use(artifact);
+    if (!line.pools.has(pool.poolId)) {
+      line.pools.add(pool.poolId);
+      line.session.send({ kind: { $case: "openPool", value: pool } });
+    }
+    line.session.send({ kind: { $case: "openJob", value: { ...job, job: run.number } } });
   }
 
   #offer(line: Line, run: JobRun): void {
-    const { chunk, firstIndex, payload } = track(line, run, () => run.take());
+    const { chunk, firstIndex, grain, payload } = track(line, run, () => run.take());
     this.#sendPayload(line, payload, (input) => ({
-      kind: { $case: "offerChunk", value: { job: run.number, chunk, firstIndex, input } },
+      kind: { $case: "offerChunk", value: { job: run.number, chunk, firstIndex, input, grain } },
     }));
   }
 
@@ -463,13 +470,18 @@ function track<T>(line: Line, run: JobRun, change: () => T): T {
 
 function forget(line: Line, request: JobRequest): void {
   line.jobs.delete(request.run.number);
-  line.unsealed.delete(request);
+  stopOffering(line, request);
   for (const artifact of request.artifacts) line.artifacts.release(artifact);
   line.openChunks -= request.run.openChunks;
   line.openBytes -= request.run.openBytes;
 }
 
-/** Of the function of a job: its code and what it captures. */
-const JOB_ARTIFACTS_MAX = 2;
+function stopOffering(line: Line, request: JobRequest): void {
+  line.unsealed.delete(request);
+  line.dormant.delete(request);
+}
+
+/** Of a job: code and captured values of its function, of what combines its results and of its pool's initializer, and that one's arguments. */
+const JOB_ARTIFACTS_MAX = 7;
 /** A timer that fires later than this was kept waiting by this process itself. */
 const STANDSTILL_MS = 500;

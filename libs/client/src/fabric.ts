@@ -13,7 +13,9 @@ import {
 import { Connection } from "./connection.ts";
 import { rpcDial, type SessionDial } from "./dial.ts";
 import { QUESTION_TIMEOUT_MS } from "./limits.ts";
-import { FabricPool, type PoolHost, type PoolSettings } from "./pool.ts";
+import { FabricPool } from "./pool.ts";
+import type { PoolHost, StatusLine } from "./pool-calls.ts";
+import type { PoolSettings } from "./pool-setup.ts";
 
 /** What a fabric handle needs of the world. */
 export interface FabricOptions {
@@ -34,6 +36,8 @@ export interface FabricOptions {
   readonly hold: () => Disposable;
   /** Lines that user functions printed, without control characters. */
   readonly print: (stderr: boolean, line: string) => void;
+  /** Where progress is shown; undefined for nowhere. */
+  readonly statusLine?: StatusLine | undefined;
   /** Told of each new pool, before it is used. */
   readonly prepare?: (settings: PoolSettings) => void;
   /** Called once, after the session was closed. */
@@ -119,11 +123,12 @@ export class Fabric implements AsyncDisposable {
 
   /** What this fabric gives its pools. */
   get host(): PoolHost {
-    const { env, shipper, hold, prepare } = this.#options;
+    const { env, shipper, hold, prepare, statusLine } = this.#options;
     return {
       env,
       shipper,
       hold,
+      statusLine,
       connection: (settings) => {
         prepare?.(settings);
         return this.#connection;

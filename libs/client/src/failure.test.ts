@@ -12,7 +12,17 @@ function failure(kind: Failure["kind"]): Failure {
 }
 
 function refusal(value: Partial<FabricError>): FabricError {
-  return { code: "", message: "", path: "", side: "", limitName: "", limit: 0, actual: 0, ...value };
+  return {
+    code: "",
+    message: "",
+    path: "",
+    side: "",
+    limitName: "",
+    limit: 0,
+    actual: 0,
+    cause: new Uint8Array(0),
+    ...value,
+  };
 }
 
 function userFailure(thrown: unknown) {

@@ -1,4 +1,11 @@
-import { heddleError, LimitError, SerializationError, type SerializationSide, WorkerLostError } from "@heddle/kernel";
+import {
+  heddleError,
+  ItemTimeoutError,
+  LimitError,
+  SerializationError,
+  type SerializationSide,
+  WorkerLostError,
+} from "@heddle/kernel";
 import { decodeError, type FabricError, type Failure } from "@heddle/wire";
 import { ownError } from "./own-errors.ts";
 
@@ -52,6 +59,10 @@ export function failureError(failure: Failure, userError: Uint8Array | undefined
       const words = `item ${context.index} was given up after ${loss.attempts} attempts: ${failure.summary} (node ${loss.node}, pid ${loss.pid})`;
       return new WorkerLostError(stderrTail === "" ? words : `${words}\n${stderrTail}`, loss);
     }
+    case "itemTimeout": {
+      const words = `item ${context.index} ran for longer than ${kind.value.timeoutMs} ms`;
+      return withRemote(new ItemTimeoutError(words, context.index), failure, context, "");
+    }
     case "fabricError":
       return withRemote(fabricErrorOf(itemNamed(kind.value, context.index)), failure, context, "");
     case undefined:
@@ -65,7 +76,8 @@ export function fabricErrorOf(error: FabricError): Error {
     return new SerializationError(error.message, { path: error.path, side: error.side as SerializationSide });
   if (error.code === "limit" && error.limitName !== "")
     return new LimitError(error.limitName, error.limit, error.actual, error.message);
-  return heddleError(error.code, error.message);
+  const options = error.cause.byteLength === 0 ? undefined : { cause: ownError(decodeError(error.cause)) };
+  return heddleError(error.code, error.message, options);
 }
 
 /** A value of an item was refused: the words say which item. */

@@ -1,6 +1,5 @@
 import { HeddleError, type JobId, LimitError, PAYLOAD_BYTES_MAX, ProtocolError } from "@heddle/kernel";
 import {
-  decodeInto,
   type EncodedPayload,
   type FabricError,
   type Failure,
@@ -9,9 +8,46 @@ import {
   JobOutcome,
   type SpanDone,
 } from "@heddle/wire";
-import type { Progress } from "./async-result.ts";
-import type { ChunkSource, InputChunk } from "./chunks.ts";
+import type { ItemCounts } from "./async-result.ts";
 import { fabricErrorOf, failureError } from "./failure.ts";
+import { checkFolded } from "./fold-sink.ts";
+import type { Reader, Reading } from "./readers.ts";
+import type { ResultSink } from "./result-sinks.ts";
+import type { ChunkSizer } from "./sizing.ts";
+
+/** Consecutive inputs made ready to travel. */
+export interface InputChunk {
+  /** Its number in the job, from 0. */
+  readonly chunk: number;
+  /** Index of the first item in the call's inputs. */
+  readonly firstIndex: number;
+  readonly grain: number;
+  readonly payload: EncodedPayload;
+}
+
+/** Whether there is a chunk to offer: `wait` until something wakes the run, `end` when all were taken. */
+export type Readiness = "ready" | "wait" | "end";
+
+/** What becomes of one item's error: the call fails with the one of the lowest index, or the item's place has it and the call goes on. */
+export type OnItemError = "fail" | "keep";
+
+/** How a call is read, and where its results go. */
+export interface JobParts {
+  readonly reader: Reader;
+  readonly sizer: ChunkSizer;
+  readonly sink: ResultSink;
+  readonly onItemError: OnItemError;
+  /** Values are folded over aligned blocks. */
+  readonly isFolded?: boolean;
+  /** Items that may be offered and not consumed now; none for no bound. */
+  readonly windowItems?: () => number;
+  /** The inputs' own iterator threw, after so many items. Unless given the call fails with that at once. */
+  readonly inputsBroke?: (error: unknown) => void;
+  /** Something of the counts changed. */
+  readonly changed?: () => void;
+  /** Names the files in a worker's stack as they are called here. */
+  readonly localStack?: (stack: string) => string;
+}
 
 /** A chunk that was offered and is not answered in full. */
 interface OpenChunk {
@@ -22,36 +58,38 @@ interface OpenChunk {
   open: number;
 }
 
-/** One job as its client sees it: hands out its chunks, puts the answers in their places, and settles once. */
+/** One job as its client sees it: hands out its chunks as far as they are wanted, passes the answers on, and settles once. */
 export class JobRun {
   /** The number on the session's stream; set when it is opened. */
   number = 0;
   readonly id: JobId;
-  /** Resolves to the results in order of the inputs; rejects with the error of the lowest index seen, or why it ended. */
-  readonly outcome: Promise<unknown[]>;
+  /** Resolves when every item has its result; rejects with the error of the lowest index seen, or why it ended. */
+  readonly outcome: Promise<void>;
   /** Bytes that are offered and unanswered. */
   openBytes = 0;
-  readonly #source: ChunkSource;
-  readonly #localStack: (stack: string) => string;
-  readonly #results: unknown[];
+  /** Told when a run that had to wait may have something to offer. */
+  onWake: () => void = () => undefined;
+  readonly #parts: JobParts;
   readonly #open = new Map<number, OpenChunk>();
-  readonly #resolve: (results: unknown[]) => void;
+  readonly #resolve: () => void;
   readonly #reject: (error: unknown) => void;
   #next: InputChunk | undefined;
-  #offered = 0;
+  #chunks = 0;
+  /** Items that were read, those that cannot travel included. */
+  #items = 0;
+  #consumed = 0;
+  /** Number of inputs, once they were read to their end. */
+  #total: number | undefined;
   #exhausted = false;
   #done = 0;
   #failed = 0;
   #settled = false;
   #lowest: { readonly index: number; readonly error: unknown } | undefined;
 
-  /** `localStack`: names the files in a worker's stack as they are called here. */
-  constructor(id: JobId, source: ChunkSource, localStack: (stack: string) => string = (stack) => stack) {
+  constructor(id: JobId, parts: JobParts) {
     this.id = id;
-    this.#source = source;
-    this.#localStack = localStack;
-    this.#results = new Array<unknown>(source.total);
-    const { promise, resolve, reject } = Promise.withResolvers<unknown[]>();
+    this.#parts = parts;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.outcome = promise;
     this.#resolve = resolve;
     this.#reject = reject;
@@ -66,37 +104,56 @@ export class JobRun {
     return this.#settled;
   }
 
-  get progress(): Progress {
-    return { done: this.#done, failed: this.#failed, total: this.#source.total };
+  get counts(): ItemCounts {
+    const total = this.#total ?? this.#parts.reader.total;
+    return { done: this.#done, failed: this.#failed, ...(total === undefined ? {} : { total }) };
   }
 
-  /** Bytes of the next chunk, or undefined when all were taken. Throws what encoding an input throws, and LimitError for a chunk that is too large. */
-  peekBytes(): number | undefined {
-    if (this.#next === undefined && !this.#exhausted) {
-      this.#next = this.#source.next();
-      if (this.#next === undefined) this.#exhausted = true;
+  /** Chunks taken so far. */
+  get chunkCount(): number {
+    return this.#chunks;
+  }
+
+  /** Bytes of the next chunk, when `poll` said that there is one. */
+  get nextBytes(): number {
+    return this.#next?.payload.bytes.byteLength ?? 0;
+  }
+
+  /**
+   * Reads the next chunk when it is wanted now. Throws what encoding an input throws where one refused input ends the call, LimitError for a chunk that
+   * is too large, what the inputs' iterator throws, and UnshippedFunctions.
+   */
+  poll(): Readiness {
+    if (this.#next !== undefined) return "ready";
+    while (!this.#exhausted) {
+      const room = this.#room();
+      if (room < 1 || this.#open.size >= this.#parts.sizer.openChunksMax) return "wait";
+      const { count, grain, bytesTarget } = this.#parts.sizer.next(this.#items, room);
+      const { isEager } = this.#parts.sizer;
+      const reading = this.#parts.reader.read({ count, bytesTarget, isEager });
+      if (reading.type === "later") return "wait";
+      this.#take(reading, grain);
+      if (this.#next !== undefined) return "ready";
     }
-    const bytes = this.#next?.payload.bytes.byteLength;
-    if (bytes !== undefined && bytes > PAYLOAD_BYTES_MAX)
-      throw new LimitError("PAYLOAD_BYTES_MAX", PAYLOAD_BYTES_MAX, bytes);
-    return bytes;
+    return "end";
   }
 
-  /** Takes the chunk that was peeked at. */
-  take(): InputChunk & { readonly chunk: number } {
+  /** Takes the chunk that `poll` announced. */
+  take(): InputChunk {
     const next = this.#next;
     if (next === undefined) throw new ProtocolError("no chunk is left to take");
     this.#next = undefined;
-    const chunk = this.#offered++;
-    const { firstIndex, payload } = next;
+    const { chunk, firstIndex, payload } = next;
     const bytes = payload.bytes.byteLength;
     this.#open.set(chunk, { firstIndex, count: payload.count, bytes, open: payload.count });
     this.openBytes += bytes;
-    return { ...next, chunk };
+    return next;
   }
 
-  get chunkCount(): number {
-    return this.#offered;
+  /** The consumer took so many items. */
+  consumed(items: number): void {
+    this.#consumed += items;
+    this.onWake();
   }
 
   /** Values of consecutive items. An answer that fits no open chunk is the coordinator's fault: ProtocolError. */
@@ -104,11 +161,14 @@ export class JobRun {
     const chunk = this.#chunk(done.chunk);
     const offset = done.span?.offset ?? 0;
     const count = done.span?.count ?? chunk.count;
-    if (values.count !== count || offset + count > chunk.count || count > chunk.open)
+    const index = chunk.firstIndex + offset;
+    if (offset + count > chunk.count || count > chunk.open || (!this.#parts.isFolded && values.count !== count))
       throw new ProtocolError(
         `job ${this.id}: ${values.count} values came for items ${offset}+${count} of chunk ${done.chunk}`,
       );
-    decodeInto(values, this.#results, chunk.firstIndex + offset);
+    if (this.#parts.isFolded === true) checkFolded(index, count, values.count);
+    this.#parts.sizer.observe(count, done.runMicros / 1_000);
+    this.#parts.sink.values(index, count, values);
     this.#done += count;
     this.#answered(done.chunk, chunk, count);
   }
@@ -117,28 +177,71 @@ export class JobRun {
   itemFailed(failed: ItemFailed & { readonly failure: Failure }, userError: Uint8Array | undefined): void {
     const chunk = this.#chunk(failed.chunk);
     const index = chunk.firstIndex + (failed.failure.offset ?? 0);
+    const { localStack = unchanged } = this.#parts;
+    const isNews = this.#parts.onItemError === "keep" || this.#lowest === undefined || index < this.#lowest.index;
+    if (isNews) {
+      const context = { jobId: this.id, chunk: failed.chunk, index, localStack };
+      this.#itemError(index, failureError(failed.failure, userError, context));
+    }
     this.#failed++;
     this.#answered(failed.chunk, chunk, 1);
-    if (this.#lowest !== undefined && this.#lowest.index <= index) return;
-    const error = failureError(failed.failure, userError, {
-      jobId: this.id,
-      chunk: failed.chunk,
-      index,
-      localStack: this.#localStack,
-    });
-    this.#lowest = { index, error };
   }
 
   /** The coordinator's last word. */
   ended(end: JobEnded): void {
-    if (end.outcome === JobOutcome.DONE && this.#done === this.#source.total)
-      this.#settle(() => this.#resolve(this.#results));
+    const isWhole = this.#exhausted && this.#done + this.#failed === this.#items;
+    if (end.outcome === JobOutcome.DONE && isWhole) this.#settle(() => this.#resolve());
     else this.fail(this.#lowest === undefined ? endError(this.id, end.outcome, end.error) : this.#lowest.error);
   }
 
   /** Settles it from this side. Answers that still come are ignored. */
   fail(error: unknown): void {
     this.#settle(() => this.#reject(error));
+  }
+
+  /** Items that may be read now. The last word is the window's, but that nothing unread always lets one chunk through. */
+  #room(): number {
+    const { windowItems, sizer } = this.#parts;
+    if (windowItems === undefined) return Number.POSITIVE_INFINITY;
+    const unread = this.#items - this.#consumed;
+    const window = windowItems();
+    const room = window - unread;
+    if (unread === 0) return Math.max(room, sizer.unit);
+    return room < Math.max(sizer.unit, window * ROOM_SHARE_MIN) ? 0 : room;
+  }
+
+  #take(reading: Exclude<Reading, { type: "later" }>, grain: number): void {
+    switch (reading.type) {
+      case "chunk": {
+        const { payload } = reading;
+        const bytes = payload.bytes.byteLength;
+        if (bytes > PAYLOAD_BYTES_MAX) throw new LimitError("PAYLOAD_BYTES_MAX", PAYLOAD_BYTES_MAX, bytes);
+        this.#parts.sizer.encoded(payload.count, bytes);
+        const isPacked = grain > 0 && payload.count > grain;
+        this.#next = { chunk: this.#chunks++, firstIndex: this.#items, grain: isPacked ? grain : 0, payload };
+        this.#items += payload.count;
+        return;
+      }
+      case "refused": {
+        if (this.#parts.onItemError === "fail") throw reading.error;
+        this.#itemError(this.#items++, reading.error);
+        this.#failed++;
+        this.#parts.changed?.();
+        return;
+      }
+      case "broken":
+        this.#exhausted = true;
+        if (this.#parts.inputsBroke === undefined) throw reading.error;
+        return this.#parts.inputsBroke(reading.error);
+      case "end":
+        this.#exhausted = true;
+        this.#total = this.#items;
+    }
+  }
+
+  #itemError(index: number, error: unknown): void {
+    if (this.#parts.onItemError === "keep") this.#parts.sink.failed(index, error);
+    else this.#lowest = { index, error };
   }
 
   #settle(run: () => void): void {
@@ -148,6 +251,7 @@ export class JobRun {
     this.#next = undefined;
     this.#open.clear();
     this.openBytes = 0;
+    this.#parts.reader.close();
     run();
   }
 
@@ -160,10 +264,20 @@ export class JobRun {
 
   #answered(number: number, chunk: OpenChunk, count: number): void {
     chunk.open -= count;
-    if (chunk.open > 0) return;
-    this.#open.delete(number);
-    this.openBytes -= chunk.bytes;
+    if (chunk.open === 0) {
+      this.#open.delete(number);
+      this.openBytes -= chunk.bytes;
+    }
+    this.#parts.changed?.();
+    this.onWake();
   }
+}
+
+/** A smaller part of its window than this is not worth a chunk: what is consumed one by one would be sent one by one. */
+const ROOM_SHARE_MIN = 0.25;
+
+function unchanged(stack: string): string {
+  return stack;
 }
 
 function endError(id: JobId, outcome: JobOutcome, error: FabricError | undefined): Error {

@@ -12,3 +12,35 @@ export const MAP_ITEMS_MAX = 2 ** 32 - 2;
 export const IDLE_ARTIFACTS_MAX = 1_000;
 /** Their bytes. */
 export const IDLE_ARTIFACT_BYTES_MAX = 64 * 1024 * 1024;
+/** Inputs of an iterator that are read and not sent yet, at most; a larger chunk size is cut to this. */
+export const INPUTS_READ_AHEAD_MAX = 1_048_576;
+/** What a chunk of automatic size aims at, in run time. */
+export const AUTO_CHUNK_MS = 100;
+/** A chunk of automatic size is at most so many times as large as the largest before it: the first ones measure. */
+export const AUTO_GROWTH = 8;
+/** Chunks of a fixed size that run for less than this in all travel as one. */
+export const PACKED_MS = 1;
+/** Chunks that travel as one, at most. */
+export const PACKED_CHUNKS_MAX = 256;
+/** Encoded bytes of chunks that travel as one, about. */
+export const PACKED_BYTES_MAX = 64 * 1024;
+/** Chunks for each slot that are offered and not answered, at least: so many run, travel and wait. */
+export const OPEN_CHUNKS_PER_SLOT = 4;
+/** Work for each slot that is offered and not answered, when chunks are shorter than that. */
+export const OPEN_WORK_MS = 50;
+/** What an `imap` without `bufferSize` reads ahead: as many items as came in within this time lately. */
+export const STREAM_WINDOW_MS = 25;
+/** Items that such an `imap` reads ahead, at most. */
+export const STREAM_WINDOW_ITEMS_MAX = 65_536;
+/** Results of an `imap` that were sent and not consumed, in bytes. Above it no new chunk of it starts. */
+export const STREAM_UNREAD_BYTES_MAX = 16 * 1024 * 1024;
+/** A progress callback is not called more often than this, but for the last time. */
+export const PROGRESS_PAUSE_MS = 50;
+/** Items under way at a time in one worker (`concurrency`). More is a RangeError. */
+export const CONCURRENCY_MAX = 1_024;
+/** Labels or resources that a pool or call asks for. More is a RangeError. */
+export const REQUIREMENTS_MAX = 32;
+/** Characters in the name of a label or resource. More is a RangeError. */
+export const REQUIREMENT_NAME_MAX = 63;
+/** Longest time that one item may be given. More is a RangeError. */
+export const ITEM_TIMEOUT_MS_MAX = 2 ** 31 - 1;

@@ -1,4 +1,13 @@
-import { NAME_LENGTH_MAX } from "./limits.ts";
+import { described } from "./describe.ts";
+import {
+  CONCURRENCY_MAX,
+  ITEM_TIMEOUT_MS_MAX,
+  NAME_LENGTH_MAX,
+  REQUIREMENT_NAME_MAX,
+  REQUIREMENTS_MAX,
+} from "./limits.ts";
+import { checkInto } from "./result-sinks.ts";
+import { checkChunkSize } from "./sizing.ts";
 
 /** Throws TypeError unless `options` is an object whose names are all known: `what` is whose options, `example` one of them. */
 export function checkOptionNames(
@@ -17,29 +26,90 @@ export function checkOptionNames(
 }
 
 /** Options of each kind of call and of pools. */
-export const CALL_OPTIONS = ["timeoutMs", "signal", "retries", "name"] as const;
-export const MAP_OPTIONS = ["chunkSize", ...CALL_OPTIONS] as const;
-export const POOL_SETTINGS = ["processes", "name"] as const;
+export const APPLY_OPTIONS = ["timeoutMs", "signal", "retries", "labels", "resources", "name", "jobId"] as const;
+export const CALLBACKS = ["callback", "errorCallback"] as const;
+const STREAM_OPTIONS = ["chunkSize", "itemTimeoutMs", "progress", "seed", "concurrency", ...APPLY_OPTIONS] as const;
+export const MAP_OPTIONS = [...STREAM_OPTIONS, "onError", "into"] as const;
+export const IMAP_OPTIONS = [...STREAM_OPTIONS, "onError", "bufferSize"] as const;
+export const REDUCE_OPTIONS = [...STREAM_OPTIONS] as const;
+export const POOL_SETTINGS = [
+  "processes",
+  "initializer",
+  "initArgs",
+  "maxTasksPerChild",
+  "maxRssPerChildBytes",
+  "labels",
+  "resources",
+  "name",
+  "seed",
+] as const;
 
 /** Throws TypeError or RangeError for a pool's settings that cannot be. */
-export function checkPoolSettings(settings: { readonly processes?: unknown; readonly name?: unknown }): void {
+export function checkPoolSettings(settings: { readonly [name in (typeof POOL_SETTINGS)[number]]?: unknown }): void {
   checkOptionNames("a pool", settings, POOL_SETTINGS);
+  const { initializer, initArgs } = settings;
   checkWholeNumber("processes", settings.processes, 1, 4_096);
+  checkWholeNumber("maxTasksPerChild", settings.maxTasksPerChild, 1, 0xffff_ffff);
+  checkWholeNumber("maxRssPerChildBytes", settings.maxRssPerChildBytes, 1, Number.MAX_SAFE_INTEGER);
+  if (initializer !== undefined && typeof initializer !== "function")
+    throw new TypeError(`initializer must be a function, got ${described(initializer)}`);
+  if (initArgs !== undefined && !Array.isArray(initArgs))
+    throw new TypeError(`initArgs must be an array, got ${described(initArgs)}`);
+  if (initArgs !== undefined && initializer === undefined) throw new TypeError("initArgs need an initializer");
+  checkLabels(settings.labels);
+  checkResources(settings.resources);
+  checkSeed(settings.seed);
   checkName(settings.name);
 }
 
-/** Throws TypeError or RangeError for what all calls have in common. */
-export function checkCallOptions(options: {
+/** What calls may be given; of each kind some. */
+export interface AnyCallOptions {
   readonly timeoutMs?: unknown;
   readonly signal?: unknown;
   readonly retries?: unknown;
+  readonly labels?: unknown;
+  readonly resources?: unknown;
   readonly name?: unknown;
-}): void {
+  readonly jobId?: unknown;
+  readonly chunkSize?: unknown;
+  readonly itemTimeoutMs?: unknown;
+  readonly onError?: unknown;
+  readonly progress?: unknown;
+  readonly into?: unknown;
+  readonly seed?: unknown;
+  readonly concurrency?: unknown;
+  readonly bufferSize?: unknown;
+  readonly callback?: unknown;
+  readonly errorCallback?: unknown;
+}
+
+/** Throws TypeError or RangeError for options of a call that cannot be. `known`: their names. */
+export function checkCallOptions(what: string, options: AnyCallOptions, known: readonly string[]): void {
+  checkOptionNames(what, options, known);
+  const { signal, onError, into, progress } = options;
   checkName(options.name);
   checkTimeout(options.timeoutMs);
   checkWholeNumber("retries", options.retries, 0, 1_000_000);
-  if (options.signal !== undefined && !isSignal(options.signal))
-    throw new TypeError(`signal must be an AbortSignal, got ${described(options.signal)}`);
+  if (signal !== undefined && !isSignal(signal))
+    throw new TypeError(`signal must be an AbortSignal, got ${described(signal)}`);
+  checkLabels(options.labels);
+  checkResources(options.resources);
+  checkJobId(options.jobId);
+  checkChunkSize(options.chunkSize);
+  checkItemTimeout(options.itemTimeoutMs);
+  checkSeed(options.seed);
+  checkWholeNumber("concurrency", options.concurrency, 1, CONCURRENCY_MAX);
+  checkWholeNumber("bufferSize", options.bufferSize, 1, Number.MAX_SAFE_INTEGER);
+  if (onError !== undefined && onError !== "throw" && onError !== "collect")
+    throw new TypeError(`onError must be "throw" or "collect", got ${quoted(onError)}`);
+  checkInto(into);
+  if (into !== undefined && onError === "collect")
+    throw new TypeError('into and onError: "collect" exclude each other: settled results are no numbers');
+  if (progress !== undefined && typeof progress !== "boolean" && typeof progress !== "function")
+    throw new TypeError(`progress must be true or a function, got ${described(progress)}`);
+  for (const name of CALLBACKS)
+    if (options[name] !== undefined && typeof options[name] !== "function")
+      throw new TypeError(`${name} must be a function, got ${described(options[name])}`);
 }
 
 /** Throws TypeError unless it is an array: the arguments of one call. */
@@ -56,11 +126,66 @@ export function checkTimeout(timeoutMs: unknown): void {
   if (!(timeoutMs >= 0)) throw new RangeError(`timeoutMs must be a number from 0, got ${timeoutMs}`);
 }
 
-/** What a value is, for people. */
-export function described(value: unknown): string {
-  if (value === null || value === undefined) return String(value);
-  if (Array.isArray(value)) return "an array";
-  return typeof value === "object" ? "an object" : `a ${typeof value}`;
+/** Why one cannot wait for so long; undefined when one can. 0 and less only look. */
+export function waitRefusal(timeoutMs: unknown): TypeError | undefined {
+  if (timeoutMs === undefined || (typeof timeoutMs === "number" && !Number.isNaN(timeoutMs))) return undefined;
+  return new TypeError(
+    `timeoutMs must be a number, got ${typeof timeoutMs === "number" ? "NaN" : described(timeoutMs)}`,
+  );
+}
+
+function checkItemTimeout(itemTimeoutMs: unknown): void {
+  if (itemTimeoutMs === undefined) return;
+  if (typeof itemTimeoutMs !== "number")
+    throw new TypeError(`itemTimeoutMs must be a number, got ${described(itemTimeoutMs)}`);
+  if (!(itemTimeoutMs > 0 && itemTimeoutMs <= ITEM_TIMEOUT_MS_MAX))
+    throw new RangeError(`itemTimeoutMs must be above 0 and at most ${ITEM_TIMEOUT_MS_MAX}, got ${itemTimeoutMs}`);
+}
+
+function checkSeed(seed: unknown): void {
+  if (seed === undefined) return;
+  if (typeof seed !== "number") throw new TypeError(`seed must be a number, got ${described(seed)}`);
+  if (!Number.isSafeInteger(seed)) throw new RangeError(`seed must be a whole number up to 2^53, got ${seed}`);
+}
+
+function checkJobId(jobId: unknown): void {
+  if (jobId === undefined) return;
+  if (typeof jobId !== "string") throw new TypeError(`jobId must be a string, got ${described(jobId)}`);
+  if (!JOB_ID.test(jobId))
+    throw new RangeError(`jobId must be 1 to 128 of A-Z, a-z, 0-9, ".", "_" and "-", got ${quoted(jobId)}`);
+}
+
+/** As the JobId of the kernel. */
+const JOB_ID = /^[A-Za-z0-9._-]{1,128}$/;
+
+function checkLabels(labels: unknown): void {
+  for (const [name, value] of entriesOf("labels", labels))
+    if (typeof value !== "string") throw new TypeError(`label ${name} must be a string, got ${described(value)}`);
+}
+
+function checkResources(resources: unknown): void {
+  for (const [name, amount] of entriesOf("resources", resources)) {
+    if (typeof amount !== "number") throw new TypeError(`resource ${name} must be a number, got ${described(amount)}`);
+    if (!(amount >= 0 && amount < Number.POSITIVE_INFINITY))
+      throw new RangeError(`resource ${name} must be a finite number from 0, got ${amount}`);
+  }
+}
+
+function entriesOf(what: string, record: unknown): [string, unknown][] {
+  if (record === undefined) return [];
+  if (typeof record !== "object" || record === null || Array.isArray(record))
+    throw new TypeError(`${what} must be an object, got ${described(record)}`);
+  const entries = Object.entries(record);
+  if (entries.length > REQUIREMENTS_MAX)
+    throw new RangeError(`${what} must be at most ${REQUIREMENTS_MAX}, got ${entries.length}`);
+  for (const [name] of entries)
+    if (name.length > REQUIREMENT_NAME_MAX)
+      throw new RangeError(`${what}: a name has at most ${REQUIREMENT_NAME_MAX} characters, got ${name.length}`);
+  return entries;
+}
+
+function quoted(value: unknown): string {
+  return typeof value === "string" ? JSON.stringify(value.slice(0, NAME_LENGTH_MAX)) : described(value);
 }
 
 function checkWholeNumber(name: string, value: unknown, from: number, to: number): void {

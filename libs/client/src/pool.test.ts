@@ -31,16 +31,19 @@ test("a map whose chunks are all answered resolves to the values in order of the
     [1, 2],
   ]);
   const number = job?.job ?? 0;
-  fake.tell({ $case: "spanDone", value: { job: number, chunk: 1, span: undefined, values: inline([9, 16]) } });
   fake.tell({
     $case: "spanDone",
-    value: { job: number, chunk: 0, span: { offset: 1, count: 1 }, values: inline([4]) },
+    value: { job: number, chunk: 1, span: undefined, values: inline([9, 16]), runMicros: 0 },
+  });
+  fake.tell({
+    $case: "spanDone",
+    value: { job: number, chunk: 0, span: { offset: 1, count: 1 }, values: inline([4]), runMicros: 0 },
   });
   await settle();
   expect(result.progress).toEqual({ done: 3, failed: 0, total: 4 });
   fake.tell({
     $case: "spanDone",
-    value: { job: number, chunk: 0, span: { offset: 0, count: 1 }, values: inline([1]) },
+    value: { job: number, chunk: 0, span: { offset: 0, count: 1 }, values: inline([1]), runMicros: 0 },
   });
   fake.tell({ $case: "jobEnded", value: { job: number, outcome: JobOutcome.DONE, error: undefined } });
   expect(await result).toEqual([1, 4, 9, 16]);
@@ -130,7 +133,10 @@ test("join waits for calls that are still being shipped when the pool is closed"
   expect(joined).toBe(false);
   const [job] = fake.said("openJob");
   const number = job?.job ?? 0;
-  fake.tell({ $case: "spanDone", value: { job: number, chunk: 0, span: undefined, values: inline([9]) } });
+  fake.tell({
+    $case: "spanDone",
+    value: { job: number, chunk: 0, span: undefined, values: inline([9]), runMicros: 0 },
+  });
   fake.tell({ $case: "jobEnded", value: { job: number, outcome: JobOutcome.DONE, error: undefined } });
   await join;
   expect(await result).toBe(9);
@@ -199,7 +205,7 @@ test("no input is offered after an item has failed for good", async () => {
   const value = { code: "internal", message: "no", path: "", side: "", limitName: "", limit: 0, actual: 0 };
   const failure = { offset: 0, place, summary: "Error: no", kind: { $case: "fabricError" as const, value } };
   fake.tell({ $case: "itemFailed", value: { job: 1, chunk: 0, failure } });
-  fake.tell({ $case: "spanDone", value: { job: 1, chunk: 1, span: undefined, values: inline([1]) } });
+  fake.tell({ $case: "spanDone", value: { job: 1, chunk: 1, span: undefined, values: inline([1]), runMicros: 0 } });
   await settle();
   expect(fake.said("offerChunk")).toHaveLength(offered);
   fake.tell({ $case: "jobEnded", value: { job: 1, outcome: JobOutcome.FAILED, error: undefined } });
@@ -233,7 +239,7 @@ test("a result that cannot be read fails its job alone, and frees its place amon
   expect(fake.said("cancelJob")).toHaveLength(1);
   const next = pool.mapAsync(square, [2]);
   await settle();
-  fake.tell({ $case: "spanDone", value: { job: 2, chunk: 0, span: undefined, values: inline([4]) } });
+  fake.tell({ $case: "spanDone", value: { job: 2, chunk: 0, span: undefined, values: inline([4]), runMicros: 0 } });
   fake.tell({ $case: "jobEnded", value: { job: 2, outcome: JobOutcome.DONE, error: undefined } });
   expect(await next).toEqual([4]);
 });
@@ -250,7 +256,7 @@ test("what a job's functions print reaches the client without what could steer a
 
 test("an answer for a chunk that is not open is the coordinator's fault", () => {
   const run = new JobRun("j" as never, { total: 1, next: () => undefined });
-  const done = { job: 1, chunk: 4, span: undefined, values: undefined };
+  const done = { job: 1, chunk: 4, span: undefined, values: undefined, runMicros: 0 };
   expect(() => run.spanDone(done, encodePayload([1], "result"))).toThrow("chunk 4, which is not open");
 });
 

@@ -1,85 +1,46 @@
-import {
-  ClosedError,
-  type Environment,
-  HeddleError,
-  JobId,
-  mintId,
-  PoolClosedError,
-  PoolId,
-  PoolTerminatedError,
-  StateError,
-  TimeoutError,
-} from "@heddle/kernel";
-import type { AnyFunction, ShippedFunction, Shipper } from "@heddle/port-shipper";
-import type { FunctionRef } from "@heddle/wire";
-import { ArgumentFunctions, artifactsOf } from "./argument-functions.ts";
+import type { AnyFunction } from "@heddle/port-shipper";
 import { AsyncResult } from "./async-result.ts";
-import { type ChunkSource, checkChunkSize, chunkSource, type Inputs, materialise } from "./chunks.ts";
-import type { Connection } from "./connection.ts";
-import { JobRun } from "./job-run.ts";
+import type { Callbacks, CallOptions, MapOptions, ReduceOptions, StreamOptions } from "./call-options.ts";
+import { described } from "./describe.ts";
+import { FoldSink } from "./fold-sink.ts";
+import { type Inputs, inputCount } from "./inputs.ts";
 import { MAP_ITEMS_MAX } from "./limits.ts";
+import type { MapIterator } from "./map-iterator.ts";
 import { moduleHandles } from "./module-handles.ts";
 import {
-  CALL_OPTIONS,
+  APPLY_OPTIONS,
+  CALLBACKS,
   checkArgs,
   checkCallOptions,
-  checkOptionNames,
   checkPoolSettings,
+  IMAP_OPTIONS,
   MAP_OPTIONS,
+  REDUCE_OPTIONS,
 } from "./options.ts";
-import type { Range } from "./range.ts";
+import { type CallPlan, PoolCalls, type PoolHost, type StartedCall } from "./pool-calls.ts";
+import type { PoolSettings } from "./pool-setup.ts";
+import { ProgressMeter, progressLine, progressOf } from "./progress.ts";
+import { ArraySink, SettledSink, type TypedArrayConstructor, TypedSink } from "./result-sinks.ts";
+import { StreamConsumer } from "./stream-consumer.ts";
 
-/** What a pool is told at its construction. */
-export interface PoolSettings {
-  /** Worker processes on this machine, an upper bound of its slots on a cluster; none for all there are. */
-  readonly processes?: number;
-  /** For people: `heddle get jobs` and logs. */
-  readonly name?: string;
-}
+/** What a map gives for an option `into` or `onError`: an array of results, of settled results, or a typed array. */
+export type MapResult<R, O> = O extends { readonly into: infer Into extends TypedArrayConstructor }
+  ? InstanceType<Into>
+  : O extends { readonly onError: "collect" }
+    ? PromiseSettledResult<Awaited<R>>[]
+    : Awaited<R>[];
 
-/** Options of `apply` and `applyAsync`. */
-export interface CallOptions {
-  /** Cancels the call after this time: it rejects with TimeoutError and its slots are freed. */
-  readonly timeoutMs?: number;
-  /** Cancels the call: it rejects with the signal's reason. */
-  readonly signal?: AbortSignal;
-  /** How often an item's own error is retried; 0 unless given. Deaths of workers and nodes never count. */
-  readonly retries?: number;
-  /** What people call the job; the function's name unless given. */
-  readonly name?: string;
-}
+/** What an imap gives for each item. */
+export type StreamResult<R, O> = O extends { readonly onError: "collect" }
+  ? PromiseSettledResult<Awaited<R>>
+  : Awaited<R>;
 
-/** Options of `map` and `mapAsync`. */
-export interface MapOptions extends CallOptions {
-  /** Items of one chunk, a whole number from 1; unless given ceil(n / (4 * slots)), cut short where a chunk is about 1 MiB. */
-  readonly chunkSize?: number;
-}
-
-/** Where a pool's work goes: what a Fabric gives its pools. */
-export interface PoolHost {
-  readonly env: Environment;
-  readonly shipper: Shipper;
-  /** The connection, made ready for a pool with these settings. */
-  readonly connection: (settings: PoolSettings) => Connection;
-  /** Keeps the caller's process alive until disposed. */
-  readonly hold: () => Disposable;
-}
-
-/** A call under way: a run without inputs, which can be cancelled and no more, until its job begins. */
-interface LiveCall {
-  run: JobRun;
-}
-
-/** What all calls come down to. */
-interface Call<R> {
-  readonly fn: AnyFunction;
-  readonly options: CallOptions;
-  readonly spread: boolean;
-  /** Reads the inputs; what their iterator throws comes out untouched. */
-  readonly items: () => Range | ArrayLike<unknown>;
-  /** Undefined for the default, which depends on how many slots there are. Asked once the options are known to be some. */
-  readonly chunkSize: () => number | undefined;
-  readonly take: (results: unknown[]) => R;
+/** A call, and how its result is made when every item has its own. */
+interface Shape<R> {
+  readonly method: string;
+  readonly known: readonly string[];
+  readonly plan: Omit<CallPlan, "options" | "changed">;
+  readonly result: () => R;
 }
 
 /** Worker processes of its own that run functions over inputs, as multiprocessing.Pool. */
@@ -87,27 +48,24 @@ export class FabricPool implements AsyncDisposable {
   /** Asked for: worker processes here, a cap on slots on a cluster; undefined for all there are. */
   readonly processes: number | undefined;
   readonly #host: PoolHost;
-  readonly #settings: PoolSettings;
-  readonly #id: PoolId;
-  readonly #live = new Map<JobRun, Connection | undefined>();
-  #connection: Connection | undefined;
-  #state: "open" | "closed" | "terminated" = "open";
-  #onEmpty: (() => void)[] = [];
+  readonly #calls: PoolCalls;
 
-  /** Made by `fabric.pool()` or the Pool of the package. Throws RangeError unless `processes` is a whole number from 1. */
+  /**
+   * Made by `fabric.pool()` or the Pool of the package. An initializer runs in a first worker at once. Throws RangeError and TypeError for settings that
+   * cannot be.
+   */
   constructor(host: PoolHost, settings: PoolSettings = {}) {
     checkPoolSettings(settings);
     this.processes = settings.processes;
     this.#host = host;
-    this.#settings = settings;
-    this.#id = PoolId(mintId(host.env.random));
-    this.#connection = host.connection(settings);
+    this.#calls = new PoolCalls(host, settings);
+    if (settings.initializer !== undefined) this.#prime();
   }
 
   /** Slots usable now. A fabric without nodes is waited for. Rejects with UnavailableError. */
   async capacity(): Promise<number> {
     using _hold = this.#host.hold();
-    const { slots } = await this.#connect().capacity();
+    const { slots } = await this.#calls.connect().capacity();
     return Math.min(slots, this.processes ?? slots);
   }
 
@@ -120,19 +78,19 @@ export class FabricPool implements AsyncDisposable {
     return await this.applyAsync(fn, args, options);
   }
 
-  /** As `apply`, with the result to be asked for later. */
+  /** As `apply`, with the result to be asked for later. Throws TypeError and RangeError for what is no function, arguments or options. */
   applyAsync<A extends readonly unknown[], R>(
     fn: (...args: A) => R,
     args?: A,
-    options: CallOptions = {},
+    options: CallOptions & Callbacks<Awaited<R>> = {},
   ): AsyncResult<Awaited<R>> {
-    return this.#run<Awaited<R>>({
-      fn: fn as AnyFunction,
-      options,
-      spread: true,
-      items: () => [[...checkArgs(args)]],
-      chunkSize: () => 1,
-      take: (results) => results[0] as Awaited<R>,
+    const sink = new ArraySink(1);
+    const inputs = [[...checkArgs(args)]];
+    return this.#async<Awaited<R>>(options, {
+      method: "apply",
+      known: [...APPLY_OPTIONS, ...CALLBACKS],
+      plan: { fn: checkFunction(fn), spread: true, inputs, total: 1, sink, onItemError: "fail" },
+      result: () => sink.results[0] as Awaited<R>,
     });
   }
 
@@ -140,19 +98,105 @@ export class FabricPool implements AsyncDisposable {
    * Runs `fn(item)` for each input and resolves to the results in order of the inputs. The function gets the item alone.
    * When items fail no new chunk starts, running ones end, and the error of the lowest index seen is thrown.
    */
-  async map<T, R>(fn: (item: T) => R, inputs: Inputs<T>, options?: MapOptions): Promise<Awaited<R>[]> {
-    return await this.mapAsync(fn, inputs, options);
+  async map<T, R, const O extends MapOptions = MapOptions>(
+    fn: (item: T) => R,
+    inputs: Inputs<T>,
+    options?: O,
+  ): Promise<MapResult<R, O>> {
+    return await this.mapAsync<T, R, O>(fn, inputs, options);
   }
 
-  /** As `map`, with the results to be asked for later. */
-  mapAsync<T, R>(fn: (item: T) => R, inputs: Inputs<T>, options: MapOptions = {}): AsyncResult<Awaited<R>[]> {
-    return this.#run<Awaited<R>[]>({
-      fn: fn as AnyFunction,
-      options,
-      spread: false,
-      items: () => materialise(inputs),
-      chunkSize: () => options.chunkSize,
-      take: (results) => results as Awaited<R>[],
+  /** As `map`, with the results to be asked for later. Throws TypeError and RangeError for what is no function, inputs or options. */
+  mapAsync<T, R, const O extends MapOptions = MapOptions>(
+    fn: (item: T) => R,
+    inputs: Inputs<T>,
+    options?: O & Callbacks<MapResult<R, O>>,
+  ): AsyncResult<MapResult<R, O>> {
+    return this.#mapAsync("map", fn, inputs, options, false);
+  }
+
+  /** As `map`, each input being the array of arguments of one call: `fn(...input)`. */
+  async starmap<A extends readonly unknown[], R, const O extends MapOptions = MapOptions>(
+    fn: (...args: A) => R,
+    inputs: Inputs<A>,
+    options?: O,
+  ): Promise<MapResult<R, O>> {
+    return await this.starmapAsync<A, R, O>(fn, inputs, options);
+  }
+
+  /** As `starmap`, with the results to be asked for later. */
+  starmapAsync<A extends readonly unknown[], R, const O extends MapOptions = MapOptions>(
+    fn: (...args: A) => R,
+    inputs: Inputs<A>,
+    options?: O & Callbacks<MapResult<R, O>>,
+  ): AsyncResult<MapResult<R, O>> {
+    return this.#mapAsync("starmap", fn, inputs, options, true);
+  }
+
+  /**
+   * Runs `fn(item)` for each input and gives the results one at a time, in order of the inputs. Inputs are read, and results kept, no further ahead of
+   * their consumer than `bufferSize`. Throws TypeError and RangeError for what is no function, inputs or options, and PoolClosedError.
+   */
+  imap<T, R, const O extends StreamOptions = StreamOptions>(
+    fn: (item: T) => R,
+    inputs: Inputs<T>,
+    options?: O,
+  ): MapIterator<StreamResult<R, O>> {
+    return this.#stream(fn, inputs, options, { method: "imap", isOrdered: true, spread: false });
+  }
+
+  /** As `imap`, in the order in which results come. */
+  imapUnordered<T, R, const O extends StreamOptions = StreamOptions>(
+    fn: (item: T) => R,
+    inputs: Inputs<T>,
+    options?: O,
+  ): MapIterator<StreamResult<R, O>> {
+    return this.#stream(fn, inputs, options, { method: "imapUnordered", isOrdered: false, spread: false });
+  }
+
+  /** As `imap`, each input being the array of arguments of one call. */
+  istarmap<A extends readonly unknown[], R, const O extends StreamOptions = StreamOptions>(
+    fn: (...args: A) => R,
+    inputs: Inputs<A>,
+    options?: O,
+  ): MapIterator<StreamResult<R, O>> {
+    return this.#stream(fn, inputs, options, { method: "istarmap", isOrdered: true, spread: true });
+  }
+
+  /** As `imapUnordered`, each input being the array of arguments of one call. */
+  istarmapUnordered<A extends readonly unknown[], R, const O extends StreamOptions = StreamOptions>(
+    fn: (...args: A) => R,
+    inputs: Inputs<A>,
+    options?: O,
+  ): MapIterator<StreamResult<R, O>> {
+    return this.#stream(fn, inputs, options, { method: "istarmapUnordered", isOrdered: false, spread: true });
+  }
+
+  /**
+   * Runs `fn(item)` for each input and combines the results, in the workers as far as possible, always in order of the inputs and in aligned blocks of
+   * 4,096: an associative `combine` gives what a loop would give, and one that is only nearly so (sums of fractions) the same bits each time. Rejects
+   * with TypeError when there is nothing to combine and no `initial`.
+   */
+  async mapReduce<T, A>(
+    fn: (item: T) => A,
+    combine: (a: Awaited<A>, b: Awaited<A>) => Awaited<A>,
+    inputs: Inputs<T>,
+    options: ReduceOptions<Awaited<A>> = {},
+  ): Promise<Awaited<A>> {
+    if (typeof combine !== "function") throw new TypeError(`combine must be a function, got ${described(combine)}`);
+    const initial = "initial" in options ? { value: options.initial as unknown } : undefined;
+    const sink = new FoldSink(combine as (a: unknown, b: unknown) => unknown, initial);
+    const total = inputCount(inputs);
+    const { initial: _, ...rest } = options;
+    return await this.#async<Awaited<A>>(rest, {
+      method: "mapReduce",
+      known: REDUCE_OPTIONS,
+      plan: { fn: checkFunction(fn), combine, spread: false, inputs, total, sink, onItemError: "fail" },
+      result: () => {
+        const result = sink.result();
+        if (result === undefined) throw new TypeError("mapReduce of nothing needs an initial value");
+        return result.value as Awaited<A>;
+      },
     });
   }
 
@@ -167,28 +211,17 @@ export class FabricPool implements AsyncDisposable {
 
   /** Takes no new work: later calls reject with PoolClosedError. What runs goes on. */
   close(): void {
-    if (this.#state !== "open") return;
-    this.#state = "closed";
-    if (this.#live.size === 0) this.#connection?.closePool(this.#id);
+    this.#calls.close();
   }
 
   /** Resolves when all work is over. Rejects with StateError before `close()` or `terminate()`. */
-  async join(): Promise<void> {
-    if (this.#state === "open") throw new StateError("join() was called before close() or terminate()");
-    if (this.#live.size === 0) return;
-    using _hold = this.#host.hold();
-    await new Promise<void>((resolve) => this.#onEmpty.push(resolve));
+  join(): Promise<void> {
+    return this.#calls.join();
   }
 
   /** Drops what waits, kills what runs: everything outstanding rejects with PoolTerminatedError. */
   terminate(): Promise<void> {
-    this.#state = "terminated";
-    const error = new PoolTerminatedError("the pool was terminated");
-    for (const [run, connection] of [...this.#live]) {
-      connection?.cancel(run, "the pool was terminated");
-      run.fail(error);
-    }
-    this.#connection?.closePool(this.#id);
+    this.#calls.terminate();
     return Promise.resolve();
   }
 
@@ -197,120 +230,133 @@ export class FabricPool implements AsyncDisposable {
     return this.terminate();
   }
 
-  #connect(): Connection {
-    if (this.#state === "terminated") throw new PoolTerminatedError("the pool was terminated");
-    if (this.#state === "closed") throw new PoolClosedError("the pool was closed");
-    this.#connection ??= this.#host.connection(this.#settings);
-    if (this.#connection.closed) throw new ClosedError("the fabric was closed");
-    return this.#connection;
+  /** Has a first worker join. What goes wrong there goes wrong in the calls too, and is told by them. */
+  #prime(): void {
+    const plan = { fn: undefined, spread: false, inputs: [undefined], total: 1, sink: new ArraySink(1) };
+    this.#calls.start({ ...plan, options: { chunkSize: 1 }, onItemError: "fail" });
   }
 
-  #run<R>(call: Call<R>): AsyncResult<R> {
-    const id = JobId(mintId(this.#host.env.random));
-    const live: LiveCall = { run: new JobRun(id, emptySource) };
-    const outcome = this.#start(call, live);
-    outcome.catch(() => undefined); // an AsyncResult that nobody awaits is no unhandled rejection
-    const { clock } = this.#host.env;
+  #mapAsync<R, O>(
+    method: string,
+    fn: unknown,
+    inputs: unknown,
+    options: (MapOptions & Callbacks<MapResult<R, O>>) | undefined,
+    spread: boolean,
+  ): AsyncResult<MapResult<R, O>> {
+    const given = options ?? {};
+    const known = [...MAP_OPTIONS, ...CALLBACKS];
+    checkCallOptions(method, given, known);
+    const total = inputCount(inputs);
+    if (total !== undefined && total > MAP_ITEMS_MAX)
+      throw new RangeError(`MAP_ITEMS_MAX is ${MAP_ITEMS_MAX}: a ${method} cannot have ${total} inputs`);
+    const collects = given.onError === "collect";
+    const sink = collects
+      ? new SettledSink(total)
+      : given.into === undefined
+        ? new ArraySink(total)
+        : new TypedSink(given.into, total);
+    const plan = { fn: checkFunction(fn), spread, inputs, total, sink };
+    return this.#async<MapResult<R, O>>(given, {
+      method,
+      known,
+      plan: { ...plan, onItemError: collects ? "keep" : "fail" },
+      result: () => sink.results as MapResult<R, O>,
+    });
+  }
+
+  #async<R>(options: MapOptions & Callbacks<R>, { method, known, plan, result }: Shape<R>): AsyncResult<R> {
+    checkCallOptions(method, options, known);
+    const { env } = this.#host;
+    const sinceMs = env.clock.nowMs();
+    let call: StartedCall | undefined;
+    const meter = this.#meter(options, plan.fn, () => call?.counts() ?? { done: 0, failed: 0 });
+    const outcome = this.#begun({ ...plan, options, ...(meter && { changed: () => meter.changed() }) }, (started) => {
+      call = started;
+    }).then(() => {
+      meter?.ended();
+      const value = result();
+      this.#callBack("callback", () => options.callback?.(value));
+      return value;
+    });
+    const told = outcome.catch((error: unknown) => {
+      this.#callBack("errorCallback", () => options.errorCallback?.(error as Error));
+      throw error;
+    });
+    told.catch(() => undefined); // an AsyncResult that nobody awaits is no unhandled rejection
     return new AsyncResult<R>(
       {
-        jobId: id,
-        outcome,
-        progress: () => live.run.progress,
-        cancel: (reason) => this.#cancel(live.run, reason),
+        jobId: call?.jobId ?? "",
+        outcome: told,
+        progress: () => progressOf(call?.counts() ?? { done: 0, failed: 0 }, env.clock.nowMs() - sinceMs),
+        cancel: (reason) => call && this.#calls.cancel(call.run, reason),
       },
-      clock,
+      env.clock,
     );
   }
 
-  async #start<R>(call: Call<R>, live: LiveCall): Promise<R> {
-    const { fn, options } = call;
-    const { shipper } = this.#host;
-    const gate = live.run;
-    if (typeof fn !== "function") throw new TypeError(`a function is needed, got ${typeof fn}`);
-    checkOptionNames(call.spread ? "apply" : "map", options, call.spread ? CALL_OPTIONS : MAP_OPTIONS);
-    checkCallOptions(options);
-    options.signal?.throwIfAborted();
-    const chunkSize = checkChunkSize(call.chunkSize());
-    const connection = this.#connect();
-    const items = call.items();
-    if (items.length === 0) return call.take([]);
-    if (items.length > MAP_ITEMS_MAX)
-      throw new RangeError(`MAP_ITEMS_MAX is ${MAP_ITEMS_MAX}: a map cannot have ${items.length} inputs`);
-    using _hold = this.#host.hold();
-    using scope = new DisposableStack();
-    this.#live.set(gate, undefined); // before the first wait, so that close(), join() and terminate() know of it
+  /** What keeps a call from starting at all (a closed pool, a signal that was aborted) is its outcome. */
+  async #begun(plan: CallPlan, begun: (call: StartedCall) => void): Promise<void> {
+    plan.options.signal?.throwIfAborted();
+    const call = this.#calls.start(plan);
+    begun(call);
+    await call.outcome;
+  }
+
+  #stream<R, O>(
+    fn: unknown,
+    inputs: unknown,
+    options: StreamOptions | undefined,
+    how: { readonly method: string; readonly isOrdered: boolean; readonly spread: boolean },
+  ): MapIterator<StreamResult<R, O>> {
+    const given = options ?? {};
+    const { method, isOrdered, spread } = how;
+    checkCallOptions(method, given, IMAP_OPTIONS);
+    const { bufferSize, ...rest } = given;
+    const total = inputCount(inputs);
+    const chunkSize = rest.chunkSize ?? rest.concurrency ?? 1;
+    const settled = given.onError === "collect";
+    const consumer = new StreamConsumer<StreamResult<R, O>>(this.#host, this.#calls, { isOrdered, settled });
+    const meter = this.#meter(rest, fn, () => consumer.counts);
+    consumer.begin(
+      {
+        ...{ fn: checkFunction(fn), spread, inputs, total, sink: consumer.results, onItemError: "keep" },
+        options: { ...rest, chunkSize },
+        stream: consumer.plan(bufferSize),
+        ...(meter && { changed: () => meter.changed() }),
+      },
+      () => meter?.ended(),
+    );
+    return consumer.iterator;
+  }
+
+  /** Whoever is told of the progress: the user's function, or the terminal. */
+  #meter({ progress, name }: MapOptions, fn: unknown, counts: () => { done: number; failed: number; total?: number }) {
+    if (progress === undefined || progress === false) return undefined;
+    const { env, statusLine } = this.#host;
+    if (typeof progress === "function")
+      return new ProgressMeter(env.clock, counts, (now) => this.#callBack("progress", () => progress(now)));
+    if (statusLine === undefined) return undefined;
+    const label = name ?? ((fn as AnyFunction).name || "map");
+    return new ProgressMeter(env.clock, counts, (now) => {
+      const line = progressLine(label, now);
+      if (now.done + now.failed === now.total) statusLine.end(line);
+      else statusLine.show(line);
+    });
+  }
+
+  /** Calls what the user gave. What it throws is logged: it must not cost anybody a result. */
+  #callBack(what: string, run: () => unknown): void {
+    const log = (cause: unknown): void => this.#host.env.log.error(`${what} threw`, { cause: String(cause) });
     try {
-      const ready = Promise.all([shipper.ship(fn), chunkSize === undefined ? connection.capacity() : undefined]);
-      scope.use(this.#watch(options, (reason) => this.#cancel(live.run, reason)));
-      const [shipped, capacity] = await Promise.race([ready, gate.outcome.then(neverReached)]);
-      if (gate.settled) await gate.outcome; // it lost the race, but it came before the job
-      const slots = Math.min(capacity?.slots ?? 1, this.processes ?? Number.POSITIVE_INFINITY);
-      const functions = new ArgumentFunctions(shipper);
-      const source = chunkSource(items, { chunkSize, slots, functions });
-      const run = new JobRun(gate.id, source, (stack) => shipper.localStack(stack));
-      this.#live.delete(gate);
-      this.#live.set(run, connection);
-      live.run = run;
-      connection.submit({
-        run,
-        pool: { id: this.#id, processes: this.processes, name: this.#settings.name ?? "" },
-        artifacts: [...artifactsOf(shipped)],
-        functions,
-        function: functionRef(shipped),
-        retries: options.retries ?? 0,
-        name: options.name ?? "",
-        spread: call.spread,
-      });
-      return call.take(await run.outcome);
-    } finally {
-      this.#live.delete(live.run);
-      this.#over();
+      const returned = run();
+      if (returned instanceof Promise) returned.catch(log);
+    } catch (error) {
+      log(error);
     }
-  }
-
-  #over(): void {
-    if (this.#live.size > 0) return;
-    if (this.#state === "closed") this.#connection?.closePool(this.#id);
-    const waiters = this.#onEmpty;
-    this.#onEmpty = [];
-    for (const resolve of waiters) resolve();
-  }
-
-  #cancel(run: JobRun, reason: unknown): void {
-    this.#live.get(run)?.cancel(run, "the caller cancelled it");
-    run.fail(reason);
-  }
-
-  #watch({ signal, timeoutMs }: CallOptions, cancel: (reason: unknown) => void): Disposable {
-    const scope = new DisposableStack();
-    if (signal !== undefined) {
-      const abort = (): void => cancel(signal.reason);
-      signal.addEventListener("abort", abort, { once: true });
-      scope.defer(() => signal.removeEventListener("abort", abort));
-    }
-    if (timeoutMs !== undefined) {
-      const { clock } = this.#host.env;
-      const late = (): void => cancel(new TimeoutError(`the call was cancelled after ${timeoutMs} ms`));
-      scope.use(clock.setTimer(clock.nowMs() + timeoutMs, late));
-    }
-    return scope;
   }
 }
 
-function functionRef({ artifact, exportName, displayName, captured }: ShippedFunction): FunctionRef {
-  const isInline = captured instanceof Uint8Array;
-  return {
-    artifact: artifact.hash,
-    exportName,
-    displayName,
-    closure: captured !== undefined,
-    captured: isInline ? captured : new Uint8Array(0),
-    capturedArtifact: captured === undefined || isInline ? "" : captured.hash,
-  };
-}
-
-const emptySource: ChunkSource = { total: 0, next: () => undefined };
-
-function neverReached(): never {
-  throw new HeddleError("internal", "a call that was not started yet cannot succeed");
+function checkFunction(fn: unknown): AnyFunction {
+  if (typeof fn !== "function") throw new TypeError(`a function is needed, got ${typeof fn}`);
+  return fn as AnyFunction;
 }

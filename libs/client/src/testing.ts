@@ -1,7 +1,7 @@
 // biome-ignore-all lint/style/noRestrictedGlobals: this file stands in for the world, in tests only
 import { type Clock, type Environment, type Millis, seededRandom, silentLogger } from "@heddle/kernel";
 import { MemoryNetwork, type Session, SessionAcceptor, streamRoute } from "@heddle/port-rpc";
-import type { AnyFunction, ShippedFunction, Shipper } from "@heddle/port-shipper";
+import type { AnyFunction, Artifact, ShippedFunction, Shipper } from "@heddle/port-shipper";
 import { jobsRun, protocolVersion, type RunRequestEntry, type RunResponseEntry } from "@heddle/wire";
 import { Fabric, type FabricOptions } from "./fabric.ts";
 
@@ -78,6 +78,10 @@ class FakeShipper implements Shipper {
 
   handle(_module: URL, exportName: string): AnyFunction {
     return Object.defineProperty((): void => undefined, "name", { value: exportName });
+  }
+
+  pack(bytes: Uint8Array): Artifact {
+    return { hash: "b".repeat(64), bytes };
   }
 
   localStack(stack: string): string {

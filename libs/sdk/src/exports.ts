@@ -1,14 +1,22 @@
 /** What `heddle` is everywhere: in programs and inside workers. */
 export {
   AsyncResult,
+  type Callbacks,
   type CallOptions,
+  type ChunkSize,
   Fabric,
   type Inputs,
+  MapIterator,
   type MapOptions,
   type Progress,
   Range,
+  type ReduceOptions,
   type RemotePlace,
+  Repeat,
   range,
+  repeat,
+  type StreamOptions,
+  type TypedArrayConstructor,
 } from "@heddle/client";
 export {
   AuthenticationError,
@@ -18,6 +26,7 @@ export {
   type ErrorCode,
   HeddleError,
   InvalidArgumentError,
+  ItemTimeoutError,
   LimitError,
   NotFoundError,
   PermissionError,

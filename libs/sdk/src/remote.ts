@@ -1,5 +1,5 @@
 import { createShipper } from "@heddle/adapter-ship";
-import { hostFacts, onProcessEnd, printLine, processHolds, systemEnvironment } from "@heddle/adapter-system";
+import { hostFacts, onProcessEnd, openTerminal, processHolds, systemEnvironment } from "@heddle/adapter-system";
 import {
   checkOptionNames,
   checkTimeout,
@@ -64,6 +64,9 @@ export function remoteFabric(address: string, options: ConnectOptions, hold?: Ho
   return fabric;
 }
 
+/** One for all fabrics of this process: they share its last line. */
+const terminal = openTerminal();
+
 /** What every fabric handle of this process has. It keeps the process alive while something is awaited, unless `hold` has another way. */
 export function common(env: Environment, options: ConnectOptions, hold: Hold = processHolds()) {
   const { pid, host, program, nodeMajor } = hostFacts();
@@ -74,7 +77,8 @@ export function common(env: Environment, options: ConnectOptions, hold: Hold = p
     description: `${program}@${host} pid ${pid}`,
     unavailableTimeoutMs: options.unavailableTimeoutMs ?? UNAVAILABLE_TIMEOUT_MS,
     hold,
-    print: printLine,
+    print: terminal.print,
+    statusLine: terminal.statusLine,
   };
 }
 

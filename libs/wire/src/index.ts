@@ -12,6 +12,7 @@ export {
 export {
   ArtifactContent,
   FunctionRef,
+  Initializer,
   OfferArtifact,
   WantArtifact,
   WithdrawArtifact,
@@ -27,6 +28,7 @@ export {
   Part,
   Payload,
   Place,
+  Requirements,
   SessionControl,
   Span,
   Version,

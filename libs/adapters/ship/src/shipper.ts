@@ -1,5 +1,5 @@
 import { HeddleError, LimitError } from "@heddle/kernel";
-import type { AnyFunction, ShippedFunction, Shipper } from "@heddle/port-shipper";
+import type { AnyFunction, Artifact, ShippedFunction, Shipper } from "@heddle/port-shipper";
 import { Bundles } from "./bundles.ts";
 import { type Captured, Capturer } from "./capture/capturer.ts";
 import { type BundleRules, checkBundle, type Shipping, shipError } from "./checks.ts";
@@ -11,7 +11,7 @@ import { HandleRegistry } from "./handles.ts";
 import { FunctionInspector } from "./inspect.ts";
 import { moduleAt } from "./module-file.ts";
 import { Sources } from "./sources.ts";
-import { packValues } from "./values-pack.ts";
+import { packBytes, packValues } from "./values-pack.ts";
 
 /** What a shipper must know of the program that it works in. */
 export interface ShipperOptions {
@@ -74,6 +74,10 @@ class FunctionShipper implements Shipper {
   handle(module: URL, exportName: string): AnyFunction {
     const file = moduleAt(module, exportName, this.#rules.isEntry);
     return exportName === "*" ? this.#handles.makeNamespace(file) : this.#handles.make({ file, exportName });
+  }
+
+  pack(bytes: Uint8Array): Artifact {
+    return packBytes(bytes);
   }
 
   localStack(stack: string): string {

@@ -4,6 +4,11 @@ import type { Artifact } from "@heddle/port-shipper";
 import { decodeValue, encodeValue } from "@heddle/wire";
 import type { CaptureGraph } from "./capture/graph.ts";
 
+/** Bytes as an artifact, named by their hash. */
+export function packBytes(bytes: Uint8Array): Artifact {
+  return { hash: createHash("sha256").update(bytes).digest("hex"), bytes };
+}
+
 /** Captured values as they travel: large ones are an artifact of their own, which is sent once. Throws LimitError naming the largest. */
 export function packValues(
   bytes: Uint8Array,
@@ -11,7 +16,7 @@ export function packValues(
   bytesMax = ARTIFACT_BYTES_MAX,
 ): Uint8Array | Artifact {
   if (bytes.length <= CAPTURED_INLINE_BYTES_MAX) return bytes;
-  if (bytes.length <= bytesMax) return { hash: createHash("sha256").update(bytes).digest("hex"), bytes };
+  if (bytes.length <= bytesMax) return packBytes(bytes);
   const names = cells.flatMap((cell) => (cell.kind === "value" ? [cell.name] : []));
   const words =
     `the values that the function captures have ${bytes.length} bytes, ARTIFACT_BYTES_MAX is ${bytesMax}: ` +

@@ -25,11 +25,6 @@ export function environmentVariable(name: string): string | undefined {
   return value === "" ? undefined : value;
 }
 
-/** Writes a line to standard output or error. */
-export function printLine(stderr: boolean, line: string): void {
-  (stderr ? process.stderr : process.stdout).write(`${line}\n`);
-}
-
 /** Keeps the process alive while at least one hold is not disposed: everything else of ours lets it go. */
 export function processHolds(): () => Disposable {
   let count = 0;

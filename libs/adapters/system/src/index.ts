@@ -6,7 +6,6 @@ export {
   type HostFacts,
   hostFacts,
   onProcessEnd,
-  printLine,
   processHolds,
   temporaryDirectory,
 } from "./host.ts";
@@ -14,3 +13,4 @@ export { type LogLevel, type LogOptions, logLevels, stderrLogger } from "./log.t
 export { systemRandom } from "./random.ts";
 export { compileCacheDirectory, privateDirectory, runtimeDirectory } from "./runtime-directory.ts";
 export { availableSlots, type CoreFacts, type ReadText, readCgroupQuota, slotsFrom } from "./slots.ts";
+export { openTerminal, type Terminal } from "./terminal.ts";

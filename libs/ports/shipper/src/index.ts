@@ -44,6 +44,8 @@ export interface Shipper extends AsyncDisposable {
    * Whether there is such an export turns out when it is shipped. "*" stands for the module: its members are stand-ins for its exports.
    */
   handle(module: URL, exportName: string): AnyFunction;
+  /** Bytes that are no code, to travel as an artifact of their own. */
+  pack(bytes: Uint8Array): Artifact;
   /** A stack trace of shipped code with the files named as they are called on this machine. Others' lines stay as they are. */
   localStack(stack: string): string;
 }

@@ -11,6 +11,7 @@ export function memoryShipper(sha256Hex: (bytes: Uint8Array) => string): {
 } {
   const shipped = new Map<AnyFunction, ShippedFunction>();
   const byHash = new Map<string, AnyFunction>();
+  const packed = new Map<string, Uint8Array>();
 
   function artifactOf(fn: AnyFunction): ShippedFunction {
     const displayName = fn.name || "anonymous";
@@ -32,6 +33,11 @@ export function memoryShipper(sha256Hex: (bytes: Uint8Array) => string): {
       handle: (module, exportName) => {
         throw new StateError(`functions of this process stay where they are: ${exportName} of ${module.href} is none`);
       },
+      pack: (bytes) => {
+        const hash = sha256Hex(bytes);
+        packed.set(hash, bytes);
+        return { hash, bytes };
+      },
       localStack: (stack) => stack,
       [Symbol.asyncDispose]: async () => undefined,
     },
@@ -44,7 +50,10 @@ export function memoryShipper(sha256Hex: (bytes: Uint8Array) => string): {
         return fn;
       },
       read: async (location, hash) => {
-        throw new ProtocolError(`${location} is not artifact ${hash}: functions of this process capture nothing`);
+        const bytes = packed.get(hash);
+        if (bytes === undefined || location !== `memory:${hash}`)
+          throw new ProtocolError(`${location} is not artifact ${hash}: functions of this process capture nothing`);
+        return bytes;
       },
     },
   };

@@ -1,0 +1,311 @@
+import {
+  ClosedError,
+  type Environment,
+  HeddleError,
+  JobId,
+  mintId,
+  PoolClosedError,
+  PoolId,
+  PoolTerminatedError,
+  StateError,
+  seededRandom,
+  TimeoutError,
+} from "@heddle/kernel";
+import type { AnyFunction, ShippedFunction, Shipper } from "@heddle/port-shipper";
+import type { OpenJob } from "@heddle/wire";
+import { ArgumentFunctions, artifactsOf } from "./argument-functions.ts";
+import type { ItemCounts } from "./async-result.ts";
+import type { MapOptions } from "./call-options.ts";
+import type { Connection } from "./connection.ts";
+import { openInputs } from "./inputs.ts";
+import { JobRun, type OnItemError } from "./job-run.ts";
+import { functionRef, type PoolSettings, type PoolSetup, poolSetup, requirementsOf } from "./pool-setup.ts";
+import type { ResultSink } from "./result-sinks.ts";
+import { chunkSizer } from "./sizing.ts";
+import { StreamWindow } from "./window.ts";
+
+/** Where a pool's work goes: what a Fabric gives its pools. */
+export interface PoolHost {
+  readonly env: Environment;
+  readonly shipper: Shipper;
+  /** The connection, made ready for a pool with these settings. */
+  readonly connection: (settings: PoolSettings) => Connection;
+  /** Keeps the caller's process alive until disposed. */
+  readonly hold: () => Disposable;
+  /** The last line of the caller's terminal, for progress; undefined where there is none. */
+  readonly statusLine: StatusLine | undefined;
+}
+
+/** A line that is written over and over. */
+export interface StatusLine {
+  /** Shows a line in the place of the last one. */
+  show(line: string): void;
+  /** Shows a line for good: what comes next is written below it. */
+  end(line: string): void;
+}
+
+/** What all calls come down to. Its options were checked. */
+export interface CallPlan {
+  /** Undefined: nothing is run but the pool's initializer. */
+  readonly fn: AnyFunction | undefined;
+  /** Folds the results in the workers. */
+  readonly combine?: AnyFunction;
+  readonly options: MapOptions;
+  /** The items are argument tuples. */
+  readonly spread: boolean;
+  readonly inputs: unknown;
+  /** Number of inputs, when it is known. */
+  readonly total: number | undefined;
+  readonly sink: ResultSink;
+  readonly onItemError: OnItemError;
+  /** Its results are consumed one by one. */
+  readonly stream?: StreamPlan;
+  /** Some of the counts changed. */
+  readonly changed?: () => void;
+}
+
+/** How far a stream of results runs ahead of its consumer. */
+export interface StreamPlan {
+  readonly isOrdered: boolean;
+  /** Items; undefined for as many as pay. */
+  readonly bufferSize: number | undefined;
+  readonly unreadBytesMax: number;
+  readonly inputsBroke: (error: unknown) => void;
+  /** Told of the window, which is told what arrives. */
+  readonly opened: (window: StreamWindow) => void;
+}
+
+/** A call under way. */
+export interface StartedCall {
+  readonly run: JobRun;
+  readonly jobId: JobId;
+  /** Resolves when every item has its result, or the call was of nothing. */
+  readonly outcome: Promise<void>;
+  readonly counts: () => ItemCounts;
+}
+
+/** The calls of one pool, from their start to their end. */
+export class PoolCalls {
+  readonly #host: PoolHost;
+  readonly #settings: PoolSettings;
+  readonly #id: PoolId;
+  readonly #seed: number;
+  readonly #live = new Map<JobRun, Connection>();
+  #connection: Connection | undefined;
+  #setup: Promise<PoolSetup> | undefined;
+  #state: "open" | "closed" | "terminated" = "open";
+  #jobs = 0;
+  #onEmpty: (() => void)[] = [];
+
+  /** The settings were checked. */
+  constructor(host: PoolHost, settings: PoolSettings) {
+    this.#host = host;
+    this.#settings = settings;
+    this.#id = PoolId(mintId(host.env.random));
+    this.#seed = settings.seed ?? host.env.random.int(0x1_0000_0000) * 0x10_0000 + host.env.random.int(0x10_0000);
+    this.#connection = host.connection(settings);
+  }
+
+  /** The connection. Throws PoolTerminatedError, PoolClosedError or ClosedError when no work is taken any more. */
+  connect(): Connection {
+    if (this.#state === "terminated") throw new PoolTerminatedError("the pool was terminated");
+    if (this.#state === "closed") throw new PoolClosedError("the pool was closed");
+    this.#connection ??= this.#host.connection(this.#settings);
+    if (this.#connection.closed) throw new ClosedError("the fabric was closed");
+    return this.#connection;
+  }
+
+  /** Starts a call: what its function captures is read now. Throws as `connect`. */
+  start(plan: CallPlan): StartedCall {
+    const connection = this.connect();
+    const { env, shipper } = this.#host;
+    const id = JobId(plan.options.jobId ?? mintId(env.random));
+    const functions = new ArgumentFunctions(shipper);
+    const run = this.#runOf(plan, { id, connection, functions });
+    const number = this.#jobs++;
+    this.#live.set(run, connection); // before the first wait, so that close(), join() and terminate() know of it
+    const outcome = this.#run(plan, { run, connection, functions, number });
+    outcome.catch(() => undefined); // whoever wants it asks for it
+    return { run, jobId: id, outcome, counts: () => run.counts };
+  }
+
+  /** Stops a call; it rejects with `reason` unless it is over. */
+  cancel(run: JobRun, reason: unknown): void {
+    this.#live.get(run)?.cancel(run, "the caller cancelled it");
+    run.fail(reason);
+  }
+
+  /** The consumer of a stream took results of so many bytes. */
+  takeResults(run: JobRun, bytes: number): void {
+    this.#live.get(run)?.takeResults(run, bytes);
+  }
+
+  close(): void {
+    if (this.#state !== "open") return;
+    this.#state = "closed";
+    if (this.#live.size === 0) this.#connection?.closePool(this.#id);
+  }
+
+  async join(): Promise<void> {
+    if (this.#state === "open") throw new StateError("join() was called before close() or terminate()");
+    if (this.#live.size === 0) return;
+    using _hold = this.#host.hold();
+    await new Promise<void>((resolve) => this.#onEmpty.push(resolve));
+  }
+
+  terminate(): void {
+    this.#state = "terminated";
+    const error = new PoolTerminatedError("the pool was terminated");
+    for (const [run, connection] of [...this.#live]) {
+      connection.cancel(run, "the pool was terminated");
+      run.fail(error);
+    }
+    this.#connection?.closePool(this.#id);
+  }
+
+  #runOf(
+    plan: CallPlan,
+    at: { readonly id: JobId; readonly connection: Connection; readonly functions: ArgumentFunctions },
+  ): JobRun {
+    const { options, total, stream, inputs, combine, sink, onItemError, changed } = plan;
+    const { env, shipper } = this.#host;
+    const { processes, maxTasksPerChild } = this.#settings;
+    const slots = (): number => Math.min(at.connection.slots, processes ?? Number.POSITIVE_INFINITY);
+    const isFolded = combine !== undefined;
+    const { chunkSize, concurrency = 1 } = options;
+    const mayPack = maxTasksPerChild === undefined;
+    const sizer = chunkSizer({ chunkSize, total, slots, concurrency, isFolded, mayPack });
+    const window =
+      stream && new StreamWindow(env.clock, { bufferSize: stream.bufferSize, unit: () => sizer.unit, slots });
+    if (window !== undefined) stream?.opened(window);
+    const wake = (): void => run.onWake();
+    const lostWith = typeof chunkSize === "number" ? chunkSize : 1;
+    const reader = openInputs(inputs, { chunkSize: lostWith, functions: at.functions, wake });
+    const run: JobRun = new JobRun(at.id, {
+      reader,
+      sizer,
+      sink,
+      onItemError,
+      isFolded,
+      localStack: (text) => shipper.localStack(text),
+      ...(window === undefined ? {} : { windowItems: () => window.items }),
+      ...(stream === undefined ? {} : { inputsBroke: stream.inputsBroke }),
+      ...(changed === undefined ? {} : { changed }),
+    });
+    return run;
+  }
+
+  async #run(
+    plan: CallPlan,
+    at: {
+      readonly run: JobRun;
+      readonly connection: Connection;
+      readonly functions: ArgumentFunctions;
+      readonly number: number;
+    },
+  ): Promise<void> {
+    const { options, total } = plan;
+    const { run, connection, functions } = at;
+    const ready = this.#ready(plan, connection); // reads what is captured before the first wait
+    using scope = new DisposableStack();
+    if (plan.stream === undefined) scope.use(this.#host.hold());
+    try {
+      if (total === 0) return;
+      scope.use(this.#watch(options, (reason) => this.cancel(run, reason)));
+      const [setup, shipped, combine] = await Promise.race([ready, run.outcome.then(neverReached)]);
+      if (run.settled) await run.outcome; // it lost the race, but it came before the job
+      const artifacts = [...setup.artifacts, ...[shipped, combine].flatMap((one) => (one ? artifactsOf(one) : []))];
+      const job = this.#openJob(plan, at.number, { run, shipped, combine });
+      connection.submit({ run, pool: setup.open, artifacts, functions, job });
+      await run.outcome;
+    } finally {
+      run.fail(new HeddleError("internal", "the call is over")); // closes its inputs when it ended before its job began
+      this.#live.delete(run);
+      this.#over();
+    }
+  }
+
+  /** What goes before the job, and the code that it needs. Only the default chunk size has to wait for the fabric's slots. */
+  #ready(
+    { fn, combine, options, total }: CallPlan,
+    connection: Connection,
+  ): Promise<[PoolSetup, ShippedFunction | undefined, ShippedFunction | undefined, unknown]> {
+    const { shipper } = this.#host;
+    const isDefault = options.chunkSize === undefined && total !== undefined;
+    const ready = Promise.all([
+      this.setup(),
+      fn && shipper.ship(fn),
+      combine && shipper.ship(combine),
+      isDefault && total !== 0 ? connection.capacity() : undefined,
+    ]);
+    ready.catch(() => undefined); // the call may be over before
+    return ready;
+  }
+
+  /** Ships the pool's initializer, once. */
+  setup(): Promise<PoolSetup> {
+    this.#setup ??= poolSetup(this.#id, this.#settings, this.#host.shipper);
+    this.#setup.catch(() => undefined); // each call is told
+    return this.#setup;
+  }
+
+  #openJob(
+    plan: CallPlan,
+    number: number,
+    made: {
+      readonly run: JobRun;
+      readonly shipped: ShippedFunction | undefined;
+      readonly combine: ShippedFunction | undefined;
+    },
+  ): Omit<OpenJob, "job"> {
+    const { options, spread, stream, fn, onItemError } = plan;
+    const random =
+      options.seed === undefined ? seededRandom(this.#seed, `job ${number}`) : seededRandom(options.seed, "call");
+    return {
+      jobId: made.run.id,
+      poolId: this.#id,
+      function: made.shipped && functionRef(made.shipped),
+      retries: options.retries ?? 0,
+      name: options.name ?? "",
+      spread,
+      depth: 0,
+      collect: onItemError === "keep",
+      itemTimeoutMs: Math.ceil(options.itemTimeoutMs ?? 0),
+      concurrency: options.concurrency ?? 0,
+      seedLow: random.int(0x1_0000_0000),
+      seedHigh: random.int(0x1_0000_0000),
+      combine: made.combine && functionRef(made.combine),
+      unreadBytesMax: stream?.unreadBytesMax ?? 0,
+      ordered: stream?.isOrdered ?? false,
+      requirements: requirementsOf(options),
+      prime: fn === undefined,
+    };
+  }
+
+  #over(): void {
+    if (this.#live.size > 0) return;
+    if (this.#state === "closed") this.#connection?.closePool(this.#id);
+    const waiters = this.#onEmpty;
+    this.#onEmpty = [];
+    for (const resolve of waiters) resolve();
+  }
+
+  #watch({ signal, timeoutMs }: MapOptions, cancel: (reason: unknown) => void): Disposable {
+    const scope = new DisposableStack();
+    if (signal !== undefined) {
+      const abort = (): void => cancel(signal.reason);
+      signal.addEventListener("abort", abort, { once: true });
+      scope.defer(() => signal.removeEventListener("abort", abort));
+    }
+    if (timeoutMs !== undefined) {
+      const { clock } = this.#host.env;
+      const late = (): void => cancel(new TimeoutError(`the call was cancelled after ${timeoutMs} ms`));
+      scope.use(clock.setTimer(clock.nowMs() + timeoutMs, late));
+    }
+    return scope;
+  }
+}
+
+function neverReached(): never {
+  throw new HeddleError("internal", "a call that was not started yet cannot succeed");
+}

@@ -1,0 +1,112 @@
+import { decodeInto, type EncodedPayload, Encoding, type NumberArray, payloadItems } from "@heddle/wire";
+import { described } from "./describe.ts";
+
+/** A typed array's class, for the option `into`. */
+export type TypedArrayConstructor =
+  | Float64ArrayConstructor
+  | Float32ArrayConstructor
+  | Int32ArrayConstructor
+  | Uint32ArrayConstructor
+  | Int16ArrayConstructor
+  | Uint16ArrayConstructor
+  | Int8ArrayConstructor
+  | Uint8ArrayConstructor
+  | Uint8ClampedArrayConstructor
+  | BigInt64ArrayConstructor
+  | BigUint64ArrayConstructor;
+
+type TypedArray = InstanceType<TypedArrayConstructor>;
+
+/** Where the results of one call go, in whatever order they come. */
+export interface ResultSink {
+  /** `payload`: values of `count` consecutive items from `index` on. Throws SerializationError, LimitError or TypeError for what it cannot take. */
+  values(index: number, count: number, payload: EncodedPayload): void;
+  /** An item failed for good, in a call that goes on. */
+  failed(index: number, error: unknown): void;
+}
+
+/** Results as an array, in order of the inputs. */
+export class ArraySink implements ResultSink {
+  readonly results: unknown[];
+
+  /** `total`: undefined when it is not known. */
+  constructor(total: number | undefined) {
+    this.results = total === undefined ? [] : new Array<unknown>(total);
+  }
+
+  values(index: number, count: number, payload: EncodedPayload): void {
+    const { results } = this;
+    if (index + count > results.length) results.length = index + count;
+    decodeInto(payload, results, index);
+  }
+
+  /** Only calls that collect go on, and those have a SettledSink. */
+  failed(): void {}
+}
+
+/** Results as the platform's settled results, in order of the inputs. */
+export class SettledSink implements ResultSink {
+  readonly results: PromiseSettledResult<unknown>[];
+
+  constructor(total: number | undefined) {
+    this.results = total === undefined ? [] : new Array<PromiseSettledResult<unknown>>(total);
+  }
+
+  values(index: number, count: number, payload: EncodedPayload): void {
+    const items = payloadItems(payload);
+    for (let at = 0; at < count; at++) this.results[index + at] = { status: "fulfilled", value: items.next() };
+  }
+
+  failed(index: number, reason: unknown): void {
+    this.results[index] = { status: "rejected", reason };
+  }
+}
+
+/** Numbers in a typed array. */
+export class TypedSink implements ResultSink {
+  readonly #into: TypedArrayConstructor;
+  #array: TypedArray;
+  #length: number;
+
+  constructor(into: TypedArrayConstructor, total: number | undefined) {
+    this.#into = into;
+    this.#length = total ?? 0;
+    this.#array = new into(this.#length);
+  }
+
+  get results(): TypedArray {
+    return this.#array.length === this.#length ? this.#array : this.#array.slice(0, this.#length);
+  }
+
+  values(index: number, count: number, payload: EncodedPayload): void {
+    this.#grow(index + count);
+    const array = this.#array;
+    const isBig = array instanceof BigInt64Array || array instanceof BigUint64Array;
+    if (!isBig && payload.encoding !== Encoding.MSGPACK) return decodeInto(payload, array as NumberArray, index);
+    const items = payloadItems(payload);
+    const wanted = isBig ? "bigint" : "number";
+    for (let at = index; at < index + count; at++) {
+      const value = items.next();
+      if (typeof value !== wanted)
+        throw new TypeError(`result ${at} is ${described(value)}: into: ${this.#into.name} takes ${wanted}s only`);
+      (array as { [index: number]: unknown })[at] = value;
+    }
+  }
+
+  failed(): void {}
+
+  #grow(length: number): void {
+    this.#length = Math.max(this.#length, length);
+    if (length <= this.#array.length) return;
+    const larger = new this.#into(Math.max(length, 2 * this.#array.length));
+    (larger as NumberArray).set(this.#array as NumberArray);
+    this.#array = larger;
+  }
+}
+
+/** Throws TypeError unless it is the class of a typed array. */
+export function checkInto(into: unknown): asserts into is TypedArrayConstructor | undefined {
+  if (into === undefined) return;
+  if (typeof into !== "function" || Object.getPrototypeOf(into) !== Object.getPrototypeOf(Int8Array))
+    throw new TypeError(`into must be a typed array's class, such as Float64Array, got ${described(into)}`);
+}

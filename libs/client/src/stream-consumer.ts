@@ -1,0 +1,89 @@
+import type { ItemCounts } from "./async-result.ts";
+import { STREAM_UNREAD_BYTES_MAX } from "./limits.ts";
+import { MapIterator } from "./map-iterator.ts";
+import type { CallPlan, PoolCalls, PoolHost, StartedCall, StreamPlan } from "./pool-calls.ts";
+import { WaitingResults } from "./waiting-results.ts";
+import type { StreamWindow } from "./window.ts";
+
+/** Between a call whose results are consumed one by one and its consumer: what arrives, what was taken, and how it ends. */
+export class StreamConsumer<R> {
+  readonly results: WaitingResults;
+  readonly iterator: MapIterator<R>;
+  readonly #calls: PoolCalls;
+  readonly #isOrdered: boolean;
+  #call: StartedCall | undefined;
+  #window: StreamWindow | undefined;
+  /** Bytes of results that were taken and not told of. */
+  #untoldBytes = 0;
+
+  /** `settled`: errors of items are results too. */
+  constructor(host: PoolHost, calls: PoolCalls, how: { readonly isOrdered: boolean; readonly settled: boolean }) {
+    this.#calls = calls;
+    this.#isOrdered = how.isOrdered;
+    this.results = new WaitingResults({
+      isOrdered: how.isOrdered,
+      onArrived: (items) => this.#arrived(items),
+      onTaken: (items, bytes) => this.#taken(items, bytes),
+    });
+    this.iterator = new MapIterator<R>({
+      results: this.results,
+      clock: host.env.clock,
+      hold: host.hold,
+      settled: how.settled,
+      abandon: () => this.#abandon(),
+    });
+  }
+
+  get counts(): ItemCounts {
+    return this.#call?.counts() ?? { done: 0, failed: 0 };
+  }
+
+  /** How its call is to be streamed. */
+  plan(bufferSize: number | undefined): StreamPlan {
+    return {
+      isOrdered: this.#isOrdered,
+      bufferSize,
+      unreadBytesMax: STREAM_UNREAD_BYTES_MAX,
+      inputsBroke: (error) => this.iterator.inputsBroke(error),
+      opened: (window) => {
+        this.#window = window;
+      },
+    };
+  }
+
+  /** Starts the call. Throws what keeps it from starting. `done`: every item has its result. */
+  begin(plan: CallPlan, done: () => void): void {
+    plan.options.signal?.throwIfAborted();
+    this.#call = this.#calls.start(plan);
+    this.#call.outcome.then(
+      () => {
+        done();
+        this.iterator.ended();
+      },
+      (error: unknown) => this.iterator.failed(error),
+    );
+  }
+
+  #arrived(items: number): void {
+    this.#window?.arrived(items);
+    this.iterator.arrived();
+  }
+
+  #taken(items: number, bytes: number): void {
+    const run = this.#call?.run;
+    if (run === undefined) return;
+    run.consumed(items);
+    this.#untoldBytes += bytes;
+    if (this.#untoldBytes < TELL_BYTES) return;
+    this.#calls.takeResults(run, this.#untoldBytes);
+    this.#untoldBytes = 0;
+  }
+
+  #abandon(): void {
+    if (this.#call !== undefined)
+      this.#calls.cancel(this.#call.run, new DOMException("The rest of the results is not wanted", "AbortError"));
+  }
+}
+
+/** Bytes taken that are worth a word: a part of the bound, so that a consumer who goes on always frees the next chunk. */
+const TELL_BYTES = STREAM_UNREAD_BYTES_MAX / 8;
