@@ -6,13 +6,13 @@ import {
   PART_BYTES_MAX,
 } from "@heddle/kernel";
 import { type JobEnded, JobOutcome } from "@heddle/wire";
-import { expect, test } from "vitest";
-import { finish, inline, type MoreOfJob, offer, open, openJob, settle, small } from "./testing.ts";
+import { expect, onTestFinished, test } from "vitest";
+import { finish, inline, type MoreOfJob, offer, openBench, openJob, settle, small } from "./testing.ts";
 
 const outcomes = (ended: readonly JobEnded[]): number[] => ended.map(({ outcome }) => outcome);
 
 test("a job runs on a node and its values reach the client once", async () => {
-  const bench = await open();
+  const bench = await openBench(onTestFinished);
   const [client, node] = [await bench.client(), await bench.node("n1", 4)];
   small(client, 1);
   await settle();
@@ -27,7 +27,7 @@ test("a job runs on a node and its values reach the client once", async () => {
 });
 
 test("values of a node that is lost in their middle are aborted, and come whole from another", async () => {
-  const bench = await open();
+  const bench = await openBench(onTestFinished);
   const [client, first] = [await bench.client(), await bench.node("n1", 4)];
   small(client, 1);
   await settle();
@@ -48,7 +48,7 @@ test("values of a node that is lost in their middle are aborted, and come whole 
 });
 
 test("a node that says less than it announced is dropped, and its values are aborted at the client", async () => {
-  const bench = await open();
+  const bench = await openBench(onTestFinished);
   const [client, node] = [await bench.client(), await bench.node("n1", 4)];
   small(client, 1);
   await settle();
@@ -62,7 +62,7 @@ test("a node that says less than it announced is dropped, and its values are abo
 });
 
 test("a newer agent of the same name takes the older one's chunks over at once", async () => {
-  const bench = await open();
+  const bench = await openBench(onTestFinished);
   const [client, older] = [await bench.client(), await bench.node("n1", 4)];
   small(client, 1);
   await settle();
@@ -74,7 +74,7 @@ test("a newer agent of the same name takes the older one's chunks over at once",
 });
 
 test("what a cancelled job held makes room for the next one: a client at its bound stays welcome", async () => {
-  const bench = await open();
+  const bench = await openBench(onTestFinished);
   const client = await bench.client();
   for (const job of [1, 2, 3]) {
     openJob(client, job);
@@ -89,7 +89,7 @@ test("what a cancelled job held makes room for the next one: a client at its bou
 });
 
 test("a client that holds more chunks than it may is dropped alone", async () => {
-  const bench = await open();
+  const bench = await openBench(onTestFinished);
   const [client, other] = [await bench.client(), await bench.client()];
   openJob(client, 1);
   for (let chunk = 0; chunk <= CLIENT_CHUNKS_MAX; chunk++) offer(client, 1, chunk);
@@ -99,7 +99,7 @@ test("a client that holds more chunks than it may is dropped alone", async () =>
 });
 
 test("one chunk may be larger than all that a client may hold, a second may not", async () => {
-  const bench = await open();
+  const bench = await openBench(onTestFinished);
   const client = await bench.client();
   openJob(client, 1);
   const header = { ...inline([1]), size: CLIENT_INPUT_BYTES_MAX + 1, data: new Uint8Array(0) };
@@ -112,7 +112,7 @@ test("one chunk may be larger than all that a client may hold, a second may not"
 });
 
 test("chunks of a job that is over are read and dropped, with their parts", async () => {
-  const bench = await open();
+  const bench = await openBench(onTestFinished);
   const client = await bench.client();
   openJob(client, 1);
   client.say({ $case: "cancelJob", value: { job: 1, reason: "" } });
@@ -124,7 +124,7 @@ test("chunks of a job that is over are read and dropped, with their parts", asyn
 });
 
 test("stopping waits for open jobs, not for what nodes still have of ended ones", async () => {
-  const bench = await open();
+  const bench = await openBench(onTestFinished);
   const [client, node] = [await bench.client(), await bench.node("n1", 4)];
   small(client, 1);
   await settle();
@@ -142,7 +142,7 @@ test("stopping waits for open jobs, not for what nodes still have of ended ones"
 });
 
 test("while it stops, open jobs end and new ones are refused", async () => {
-  const bench = await open();
+  const bench = await openBench(onTestFinished);
   const [client, node] = [await bench.client(), await bench.node("n1", 4)];
   small(client, 1);
   await settle();
@@ -157,7 +157,7 @@ test("while it stops, open jobs end and new ones are refused", async () => {
 });
 
 test("what runs for a client that leaves is stopped, and its workers may end", async () => {
-  const bench = await open();
+  const bench = await openBench(onTestFinished);
   const [client, node] = [await bench.client(), await bench.node("n1", 4)];
   small(client, 1);
   await settle();
@@ -170,7 +170,7 @@ test("what runs for a client that leaves is stopped, and its workers may end", a
 });
 
 test("a node is told how deep a job is, and what its function has captured", async () => {
-  const bench = await open();
+  const bench = await openBench(onTestFinished);
   const [client, node] = [await bench.client(), await bench.node("n1", 4)];
   const captured = new Uint8Array(CAPTURED_INLINE_BYTES_MAX).fill(7);
   small(client, 1, { depth: 3, captured });
@@ -184,7 +184,7 @@ test("a node is told how deep a job is, and what its function has captured", asy
 });
 
 test("chunks of a deeper job go first: a task may wait for them", async () => {
-  const bench = await open();
+  const bench = await openBench(onTestFinished);
   const client = await bench.client();
   small(client, 1);
   small(client, 2, { depth: 1 });
@@ -198,7 +198,7 @@ test.each<[string, MoreOfJob]>([
   ["to have captured more than travels inline", { captured: new Uint8Array(CAPTURED_INLINE_BYTES_MAX + 1) }],
   ["to have captured an artifact that is none", { capturedArtifact: "../secrets" }],
 ])("a client whose job claims %s is dropped alone", async (_what, more) => {
-  const bench = await open();
+  const bench = await openBench(onTestFinished);
   const [client, other] = [await bench.client(), await bench.client()];
   openJob(client, 1, more);
   await settle();

@@ -1,4 +1,4 @@
-import { setImmediate as turn } from "node:timers/promises";
+// biome-ignore-all lint/style/noRestrictedGlobals: this file stands in for the world, in tests only
 import { type Clock, type Environment, type Millis, seededRandom, silentLogger } from "@heddle/kernel";
 import { memoryBlobs } from "@heddle/port-blobs";
 import { dialSession, MemoryNetwork, type Session, type SessionEnd } from "@heddle/port-rpc";
@@ -17,7 +17,6 @@ import {
   type RunRequestEntry,
   type RunResponseEntry,
 } from "@heddle/wire";
-import { onTestFinished } from "vitest";
 import { CoordinatorShell } from "./coordinator.ts";
 
 const ADDRESS = "coordinator";
@@ -76,7 +75,7 @@ class StillClock implements Clock {
 
 /** Lets everything that is ready run. */
 export async function settle(): Promise<void> {
-  for (let turns = 0; turns < 10; turns++) await turn();
+  for (let turns = 0; turns < 10; turns++) await new Promise((resolve) => setImmediate(resolve));
 }
 
 interface Kinded {
@@ -141,10 +140,11 @@ export class Bench {
   }
 }
 
-export async function open(): Promise<Bench> {
+/** A coordinator that listens. `atEnd` is told what to do when the test is over. */
+export async function openBench(atEnd: (close: () => Promise<void>) => void): Promise<Bench> {
   const bench = new Bench();
   await bench.network.listen(ADDRESS, bench.shell.routes);
-  onTestFinished(() => bench.network[Symbol.asyncDispose]());
+  atEnd(() => bench.network[Symbol.asyncDispose]());
   return bench;
 }
 

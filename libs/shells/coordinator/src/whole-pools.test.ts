@@ -1,7 +1,7 @@
 import { FOLD_BLOCK_ITEMS } from "@heddle/kernel";
 import { type ChunkFinished, type Failure, JobOutcome, type OpenJob, type OpenPool, type Payload } from "@heddle/wire";
-import { expect, test } from "vitest";
-import { type Client, finish, inline, type Node, offer, open, openJob, POOL, settle, small } from "./testing.ts";
+import { expect, onTestFinished, test } from "vitest";
+import { type Client, finish, inline, type Node, offer, openBench, openJob, POOL, settle, small } from "./testing.ts";
 
 const fn = {
   artifact: "1".repeat(64),
@@ -20,7 +20,7 @@ function values(count: number): Payload {
 }
 
 async function clientAndNode(pool: Partial<OpenPool> = {}, credit = 4): Promise<[Client, Node]> {
-  const bench = await open();
+  const bench = await openBench(onTestFinished);
   return [await bench.client(pool), await bench.node("n1", credit)];
 }
 
@@ -138,7 +138,7 @@ test("no new chunk starts while results are unread, and one does when they are t
 });
 
 test("a job goes to a node that has what its pool and it ask for, and waits until there is one", async () => {
-  const bench = await open();
+  const bench = await openBench(onTestFinished);
   const client = await bench.client({ requirements: { labels: { disk: "ssd" }, resources: {} } });
   const plain = await bench.node("n1", 4);
   oneChunk(client, inline([1]), { requirements: { labels: {}, resources: { gpu: 1 } } });
