@@ -118,7 +118,7 @@ export class FabricPool implements AsyncDisposable {
   /** As `map`, each input being the array of arguments of one call: `fn(...input)`. */
   async starmap<A extends readonly unknown[], R, const O extends MapOptions = MapOptions>(
     fn: (...args: A) => R,
-    inputs: Inputs<A>,
+    inputs: Inputs<Readonly<A>>,
     options?: O,
   ): Promise<MapResult<R, O>> {
     return await this.starmapAsync<A, R, O>(fn, inputs, options);
@@ -127,7 +127,7 @@ export class FabricPool implements AsyncDisposable {
   /** As `starmap`, with the results to be asked for later. */
   starmapAsync<A extends readonly unknown[], R, const O extends MapOptions = MapOptions>(
     fn: (...args: A) => R,
-    inputs: Inputs<A>,
+    inputs: Inputs<Readonly<A>>,
     options?: O & Callbacks<MapResult<R, O>>,
   ): AsyncResult<MapResult<R, O>> {
     return this.#mapAsync("starmap", fn, inputs, options, true);
@@ -157,7 +157,7 @@ export class FabricPool implements AsyncDisposable {
   /** As `imap`, each input being the array of arguments of one call. */
   istarmap<A extends readonly unknown[], R, const O extends StreamOptions = StreamOptions>(
     fn: (...args: A) => R,
-    inputs: Inputs<A>,
+    inputs: Inputs<Readonly<A>>,
     options?: O,
   ): MapIterator<StreamResult<R, O>> {
     return this.#stream(fn, inputs, options, { method: "istarmap", isOrdered: true, spread: true });
@@ -166,7 +166,7 @@ export class FabricPool implements AsyncDisposable {
   /** As `imapUnordered`, each input being the array of arguments of one call. */
   istarmapUnordered<A extends readonly unknown[], R, const O extends StreamOptions = StreamOptions>(
     fn: (...args: A) => R,
-    inputs: Inputs<A>,
+    inputs: Inputs<Readonly<A>>,
     options?: O,
   ): MapIterator<StreamResult<R, O>> {
     return this.#stream(fn, inputs, options, { method: "istarmapUnordered", isOrdered: false, spread: true });
