@@ -12,8 +12,11 @@ export type FromNode = Extract<Input, { readonly type: "credit-granted" | "chunk
 /** The user code of the run: what each item does when it runs. Written by the items themselves, as user code has state. */
 export interface Workload {
   /** poison: the worker dies. error: it throws. */
-  run(job: JobKey, chunk: number, offset: number): "ok" | "error" | "poison";
+  run(job: JobKey, chunk: number, offset: number): "ok" | "error" | "overdue" | "poison";
 }
+
+/** What a node has beside slots. */
+export type Equipment = Pick<Extract<Input, { readonly type: "node-joined" }>, "labels" | "resources">;
 
 /** What an agent needs of the world around it. */
 export interface AgentWorld {
@@ -36,6 +39,7 @@ export class ModelAgent {
   readonly key: NodeKey;
   readonly slots: number;
   readonly credit: number;
+  readonly equipment: Equipment;
   /** The machine is gone: nothing that was planned happens. */
   dead = false;
   /** It cannot start workers until then. */
@@ -46,7 +50,8 @@ export class ModelAgent {
   readonly #seen = new Set<AssignmentId>();
   #running = 0;
 
-  constructor(world: AgentWorld, key: NodeKey) {
+  constructor(world: AgentWorld, key: NodeKey, equipment: Equipment) {
+    this.equipment = equipment;
     this.#world = world;
     this.key = key;
     this.slots = 1 + world.random.int(world.options.slotsMax);
@@ -83,6 +88,10 @@ export class ModelAgent {
         this.#finish(id, { type: "not-started", fault: "no memory for a worker" }, 0);
         continue;
       }
+      if (this.#world.faulty && this.#world.random.float() < this.#world.options.initFailures) {
+        this.#finish(id, { type: "init-failed", fault: "no database" }, 0);
+        continue;
+      }
       held.running = true;
       this.#running++;
       this.#run(held.assign, nowMs);
@@ -93,15 +102,24 @@ export class ModelAgent {
   #run(assign: Assign, nowMs: Millis): void {
     const { random, options } = this.#world;
     if (random.float() < 0.5) this.#world.send(this, { type: "chunk-started", assignment: assign.assignment });
+    const stopsAt = random.float() < options.parts ? random.int(assign.count) : -1;
     const killedAt = this.#world.faulty && random.float() < options.kills ? random.int(assign.count) : -1;
     let runMs = 0;
-    let outcome: Outcome = { type: "done", bytes: 0 };
+    let bytes = 0;
+    let outcome: Outcome = { type: "done", bytes };
     for (let at = 0; at < assign.count && outcome.type === "done"; at++) {
+      if (at === stopsAt) {
+        outcome = { type: "part-done", completed: at, bytes };
+        break;
+      }
       const offset = assign.offset + at;
       runMs += random.int(options.itemMsMax) + 1;
       const fate = at === killedAt ? "poison" : this.#world.workload.run(assign.job, assign.chunk, offset);
-      if (fate === "error") outcome = { type: "item-error", completed: at, bytes: 0 };
+      if (fate === "error") outcome = { type: "item-error", completed: at, bytes };
+      if (fate === "overdue") outcome = { type: "item-overdue", offset };
       if (fate === "poison") outcome = { type: "worker-death", markedOffset: this.#mark(assign, offset) };
+      bytes += offset % 7;
+      if (outcome.type === "done") outcome = { type: "done", bytes };
     }
     this.#world.after(runMs, () => {
       if (this.dead || this.#held.get(assign.assignment)?.running !== true) return;

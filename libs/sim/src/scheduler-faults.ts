@@ -50,6 +50,20 @@ export interface SwarmOptions {
   readonly throttles: number;
   /** Of each job: called by a task, up to three deep. */
   readonly nested: number;
+  /** Of each job: goes on behind items that failed for good. */
+  readonly collects: number;
+  /** Of each chunk: made of small ones that travel together. */
+  readonly grains: number;
+  /** Of each run of a span: given back in part. */
+  readonly parts: number;
+  /** Of each error of an item: it is overdue instead. */
+  readonly overdues: number;
+  /** Of each run of a span: the pool's initializer failed. */
+  readonly initFailures: number;
+  /** Of each job: its results have a small bound of unread bytes. */
+  readonly unreads: number;
+  /** Of each job and pool: needs what not every node has. */
+  readonly needs: number;
 }
 
 /** The options of a seed. */
@@ -90,6 +104,13 @@ export function swarm(seed: number): SwarmOptions {
     bounded: sometimes(1),
     throttles: sometimes(0.5),
     nested: sometimes(1),
+    collects: sometimes(1),
+    grains: sometimes(1),
+    parts: sometimes(0.4),
+    overdues: sometimes(1),
+    initFailures: sometimes(0.1),
+    unreads: sometimes(1),
+    needs: sometimes(0.7),
   };
 }
 

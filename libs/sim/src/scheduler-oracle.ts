@@ -9,6 +9,7 @@ import type {
   Outcome,
   PoolKey,
 } from "@heddle/core-scheduler";
+import { amountsOf, type ItemFacts, type JobFacts, type NodeFacts, type PoolFacts } from "./scheduler-facts.ts";
 
 type EffectOf<T extends Effect["type"]> = Extract<Effect, { readonly type: T }>;
 type InputOf<T extends Input["type"]> = Extract<Input, { readonly type: T }>;
@@ -16,40 +17,6 @@ type InputOf<T extends Input["type"]> = Extract<Input, { readonly type: T }>;
 /** A promise of the scheduler that a run has seen broken. */
 class PromiseBroken extends Error {
   override readonly name = "PromiseBroken";
-}
-
-interface ItemFacts {
-  state: "open" | "delivered" | "failed";
-  attempt: number;
-  /** Its own errors, worker deaths with it in the span, and lost nodes with it in the span, as told to the core. */
-  errors: number;
-  deaths: number;
-  losses: number;
-  placedIn: AssignmentId | undefined;
-}
-
-interface JobFacts {
-  readonly pool: PoolKey;
-  readonly retries: number;
-  readonly depth: number;
-  readonly chunks: Map<number, ItemFacts[]>;
-  readonly released: Set<number>;
-  failedItems: number;
-  ended: string | undefined;
-  cancelRequested: boolean;
-}
-
-interface NodeFacts {
-  slots: number;
-  credit: number;
-  silent: boolean;
-  cordoned: boolean;
-  draining: boolean;
-  drained: boolean;
-  readonly live: Map<AssignmentId, EffectOf<"assign-chunk">>;
-  /** Jobs and pools it was given chunks of and not told to forget. */
-  readonly jobs: Set<JobKey>;
-  readonly pools: Set<PoolKey>;
 }
 
 /** What a failure of an item is checked against beside the inputs: the truth of the workload. */
@@ -65,7 +32,7 @@ export interface Truth {
 export class SchedulerOracle {
   readonly #truth: Truth;
   readonly #clients = new Map<ClientKey, { throttled: boolean; left: boolean }>();
-  readonly #pools = new Map<PoolKey, { client: ClientKey; slotsMax: number | undefined; closed: boolean }>();
+  readonly #pools = new Map<PoolKey, PoolFacts>();
   readonly #jobs = new Map<JobKey, JobFacts>();
   readonly #nodes = new Map<NodeKey, NodeFacts>();
   readonly #lostNodes = new Set<NodeKey>();
@@ -73,6 +40,7 @@ export class SchedulerOracle {
   #lastAssignment = 0;
   #announced = { slots: 0, nodes: 0 };
   #faults = 0;
+  #mayGiveUp = false;
 
   constructor(truth: Truth) {
     this.#truth = truth;
@@ -117,9 +85,9 @@ export class SchedulerOracle {
         return undefined;
       }
       case "pool-opened": {
-        const { pool, client, slotsMax } = input;
-        const known = this.#clients.get(client)?.left === false;
-        if (!this.#pools.has(pool)) this.#pools.set(pool, { client, slotsMax, closed: !known });
+        const { pool, client, slotsMax, requirements: wants } = input;
+        const closed = this.#clients.get(client)?.left !== false;
+        if (!this.#pools.has(pool)) this.#pools.set(pool, { client, slotsMax, wants, closed, initFailures: 0 });
         return undefined;
       }
       case "pool-closed":
@@ -131,6 +99,11 @@ export class SchedulerOracle {
       case "chunk-offered":
         this.#learnChunk(input);
         return undefined;
+      case "results-taken": {
+        const job = this.#jobs.get(input.job);
+        if (job !== undefined) job.unreadBytes = Math.max(0, job.unreadBytes - input.bytes);
+        return undefined;
+      }
       case "job-sealed":
       case "timer-fired":
         return undefined;
@@ -166,18 +139,29 @@ export class SchedulerOracle {
     for (const job of this.#jobs.values()) if (job.pool === key) job.cancelRequested = true;
   }
 
-  #learnJobOpened({ job, pool, retries, depth }: InputOf<"job-opened">): void {
+  #learnJobOpened({ job, requirements, unreadBytesMax, ...opened }: InputOf<"job-opened">): void {
     if (this.#jobs.has(job)) return;
-    const cancelRequested = this.#pools.get(pool)?.closed !== false;
-    const [chunks, released] = [new Map<number, ItemFacts[]>(), new Set<number>()];
-    const facts = { pool, retries, depth, chunks, released, failedItems: 0, ended: undefined, cancelRequested };
-    this.#jobs.set(job, facts);
+    const pool = this.#pools.get(opened.pool);
+    this.#jobs.set(job, {
+      ...opened,
+      unreadBytesMax: unreadBytesMax ?? Number.POSITIVE_INFINITY,
+      wants: [requirements, pool?.wants],
+      unreadBytes: 0,
+      grains: new Map(),
+      chunks: new Map(),
+      released: new Set(),
+      failedItems: 0,
+      ended: undefined,
+      cancelRequested: pool?.closed !== false,
+    });
   }
 
-  #learnChunk({ job: key, chunk, count }: InputOf<"chunk-offered">): void {
+  #learnChunk({ job: key, chunk, count, grain }: InputOf<"chunk-offered">): void {
     const job = this.#jobs.get(key);
     if (job === undefined || job.chunks.has(chunk)) return;
-    const item = (): ItemFacts => ({ state: "open", attempt: 0, errors: 0, deaths: 0, losses: 0, placedIn: undefined });
+    const none = { attempt: 0, errors: 0, deaths: 0, losses: 0 };
+    const item = (): ItemFacts => ({ state: "open", ...none, placedIn: undefined, cut: false });
+    job.grains.set(chunk, grain);
     job.chunks.set(chunk, Array.from({ length: count }, item));
   }
 
@@ -186,10 +170,36 @@ export class SchedulerOracle {
     if (assign === undefined) return undefined;
     this.#unplace(assign);
     const items = this.#itemsOf(assign);
-    if (outcome.type === "worker-death") for (const item of items) item.deaths++;
-    if (outcome.type === "item-error") for (const item of items.slice(outcome.completed).slice(0, 1)) item.errors++;
-    if (outcome.type === "not-started" && outcome.fault !== undefined) this.#faults++;
+    this.#learnPool(assign.job, outcome);
+    switch (outcome.type) {
+      case "worker-death":
+        for (const item of items) item.deaths++;
+        break;
+      case "item-error":
+        for (const item of items.slice(outcome.completed, outcome.completed + 1)) item.errors++;
+        break;
+      case "item-overdue":
+        for (const item of items.slice(outcome.offset - assign.offset).slice(0, 1)) item.errors++;
+        break;
+      case "part-done":
+        for (const item of items.slice(outcome.completed)) item.cut = true;
+        break;
+      case "done":
+      case "not-started":
+      case "init-failed":
+      case "stopped":
+        break;
+    }
     return { assign, outcome };
+  }
+
+  /** What an answer says of its pool's initializer, and of faults. */
+  #learnPool(key: JobKey, outcome: Outcome): void {
+    const pool = this.#pools.get(this.#jobs.get(key)?.pool as PoolKey);
+    if (outcome.type === "not-started" && outcome.fault !== undefined) this.#faults++;
+    if (pool === undefined || outcome.type === "not-started" || outcome.type === "stopped") return;
+    pool.initFailures = outcome.type === "init-failed" ? pool.initFailures + 1 : 0;
+    if (this.#faults >= 5 || pool.initFailures >= 3) this.#mayGiveUp = true;
   }
 
   #learnNode(
@@ -202,7 +212,8 @@ export class SchedulerOracle {
       if (node !== undefined || this.#lostNodes.has(input.node)) return;
       const flags = { silent: false, cordoned: false, draining: false, drained: false };
       const given = { live: new Map(), jobs: new Set<JobKey>(), pools: new Set<PoolKey>() };
-      this.#nodes.set(input.node, { slots: input.slots, credit: 0, ...flags, ...given });
+      const { slots, labels, resources } = input;
+      this.#nodes.set(input.node, { slots, labels, resources, credit: 0, ...flags, ...given });
       return;
     }
     if (node === undefined) return;
@@ -268,7 +279,8 @@ export class SchedulerOracle {
     const job = this.#jobs.get(effect.job);
     const what = `assignment ${assignment}`;
     demand(node && !node.silent && !node.cordoned && !node.draining, `${what} to node ${effect.node}, not ready`);
-    demand(job && job.ended === undefined && job.failedItems === 0, `${what} of job ${effect.job}, which is over`);
+    const goesOn = job && job.ended === undefined && (job.collect || job.failedItems === 0);
+    demand(goesOn, `${what} of job ${effect.job}, which is over`);
     if (node === undefined || job === undefined) return;
     demand(assignment > this.#lastAssignment, `${what} was used before`);
     this.#lastAssignment = assignment;
@@ -279,7 +291,14 @@ export class SchedulerOracle {
     demand(poolSlots >= 1 && poolSlots <= Math.min(node.slots, pool?.slotsMax ?? node.slots), `${what} has no share`);
     const throttled = pool !== undefined && this.#clients.get(pool.client)?.throttled === true;
     demand(!throttled || attempt > 1, `${what} is new work for a throttled client`);
+    this.#judgeNeeds(effect, node, job);
+    this.#judgeUnread(effect, job);
+    const grain = job.grains.get(effect.chunk) ?? 0;
+    demand(effect.grain === (effect.count > grain ? grain : 0), `${what} has a grain of ${effect.grain}`);
     const items = this.#itemsOf(effect);
+    const last = effect.offset + effect.count - 1;
+    const isOneGrain = grain === 0 || Math.floor(effect.offset / grain) === Math.floor(last / grain);
+    demand(isOneGrain || !items.some((item) => item.cut), `${what} puts grains together that came back apart`);
     const isSuspect = items.length === 1 && items.every((item) => item.deaths + item.losses > 0);
     demand(!effect.fresh || isSuspect, `${what} wants a fresh worker for no suspect`);
     for (const item of items) {
@@ -292,6 +311,32 @@ export class SchedulerOracle {
     node.live.set(assignment, effect);
     node.jobs.add(effect.job);
     node.pools.add(job.pool);
+  }
+
+  /** The node has what the job and its pool ask for, the job first, beside what it holds. */
+  #judgeNeeds(effect: EffectOf<"assign-chunk">, node: NodeFacts, job: JobFacts): void {
+    const what = `assignment ${effect.assignment}`;
+    const own = job.wants[0]?.labels;
+    for (const [name, value] of [...(job.wants[1]?.labels ?? []), ...(own ?? [])])
+      demand(node.labels.get(name) === (own?.get(name) ?? value), `${what} goes where ${name} is not ${value}`);
+    const held = node.live.values().map(({ job: key }) => this.#jobs.get(key));
+    const amounts = new Map<string, number>();
+    for (const one of [...held, job])
+      for (const [name, amount] of amountsOf(one)) amounts.set(name, (amounts.get(name) ?? 0) + amount);
+    for (const [name, amount] of amountsOf(job))
+      demand(amount === 0 || (amounts.get(name) ?? 0) <= (node.resources.get(name) ?? 0), `${what}: no ${name} left`);
+  }
+
+  /** What is new starts within the bound of unread bytes, or is the lowest chunk of an ordered job that has nothing else under way. */
+  #judgeUnread({ assignment, chunk, attempt }: EffectOf<"assign-chunk">, job: JobFacts): void {
+    if (attempt > 1 || job.unreadBytes < job.unreadBytesMax) return;
+    const what = `assignment ${assignment} is new with ${job.unreadBytes} bytes unread`;
+    demand(job.ordered, what);
+    for (const [index, items] of job.chunks)
+      demand(
+        items.every((item) => item.state !== "open" || (item.attempt === 0 && index >= chunk)),
+        what,
+      );
   }
 
   /** What a node holds that takes room from a job: all that is from outside, or all of its own pool for a job of a task. */
@@ -308,10 +353,11 @@ export class SchedulerOracle {
     demand(finished?.assign.assignment === effect.assignment, `${what} from an assignment that did not just finish`);
     if (finished === undefined) return;
     const { assign, outcome } = finished;
-    const done = outcome.type === "done" ? assign.count : outcome.type === "item-error" ? outcome.completed : 0;
+    const done = outcome.type === "done" ? assign.count : "completed" in outcome ? outcome.completed : 0;
     demand(effect.job === assign.job && effect.chunk === assign.chunk, `${what} is another chunk's`);
     demand(effect.offset === assign.offset && effect.count === done, `${what} is not what ran`);
-    this.#judgeOpen(effect.job, what);
+    const job = this.#judgeOpen(effect.job, what);
+    if (job !== undefined && "bytes" in outcome) job.unreadBytes += outcome.bytes;
     for (const item of this.#itemsOf(effect)) {
       demand(item.state === "open", `${what}: an item has its outcome already (${item.state})`);
       item.state = "delivered";
@@ -327,7 +373,8 @@ export class SchedulerOracle {
     if (job === undefined || item === undefined) return;
     item.state = "failed";
     job.failedItems++;
-    if (cause === "item-error") demand(item.errors === job.retries + 1, `${what}: ${item.errors} errors`);
+    const isOwn = cause === "item-error" || cause === "item-overdue";
+    demand(!isOwn || item.errors === job.retries + 1, `${what}: ${item.errors} errors`);
     const blamed = item.deaths + Math.max(0, item.losses - 2); // from the third on, a lost node counts as a death
     const told = `${what}: ${item.deaths} deaths, ${item.losses} losses`;
     if (cause === "node-loss") demand(item.losses >= 3 && blamed >= 2, told);
@@ -345,12 +392,12 @@ export class SchedulerOracle {
     job.ended = outcome;
     if (outcome === "cancelled") demand(job.cancelRequested, `${what}: nobody asked`);
     if (outcome === "failed") {
-      demand(job.failedItems > 0 || fault !== undefined, `${what}: nothing failed`);
-      demand(fault === undefined || this.#faults >= 5, `${what}: after ${this.#faults} faults`);
+      demand((job.failedItems > 0 && !job.collect) || fault !== undefined, `${what}: nothing failed`);
+      demand(fault === undefined || this.#faults >= 5 || this.#mayGiveUp, `${what}: after ${this.#faults} faults`);
     }
     for (const [chunk, items] of job.chunks) {
       demand(job.released.has(chunk), `${what}: chunk ${chunk} is not released`);
-      const delivered = items.every((item) => item.state === "delivered");
+      const delivered = items.every(({ state }) => state === "delivered" || (job.collect && state === "failed"));
       demand(outcome !== "done" || delivered, `${what}: chunk ${chunk} has items without a result`);
     }
   }
@@ -360,8 +407,9 @@ export class SchedulerOracle {
     if (job === undefined || job.ended !== undefined) return; // offered too late: released each time
     demand(!job.released.has(chunk), `chunk ${key}/${chunk} is released twice`);
     job.released.add(chunk);
-    const wanted = (item: ItemFacts): boolean => item.state === "open" && !job.cancelRequested && job.failedItems === 0;
-    const inUse = job.chunks.get(chunk)?.some(wanted) === true && this.#faults < 5;
+    const goesOn = !job.cancelRequested && (job.collect || job.failedItems === 0);
+    const isOpen = job.chunks.get(chunk)?.some((item) => item.state === "open") === true;
+    const inUse = goesOn && isOpen && this.#faults < 5 && !this.#mayGiveUp;
     demand(!inUse, `chunk ${key}/${chunk} is released with items open`);
   }
 

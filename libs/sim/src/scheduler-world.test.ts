@@ -5,11 +5,20 @@ import {
   type JobView,
   type NodeView,
   Scheduler,
+  type SchedulerOptions,
 } from "@heddle/core-scheduler";
 import { describe, expect, test } from "vitest";
+import type { SwarmOptions } from "./scheduler-faults.ts";
+import { TailWatch } from "./scheduler-tail.ts";
 import { type RunOptions, type RunReport, runSeed, type SchedulerUnderTest } from "./scheduler-world.ts";
 
 const SEEDS = 300;
+/** Nothing goes wrong, and any node may run any chunk. */
+const evenWorld: Partial<SwarmOptions> = {
+  ...{ breaks: 0, crashes: 0, drains: 0, cordons: 0, startFaults: 0, initFailures: 0, drop: 0, kills: 0 },
+  ...{ bounded: 0, needs: 0, nested: 0, unreads: 0, throttles: 0, cancels: 0, poison: 0 },
+  ...{ model: "stream", nodes: 3, prefetchMax: 4, itemMsMax: 200 },
+};
 const replayed = process.env.HEDDLE_SIM_SEED;
 
 // HEDDLE_SIM_SEED=n runs that seed alone and prints every step.
@@ -50,6 +59,34 @@ function worldOfFaults(): void {
     expect(new Set(reports.flatMap((report) => [...report.ends.values()]))).toEqual(new Set(["done"]));
   });
 
+  test("lets no slot idle for long beside chunks that wait at full nodes, once nothing else is left to place", () => {
+    let handedBack = 0;
+    const reports = seeds(60).map((seed) => {
+      const tail = new TailWatch();
+      const report = runSeed(seed, { override: evenWorld, tail });
+      handedBack += tail.handedBack;
+      return report;
+    });
+    expect(reports.filter((report) => report.failure !== undefined).map(retell)).toEqual([]);
+    expect(handedBack).toBeGreaterThan(60);
+  });
+
+  test.each([
+    ["item-overdue", /"cause":"item-overdue"/],
+    ["part-done", /"part-done","completed":[1-9].*"deliver-span"/],
+    ["init-failed", /"init-failed".*"outcome":"failed","fault":"no database"/],
+    ["results-taken", /"results-taken".*"assign-chunk"/],
+    ["grain", /"assign-chunk".*"grain":[1-9]/],
+    ["handed back", /"timer-fired".*"stop":false/],
+  ])("comes across what there is to decide: %s", (_what, told) => {
+    let met = 0;
+    const trace = (line: string): void => {
+      if (told.test(line)) met++;
+    };
+    for (const seed of seeds(60)) runSeed(seed, { trace });
+    expect(met).toBeGreaterThan(0);
+  });
+
   test("takes the same way for the same seed", () => {
     for (const seed of seeds(20)) expect(runSeed(seed)).toEqual(runSeed(seed));
   });
@@ -64,6 +101,23 @@ function netOfSeeds(): void {
   test("catches a lost node whose chunks are not placed again", () => {
     const caught = firstCaught((options) => new ForgetsLostNodes(new Scheduler(options)));
     expect(caught?.failure).toMatch(/^PromiseBroken: the nodes shown|^Error: no progress/);
+  });
+
+  test.each([
+    ["a bound of unread results that is not kept", { unreadBytesMax: undefined }, /is new with \d+ bytes unread/],
+    ["requirements that are not kept", { requirements: undefined }, /goes where zone|no gpu left/],
+    ["a job that gives up though it collects", { collect: false }, /is released with items open|nothing failed/],
+    ["an ordered job without its lowest chunk", { ordered: false }, /^Error: no progress/],
+  ])("catches %s", (_what, forgotten, broken) => {
+    const caught = firstCaught((options) => new ForgetsOf(new Scheduler(options), forgotten));
+    expect(caught?.failure).toMatch(broken);
+  });
+
+  test("catches slots that idle beside chunks that wait", () => {
+    const make = (options: SchedulerOptions) => new Scheduler({ ...options, limits: { handBackAfterMs: 1e6 } });
+    const reports = seeds(20).map((seed) => runSeed(seed, { override: evenWorld, make, tail: new TailWatch() }));
+    const caught = reports.find(({ failure }) => failure !== undefined);
+    expect(caught?.failure).toMatch(/a slot idles since \d+ beside chunks that wait/);
   });
 
   test("catches a drain that does not keep new chunks away", () => {
@@ -140,6 +194,20 @@ class ForgetsLostNodes extends Planted {
 
   override nodes(): NodeView[] {
     return this.sound.nodes().filter((node) => node.state !== "silent");
+  }
+}
+
+/** Does not hear some of what a job asks for. */
+class ForgetsOf extends Planted {
+  readonly #forgotten: object;
+
+  constructor(sound: Scheduler, forgotten: object) {
+    super(sound);
+    this.#forgotten = forgotten;
+  }
+
+  override step(nowMs: number, input: Input): readonly Effect[] {
+    return this.sound.step(nowMs, input.type === "job-opened" ? { ...input, ...this.#forgotten } : input);
   }
 }
 

@@ -5,13 +5,23 @@ import {
   type JobKey,
   type NodeKey,
   type PoolKey,
+  type Requirements,
   Scheduler,
   type SchedulerOptions,
 } from "@heddle/core-scheduler";
 import { Heap, hash32, type Millis, type Random, seededRandom } from "@heddle/kernel";
-import { type AgentWorld, type FromNode, ModelAgent, type ToNode, type Workload } from "./scheduler-agents.ts";
+import {
+  type AgentWorld,
+  type Equipment,
+  type FromNode,
+  ModelAgent,
+  type ToNode,
+  type Workload,
+} from "./scheduler-agents.ts";
+import { Consumers } from "./scheduler-consumers.ts";
 import { drawTrouble, type SwarmOptions, swarm } from "./scheduler-faults.ts";
 import { SchedulerOracle } from "./scheduler-oracle.ts";
+import type { TailWatch } from "./scheduler-tail.ts";
 
 /** What is simulated: a Scheduler, or one with a planted bug. */
 export type SchedulerUnderTest = Pick<Scheduler, "step" | "validate" | "jobs" | "nodes">;
@@ -23,6 +33,8 @@ export interface RunOptions {
   readonly trace?: (line: string) => void;
   /** Changes what the seed drew. */
   readonly override?: Partial<SwarmOptions>;
+  /** Sees that no slot idles beside chunks that wait; told of each step. */
+  readonly tail?: TailWatch;
 }
 
 /** What a run was. The same seed gives the same report, digest included, on every machine. */
@@ -93,6 +105,9 @@ class SchedulerWorld implements AgentWorld {
   readonly #trouble: Random;
   readonly #plan: Random;
   readonly #depths: Random;
+  readonly #wants: Random;
+  readonly #consumers: Consumers;
+  readonly #tail: TailWatch | undefined;
   readonly #lives = new Map<NodeKey, NodeLife>();
   readonly #clients: ClientPlan[] = [];
   readonly #jobs: JobKey[] = [];
@@ -115,6 +130,9 @@ class SchedulerWorld implements AgentWorld {
     this.#depths = seededRandom(seed, "depths");
     const make = run.make ?? ((options) => new Scheduler(options));
     this.#core = make({ random: seededRandom(seed, "jitter") });
+    this.#wants = seededRandom(seed, "wants");
+    this.#consumers = new Consumers(this, seededRandom(seed, "consumers"));
+    this.#tail = run.tail;
     this.#trace = run.trace;
     this.workload = items(seed, this.options);
     const { kills, markLoss } = this.options;
@@ -160,6 +178,11 @@ class SchedulerWorld implements AgentWorld {
     if (life !== undefined) this.#transmit(life, 1, message.type, () => this.#feed(message));
   }
 
+  /** The consumer of a job's results took some. */
+  take(job: JobKey, bytes: number): void {
+    this.#feed({ type: "results-taken", job, bytes });
+  }
+
   #feed(input: Input): void {
     this.#steps++;
     const effects = this.#core.step(this.#nowMs, input);
@@ -168,7 +191,11 @@ class SchedulerWorld implements AgentWorld {
     this.#digest = Math.imul(this.#digest, 31) + hash32(line);
     this.#core.validate();
     this.#oracle.observe(input, effects, this.#core.nodes());
-    for (const effect of effects) this.#perform(effect);
+    this.#tail?.observe(this.#nowMs, input, effects, this.#core);
+    for (const effect of effects) {
+      if (effect.type === "deliver-span" || effect.type === "fail-item") this.#consumers.heard(effect, bytesOf(input));
+      this.#perform(effect);
+    }
   }
 
   #perform(effect: Effect): void {
@@ -238,13 +265,24 @@ class SchedulerWorld implements AgentWorld {
 
   // ---- nodes and their trouble
 
-  #joinNode(): void {
-    const agent = new ModelAgent(this, ++this.#lastKey as NodeKey);
+  #joinNode(equipment = this.#equip()): void {
+    const agent = new ModelAgent(this, ++this.#lastKey as NodeKey, equipment);
     const life: NodeLife = { agent, broken: false, lost: false, waiting: [], arrivedMs: [0, 0] };
     this.#lives.set(agent.key, life);
-    this.#feed({ type: "node-joined", node: agent.key, slots: agent.slots });
+    this.#feed({ type: "node-joined", node: agent.key, slots: agent.slots, ...equipment });
     agent.grant();
     this.#planTrouble(life);
+  }
+
+  #equip(): Equipment {
+    const zone = this.#wants.int(2) === 0 ? "a" : "b";
+    return { labels: new Map([["zone", zone]]), resources: new Map([["gpu", this.#wants.int(3)]]) };
+  }
+
+  #want(): Requirements | undefined {
+    if (this.#wants.float() >= this.options.needs) return undefined;
+    const labels = new Map(this.#wants.int(2) === 0 ? [] : [["zone", "a"]]);
+    return { labels, resources: new Map([["gpu", this.#wants.int(5) / 2]]) };
   }
 
   #planTrouble(life: NodeLife): void {
@@ -319,9 +357,10 @@ class SchedulerWorld implements AgentWorld {
     });
   }
 
-  /** Faults end: links mend, nodes come back into service or are replaced, clients read. */
+  /** Faults end: links mend, nodes come back into service or are replaced, clients read, and one node has all that is asked for. */
   #heal(): void {
     this.#healed = true;
+    if (this.options.needs > 0) this.#joinNode({ labels: new Map([["zone", "a"]]), resources: new Map([["gpu", 2]]) });
     for (const life of [...this.#lives.values()]) {
       if (life.lost) continue;
       this.#mend(life);
@@ -348,7 +387,7 @@ class SchedulerWorld implements AgentWorld {
   #openPool(client: ClientKey): PoolKey {
     const pool = ++this.#lastKey as PoolKey;
     const slotsMax = this.#plan.float() < this.options.bounded ? 1 + this.#plan.int(6) : undefined;
-    this.#feedTwice({ type: "pool-opened", pool, client, slotsMax });
+    this.#feedTwice({ type: "pool-opened", pool, client, slotsMax, requirements: this.#want() });
     if (this.#plan.float() < this.options.cancels / 4) {
       this.after(this.#plan.int(this.options.faultsUntilMs), () => this.#feedTwice({ type: "pool-closed", pool }));
     }
@@ -372,11 +411,20 @@ class SchedulerWorld implements AgentWorld {
     const chunks = this.#plan.int(this.options.chunksMax + 1);
     const retries = this.#plan.int(this.options.retriesMax + 1);
     const depth = this.#depths.float() < this.options.nested ? 1 + this.#depths.int(3) : 0;
-    this.#feedTwice({ type: "job-opened", job, pool, retries, depth });
+    const opened: Input = { type: "job-opened", job, pool, retries, depth, ...this.#modes() };
+    if (opened.unreadBytesMax !== undefined) this.#consumers.opened(opened);
+    this.#feedTwice(opened);
     if (this.#plan.float() < this.options.cancels) {
       this.after(this.#plan.int(1_500), () => this.#feedTwice({ type: "job-cancel-requested", job }));
     }
     this.#offer(job, 0, chunks);
+  }
+
+  #modes() {
+    const { collects, unreads } = this.options;
+    const collect = this.#wants.float() < collects;
+    const unreadBytesMax = this.#wants.float() < unreads ? 1 + this.#wants.int(40) : undefined;
+    return { collect, unreadBytesMax, ordered: this.#wants.int(2) === 0, requirements: this.#want() };
   }
 
   /** One chunk after the other, some at once, some later; the client does not know yet that its job may be over. */
@@ -387,7 +435,11 @@ class SchedulerWorld implements AgentWorld {
         this.#feedTwice({ type: "job-sealed", job, chunks });
         return;
       }
-      this.#feedTwice({ type: "chunk-offered", job, chunk, count: 1 + this.#plan.int(this.options.itemsMax) });
+      const count = 1 + this.#plan.int(this.options.itemsMax);
+      const grain = this.#wants.float() < this.options.grains ? 1 + this.#wants.int(count) : 0;
+      const offered: Input = { type: "chunk-offered", job, chunk, count, grain };
+      this.#consumers.offered(offered);
+      this.#feedTwice(offered);
       chunk++;
     } while (this.#plan.float() < 0.8);
     this.after(this.#plan.int(100), () => this.#offer(job, chunk, chunks));
@@ -401,6 +453,11 @@ class SchedulerWorld implements AgentWorld {
   }
 }
 
+/** Bytes of the values that came with an input. */
+function bytesOf(input: Input): number {
+  return input.type === "chunk-finished" && "bytes" in input.outcome ? input.outcome.bytes : 0;
+}
+
 /** What each item does, by its seed and place alone; flaky ones count how often they ran. */
 function items(seed: number, options: SwarmOptions): Workload {
   const left = new Map<string, number>();
@@ -409,10 +466,11 @@ function items(seed: number, options: SwarmOptions): Workload {
       if (isPoisoned(seed, options, job, chunk, offset)) return "poison";
       const place = `${job}/${chunk}/${offset}`;
       const random = seededRandom(seed, `item ${place}`);
-      if (random.float() < options.broken) return "error";
+      const trouble = seededRandom(seed, `overdue ${place}`).float() < options.overdues ? "overdue" : "error";
+      if (random.float() < options.broken) return trouble;
       const failures = left.get(place) ?? (random.float() < options.flaky ? 1 + random.int(2) : 0);
       left.set(place, failures - 1);
-      return failures > 0 ? "error" : "ok";
+      return failures > 0 ? trouble : "ok";
     },
   };
 }

@@ -27,7 +27,7 @@ import {
 import { onChunkFinished, onChunkStarted } from "./outcomes.ts";
 import { Fleet } from "./placement.ts";
 import type { Assignment, Job, Share, State } from "./state.ts";
-import { handBack, watchTail } from "./tail.ts";
+import { watchTail } from "./tail.ts";
 import { type Alarm, Timers } from "./timers.ts";
 import type { AssignmentId, Effect, Input, JobView, NodeView } from "./types.ts";
 import { validateState } from "./validate.ts";
@@ -64,7 +64,7 @@ export class Scheduler {
       queue,
       timers: new Timers(),
       assignmentsMinted: 0,
-      tail: { armed: false, asked: 0 },
+      tail: { alarm: "none", asked: 0 },
     };
   }
 
@@ -178,7 +178,7 @@ function ring(state: State, alarm: Alarm): void {
       if (state.fleet.nodes.has(alarm.node.key)) state.fleet.refresh(alarm.node);
       return;
     case "hand-back":
-      handBack(state);
+      state.tail.alarm = "rung";
       return;
     default:
       unreachable(alarm);

@@ -32,8 +32,8 @@ export interface State {
 
 /** What is known of idle slots beside nodes that hold chunks beyond theirs. */
 export interface Tail {
-  /** An alarm is set. */
-  armed: boolean;
+  /** rung: in this step. */
+  alarm: "none" | "set" | "rung";
   /** Assignments that were asked back for idle slots and are not answered. */
   asked: number;
 }

@@ -2,14 +2,19 @@ import { revoke } from "./jobs.ts";
 import type { Assignment, Node, State } from "./state.ts";
 
 /**
- * Sets the alarm of the tail when it is due: nothing is left to place, slots idle, and elsewhere chunks wait for slots. One alarm at a time,
- * and no next one before anything about this has changed. O(1).
+ * Looks whether nothing is left to place, slots idle, and elsewhere chunks wait for slots: then sets an alarm, and when it has rung and this is
+ * still so, asks for chunks. One alarm at a time, and no next one before anything about this has changed. O(1) but for the asking. Call when
+ * all is placed.
  */
 export function watchTail(state: State): void {
   const { fleet, queue, tail, timers, limits } = state;
-  if (fleet.slotsForTail === 0 || !fleet.tailChanged || tail.armed) return;
-  if (queue.outer.peek() !== undefined || queue.nested.peek() !== undefined) return;
-  tail.armed = true;
+  const isTail = fleet.slotsForTail > 0 && queue.outer.peek() === undefined && queue.nested.peek() === undefined;
+  if (tail.alarm === "rung") {
+    tail.alarm = "none";
+    if (isTail) handBack(state);
+  }
+  if (!isTail || !fleet.tailChanged || tail.alarm === "set") return;
+  tail.alarm = "set";
   timers.add(state.nowMs + limits.handBackAfterMs, { type: "hand-back" });
 }
 
@@ -17,15 +22,10 @@ export function watchTail(state: State): void {
  * Asks the newest chunks back that wait at full nodes, as many as idle slots would begin at once: they are placed there when they come.
  * O(nodes + chunks at full nodes), at most once in `handBackAfterMs`.
  */
-export function handBack(state: State): void {
-  const { fleet, tail, queue } = state;
-  tail.armed = false;
+function handBack(state: State): void {
+  const { fleet, tail } = state;
   fleet.tailChanged = false;
   if (fleet.slotsForTail <= tail.asked) return;
-  if (queue.outer.peek() !== undefined) {
-    fleet.tailChanged = true; // this step places it
-    return;
-  }
   const idle = new Map<Node, number>();
   for (const node of fleet.nodes.values()) if (node.idleSlots > 0) idle.set(node, node.idleSlots);
   for (const assignment of waiting(state)) {

@@ -1,0 +1,65 @@
+import type { AssignmentId, ClientKey, Effect, JobKey, PoolKey, Requirements } from "@heddle/core-scheduler";
+
+type EffectOf<T extends Effect["type"]> = Extract<Effect, { readonly type: T }>;
+
+/** What is known of an item by inputs and effects alone. */
+export interface ItemFacts {
+  state: "open" | "delivered" | "failed";
+  attempt: number;
+  /** Its own errors, worker deaths with it in the span, and lost nodes with it in the span, as told to the core. */
+  errors: number;
+  deaths: number;
+  losses: number;
+  placedIn: AssignmentId | undefined;
+  /** It came back unbegun with others: it is placed with none of another grain. */
+  cut: boolean;
+}
+
+/** The same of a job. */
+export interface JobFacts {
+  readonly pool: PoolKey;
+  readonly retries: number;
+  readonly depth: number;
+  readonly collect: boolean;
+  readonly ordered: boolean;
+  readonly unreadBytesMax: number;
+  readonly wants: readonly (Requirements | undefined)[];
+  unreadBytes: number;
+  readonly grains: Map<number, number>;
+  readonly chunks: Map<number, ItemFacts[]>;
+  readonly released: Set<number>;
+  failedItems: number;
+  ended: string | undefined;
+  cancelRequested: boolean;
+}
+
+/** The same of a pool. */
+export interface PoolFacts {
+  readonly client: ClientKey;
+  readonly slotsMax: number | undefined;
+  readonly wants: Requirements | undefined;
+  closed: boolean;
+  /** Failures of its initializer, no chunk of it having been run in between. */
+  initFailures: number;
+}
+
+/** The same of a node. */
+export interface NodeFacts {
+  slots: number;
+  readonly labels: ReadonlyMap<string, string>;
+  readonly resources: ReadonlyMap<string, number>;
+  credit: number;
+  silent: boolean;
+  cordoned: boolean;
+  draining: boolean;
+  drained: boolean;
+  readonly live: Map<AssignmentId, EffectOf<"assign-chunk">>;
+  /** Jobs and pools it was given chunks of and not told to forget. */
+  readonly jobs: Set<JobKey>;
+  readonly pools: Set<PoolKey>;
+}
+
+/** What one chunk of a job takes from its node. */
+export function amountsOf(job: JobFacts | undefined): ReadonlyMap<string, number> {
+  return new Map([...(job?.wants[1]?.resources ?? []), ...(job?.wants[0]?.resources ?? [])]);
+}
