@@ -1,10 +1,11 @@
 import { type Environment, InvariantViolation, type Millis, ProtocolError } from "@heddle/kernel";
 import type { Frame, Goodbye, SessionControl } from "./frame.ts";
 import { Inbox } from "./inbox.ts";
-import { CLOSE_TIMEOUT_MS, SESSION_SIZES, type SessionSizes } from "./limits.ts";
+import { CLOSE_TIMEOUT_MS, SESSION_SIZES, type SessionSizes, UNHURRIED_MS } from "./limits.ts";
 import type { Link } from "./link.ts";
+import { type Lease, Liveness } from "./liveness.ts";
 import { Outbox } from "./outbox.ts";
-import type { Session, SessionEnd } from "./session.ts";
+import type { Pace, Session, SessionEnd } from "./session.ts";
 import { Waiters } from "./waiters.ts";
 
 /** The side of a session that finds links for the conversation: a dialer or an acceptor. */
@@ -12,17 +13,9 @@ export interface ConversationOwner<In> {
   readonly entries: (entries: readonly In[]) => void;
   /** The conversation has a link that can carry entries (true), or lost it (false). */
   readonly linked: (up: boolean) => void;
-  /** Nothing was heard for a third of the lease since the newest attempt to connect. Called again while it lasts. */
-  readonly silent: () => void;
+  /** The peer gives no sign of life: another link is to be found, by whoever can. Called again while it lasts. */
+  readonly silent: (why: string) => void;
   readonly ended: (end: SessionEnd) => void;
-}
-
-/** How long a conversation stands silence. */
-export interface Lease {
-  readonly leaseMs: Millis;
-  readonly heartbeatMs: Millis;
-  /** Time without a link that ends the session, as silence of a lease does. */
-  readonly giveUpMs: Millis;
 }
 
 /** What a conversation is made of. */
@@ -51,7 +44,6 @@ export class Conversation<Out, In> implements Session<Out> {
   readonly #inbox: Inbox;
   readonly #drained = new Waiters();
   readonly #emptied = new Waiters();
-  #lease: Lease;
   /** The link that carries entries now, after its handshake. */
   #link: Link<Frame<Out>, Frame<In>> | undefined;
   /** `#link.receivedBytes` as of the last frame. */
@@ -63,12 +55,11 @@ export class Conversation<Out, In> implements Session<Out> {
   #closing: Promise<void> | undefined;
   /** Settles when the last link is closed. */
   #unlinked: Promise<void> = Promise.resolve();
-  #heardAtMs: Millis;
-  #sentAtMs: Millis;
-  /** When the newest attempt to connect began. */
-  #attemptAtMs: Millis;
-  /** When the last link was lost; means nothing while there is one. */
-  #unlinkedAtMs: Millis;
+  /** Something waits that wants to leave at the next chance; else all that waits is unhurried. */
+  #hurried = false;
+  /** Set while what is unhurried waits: it leaves when this fires, if nothing took it along before. */
+  #unhurried: Disposable | undefined;
+  readonly #liveness: Liveness;
   #watch: Disposable | undefined;
 
   constructor(options: ConversationOptions<In>) {
@@ -76,12 +67,10 @@ export class Conversation<Out, In> implements Session<Out> {
     this.peer = options.peer;
     this.#env = options.env;
     this.#owner = options.owner;
-    this.#lease = options.lease;
     this.#sizes = { ...SESSION_SIZES, ...options.sizes };
     this.#outbox = new Outbox(this.#sizes);
     this.#inbox = new Inbox(this.#sizes);
-    const nowMs = this.#env.clock.nowMs();
-    this.#heardAtMs = this.#sentAtMs = this.#attemptAtMs = this.#unlinkedAtMs = nowMs;
+    this.#liveness = new Liveness(options.lease, this.#env.clock.nowMs());
     this.#watchLater();
   }
 
@@ -98,7 +87,7 @@ export class Conversation<Out, In> implements Session<Out> {
     return this.#ended;
   }
 
-  send(entry: Out, bulkBytes?: number): void {
+  send(entry: Out, bulkBytes?: number, pace: Pace = "now"): void {
     if (this.#ended || this.#closing !== undefined) return;
     if (bulkBytes !== undefined) this.#outbox.pushBulk(entry, bulkBytes);
     else if (!this.#outbox.pushControl(entry)) {
@@ -106,6 +95,8 @@ export class Conversation<Out, In> implements Session<Out> {
       this.end({ reason: "lost", message }, { code: "limit", message });
       return;
     }
+    if (pace === "unhurried") return this.#flushSoon();
+    this.#hurried = true;
     this.#flushLater();
   }
 
@@ -121,19 +112,19 @@ export class Conversation<Out, In> implements Session<Out> {
 
   /** The peer's terms, from its welcome. */
   adopt(lease: Lease): void {
-    this.#lease = lease;
+    this.#liveness.adopt(lease);
     this.#watchLater();
   }
 
   /** An attempt to connect begins: silence before it does not count against it. */
   attempt(): void {
-    this.#attemptAtMs = this.#env.clock.nowMs();
+    this.#liveness.attempted(this.#env.clock.nowMs());
   }
 
   /** Goes on over `link`, whose handshake is done and told that the peer has `received`. An older link is dropped. */
   attach(link: Link<Frame<Out>, Frame<In>>, received: number): void {
     this.detach();
-    this.#heard();
+    this.#liveness.linked(this.#env.clock.nowMs());
     this.peer = link.peer;
     this.#link = link;
     this.#linkBytes = link.receivedBytes ?? 0;
@@ -154,7 +145,7 @@ export class Conversation<Out, In> implements Session<Out> {
     const old = this.#link;
     if (old === undefined || (link !== undefined && link !== old)) return;
     this.#link = undefined;
-    this.#unlinkedAtMs = this.#env.clock.nowMs();
+    this.#liveness.unlinked(this.#env.clock.nowMs());
     this.#unlinked = old[Symbol.asyncDispose]();
     this.#owner.linked(false);
   }
@@ -162,7 +153,7 @@ export class Conversation<Out, In> implements Session<Out> {
   /** A frame came on `link`. Frames of a link that was given up are ignored. */
   receive(link: Link<Frame<Out>, Frame<In>>, frame: Frame<In>): void {
     if (link !== this.#link) return;
-    this.#heard();
+    this.#liveness.heard(this.#env.clock.nowMs());
     const bytes = link.receivedBytes;
     const frameBytes = bytes === undefined ? Number.POSITIVE_INFINITY : bytes - this.#linkBytes;
     this.#linkBytes = bytes ?? 0;
@@ -175,7 +166,7 @@ export class Conversation<Out, In> implements Session<Out> {
       this.#offended(error);
       return;
     }
-    if (!this.#outbox.empty || this.#inbox.acknowledgementDue) this.#flushLater();
+    if ((this.#hurried && !this.#outbox.empty) || this.#inbox.acknowledgementDue) this.#flushLater();
   }
 
   /** Ends the session now. `goodbye` is told to the peer if there is a link. Idempotent. */
@@ -183,6 +174,7 @@ export class Conversation<Out, In> implements Session<Out> {
     if (this.#ended) return;
     this.#ended = true;
     this.#watch?.[Symbol.dispose]();
+    this.#unhurried?.[Symbol.dispose]();
     if (goodbye !== undefined)
       this.#link?.send(controlFrame({ $case: "goodbye", value: goodbye }, this.#inbox.received));
     this.detach();
@@ -229,6 +221,17 @@ export class Conversation<Out, In> implements Session<Out> {
     });
   }
 
+  /** Sees to it that what waits without hurry leaves in time. */
+  #flushSoon(): void {
+    if (this.#hurried || this.#unhurried !== undefined) return;
+    const { clock } = this.#env;
+    this.#unhurried = clock.setTimer(clock.nowMs() + UNHURRIED_MS, () => {
+      this.#unhurried = undefined;
+      this.#hurried = true;
+      this.#flush();
+    });
+  }
+
   #flush(): void {
     while (this.#link !== undefined && !this.#blocked) {
       const frame = this.#outbox.next();
@@ -236,6 +239,7 @@ export class Conversation<Out, In> implements Session<Out> {
       this.#transmit(this.#link, frame);
     }
     if (this.#link !== undefined && !this.#blocked && this.#inbox.acknowledgementDue) this.#heartbeat(this.#link);
+    if (this.#outbox.empty) this.#hurried = false;
     if (this.#outbox.queuedBytes < this.#sizes.windowBytes) this.#drained.wake();
     if (this.#outbox.empty) this.#emptied.wake();
   }
@@ -246,7 +250,7 @@ export class Conversation<Out, In> implements Session<Out> {
 
   #transmit(link: Link<Frame<Out>, Frame<In>>, frame: Frame<Out>): void {
     frame.acknowledged = this.#inbox.acknowledge();
-    this.#sentAtMs = this.#env.clock.nowMs();
+    this.#liveness.sent(this.#env.clock.nowMs());
     if (link.send(frame)) return;
     this.#blocked = true;
     void this.#unblock(link);
@@ -259,41 +263,31 @@ export class Conversation<Out, In> implements Session<Out> {
     this.#flush();
   }
 
-  #heard(): void {
-    this.#heardAtMs = this.#env.clock.nowMs();
-  }
-
   #watchLater(): void {
     this.#watch?.[Symbol.dispose]();
     if (this.#ended) return;
-    const periodMs = Math.max(1, Math.min(this.#lease.heartbeatMs / 2, this.#lease.giveUpMs / 4));
-    const dueAtMs = this.#env.clock.nowMs() + periodMs;
+    const dueAtMs = this.#env.clock.nowMs() + this.#liveness.periodMs;
     this.#watch = this.#env.clock.setTimer(dueAtMs, () => this.#look(dueAtMs));
   }
 
-  /** The watch timer, due at `dueAtMs`: what this loop slept beyond that is not the peer's silence. */
+  /** The watch timer, due at `dueAtMs`. */
   #look(dueAtMs: Millis): void {
     const nowMs = this.#env.clock.nowMs();
-    const lagMs = Math.max(0, nowMs - dueAtMs);
-    this.#heardAtMs = Math.min(nowMs, this.#heardAtMs + lagMs);
-    this.#attemptAtMs = Math.min(nowMs, this.#attemptAtMs + lagMs);
-    this.#unlinkedAtMs = Math.min(nowMs, this.#unlinkedAtMs + lagMs);
-    if (this.#isHopeless(nowMs)) {
-      const message = `nothing was heard for ${Math.round(nowMs - this.#heardAtMs)} ms`;
-      this.end({ reason: "expired" }, { code: "timeout", message });
+    const isOwed = this.#blocked || this.#outbox.retainedCount > 0;
+    const link = this.#link;
+    const sight = {
+      isLinked: link !== undefined,
+      isOwed: link !== undefined && isOwed,
+      arrivedBytes: link?.arrivedBytes,
+    };
+    const verdict = this.#liveness.look(nowMs, dueAtMs, sight);
+    if (verdict.type === "hopeless") {
+      this.end({ reason: "expired" }, { code: "timeout", message: verdict.why });
       return;
     }
-    const { leaseMs, heartbeatMs } = this.#lease;
-    if (nowMs - Math.max(this.#heardAtMs, this.#attemptAtMs) >= leaseMs / 3) this.#owner.silent();
-    if (this.#link !== undefined && !this.#blocked && nowMs - this.#sentAtMs >= heartbeatMs / 2) {
-      this.#heartbeat(this.#link);
-    }
+    if (verdict.type === "silent") this.#owner.silent(verdict.why);
+    const isBeatDue = this.#inbox.untold || this.#liveness.isBeatDue(nowMs);
+    if (this.#link !== undefined && !this.#blocked && isBeatDue) this.#heartbeat(this.#link);
     this.#watchLater();
-  }
-
-  #isHopeless(nowMs: Millis): boolean {
-    const { giveUpMs, leaseMs } = this.#lease;
-    if (nowMs - this.#heardAtMs >= Math.max(giveUpMs, leaseMs)) return true;
-    return this.#link === undefined && nowMs - Math.max(this.#heardAtMs, this.#unlinkedAtMs) >= giveUpMs;
   }
 }

@@ -74,8 +74,10 @@ class Dialer<Out, In> implements ConversationOwner<In> {
 
   readonly linked = (up: boolean): void => this.#options.onLink?.(up);
 
-  readonly silent = (): void => {
-    if (this.#attempt !== undefined) this.#giveUp(`silent for a third of the lease`);
+  readonly silent = (why: string): void => {
+    if (this.#attempt === undefined) return;
+    this.#link?.abandon?.();
+    this.#giveUp(why);
   };
 
   readonly ended = (end: SessionEnd): void => {

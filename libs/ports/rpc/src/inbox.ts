@@ -20,6 +20,11 @@ export class Inbox {
     return this.#received;
   }
 
+  /** Something came that was not acknowledged. */
+  get untold(): boolean {
+    return this.#untoldFrames > 0;
+  }
+
   /** The peer waits for an acknowledgement, or soon will. */
   get acknowledgementDue(): boolean {
     if (this.#untoldFrames === 0) return false;

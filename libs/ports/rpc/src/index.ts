@@ -16,5 +16,5 @@ export {
   unaryRoute,
 } from "./rpc.ts";
 export { rpcError } from "./rpc-error.ts";
-export type { Session, SessionEnd, SessionHandler } from "./session.ts";
+export type { Pace, Session, SessionEnd, SessionHandler } from "./session.ts";
 export { Waiters } from "./waiters.ts";

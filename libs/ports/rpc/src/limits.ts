@@ -11,6 +11,13 @@ const RETAINED_FRAMES_MAX = 4_096;
 const CONTROL_ENTRIES_MAX = 131_072;
 /** Sessions of one acceptor. Above: goodbye "limit" to the newcomer. */
 export const SESSIONS_MAX = 4_096;
+/**
+ * A dialed link on which something waits for the peer, and on which nothing at all came for this time (or for a heartbeat, if that is longer), is
+ * dropped: its peer would have acknowledged by now.
+ */
+export const STALL_MS = 1_500;
+/** How long an entry that is in no hurry waits for others to ride with. */
+export const UNHURRIED_MS = 20;
 /** Longest time that `close()` waits for what was sent before. Above: it is dropped. */
 export const CLOSE_TIMEOUT_MS = 2_000;
 /** Longest time between the opening of a stream and its hello. Above: the link is dropped. */

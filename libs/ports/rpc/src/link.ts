@@ -22,8 +22,15 @@ export interface Link<Out, In> extends AsyncDisposable {
   readonly incoming: AsyncIterable<In>;
   /** Encoded bytes of the messages handed out by `incoming` so far; undefined where messages are not encoded. Only grows. */
   readonly receivedBytes: number | undefined;
+  /**
+   * Bytes of any kind that have come from the peer so far, parts of messages and what else shares the connection included.
+   * Undefined or not there where nobody can tell. Only grows.
+   */
+  readonly arrivedBytes?: number | undefined;
   /** Resolves, never rejects, when the link is over. */
   readonly closed: Promise<LinkEnd>;
   /** Ends the link in order, flushing what was sent; idempotent, bounded in time. */
   [Symbol.asyncDispose](): Promise<void>;
+  /** Ends the link at once, and the connection below it, which moves nothing any more. Not there where links share no connection. */
+  abandon?(): void;
 }

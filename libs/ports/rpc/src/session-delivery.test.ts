@@ -1,7 +1,7 @@
 import { FRAME_BYTES_MAX, FRAME_ENTRIES_MAX, SESSION_WINDOW_BYTES } from "@heddle/kernel";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { ENTRY_OVERHEAD_BYTES } from "./limits.ts";
+import { ENTRY_OVERHEAD_BYTES, UNHURRIED_MS } from "./limits.ts";
 import { existing, heartbeatMs, leaseMs, rawServer, settle, type Word, World, words } from "./session-kit.ts";
 
 describe("what a session delivers", () => {
@@ -130,6 +130,60 @@ describe("what a session delivers", () => {
     await expect(aborted).rejects.toThrow("enough");
     await world.clock.advance(leaseMs + heartbeatMs);
     await ended;
+  });
+});
+
+describe("an entry in no hurry", () => {
+  test("rides with the next frame, and keeps its place in its lane", async () => {
+    await using world = await World.open();
+    const [session] = world.dial();
+    await settle();
+    session.send("a", 0);
+    session.send("b", 0, "unhurried");
+    await settle();
+    session.send("c", 0, "unhurried");
+    await settle();
+    expect(world.talkers.ears().batches).toEqual([2]);
+    session.send("d", 0);
+    await settle();
+    expect(world.talkers.ears().words).toEqual(["a", "b", "c", "d"]);
+    expect(world.talkers.ears().batches).toEqual([2, 2]);
+  });
+
+  test("leaves by itself when nothing else does, and before the session is closed", async () => {
+    await using world = await World.open();
+    const [session] = world.dial();
+    await settle();
+    session.send("a", undefined, "unhurried");
+    await world.clock.advance(UNHURRIED_MS - 1);
+    expect(world.talkers.ears().words).toEqual([]);
+    await world.clock.advance(1);
+    expect(world.talkers.ears().words).toEqual(["a"]);
+    session.send("b", 0, "unhurried");
+    await session.close();
+    expect(world.talkers.ears().words).toEqual(["a", "b"]);
+    await world.clock.advance(leaseMs);
+    expect(world.clock.timerCount).toBe(0);
+  });
+
+  test("holds back nothing that waits for the window", async () => {
+    await using world = await World.open();
+    const peers = await rawServer(world.network, "raw");
+    const [session] = world.dial({ address: "raw", sizes: { windowBytes: 100 } });
+    await settle();
+    const peer = existing(peers[0]);
+    peer.welcome();
+    await settle();
+    session.send("a", 80);
+    session.send("b", 80);
+    await settle();
+    session.send("c", 0, "unhurried");
+    peer.say(0, 1, []);
+    await settle();
+    expect(peer.words).toEqual(["a", "b"]);
+    peer.say(0, 2, []);
+    await settle();
+    expect(peer.words).toEqual(["a", "b", "c"]);
   });
 });
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { heartbeatMs, leaseMs, rawServer, settle, World, words } from "./session-kit.ts";
+import { STALL_MS } from "./limits.ts";
+import { existing, heartbeatMs, leaseMs, rawServer, settle, World, words } from "./session-kit.ts";
 
 describe("a session whose peer goes silent", () => {
   test("is dialled again after a third of the lease, and nothing is lost", async () => {
@@ -7,17 +8,123 @@ describe("a session whose peer goes silent", () => {
     const [session, heard] = world.dial();
     await settle();
     world.network.blackhole(world.address, true);
-    session.send("into the hole");
     world.talkers.session().send("out of the hole");
     await settle();
     world.network.blackhole(world.address, false); // the old link stays dead
-    await world.clock.advance(leaseMs / 3 - heartbeatMs / 2);
+    await world.clock.advance(leaseMs / 3 - 1);
+    session.send("into the hole");
     expect(heard.links).toEqual([true]);
     await world.clock.advance(heartbeatMs + 200);
     expect(heard.links).toEqual([true, false, true]);
     expect(world.talkers.ears().words).toEqual(["into the hole"]);
     expect(heard.words).toEqual(["out of the hole"]);
     expect(world.talkers.sessions.length).toBe(1);
+  });
+
+  test("is dialled again much sooner when something waits for the peer, and nothing is lost", async () => {
+    await using world = await World.open();
+    const [session, heard] = world.dial();
+    await settle();
+    world.network.blackhole(world.address, true);
+    session.send("into the hole");
+    world.talkers.session().send("out of the hole");
+    await settle();
+    world.network.blackhole(world.address, false);
+    await world.clock.advance(STALL_MS - 1);
+    expect(heard.links).toEqual([true]);
+    await world.clock.advance(heartbeatMs / 4 + 101);
+    expect(heard.links).toEqual([true, false, true]);
+    expect(world.talkers.ears().words).toEqual(["into the hole"]);
+    expect(heard.words).toEqual(["out of the hole"]);
+    await world.clock.advance(leaseMs);
+    expect(heard.links).toEqual([true, false, true]);
+  });
+
+  test("gets through when every link stalls after some frames, each word once and in order", async () => {
+    const sizes = { frameEntriesMax: 1 };
+    await using world = await World.open({ acceptor: { sizes } });
+    const [session, heard] = world.dial({ sizes });
+    await settle();
+    for (let round = 0; round < 8; round++) {
+      for (const word of words(`up${round}-`, 3)) session.send(word, 10);
+      for (const word of words(`down${round}-`, 3)) world.talkers.session().send(word, 10);
+      if (round % 2 === 0) await settle();
+      world.network.blackhole(world.address, true);
+      session.send(`owed${round}`, 10);
+      await settle();
+      world.network.blackhole(world.address, false);
+      await world.clock.advance(STALL_MS + heartbeatMs);
+    }
+    const said = (way: string) => Array.from({ length: 8 }, (_, round) => words(`${way}${round}-`, 3));
+    expect(heard.words).toEqual(said("down").flat());
+    expect(world.talkers.ears().words).toEqual(said("up").flatMap((all, round) => [...all, `owed${round}`]));
+    expect(heard.links.filter((up) => !up).length).toBe(8);
+    expect([heard.ends, world.talkers.ears().ends]).toEqual([[], []]);
+  });
+
+  test("keeps its link while parts of a message come, however long the message takes", async () => {
+    await using world = await World.open();
+    let arrivedBytes = 0;
+    const [session, heard] = world.dial({
+      client: {
+        dial: async (method, address, signal) => {
+          const link = await world.network.dial(method, address, signal);
+          return Object.defineProperty(link, "arrivedBytes", { get: () => arrivedBytes });
+        },
+        call: () => Promise.reject(new Error("unused")),
+        [Symbol.asyncDispose]: () => Promise.resolve(),
+      },
+    });
+    await settle();
+    world.network.blackhole(world.address, true);
+    session.send("waits");
+    for (let ms = 0; ms < leaseMs / 3 - 500; ms += 500) {
+      arrivedBytes++;
+      await world.clock.advance(500);
+    }
+    expect(heard.links).toEqual([true]);
+    await world.clock.advance(STALL_MS);
+    expect(heard.links).toEqual([true, false]);
+  });
+
+  test("has its link abandoned, with the connection below that moves nothing any more", async () => {
+    await using world = await World.open();
+    let abandoned = 0;
+    const [session] = world.dial({
+      client: {
+        dial: async (method, address, signal) => {
+          const link = await world.network.dial(method, address, signal);
+          return Object.assign(link, { abandon: () => abandoned++ });
+        },
+        call: () => Promise.reject(new Error("unused")),
+        [Symbol.asyncDispose]: () => Promise.resolve(),
+      },
+    });
+    await settle();
+    world.cut();
+    await world.clock.advance(heartbeatMs);
+    expect(abandoned).toBe(0);
+    world.network.blackhole(world.address, true);
+    session.send("waits");
+    await world.clock.advance(STALL_MS + heartbeatMs / 4);
+    expect(abandoned).toBe(1);
+  });
+
+  test("that merely has nothing to say acknowledges in time for its link to live", async () => {
+    await using world = await World.open();
+    const peers = await rawServer(world.network, "raw");
+    const [session, heard] = world.dial({ address: "raw" });
+    await settle();
+    const peer = existing(peers[0]);
+    peer.welcome();
+    await settle();
+    for (let beat = 0; beat < 20; beat++) {
+      session.send("w");
+      await world.clock.advance(STALL_MS - 500);
+      peer.say(0, peer.sequences.length, []);
+      await settle();
+    }
+    expect(heard.links).toEqual([true]);
   });
 
   test("is over as expired at both sides after a lease", async () => {

@@ -8,9 +8,10 @@ import type { Goodbye } from "./frame.ts";
  *   room; control overtakes bulk that still waits. An entry larger than the window leaves alone, once everything is acknowledged.
  * - Sent frames are kept until acknowledged and sent again, with the same sequence, when a link is resumed; a frame seen before is
  *   dropped. An acknowledgement rides on any frame; it leaves at once when a quarter of the window or 64 frames wait for it, else
- *   at the heartbeat.
+ *   within a quarter of the heartbeat.
  * - Each side sends a frame at least every heartbeat. A dialer that hears nothing for a third of the lease drops the link and dials
- *   again; whoever hears nothing for a lease ends the session. Lag of the own event loop is added before anyone is given up.
+ *   again, and does so after 1.5 s (or a heartbeat, if longer) when something waits for the peer: HTTP/2 can stall for good under bulk both ways.
+ *   Whoever hears nothing for a lease ends the session. Lag of the own event loop is added before anyone is given up.
  * - What no honest peer sends (a gap, an oversize frame, an entry before the handshake, no common version) is answered by goodbye
  *   "protocol" in words and ends the session: only the offender is dropped.
  */
@@ -23,13 +24,17 @@ export interface Session<Out> {
   /**
    * Sends an entry. With `bulkBytes` (its payload's size, may be 0) it goes in the bulk lane, without in the control lane, which is
    * for entries of less than 1 KiB. Before the link is up entries wait. Ignored after `close()` and after the end.
+   * Unhurried: it keeps its place in its lane, but costs no frame of its own as long as another leaves within 20 ms, with which it rides.
    */
-  send(entry: Out, bulkBytes?: number): void;
+  send(entry: Out, bulkBytes?: number, pace?: Pace): void;
   /** Resolves when `queuedBytes` is below SESSION_WINDOW_BYTES, and when the session is over. */
   drained(signal?: AbortSignal): Promise<void>;
   /** Sends what waits (bounded: 2 s), says goodbye and ends. Idempotent. */
   close(goodbye?: Goodbye): Promise<void>;
 }
+
+/** Whether an entry makes a frame leave, or waits a little for one. */
+export type Pace = "now" | "unhurried";
 
 /** Why a session is over. */
 export type SessionEnd =
