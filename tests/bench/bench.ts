@@ -1,124 +1,148 @@
 /**
- * `npm run bench`: Heddle beside Python's multiprocessing and plain loops, all in one run on this machine. Medians of `--runs` (3) runs.
- * Prints a table and writes dist/bench.json. Figures are worth comparing within one run only.
+ * `npm run bench`: Heddle beside Python's multiprocessing, the pools of Node and plain loops, in one run on this machine; docs/performance.md
+ * says how to read it. Prints the medians, the targets and how everybody was called, and writes dist/bench.json. Ends with 1 when something failed
+ * to be measured; a target that is missed is no failure.
  */
-import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { availableParallelism, cpus } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
-import { connect, Pool, range } from "heddle";
-import { ProcessCluster } from "../harness/process-cluster.ts";
-import { cube, isPrime, noop } from "./tasks.ts";
+import { type ContenderId, DASK_SHARE, type Entry, entries } from "./contenders.ts";
+import { disturbanceLines } from "./disturbance.ts";
+import { type FiguresByContender, medians } from "./figures.ts";
+import { howLines } from "./how-lines.ts";
+import { type BenchOptions, parseOptions, usage } from "./options.ts";
+import { pythonWith } from "./pythons.ts";
+import { type Rounds, runRounds } from "./rounds.ts";
+import { planOf, rowTitles, schedulerSizesOf, sizesOf, WARM_UP_SHARE, WARM_UPS } from "./rows.ts";
+import { figuresTable, targetsTable } from "./table.ts";
+import { targetsOf, verdictOf } from "./targets.ts";
 
-const { values: options } = parseArgs({
-  options: { runs: { type: "string", default: "3" }, quick: { type: "boolean", default: false } },
-});
-const runs = Number(options.runs);
-const scale = options.quick ? 0.05 : 1;
-const sizes = {
-  noops: Math.round(100_000 * scale),
-  applies: Math.round(2_000 * scale),
-  cubes: Math.round(10_000_000 * scale),
-  primes: Math.round(1_000_000 * scale),
-};
-/** Servers and workers live for long: what is measured is not how fast their code is compiled. */
-const WARM_UPS = 3;
-const WARM_UP_ITEMS = 50_000;
-type Seconds = Record<"noop" | "apply" | "cubes" | "primes", number>;
+const say = (...lines: readonly string[]): void => console.log(lines.join("\n"));
+const tell = (line: string): boolean => process.stderr.write(`${line}\n`);
 
-async function timed(run: () => unknown): Promise<number> {
-  const start = performance.now();
-  await run();
-  return (performance.now() - start) / 1_000;
+/** Who takes part, with which interpreter, and why somebody does not. */
+interface Field {
+  readonly entries: readonly Entry[];
+  readonly pythons: ReadonlyMap<ContenderId, string>;
+  readonly versions: string;
+  readonly skipped: readonly string[];
 }
 
-const median = (values: readonly number[]): number =>
-  [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
+function fieldOf({ rows, all }: BenchOptions): Field {
+  const wanted = entries.filter((entry) => (all || !entry.isExtra) && entry.rows.some((row) => rows.includes(row)));
+  const python = pythonWith("multiprocessing");
+  const dask = all ? pythonWith("distributed") : undefined;
+  const skipped = [
+    ...(python === undefined ? ["Python: skipped, there is no python3 here: apt-get install python3"] : []),
+    ...(all && dask === undefined
+      ? ["Dask: skipped, it is not installed here: apt-get install python3-distributed, or pip install distributed"]
+      : []),
+  ];
+  const pythons = new Map<ContenderId, string>();
+  if (python !== undefined) pythons.set("python", python.python);
+  if (dask !== undefined) pythons.set("dask", dask.python);
+  const isThere = ({ id }: Entry): boolean => (id !== "python" && id !== "dask") || pythons.has(id);
+  const versions = [
+    `Node ${process.versions.node}`,
+    ...(python === undefined ? [] : [`Python ${python.versions}`]),
+    ...(dask === undefined ? [] : [`Dask (Python and distributed) ${dask.versions}`]),
+    ...["piscina", "poolifier", ...(all ? ["tinypool", "workerpool"] : [])].map(packageVersion),
+  ].join(", ");
+  return { entries: wanted.filter(isThere), pythons, versions, skipped };
+}
 
-async function ours(pool: Pool): Promise<Seconds> {
-  for (const fn of [noop, cube, isPrime])
-    for (let turn = 0; turn < WARM_UPS; turn++) await pool.map<number, unknown>(fn, range(WARM_UP_ITEMS));
-  await pool.map(noop, range(WARM_UP_ITEMS), { chunkSize: 1 });
-  const trips: number[] = [];
-  for (let trip = 0; trip < sizes.applies; trip++) trips.push(await timed(() => pool.apply(noop, [1])));
-  return {
-    noop: await timed(() => pool.map(noop, range(sizes.noops), { chunkSize: 1 })),
-    apply: median(trips),
-    cubes: await timed(() => pool.map(cube, range(sizes.cubes))),
-    primes: await timed(() => pool.map(isPrime, range(sizes.primes))),
+/** As the root's package.json pins it. */
+function packageVersion(name: string): string {
+  const { devDependencies } = createRequire(import.meta.url)("../../package.json") as {
+    devDependencies: Record<string, string>;
   };
+  return `${name} ${devDependencies[name] ?? "?"}`;
 }
 
-async function embedded(): Promise<Seconds> {
-  await using pool = new Pool({ processes: 2 });
-  return await ours(pool);
-}
-
-async function served(): Promise<Seconds> {
-  await using cluster = await ProcessCluster.start({ nodes: 1, slots: 2, leaseMs: 15_000 });
-  await using fabric = await connect(cluster.address);
-  await using pool = fabric.pool();
-  return await ours(pool);
-}
-
-/** What one thread does without any pool: the plain loop a reader would write. */
-async function plain(): Promise<Seconds> {
-  const loop = (count: number, run: (index: number) => unknown): unknown[] => {
-    const results = new Array<unknown>(count);
-    for (let index = 0; index < count; index++) results[index] = run(index);
-    return results;
+function print(options: BenchOptions, field: Field, rounds: Rounds, figures: FiguresByContender): void {
+  const sizes = sizesOf(options.quick);
+  const { nodes, chunks } = schedulerSizesOf(options.quick);
+  const whole = (count: number): string => count.toLocaleString("en-US");
+  const counts = {
+    a: `${whole(sizes.noops)} items`,
+    b: `${whole(sizes.apply)} calls`,
+    c: whole(sizes.cubes),
+    d: whole(sizes.samples),
+    e: whole(sizes.primes),
+    f: `${whole(nodes)} nodes, ${whole(chunks)} chunks`,
+    g: whole(sizes.objects),
   };
-  return {
-    noop: await timed(() => loop(sizes.noops, noop)),
-    apply: Number.NaN,
-    cubes: await timed(() => loop(sizes.cubes, cube)),
-    primes: await timed(() => loop(sizes.primes, isPrime)),
-  };
-}
-
-function python(): Promise<Seconds> {
-  const peer = join(import.meta.dirname, "peers/multiprocessing_peer.py");
-  return Promise.resolve(
-    JSON.parse(execFileSync("python3", [peer, JSON.stringify(sizes)], { encoding: "utf8" })) as Seconds,
+  const cpu = `${availableParallelism()} x ${cpus()[0]?.model ?? "unknown processor"}`;
+  say(
+    `${field.versions}; ${cpu}. Medians of ${options.runs}, two workers each.`,
+    `Each contender in a process of its own; before each timed run ${WARM_UPS} runs of ${WARM_UP_SHARE * 100} % of it.`,
+    ...(options.quick ? ["--quick: a twentieth of everything. These figures say only that the benchmark works."] : []),
+    ...disturbanceLines(rounds.busyShares),
+    "",
+    ...options.rows.map((row) => `${row}  ${rowTitles[row]}: ${counts[row]}`),
+    "",
+    ...figuresTable(field.entries, figures),
+    "",
+    ...targetsTable(targetsOf(figures, options.rows)),
+    "",
+    "How each was called:",
+    ...howLines(field.entries, rounds.hows),
+    ...(figures.has("dask") ? [`Dask made ${DASK_SHARE * 100} % of the calls of rows a and b.`] : []),
+    ...field.skipped,
+    ...rounds.failures.map((line) => `FAILED ${line}`),
   );
 }
 
-const contenders = {
-  "heddle (gRPC, 2 workers)": served,
-  "heddle (embedded, 2)": embedded,
-  "Python Pool(2)": python,
-  "plain loop": plain,
-};
-const results = new Map<string, Seconds>();
-for (const [name, run] of Object.entries(contenders)) {
-  process.stderr.write(`${name} ...\n`);
-  const all: Seconds[] = [];
-  for (let turn = 0; turn < runs; turn++) all.push(await run());
-  const middle = (key: keyof Seconds): number => median(all.map((seconds) => seconds[key]));
-  results.set(name, { noop: middle("noop"), apply: middle("apply"), cubes: middle("cubes"), primes: middle("primes") });
+function write(options: BenchOptions, field: Field, rounds: Rounds, figures: FiguresByContender): void {
+  const out = join(import.meta.dirname, "../../dist");
+  const targets = targetsOf(figures, options.rows).map((target) => ({ ...target, ...verdictOf(target) }));
+  const json = {
+    options,
+    versions: field.versions,
+    sizes: sizesOf(options.quick),
+    schedulerSizes: schedulerSizesOf(options.quick),
+    medians: Object.fromEntries(figures),
+    runs: Object.fromEntries(rounds.figures),
+    hows: Object.fromEntries(rounds.hows),
+    targets,
+    skipped: field.skipped,
+    busyShares: rounds.busyShares,
+    failures: rounds.failures,
+  };
+  mkdirSync(out, { recursive: true });
+  writeFileSync(join(out, "bench.json"), `${JSON.stringify(json, null, 2)}\n`);
 }
 
-const rows = [["", "no-op items/s, chunkSize 1", "apply p50", `cubes of ${sizes.cubes}`, `primes < ${sizes.primes}`]];
-for (const [name, seconds] of results)
-  rows.push([
-    name,
-    Math.round(sizes.noops / seconds.noop).toLocaleString("en-US"),
-    Number.isNaN(seconds.apply) ? "-" : `${Math.round(seconds.apply * 1e6)} us`,
-    `${seconds.cubes.toFixed(3)} s`,
-    `${seconds.primes.toFixed(3)} s`,
-  ]);
-const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
-for (const row of rows)
-  console.log(
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join("   ")
-      .trimEnd(),
-  );
+/** Aborts when somebody wants this program to end: children have process groups of their own and would live on. */
+function stopSignal(): AbortSignal {
+  const stop = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+    process.once(name, () => stop.abort(new Error(`stopped by ${name}`)));
+  return stop.signal;
+}
 
-const out = join(import.meta.dirname, "../../dist");
-mkdirSync(out, { recursive: true });
-writeFileSync(
-  join(out, "bench.json"),
-  `${JSON.stringify({ runs, sizes, seconds: Object.fromEntries(results) }, null, 2)}\n`,
-);
+async function main(options: BenchOptions): Promise<void> {
+  const field = fieldOf(options);
+  const rounds = await runRounds(field.entries, {
+    runs: options.runs,
+    plan: planOf(options.rows, sizesOf(options.quick)),
+    schedulerSizes: schedulerSizesOf(options.quick),
+    pythons: field.pythons,
+    signal: stopSignal(),
+    onStart: ({ label }, round) => tell(`round ${round} of ${options.runs}: ${label} ...`),
+  });
+  const figures = new Map([...rounds.figures].map(([id, runs]) => [id, medians(runs)]));
+  print(options, field, rounds, figures);
+  write(options, field, rounds, figures);
+  if (rounds.failures.length > 0) process.exitCode = 1;
+}
+
+let options: BenchOptions | undefined;
+try {
+  options = parseOptions(process.argv.slice(2));
+} catch (error) {
+  tell(`${String(error)}\n${usage}`);
+  process.exitCode = 2;
+}
+if (options !== undefined) await main(options);

@@ -1,55 +1,50 @@
-"""The benchmarks of tests/bench in Python's multiprocessing, standard library only. Prints one JSON object of seconds."""
+"""Python's multiprocessing, standard library only: `python3 multiprocessing_peer.py <plan as JSON>`. Its last line of output is its report."""
 
 import json
 import multiprocessing
 import sys
-import time
+
+from tasks import cube, drain, is_prime, measure, noop, sales, sample, samples, slice_sizes, taxed
 
 
-def noop(x):
-    return x
+def same(count):
+    return count
 
 
-def cube(x):
-    return x**3
-
-
-def is_prime(n):
-    if n < 2:
-        return False
-    divisor = 2
-    while divisor * divisor <= n:
-        if n % divisor == 0:
-            return False
-        divisor += 1
-    return True
-
-
-def timed(run):
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
-
-
-def drain(iterator):
-    for _ in iterator:
-        pass
-
-
-def main(sizes):
+def main(plan):
     with multiprocessing.Pool(2) as pool:
-        pool.map(noop, range(1000))
-        trips = sorted(timed(lambda: pool.apply(noop, (1,))) for _ in range(sizes["applies"]))
-        print(
-            json.dumps(
-                {
-                    "noop": timed(lambda: drain(pool.imap(noop, range(sizes["noops"]), chunksize=1))),
-                    "apply": trips[len(trips) // 2],
-                    "cubes": timed(lambda: pool.map(cube, range(sizes["cubes"]))),
-                    "primes": timed(lambda: pool.map(is_prime, range(sizes["primes"]))),
-                }
-            )
-        )
+        operations = {
+            "noops": (
+                "for _ in pool.imap(noop, range(n), chunksize=1)",
+                same,
+                lambda count: drain(pool.imap(noop, range(count), chunksize=1)),
+            ),
+            "apply": ("pool.apply(noop, (1,))", same, lambda _: pool.apply(noop, (1,))),
+            "cubes": ("pool.map(cube, range(n))", same, lambda count: pool.map(cube, range(count))),
+            "samples": (
+                "sum(pool.map(sample, range(n)))",
+                same,
+                lambda count: sum(pool.map(sample, range(count))),
+            ),
+            "sampleChunks": (
+                "sum(pool.map(samples, 16 counts, chunksize=1))",
+                lambda count: slice_sizes(count, 16),
+                lambda counts: sum(pool.map(samples, counts, chunksize=1)),
+            ),
+            "serialPrimes": (
+                "[is_prime(i) for i in range(n)]",
+                same,
+                lambda count: [is_prime(n) for n in range(count)],
+            ),
+            "primes": (
+                "pool.map(is_prime, range(n)), its default of 8 chunks",
+                same,
+                lambda count: pool.map(is_prime, range(count)),
+            ),
+            "objects": ("pool.map(taxed, objects)", sales, lambda objects: pool.map(taxed, objects)),
+        }
+        report = measure(plan, operations)
+    print(json.dumps(report))
 
 
 if __name__ == "__main__":

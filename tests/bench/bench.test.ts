@@ -1,0 +1,181 @@
+import { describe, expect, test } from "vitest";
+import { type ContenderId, entries, planFor } from "./contenders.ts";
+import { disturbanceLines } from "./disturbance.ts";
+import { type Figures, figuresOf, medians, quantile } from "./figures.ts";
+import { howLines } from "./how-lines.ts";
+import { checkResult } from "./measure.ts";
+import { parseOptions } from "./options.ts";
+import { planOf, rowIds, sizesOf } from "./rows.ts";
+import { figuresTable, targetsTable } from "./table.ts";
+import { type Target, targetsOf, verdictOf } from "./targets.ts";
+
+const primes = { serialPrimesS: 0.3, primesS: 0.1, efficiency: 1.5 };
+const figures = new Map<ContenderId, Figures>([
+  ["heddle-grpc", { noopsPerSecond: 250_000, applyP50Us: 260, cubesS: 0.5, samplesS: 0.09, ...primes }],
+  ["heddle-embedded", { noopsPerSecond: 320_000, applyP50Us: 44, cubesS: 0.3, typedCubesS: 0.2, samplesS: 0.06 }],
+  ["python", { noopsPerSecond: 60_000, applyP50Us: 100, cubesS: 1.5 }],
+  ["plain", { cubesS: 0.2, samplesS: 0.1, serialPrimesS: 0.184 }],
+  ["scheduler", { decisionsPerSecond: 400_000, firstTenth: 500_000, lastTenth: 300_000 }],
+]);
+
+const verdicts = (row: string): Record<string, string> =>
+  Object.fromEntries(
+    targetsOf(figures, rowIds)
+      .filter((target) => target.row === row)
+      .map((target) => [target.what, verdictOf(target).verdict]),
+  );
+
+describe("targets", () => {
+  test("are judged by figures of the same run", () => {
+    expect(verdicts("a")).toEqual({
+      "no-ops over gRPC": "met",
+      "no-ops over gRPC, beside Python": "met",
+      "no-ops embedded": "met, stretch too",
+      "no-ops embedded, beside Python": "met",
+    });
+    expect(verdicts("b")).toEqual({ "apply p50 over gRPC": "missed", "apply p50 embedded": "met, stretch too" });
+    expect(verdicts("f")).toEqual({ decisions: "met", "decisions, last tenth": "missed" });
+  });
+
+  test("without a figure are not measured, which is not met", () => {
+    expect(verdicts("e")).toEqual({
+      "parallel efficiency over gRPC": "met",
+      "parallel efficiency embedded": "not measured",
+    });
+  });
+
+  test("that ask for faster than something are missed by what is as fast", () => {
+    expect(verdicts("c")).toEqual({
+      "cubes over gRPC, array": "met",
+      "cubes over gRPC, into Float64Array": "not measured",
+      "cubes embedded, array": "met, stretch too",
+      "cubes embedded, into Float64Array": "missed",
+    });
+  });
+
+  test("are met from a ratio of 1 on, whichever way is better", () => {
+    const atMost: Target = {
+      row: "d",
+      what: "",
+      unit: "s",
+      kind: "at-most",
+      value: 0.06,
+      target: 0.08,
+      stretch: 0.05,
+      from: "",
+    };
+    expect(verdictOf(atMost)).toEqual({ verdict: "met", ratio: 0.08 / 0.06 });
+    expect(verdictOf({ ...atMost, kind: "at-least" })).toEqual({ verdict: "missed", ratio: 0.06 / 0.08 });
+  });
+
+  test("of efficiency are judged by the faster of the serial runs, whatever disturbed the other", () => {
+    const efficiency = targetsOf(figures, ["e"]).find(({ what }) => what.endsWith("over gRPC"));
+    expect(efficiency?.value).toBeCloseTo(0.92, 9);
+  });
+
+  test("of rows that were not run are not listed", () => {
+    expect(targetsOf(figures, ["f"]).map(({ row }) => row)).toEqual(["f", "f"]);
+  });
+});
+
+describe("figures", () => {
+  const plan = planOf(rowIds, sizesOf(false));
+
+  test("are computed from what a contender's process reports", () => {
+    const laps = { noops: [0.5], apply: [0.0001, 0.0003, 0.0002], serialPrimes: [0.4, 9, 0.1], primes: [0.25] };
+    const { applyP50Us, applyP99Us, ...others } = figuresOf({ laps, hows: {}, failures: {} }, plan, 2);
+    expect(others).toEqual({ noopsPerSecond: 200_000, serialPrimesS: 0.4, primesS: 0.25, efficiency: 0.8 });
+    expect(applyP50Us).toBeCloseTo(200);
+    expect(applyP99Us).toBeCloseTo(300);
+  });
+
+  test("have medians over the runs that have them", () => {
+    expect(medians([{ cubesS: 3, samplesS: 1 }, { cubesS: 1 }, { cubesS: 2, samplesS: 2 }])).toEqual({
+      cubesS: 2,
+      samplesS: 1.5,
+    });
+    expect(quantile([], 0.5)).toBeUndefined();
+  });
+
+  test("of wrong answers are none", () => {
+    expect(() => checkResult("cubes", 3, [0, 1, 8])).not.toThrow();
+    expect(() => checkResult("cubes", 3, [0, 1, 9])).toThrow("cubes");
+    expect(() => checkResult("typedCubes", 3, [0, 1, 8])).toThrow("typedCubes");
+    expect(() => checkResult("primes", 6, [false, false, true, true, false, true])).not.toThrow();
+    expect(() => checkResult("primes", 6, [false, true, true, true, false, true])).toThrow("primes");
+  });
+
+  test("of Dask come from fewer calls, and of no row that it has not", () => {
+    const dask = entries.filter(({ id }) => id === "dask").flatMap((entry) => planFor(entry, plan));
+    expect(dask.map(({ id, count }) => [id, count])).toEqual([
+      ["noops", 5_000],
+      ["apply", 100],
+      ["samples", 500_000],
+      ["sampleChunks", 10_000_000],
+    ]);
+  });
+});
+
+describe("what is printed", () => {
+  test("has contenders as lines, figures that somebody has as columns, and the scheduler by itself", () => {
+    const lines = figuresTable(entries, figures);
+    expect(lines[0]).toBe(
+      "                        a no-op/s  b p50   c cubes  c typed  d samples  e serial  e primes  e parallel",
+    );
+    expect(lines).toContain(
+      "Python Pool(2)          60,000     100 us  1.500 s  -        -          -         -         -",
+    );
+    expect(lines.slice(-3)).toEqual([
+      "",
+      "                f decisions/s  f first tenth  f last tenth",
+      "scheduler core  400,000        500,000        300,000",
+    ]);
+  });
+
+  test("says of each target how far it is from it", () => {
+    const lines = targetsTable(targetsOf(figures, ["f"])).map((line) => line.split(/ {2,}/));
+    expect(lines[1]).toEqual([
+      "f",
+      "decisions",
+      "400,000",
+      ">= 300,000",
+      "1.33x",
+      ">= 500,000",
+      "met",
+      "300,000/s, stretch 500,000/s",
+    ]);
+  });
+
+  test("says when others kept the machine busy", () => {
+    expect(disturbanceLines([0.02, 0.05])).toEqual([]);
+    expect(disturbanceLines([0.02, 0.5, 0.3])).toEqual([
+      "DISTURBED: others kept up to 50 % of this machine busy before 2 of 3 measurements.",
+    ]);
+  });
+
+  test("names everybody who was called alike once", () => {
+    const hows = new Map<ContenderId, { noops: string }>([
+      ["piscina", { noops: "run()" }],
+      ["piscina-tuned", { noops: "run()" }],
+    ]);
+    expect(howLines(entries, hows)).toEqual(["a noops: run() (piscina, default; piscina, 8 tasks a worker)"]);
+  });
+});
+
+describe("options", () => {
+  test("are three rounds of every row unless given", () => {
+    expect(parseOptions([])).toEqual({ runs: 3, rows: rowIds, quick: false, all: false });
+    expect(parseOptions(["--only", "e,a", "--runs", "5", "--quick", "--all"])).toEqual({
+      runs: 5,
+      rows: ["a", "e"],
+      quick: true,
+      all: true,
+    });
+  });
+
+  test("that cannot be are refused in words", () => {
+    expect(() => parseOptions(["--only", "a,x"])).toThrow("--only knows a, b, c, d, e, f, g, not x");
+    expect(() => parseOptions(["--runs", "0"])).toThrow("--runs must be a whole number from 1, got 0");
+    expect(() => parseOptions(["--fast"])).toThrow("--fast");
+  });
+});

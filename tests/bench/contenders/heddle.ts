@@ -1,0 +1,70 @@
+import { connect, Pool, range } from "heddle";
+import { ProcessCluster } from "../../harness/process-cluster.ts";
+import { samples, slices } from "../chunk-tasks.ts";
+import type { Contender } from "../contender.ts";
+import { CHUNKS, SAMPLE_CHUNKS, WORKERS } from "../rows.ts";
+import { add, cube, isPrime, noop, type Sale, sales, sample, taxed } from "../tasks.ts";
+import { serialPrimes } from "./plain.ts";
+
+type AnyPool = Pick<Pool, "apply" | "map" | "imap" | "mapReduce">;
+
+/** Coordinator and agent in the caller's process. */
+export async function openEmbedded(): Promise<Contender> {
+  await using scope = new AsyncDisposableStack();
+  const pool = scope.use(new Pool({ processes: WORKERS }));
+  return contender(pool, scope.move());
+}
+
+/** Coordinator and agent as processes of their own, over gRPC on loopback. */
+export async function openServed(): Promise<Contender> {
+  await using scope = new AsyncDisposableStack();
+  const cluster = scope.use(await ProcessCluster.start({ nodes: 1, slots: WORKERS, leaseMs: 15_000 }));
+  const fabric = scope.use(await connect(cluster.address));
+  const pool = scope.use(fabric.pool());
+  return contender(pool, scope.move());
+}
+
+function contender(pool: AnyPool, scope: AsyncDisposableStack): Contender {
+  let inputs: Sale[] = [];
+  return {
+    operations: {
+      noops: {
+        how: "for await (const _ of pool.imap(noop, range(n), { chunkSize: 1 })) seen++",
+        run: (count) => drained(pool.imap(noop, range(count), { chunkSize: 1 })),
+      },
+      apply: { how: "await pool.apply(noop, [1])", run: () => pool.apply(noop, [1]) },
+      cubes: { how: "pool.map(cube, range(n))", run: (count) => pool.map(cube, range(count)) },
+      typedCubes: {
+        how: "pool.map(cube, range(n), { into: Float64Array })",
+        run: (count) => pool.map(cube, range(count), { into: Float64Array }),
+      },
+      samples: {
+        how: "pool.mapReduce(sample, add, range(n))",
+        run: (count) => pool.mapReduce(sample, add, range(count)),
+      },
+      sampleChunks: {
+        how: `pool.map(samples, ${SAMPLE_CHUNKS} slices, { chunkSize: 1 }), then summed`,
+        run: async (count) => (await pool.map(samples, slices(count, SAMPLE_CHUNKS), { chunkSize: 1 })).reduce(add, 0),
+      },
+      serialPrimes,
+      primes: {
+        how: `pool.map(isPrime, range(n)), its default of ${CHUNKS} chunks`,
+        run: (count) => pool.map(isPrime, range(count)),
+      },
+      objects: {
+        how: "pool.map(taxed, objects)",
+        prepare: (count) => {
+          inputs = sales(count);
+        },
+        run: () => pool.map(taxed, inputs),
+      },
+    },
+    [Symbol.asyncDispose]: () => scope.disposeAsync(),
+  };
+}
+
+async function drained(results: AsyncIterable<number>): Promise<number> {
+  let seen = 0;
+  for await (const _ of results) seen++;
+  return seen;
+}

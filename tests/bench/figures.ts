@@ -1,0 +1,79 @@
+import type { Report } from "./contender.ts";
+import type { ContenderId } from "./contenders.ts";
+import type { OperationId, PlannedOperation } from "./rows.ts";
+
+/** What is printed and judged; the unit is in the name. */
+export const figureIds = [
+  "noopsPerSecond",
+  "applyP50Us",
+  "applyP99Us",
+  "cubesS",
+  "typedCubesS",
+  "samplesS",
+  "sampleChunksS",
+  "serialPrimesS",
+  "primesS",
+  "efficiency",
+  "objectsS",
+  "decisionsPerSecond",
+  "firstTenth",
+  "lastTenth",
+] as const;
+
+export type FigureId = (typeof figureIds)[number];
+
+export type Figures = Readonly<Partial<Record<FigureId, number>>>;
+
+export type FiguresByContender = ReadonlyMap<ContenderId, Figures>;
+
+/** Of one run of one contender, whose own plan it is. `workers` is what parallel runs are divided by. */
+export function figuresOf({ laps, figures }: Report, plan: readonly PlannedOperation[], workers: number): Figures {
+  const count = (id: OperationId): number => plan.find((planned) => planned.id === id)?.count ?? Number.NaN;
+  const seconds = (id: OperationId): number | undefined => quantile(laps[id] ?? [], 0.5);
+  const serial = seconds("serialPrimes");
+  const parallel = seconds("primes");
+  const noops = seconds("noops");
+  const us = (share: number): number | undefined =>
+    laps.apply === undefined ? undefined : (quantile(laps.apply, share) ?? Number.NaN) * 1e6;
+  const all: Partial<Record<FigureId, number | undefined>> = {
+    noopsPerSecond: noops === undefined ? undefined : count("noops") / noops,
+    applyP50Us: us(0.5),
+    applyP99Us: us(0.99),
+    cubesS: seconds("cubes"),
+    typedCubesS: seconds("typedCubes"),
+    samplesS: seconds("samples"),
+    sampleChunksS: seconds("sampleChunks"),
+    serialPrimesS: serial,
+    primesS: parallel,
+    efficiency: serial === undefined || parallel === undefined ? undefined : serial / (workers * parallel),
+    objectsS: seconds("objects"),
+    ...figures,
+  };
+  return known(all);
+}
+
+/** The median of each figure over the runs that have it. */
+export function medians(runs: readonly Figures[]): Figures {
+  const middle = (id: FigureId): number | undefined =>
+    quantile(
+      runs.flatMap((run) => run[id] ?? []),
+      0.5,
+    );
+  return known(Object.fromEntries(figureIds.map((id) => [id, middle(id)])));
+}
+
+/** The smallest value that so large a share of all does not exceed; the mean of the two middle ones for a half of an even number. */
+export function quantile(values: readonly number[], share: number): number | undefined {
+  const sorted = [...values].sort((a, b) => a - b);
+  const at = Math.ceil(share * sorted.length);
+  const value = sorted[Math.max(0, at - 1)];
+  const next = sorted[at];
+  return share === 0.5 && sorted.length % 2 === 0 && value !== undefined && next !== undefined
+    ? (value + next) / 2
+    : value;
+}
+
+function known(figures: Partial<Record<FigureId, number | undefined>>): Figures {
+  const entries = Object.entries(figures).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as Figures;
+}

@@ -1,0 +1,108 @@
+"""The tasks of tests/bench/tasks.ts and chunk-tasks.ts in Python, and how operations are measured: as measure.ts does it."""
+
+import random
+import time
+
+
+def noop(x):
+    return x
+
+
+def cube(x):
+    return x**3
+
+
+def sample(_):
+    return random.random() ** 2
+
+
+def samples(count):
+    return sum(random.random() ** 2 for _ in range(count))
+
+
+def is_prime(n):
+    if n < 2:
+        return False
+    divisor = 2
+    while divisor * divisor <= n:
+        if n % divisor == 0:
+            return False
+        divisor += 1
+    return True
+
+
+def taxed(sale):
+    return {"id": sale["id"], "name": sale["name"], "total": sale["price"] * 2}
+
+
+def sales(count):
+    return [{"id": at, "name": f"sale {at % 100}", "price": at / 4} for at in range(count)]
+
+
+def slice_sizes(count, pieces):
+    size = max(1, -(-count // pieces))
+    return [min(size, count - at) for at in range(0, count, size)]
+
+
+def drain(iterator):
+    return sum(1 for _ in iterator)
+
+
+def check(operation, count, result):
+    """Raises ValueError for a wrong answer. How many primes there are is known from the sieve."""
+    right = {
+        "noops": lambda: result == count,
+        "apply": lambda: result == 1,
+        "cubes": lambda: len(result) == count and result[-1] == (count - 1) ** 3,
+        "samples": lambda: abs(result / count - 1 / 3) < 3 / count**0.5,
+        "sampleChunks": lambda: abs(result / count - 1 / 3) < 3 / count**0.5,
+        "serialPrimes": lambda: len(result) == count and sum(result) == primes_below(count),
+        "primes": lambda: len(result) == count and sum(result) == primes_below(count),
+        "objects": lambda: result[count - 1]["id"] == count - 1 and result[count - 1]["total"] == (count - 1) / 2,
+    }[operation]
+    if not right():
+        raise ValueError(f"{operation}: the answer is wrong")
+
+
+def primes_below(bound):
+    composite = bytearray(bound)
+    found = 0
+    for n in range(2, bound):
+        if not composite[n]:
+            found += 1
+            for multiple in range(n * n, bound, n):
+                composite[multiple] = 1
+    return found
+
+
+def measure(plan, operations):
+    """`operations`: id to (how, prepare, run); prepare(count) makes the argument of run, outside of the measured time."""
+    report = {"laps": {}, "hows": {}, "failures": {}}
+    for planned in plan:
+        name = planned["id"]
+        if name not in operations:
+            continue
+        how, prepare, run = operations[name]
+        report["hows"][name] = how
+        try:
+            report["laps"][name] = laps_of(planned, prepare, run)
+        except Exception as error:
+            report["failures"][name] = repr(error)
+    return report
+
+
+def laps_of(planned, prepare, run):
+    name, count, warm_up_count = planned["id"], planned["count"], planned["warmUpCount"]
+    is_calls = name == "apply"
+    argument = prepare(warm_up_count)
+    for _ in range(planned["warmUps"]):
+        for _ in range(warm_up_count if is_calls else 1):
+            run(argument)
+    argument = prepare(count)
+    laps = []
+    for _ in range(planned["laps"]):
+        start = time.perf_counter()
+        result = run(argument)
+        laps.append(time.perf_counter() - start)
+        check(name, count, result)
+    return laps

@@ -1,0 +1,107 @@
+/** What is measured: the rows of the benchmark, the operations they are made of, and how large each is. */
+
+export const rowTitles = {
+  a: "no-op items, one a chunk, streamed",
+  b: "round trips of one call, one at a time",
+  c: "cubes of a range, as an array and as a Float64Array",
+  d: "Monte Carlo integral of x^2, by sample and in 16 chunks",
+  e: "primes below a bound, and how much of two workers is used",
+  f: "the scheduler's core alone",
+  g: "small objects mapped to small objects",
+} as const;
+
+export type RowId = keyof typeof rowTitles;
+
+export const rowIds = Object.keys(rowTitles) as readonly RowId[];
+
+/** What a contender is asked to do and is timed at, in the order in which it is done. */
+export const operationRows = {
+  noops: "a",
+  apply: "b",
+  cubes: "c",
+  typedCubes: "c",
+  samples: "d",
+  sampleChunks: "d",
+  serialPrimes: "e",
+  primes: "e",
+  objects: "g",
+} as const satisfies Record<string, RowId>;
+
+export type OperationId = keyof typeof operationRows;
+
+export const operationIds = Object.keys(operationRows) as readonly OperationId[];
+
+/** Items, calls or samples of each operation. */
+export type Sizes = Readonly<Record<OperationId, number>>;
+
+const fullSizes: Sizes = {
+  noops: 100_000,
+  apply: 2_000,
+  cubes: 10_000_000,
+  typedCubes: 10_000_000,
+  samples: 10_000_000,
+  sampleChunks: 10_000_000,
+  serialPrimes: 1_000_000,
+  primes: 1_000_000,
+  objects: 1_000_000,
+};
+const QUICK_SHARE = 0.05;
+
+/** Of the scheduler's core. */
+export interface SchedulerSizes {
+  readonly nodes: number;
+  readonly chunks: number;
+  /** Of each node. */
+  readonly slots: number;
+}
+
+export const sizesOf = (quick: boolean): Sizes => (quick ? shareOf(fullSizes, QUICK_SHARE) : fullSizes);
+
+export const schedulerSizesOf = (quick: boolean): SchedulerSizes =>
+  quick ? { nodes: 500, chunks: 50_000, slots: 2 } : { nodes: 10_000, chunks: 1_000_000, slots: 2 };
+
+/** At least one of each. */
+export function shareOf(sizes: Sizes, share: number): Sizes {
+  return Object.fromEntries(
+    operationIds.map((id) => [id, Math.max(1, Math.round(sizes[id] * share))]),
+  ) as unknown as Sizes;
+}
+
+/** One operation of a plan: what a contender's process gets as JSON, whatever language it is written in. */
+export interface PlannedOperation {
+  readonly id: OperationId;
+  readonly count: number;
+  /** The same for everyone: so many runs of so many items come before the one that is timed. */
+  readonly warmUps: number;
+  readonly warmUpCount: number;
+  /** Timed runs, of which the median counts. */
+  readonly laps: number;
+}
+
+/** What takes a tenth of a second is timed more often: somebody else's tenth would double it. */
+const lapsOf: Partial<Record<OperationId, number>> = { samples: 3, sampleChunks: 3, serialPrimes: 3, primes: 3 };
+
+/** Servers and workers live for long: what is measured is neither how they start nor how their code is compiled. */
+export const WARM_UPS = 2;
+export const WARM_UP_SHARE = 0.5;
+
+export function planOf(rows: readonly RowId[], sizes: Sizes): PlannedOperation[] {
+  const warmUpSizes = shareOf(sizes, WARM_UP_SHARE);
+  return operationIds
+    .filter((id) => rows.includes(operationRows[id]))
+    .map((id) => ({
+      id,
+      count: sizes[id],
+      warmUps: WARM_UPS,
+      warmUpCount: warmUpSizes[id],
+      laps: id === "apply" ? sizes.apply : (lapsOf[id] ?? 1),
+    }));
+}
+
+/** Workers of every contender. */
+export const WORKERS = 2;
+/** Chunks of a map where a contender does not cut it by itself: four for each worker, as Python and Heddle do by default. */
+export const CHUNKS = 4 * WORKERS;
+export const SAMPLE_CHUNKS = 16;
+/** Calls under way at a time in pools that stream by single calls. */
+export const IN_FLIGHT = 1_024;
