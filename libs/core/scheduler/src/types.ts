@@ -67,7 +67,7 @@ export type Input =
       readonly count: number;
       readonly grain: number;
     }
-  /** The consumer took results of so many bytes. */
+  /** The consumer took results of so many bytes, beside those told before: the one fact that must not be repeated. */
   | { readonly type: "results-taken"; readonly job: JobKey; readonly bytes: number }
   /** No more chunks; `chunks` may be 0. */
   | { readonly type: "job-sealed"; readonly job: JobKey; readonly chunks: number }

@@ -25,6 +25,8 @@ export function validateState(state: State): void {
     assert(state.jobs.get(assignment.job.key) === assignment.job, "an assignment belongs to a known job");
   }
   validateWork(state);
+  const asked = state.assignments.values().filter(({ handedBack }) => handedBack);
+  assert(asked.toArray().length === state.tail.asked, "what is asked back for idle slots is counted");
 }
 
 /** S3 and what the order of the free nodes rests on. */
@@ -37,10 +39,23 @@ function validateNode(state: State, node: Node): void {
   }
   const outer = [...node.assignments].filter(({ job }) => job.depth === 0).length;
   assert(node.outer === outer, "a node counts what it holds of jobs from outside");
+  for (const [name, held] of heldBy(node)) {
+    assert(Math.abs((node.taken.get(name) ?? 0) - held) < 1e-3, "amounts that its assignments hold are counted");
+    assert(held <= (node.resources.get(name) ?? 0) + 1e-3, "no node gives more than it has");
+  }
+  assert(node.isOverfull === (node.outer > node.slots && !node.silent && !node.draining), "overfull nodes are known");
   const takesWork = isReady(node) && node.heldUntilMs === undefined && node.credit > 0 && node.slots > 0;
   assert(node.takesWork === takesWork, "takesWork follows from the node's flags");
   assert(node.load === loadOf(node), "load follows from the assignments");
   assert(node.rankAt >= 0 === (takesWork && node.outer < node.credit), "exactly the nodes with room are free");
+}
+
+function heldBy(node: Node): Map<string, number> {
+  const held = new Map<string, number>();
+  for (const name of node.taken.keys()) held.set(name, 0);
+  for (const { job } of node.assignments)
+    for (const [name, amount] of job.needs?.resources ?? []) held.set(name, (held.get(name) ?? 0) + amount);
+  return held;
 }
 
 /** S1, S5: each span is in one place, and the spans of a chunk make up its open items without overlap. */
@@ -53,6 +68,8 @@ function validateJob(state: State, job: Job): void {
     return;
   }
   const pending = [...job.fresh, ...drained(job), ...job.delayed];
+  assert(!job.collect || job.state === "running", "a job that collects is never failing");
+  assert(job.unreadBytes >= 0, "nothing is taken that was not delivered");
   assert(job.state === "running" || pending.length === 0, "a failing job has nothing pending");
   const spans = [...pending, ...placed.map((it) => it.span)];
   assert(new Set(spans).size === spans.length, "a span is in one place");
