@@ -5,13 +5,13 @@
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { availableParallelism, cpus } from "node:os";
+import { availableParallelism, constants, cpus } from "node:os";
 import { join } from "node:path";
 import { type ContenderId, DASK_SHARE, type Entry, entries } from "./contenders.ts";
 import { disturbanceLines } from "./disturbance.ts";
 import { type FiguresByContender, medians } from "./figures.ts";
 import { howLines } from "./how-lines.ts";
-import { type BenchOptions, parseOptions, usage } from "./options.ts";
+import { type BenchOptions, OptionsError, parseOptions, usage } from "./options.ts";
 import { pythonWith } from "./pythons.ts";
 import { type Rounds, runRounds } from "./rounds.ts";
 import { planOf, rowTitles, schedulerSizesOf, sizesOf, WARM_UP_SHARE, WARM_UPS } from "./rows.ts";
@@ -114,11 +114,20 @@ function write(options: BenchOptions, field: Field, rounds: Rounds, figures: Fig
   writeFileSync(join(out, "bench.json"), `${JSON.stringify(json, null, 2)}\n`);
 }
 
+/** Why the benchmark ends before its time. */
+class Stopped extends Error {
+  readonly exitCode: number;
+
+  constructor(name: "SIGINT" | "SIGTERM" | "SIGHUP") {
+    super(`stopped by ${name}`);
+    this.exitCode = 128 + constants.signals[name];
+  }
+}
+
 /** Aborts when somebody wants this program to end: children have process groups of their own and would live on. */
 function stopSignal(): AbortSignal {
   const stop = new AbortController();
-  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
-    process.once(name, () => stop.abort(new Error(`stopped by ${name}`)));
+  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(name, () => stop.abort(new Stopped(name)));
   return stop.signal;
 }
 
@@ -138,11 +147,14 @@ async function main(options: BenchOptions): Promise<void> {
   if (rounds.failures.length > 0) process.exitCode = 1;
 }
 
-let options: BenchOptions | undefined;
 try {
-  options = parseOptions(process.argv.slice(2));
+  await main(parseOptions(process.argv.slice(2)));
 } catch (error) {
-  tell(`${String(error)}\n${usage}`);
-  process.exitCode = 2;
+  if (error instanceof Stopped) {
+    tell(error.message);
+    process.exitCode = error.exitCode;
+  } else if (error instanceof OptionsError) {
+    tell(`${error.message}\n${usage}`);
+    process.exitCode = 2;
+  } else throw error;
 }
-if (options !== undefined) await main(options);

@@ -17,22 +17,31 @@ export const usage = `npm run bench -- [options]
   --quick        a twentieth of everything: to try it, not for figures
   --all          tinypool, workerpool and Dask, too`;
 
-/** Throws TypeError for options that there are not, RangeError for values that cannot be. */
+/** Somebody asked for what there is not. */
+export class OptionsError extends Error {}
+
+/** Throws OptionsError for options that there are not and for values that cannot be. */
 export function parseOptions(args: readonly string[]): BenchOptions {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      runs: { type: "string", default: "3" },
-      only: { type: "string", default: rowIds.join(",") },
-      quick: { type: "boolean", default: false },
-      all: { type: "boolean", default: false },
-    },
-  });
+  const values = valuesOf(args);
   const runs = Number(values.runs);
   if (!Number.isInteger(runs) || runs < 1)
-    throw new RangeError(`--runs must be a whole number from 1, got ${values.runs}`);
+    throw new OptionsError(`--runs must be a whole number from 1, got ${values.runs}`);
   const named = values.only.split(",").map((name) => name.trim());
   const unknown = named.filter((name) => !rowIds.some((id) => id === name));
-  if (unknown.length > 0) throw new RangeError(`--only knows ${rowIds.join(", ")}, not ${unknown.join(", ")}`);
+  if (unknown.length > 0) throw new OptionsError(`--only knows ${rowIds.join(", ")}, not ${unknown.join(", ")}`);
   return { runs, rows: rowIds.filter((id) => named.includes(id)), quick: values.quick, all: values.all };
+}
+
+function valuesOf(args: readonly string[]): { runs: string; only: string; quick: boolean; all: boolean } {
+  const options = {
+    runs: { type: "string", default: "3" },
+    only: { type: "string", default: rowIds.join(",") },
+    quick: { type: "boolean", default: false },
+    all: { type: "boolean", default: false },
+  } as const;
+  try {
+    return parseArgs({ args: [...args], options }).values;
+  } catch (cause) {
+    throw new OptionsError(cause instanceof Error ? cause.message : String(cause), { cause });
+  }
 }

@@ -1,7 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { type ProcessEntry, processesWith } from "../harness/process-table.ts";
 import { eventually } from "../harness/waiting.ts";
@@ -24,17 +26,18 @@ export interface ChildLimits {
 
 /**
  * Runs one contender's process to its end and resolves to its report. Rejects when it fails, says nothing, takes longer than its limit, is
- * aborted, or leaves processes behind; no process of it is left in any of these cases. Where there is no /proc, what a child left behind at its
+ * aborted, or leaves processes behind; no process of it and no temporary file is left in any of these cases. Where there is no /proc, what a child left behind at its
  * end is neither found nor ended.
  */
 export async function runChild(command: readonly string[], limits: ChildLimits, signal?: AbortSignal): Promise<Report> {
   signal?.throwIfAborted();
   const [program = "", ...args] = command;
   const cookie = randomUUID();
+  const directory = mkdtempSync(join(tmpdir(), "heddle-bench-"));
   const child = spawn(program, args, {
     detached: true, // a process group of its own, to be ended as one
     stdio: ["ignore", "pipe", "inherit"],
-    env: { ...process.env, [COOKIE]: cookie },
+    env: { ...process.env, [COOKIE]: cookie, TMPDIR: directory },
   });
   const { limitMs, leftBehindMs = LEFT_BEHIND_LIMIT_MS } = limits;
   const late = new AbortController();
@@ -52,6 +55,7 @@ export async function runChild(command: readonly string[], limits: ChildLimits, 
   } finally {
     clearTimeout(timer);
     endAll(child, cookie);
+    rmSync(directory, { recursive: true, force: true, maxRetries: 5 }); // somebody who is being ended may still write
   }
 }
 
