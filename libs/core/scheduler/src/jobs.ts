@@ -162,7 +162,7 @@ function endJob(state: State, job: Job, outcome: JobOutcome, fault: string | und
 
 function forgetJob(state: State, job: Job): void {
   for (const [node, placed] of job.placed) {
-    if (placed > 0) continue;
+    if (placed.count > 0) continue;
     job.placed.delete(node);
     state.effects.push({ type: "forget-job", node: node.key, job: job.key });
   }
@@ -171,7 +171,7 @@ function forgetJob(state: State, job: Job): void {
 
 function retirePool(state: State, pool: Pool): void {
   for (const [node, placed] of pool.placed) {
-    if (placed > 0) continue;
+    if (placed.count > 0) continue;
     pool.placed.delete(node);
     state.effects.push({ type: "retire-pool", node: node.key, pool: pool.key });
   }

@@ -51,8 +51,8 @@ function takeBack(state: State, assignment: Assignment): void {
   state.assignments.delete(id);
   node.assignments.delete(assignment);
   job.spansPlaced--;
-  job.placed.set(node, (job.placed.get(node) ?? 0) - 1);
-  job.pool.placed.set(node, (job.pool.placed.get(node) ?? 0) - 1);
+  assignment.ofJob.count--;
+  assignment.ofPool.count--;
   if (job.depth === 0) node.outer--;
   if (job.needs !== undefined) take(node, job.needs, -1);
   if (assignment.handedBack) state.tail.asked--;

@@ -145,7 +145,7 @@ export class Fleet {
     const { pool } = job;
     if (pool.slotsMax === undefined) return true;
     const share = pool.shares.find((it) => it.node === node);
-    return share !== undefined && (pool.placed.get(node) ?? 0) < share.slots;
+    return share !== undefined && (pool.placed.get(node)?.count ?? 0) < share.slots;
   }
 
   /** A node takes more than before: pools of tasks that had no room anywhere may have some now. */
@@ -268,7 +268,7 @@ export class Fleet {
     let bestLoad = Number.POSITIVE_INFINITY;
     for (const share of pool.shares) {
       const { node, slots } = share;
-      const placed = pool.placed.get(node) ?? 0;
+      const placed = pool.placed.get(node)?.count ?? 0;
       if (node.rankAt < 0 || !hasShareLeft(pool, share)) continue;
       const load = Math.max(node.load, placed / slots);
       if (load >= bestLoad) continue;
@@ -282,8 +282,8 @@ export class Fleet {
   #distribute(pool: Pool): void {
     const before = new Map(pool.shares.map((share) => [share.node, share.slots]));
     let remaining = pool.slotsMax ?? 0;
-    for (const [node, placed] of pool.placed) {
-      if (!node.takesWork) remaining -= Math.min(placed, before.get(node) ?? 0);
+    for (const [node, { count }] of pool.placed) {
+      if (!node.takesWork) remaining -= Math.min(count, before.get(node) ?? 0);
     }
     const reserved = this.#reserve(pool, remaining);
     remaining -= reserved.size;
@@ -291,7 +291,7 @@ export class Fleet {
     for (const node of this.nodes.values()) {
       const own = reserved.has(node) ? 1 : 0;
       const more = couldTake(node, pool.needs) ? Math.min(node.slots - own, Math.max(0, remaining)) : 0;
-      const slots = node.takesWork ? own + more : Math.min(pool.placed.get(node) ?? 0, before.get(node) ?? 0);
+      const slots = node.takesWork ? own + more : Math.min(pool.placed.get(node)?.count ?? 0, before.get(node) ?? 0);
       if (slots === 0) continue;
       pool.shares.push({ node, slots });
       if (node.takesWork) remaining -= more;
@@ -335,7 +335,7 @@ function wholeNode(node: Node): Share {
 
 /** A pool prefetches in proportion to its share, so that it cannot fill a node it may hardly use. */
 function hasShareLeft(pool: Pool, { node, slots }: Share): boolean {
-  return (pool.placed.get(node) ?? 0) < Math.ceil((node.credit * slots) / node.slots);
+  return (pool.placed.get(node)?.count ?? 0) < Math.ceil((node.credit * slots) / node.slots);
 }
 
 /** Whether a node that fits a job with needs may be given one more chunk of it now. */

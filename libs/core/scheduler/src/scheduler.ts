@@ -26,7 +26,7 @@ import {
 } from "./nodes.ts";
 import { onChunkFinished, onChunkStarted } from "./outcomes.ts";
 import { Fleet } from "./placement.ts";
-import type { Assignment, Job, Share, State } from "./state.ts";
+import { type Assignment, type Job, type Share, type State, tallyOf } from "./state.ts";
 import { watchTail } from "./tail.ts";
 import { type Alarm, Timers } from "./timers.ts";
 import type { AssignmentId, Effect, Input, JobView, NodeView } from "./types.ts";
@@ -215,12 +215,16 @@ function place(state: State, job: Job, { node, slots }: Share): void {
   span.attempt++;
   const { marks, offset, count, attempt, chunk } = span;
   const id = ++state.assignmentsMinted as AssignmentId;
+  const ofJob = tallyOf(job.placed, node);
+  const ofPool = tallyOf(job.pool.placed, node);
   const assignment: Assignment = {
     id,
     node,
     job,
     span,
     marks,
+    ofJob,
+    ofPool,
     placedMs: state.nowMs,
     started: false,
     revoked: "no",
@@ -231,8 +235,8 @@ function place(state: State, job: Job, { node, slots }: Share): void {
   if (job.depth === 0) node.outer++;
   if (job.needs !== undefined) take(node, job.needs, 1);
   job.spansPlaced++;
-  job.placed.set(node, (job.placed.get(node) ?? 0) + 1);
-  job.pool.placed.set(node, (job.pool.placed.get(node) ?? 0) + 1);
+  ofJob.count++;
+  ofPool.count++;
   state.queue.of(job).charge(job);
   state.fleet.filled(node);
   state.effects.push({

@@ -57,7 +57,7 @@ export interface Pool {
   /** Its jobs that have not ended. */
   readonly jobs: Set<Job>;
   /** Nodes that were given chunks of it and not yet told to retire it, with its assignments there. */
-  readonly placed: Map<Node, number>;
+  readonly placed: Map<Node, Tally>;
   /** Its slots on each node, none for a node with share 0. Empty when unbounded. Computed anew when `sharesVersion` is not the fleet's. */
   shares: Share[];
   sharesVersion: number;
@@ -69,6 +69,11 @@ export interface Pool {
   initFailures: number;
   /** Nodes that could not start a worker for it since a chunk of it was run. */
   readonly faultyNodes: Set<Node>;
+}
+
+/** A count that is shared by who counts and who asks, so that the hot path looks nothing up. */
+export interface Tally {
+  count: number;
 }
 
 /** Slots of a bounded pool on one node. */
@@ -117,7 +122,7 @@ export interface Job extends Ranked {
   /** Number of chunks the client says there are; undefined while it may offer more. */
   chunksSealed: number | undefined;
   /** Nodes that were given chunks of it and not yet told to forget it, with its assignments there. */
-  readonly placed: Map<Node, number>;
+  readonly placed: Map<Node, Tally>;
   /** Virtual time at which its next chunk is due: what it was charged so far, never behind the queue when it enters. */
   dueMs: number;
   /** Order among jobs with the same `dueMs`. */
@@ -163,6 +168,9 @@ export interface Assignment {
   readonly job: Job;
   readonly span: Span;
   readonly marks: boolean;
+  /** Assignments of its job and of its pool on its node, this one included. */
+  readonly ofJob: Tally;
+  readonly ofPool: Tally;
   readonly placedMs: Millis;
   /** RUNNING, as far as the node told. */
   started: boolean;
@@ -203,6 +211,15 @@ export interface Node extends Ranked {
   idleSlots: number;
   /** It answers and holds more of jobs from outside than it has slots. */
   isOverfull: boolean;
+}
+
+/** The tally of a node, a new one when it has none. */
+export function tallyOf(placed: Map<Node, Tally>, node: Node): Tally {
+  const known = placed.get(node);
+  if (known !== undefined) return known;
+  const tally: Tally = { count: 0 };
+  placed.set(node, tally);
+  return tally;
 }
 
 /** Neither silent nor cordoned nor draining. */

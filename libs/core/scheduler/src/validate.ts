@@ -62,7 +62,7 @@ function heldBy(node: Node): Map<string, number> {
 function validateJob(state: State, job: Job): void {
   const placed = [...placedSpans(job)];
   assert(placed.length === job.spansPlaced, "placed spans are counted");
-  for (const [node, count] of job.placed) assertPlaced(state, node, count, (it) => it.job === job);
+  for (const [node, { count }] of job.placed) assertPlaced(state, node, count, (it) => it.job === job);
   if (job.state === "ended") {
     assert(job.spansPlaced > 0 && job.spansOpen === 0, "an ended job is kept for its last assignments only");
     return;
@@ -95,7 +95,7 @@ function validateChunk(chunk: Chunk, spans: readonly Span[]): void {
 }
 
 function validatePool(state: State, pool: Pool): void {
-  for (const [node, count] of pool.placed) assertPlaced(state, node, count, (it) => it.job.pool === pool);
+  for (const [node, { count }] of pool.placed) assertPlaced(state, node, count, (it) => it.job.pool === pool);
   assert(
     !pool.closed || (pool.jobs.size === 0 && pool.placed.size > 0),
     "a closed pool is kept for its last assignments only",
