@@ -11,15 +11,17 @@ import type { Link, RpcClient, StreamMethod, UnaryMethod } from "@heddle/port-rp
 import { formatAddress, parseAddress } from "./addresses.ts";
 import { decode, encode, raw } from "./bytes.ts";
 import { GrpcLink } from "./grpc-link.ts";
-import { DEADLINE_MS_MAX, DIAL_TIMEOUT_MS } from "./limits.ts";
+import { DEADLINE_MS_MAX, DIAL_TIMEOUT_MS, TCP_WINDOW_BYTES } from "./limits.ts";
 import { clientOptions, silenceGrpc } from "./options.ts";
 import { errorOfStatus } from "./status.ts";
-import { letProcessEnd } from "./unref.ts";
+import { connectionOf, letProcessEnd } from "./unref.ts";
 
 /** Settings of a client. */
 export interface GrpcClientOptions {
   /** A dial that the server has not accepted within this time is given up. Default 5 s. */
   readonly dialTimeoutMs?: number;
+  /** Flow-control window over TCP. For tests alone: default 1 MiB, larger ones can stall. */
+  readonly tcpWindowBytes?: number;
 }
 
 type Call = ClientDuplexStream<Buffer, Buffer>;
@@ -34,19 +36,21 @@ interface Channel {
 /** A client of servers made by `createGrpcServer`: one connection per address, kept while it is used. */
 export function createGrpcClient(options: GrpcClientOptions = {}): RpcClient {
   silenceGrpc();
-  return new GrpcClient(options.dialTimeoutMs ?? DIAL_TIMEOUT_MS);
+  return new GrpcClient(options);
 }
 
 class GrpcClient implements RpcClient {
   readonly #dialTimeoutMs: number;
+  readonly #tcpWindowBytes: number;
   readonly #channels = new Map<string, Channel>();
   readonly #links = new Set<AsyncDisposable>();
   /** Aborted when the client is closed: dials that are under way end at once. */
   readonly #disposal = new AbortController();
   #disposing: Promise<void> | undefined;
 
-  constructor(dialTimeoutMs: number) {
+  constructor({ dialTimeoutMs = DIAL_TIMEOUT_MS, tcpWindowBytes = TCP_WINDOW_BYTES }: GrpcClientOptions) {
     this.#dialTimeoutMs = dialTimeoutMs;
+    this.#tcpWindowBytes = tcpWindowBytes;
   }
 
   async dial<Request, Response>(
@@ -59,7 +63,7 @@ class GrpcClient implements RpcClient {
     const channel = this.#use(address);
     const call: Call = channel.client.makeBidiStreamRequest(method.path, raw.serialize, raw.deserialize);
     const what = `${method.path} at ${address}`;
-    const link = clientLink(call, method, address);
+    const link = clientLink(call, method, address, () => this.#drop(address, channel));
     const accepted = once(call, "metadata");
     this.#links.add(link);
     void link.closed.then(() => {
@@ -123,7 +127,11 @@ class GrpcClient implements RpcClient {
     let channel = this.#channels.get(address);
     if (channel === undefined) {
       const parsed = parseAddress(address);
-      const client = new Client(formatAddress(parsed), credentials.createInsecure(), clientOptions(parsed));
+      const client = new Client(
+        formatAddress(parsed),
+        credentials.createInsecure(),
+        clientOptions(parsed, this.#tcpWindowBytes),
+      );
       channel = { client, useCount: 0 };
       this.#channels.set(address, channel);
     }
@@ -133,7 +141,12 @@ class GrpcClient implements RpcClient {
 
   /** After a failure nothing is known of the connection: the next attempt gets a new one, without gRPC's own backoff. */
   #dropUnused(address: string, channel: Channel): void {
-    if (channel.useCount > 0 || this.#channels.get(address) !== channel) return;
+    if (channel.useCount === 0) this.#drop(address, channel);
+  }
+
+  /** Whoever dials next gets a new connection. What uses this one may go on. */
+  #drop(address: string, channel: Channel): void {
+    if (this.#channels.get(address) !== channel) return;
     this.#channels.delete(address);
     channel.client.close();
   }
@@ -143,6 +156,7 @@ function clientLink<Request, Response>(
   call: Call,
   method: StreamMethod<Request, Response>,
   address: string,
+  abandoned: () => void,
 ): GrpcLink<Request, Response> {
   const link = new GrpcLink<Request, Response>({
     peer: address,
@@ -151,6 +165,8 @@ function clientLink<Request, Response>(
     incoming: method.response,
     abort: () => call.cancel(),
     reset: () => call.cancel(),
+    connection: () => connectionOf(call),
+    abandoned,
     breakage: () => undefined, // it comes as an error event
     errorOf: (event) => errorOfStatus(event as ServiceError, `${method.path} at ${address}`),
   });

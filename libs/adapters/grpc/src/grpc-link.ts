@@ -1,4 +1,5 @@
-import { Fifo, HeddleError, type ProtocolError } from "@heddle/kernel";
+import type { Http2Session } from "node:http2";
+import { Fifo, HeddleError, type ProtocolError, UnavailableError } from "@heddle/kernel";
 import { type Link, type LinkEnd, type MessageCodec, Waiters } from "@heddle/port-rpc";
 import { decode, encode } from "./bytes.ts";
 import { END_TIMEOUT_MS, UNREAD_BYTES, UNREAD_MESSAGES, UNSENT_BYTES, UNSENT_MESSAGES } from "./limits.ts";
@@ -25,6 +26,10 @@ export interface LinkSide<Out, In> {
   readonly abort: (error: HeddleError) => void;
   /** Ends the stream at once, whatever waits. */
   readonly reset: () => void;
+  /** The HTTP/2 connection that carries the stream; undefined while there is none. */
+  readonly connection: () => Http2Session | undefined;
+  /** Nothing may use that connection from now on. */
+  readonly abandoned: () => void;
   /** Asked when no more messages come: why, if it is known not to be the peer's wish. */
   readonly breakage: () => HeddleError | undefined;
   /** The error that an 'error' event of the stream stands for. */
@@ -78,6 +83,21 @@ export class GrpcLink<Out, In> implements Link<Out, In> {
 
   get receivedBytes(): number {
     return this.#receivedBytes;
+  }
+
+  get arrivedBytes(): number | undefined {
+    const connection = this.#side.connection();
+    return connection === undefined || connection.destroyed ? undefined : connection.socket.bytesRead;
+  }
+
+  /** Whatever else the connection carries breaks, too: it shares the fate. Nothing orderly would get through. */
+  abandon(): void {
+    const connection = this.#side.connection();
+    this.#over({ reason: "broken", cause: new UnavailableError(`${this.peer}: the connection was given up`) });
+    this.#side.abandoned();
+    if (connection === undefined) this.#side.reset();
+    else connection.destroy();
+    this.#finish();
   }
 
   send(message: Out): boolean {

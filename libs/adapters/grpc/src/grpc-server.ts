@@ -16,7 +16,7 @@ import { type Address, formatAddress, loopbackOnly, parseAddress } from "./addre
 import { decode, encode, raw } from "./bytes.ts";
 import { GrpcLink } from "./grpc-link.ts";
 import { addHealth, addReflection, type Health } from "./introspection.ts";
-import { SHUTDOWN_TIMEOUT_MS } from "./limits.ts";
+import { SHUTDOWN_TIMEOUT_MS, TCP_WINDOW_BYTES } from "./limits.ts";
 import { type ConnectionAge, serverOptions, silenceGrpc } from "./options.ts";
 import { asHeddleError, statusOfError } from "./status.ts";
 import { tuneServer } from "./windows.ts";
@@ -30,6 +30,8 @@ export interface GrpcServerOptions {
   readonly healthServices?: readonly string[];
   /** How long connections may live. Default 30 minutes, then a minute of grace. */
   readonly connectionAge?: Partial<ConnectionAge>;
+  /** Flow-control window over TCP. For tests alone: default 1 MiB, larger ones can stall. */
+  readonly tcpWindowBytes?: number;
 }
 
 /** A server of streams and questions over gRPC, for loopback addresses and unix sockets. Health and reflection are served beside them. */
@@ -44,7 +46,7 @@ type AnyCodec = MessageCodec<unknown>;
 async function listen(options: GrpcServerOptions, text: string, routes: readonly Route[]): Promise<Listening> {
   const address = loopbackOnly(parseAddress(text));
   const server = new Server(serverOptions(options.connectionAge));
-  const sessions = tuneServer(server);
+  const sessions = tuneServer(server, options.tcpWindowBytes ?? TCP_WINDOW_BYTES);
   const health = addHealth(server, options.healthServices ?? []);
   addReflection(server, options.descriptorSet);
   const serving = new Serving(options.log, server, sessions, health);
@@ -147,6 +149,8 @@ function serverLink(
     incoming,
     abort: (error) => call.emit("error", statusOfError(error)),
     reset: () => http2Stream(call).close(constants.NGHTTP2_CANCEL),
+    connection: () => http2Stream(call).session,
+    abandoned: () => undefined,
     breakage: () => (http2Stream(call).rstCode === constants.NGHTTP2_NO_ERROR ? undefined : gone()),
     errorOf: (event) => asHeddleError(event, path),
   });

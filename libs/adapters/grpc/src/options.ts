@@ -24,14 +24,14 @@ const common: ChannelOptions = {
 };
 
 /** Options of a channel to `address`. */
-export function clientOptions(address: Address): ChannelOptions {
+export function clientOptions(address: Address, tcpWindowBytes = TCP_WINDOW_BYTES): ChannelOptions {
   return {
     ...common,
     "grpc.enable_retries": 0, // sessions repeat what was lost; gRPC would keep a second copy
     "grpc.use_local_subchannel_pool": 1, // a new channel must not share the connection of one that hangs
     "grpc.service_config_disable_resolution": 1,
     "grpc.enable_http_proxy": 0,
-    "grpc-node.flow_control_window": address.kind === "tcp" ? TCP_WINDOW_BYTES : UNIX_WINDOW_BYTES,
+    "grpc-node.flow_control_window": address.kind === "tcp" ? tcpWindowBytes : UNIX_WINDOW_BYTES,
   };
 }
 

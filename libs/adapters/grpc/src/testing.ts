@@ -3,7 +3,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { silentLogger } from "@heddle/kernel";
+import { type Clock, silentLogger } from "@heddle/kernel";
 import type { RpcFixture } from "@heddle/port-rpc/contract";
 import { createGrpcClient, createGrpcServer } from "./index.ts";
 
@@ -12,10 +12,23 @@ export const descriptorSet = new Uint8Array(
   readFileSync(fileURLToPath(import.meta.resolve("@heddle/wire").replace(/index\.ts$/, "gen/heddle.binpb"))),
 );
 
+/** The machine's own time. */
+export function realTime(): Clock {
+  return {
+    nowMs: () => performance.now(),
+    setTimer: (atMs, run) => {
+      const timer = setTimeout(run, Math.max(0, atMs - performance.now()));
+      return { [Symbol.dispose]: () => clearTimeout(timer) };
+    },
+  };
+}
+
 /** A relay of TCP that can be cut. Keeps no bytes: what one side says goes to the other. */
 export interface Relay extends AsyncDisposable {
   readonly address: string;
   readonly cut: () => void;
+  /** Connections that are open now move nothing any more, and stay open; new ones are relayed. */
+  readonly freeze: () => void;
 }
 
 /** Relays connections to `target`, an address of TCP or a unix socket; without one it takes them and stays silent. */
@@ -40,9 +53,13 @@ export async function openRelay(target?: string): Promise<Relay> {
   const cut = (): void => {
     for (const socket of sockets) socket.destroy();
   };
+  const freeze = (): void => {
+    for (const socket of sockets) socket.unpipe().pause();
+  };
   return {
     address: `127.0.0.1:${port}`,
     cut,
+    freeze,
     [Symbol.asyncDispose]: async () => {
       const closed = new Promise((resolve) => server.close(resolve));
       cut();

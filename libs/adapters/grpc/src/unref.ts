@@ -11,6 +11,9 @@ export function letProcessEnd(call: object): boolean {
   return session !== undefined;
 }
 
+/** The connection that carries a call, or undefined while it has none. */
+export const connectionOf = (call: object): ClientHttp2Session | undefined => findSession(call);
+
 /** The steps from one layer of a call to the next: interceptors, resolving, retrying, load balancing, subchannel. */
 const STEPS = ["call", "child", "nextCall", "underlyingCalls", "http2Stream", "session"] as const;
 const DEPTH_MAX = 12;
