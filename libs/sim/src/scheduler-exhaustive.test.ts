@@ -12,8 +12,13 @@ import {
 import { expect, test } from "vitest";
 import { SchedulerOracle } from "./scheduler-oracle.ts";
 
-/** Every sequence of this many events is tried; then the rest of the job runs undisturbed. */
-const DEPTH = 5;
+/** Every sequence of `depth` events is tried; then the rest of the job runs undisturbed. */
+interface Scope {
+  readonly depth: number;
+  /** The job collects, and items may also be overdue, spans come back in part and the initializer fail. */
+  readonly whole: boolean;
+}
+
 const [client, pool, job] = [1 as ClientKey, 1 as PoolKey, 1 as JobKey];
 
 /** A job without anything special, and a node. */
@@ -25,15 +30,18 @@ const bare = { labels: new Map<string, string>(), resources: new Map<string, num
  * may be done, throw, or lose its worker with or without a mark; either node may be lost (and joins anew), the last answer may come again,
  * that of the last lost assignment may come late, and the client may cancel.
  */
-test(`every order of ${DEPTH} events keeps every promise, and the job ends`, () => {
+test.each<Scope & { ends: readonly string[] }>([
+  { depth: 5, whole: false, ends: ["cancelled", "done", "failed"] },
+  { depth: 4, whole: true, ends: ["cancelled", "done", "failed"] },
+])("every order of $depth events keeps every promise, and the job ends (whole pool: $whole)", (scope) => {
   const ends = new Map<string, number>();
   let runs = 0;
   const explore = (path: readonly number[]): void => {
-    const moves = replay(path).moves().length;
+    const moves = replay(path, scope).moves().length;
     for (let move = 0; move < moves; move++) {
       const longer = [...path, move];
-      const table = replay(longer);
-      if (table.end === undefined && longer.length < DEPTH) explore(longer);
+      const table = replay(longer, scope);
+      if (table.end === undefined && longer.length < scope.depth) explore(longer);
       const end = table.finish();
       ends.set(end, (ends.get(end) ?? 0) + 1);
       runs++;
@@ -41,11 +49,11 @@ test(`every order of ${DEPTH} events keeps every promise, and the job ends`, () 
   };
   explore([]);
   expect(runs).toBeGreaterThan(10_000);
-  expect([...ends.keys()].sort()).toEqual(["cancelled", "done", "failed"]);
+  expect([...ends.keys()].sort()).toEqual(scope.ends);
 });
 
-function replay(path: readonly number[]): Table {
-  const table = new Table();
+function replay(path: readonly number[], { whole }: Scope): Table {
+  const table = new Table(whole);
   for (const [at, move] of path.entries()) {
     table.checked = at === path.length - 1; // the shorter paths were checked before
     table.play(move);
@@ -68,11 +76,14 @@ class Table {
   #nowMs = 0;
   #lastNode = 0;
 
-  constructor() {
+  readonly #whole: boolean;
+
+  constructor(whole: boolean) {
+    this.#whole = whole;
     this.#feed({ type: "client-joined", client });
     this.#feed({ type: "pool-opened", pool, client, slotsMax: undefined, requirements: undefined });
-    this.#feed({ type: "job-opened", job, pool, retries: 1, depth: 0, ...plain });
-    this.#feed({ type: "chunk-offered", job, chunk: 0, count: 2, grain: 0 });
+    this.#feed({ type: "job-opened", job, pool, retries: 1, depth: 0, ...plain, collect: whole });
+    this.#feed({ type: "chunk-offered", job, chunk: 0, count: 2, grain: whole ? 1 : 0 });
     this.#feed({ type: "chunk-offered", job, chunk: 1, count: 1, grain: 0 });
     this.#feed({ type: "job-sealed", job, chunks: 2 });
     this.#joinNode();
@@ -94,6 +105,11 @@ class Table {
       moves.push(answer(id, { type: "done", bytes: 0 }));
       moves.push(answer(id, { type: "item-error", completed: count - 1, bytes: 0 }));
       moves.push(answer(id, { type: "worker-death", markedOffset: undefined }));
+      if (this.#whole) {
+        moves.push(answer(id, { type: "part-done", completed: count - 1, bytes: 0 }));
+        moves.push(answer(id, { type: "item-overdue", offset }));
+        moves.push(answer(id, { type: "init-failed", fault: "no database" }));
+      }
       moves.push(answer(id, { type: "worker-death", markedOffset: offset + count - 1 }));
     }
     return moves;
