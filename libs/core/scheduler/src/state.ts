@@ -31,7 +31,7 @@ export interface State {
 }
 
 /** What is known of idle slots beside nodes that hold chunks beyond theirs. */
-export interface Tail {
+interface Tail {
   /** rung: in this step. */
   alarm: "none" | "set" | "rung";
   /** Assignments that were asked back for idle slots and are not answered. */

@@ -105,7 +105,7 @@ export function sendJobEnded(
 }
 
 /** How many values the first `count` items of an assignment come down to. */
-export function valueCount({ job, firstIndex }: AssignmentRecord, count: number): number {
+function valueCount({ job, firstIndex }: AssignmentRecord, count: number): number {
   return job.opened.combine === undefined ? count : foldedCount(firstIndex, count);
 }
 
