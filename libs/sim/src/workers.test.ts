@@ -54,6 +54,14 @@ async function stage(fn: (assignment: number) => unknown): Promise<Stage> {
     captured: new Uint8Array(0),
     capturedArtifact: "",
     capturedLocation: "",
+    combine: undefined,
+    initializer: undefined,
+    concurrency: 0,
+    seedLow: 0,
+    seedHigh: 0,
+    watched: false,
+    prime: false,
+    weighed: false,
   };
   process.send({ kind: { $case: "prepareJob", value: job } });
   return { world, agent, workers, process, heard, exited, hears };
@@ -65,7 +73,7 @@ function tell({ kind }: WorkerResponseEntry): string {
 
 function run(assignment: number): WorkerRequestEntry {
   const { header: input } = splitPayload(encodePayload([assignment], "argument"), () => 1);
-  const chunk = { job: 1, chunk: 0, span: undefined, firstIndex: 0, input, attempt: 1, marks: true };
+  const chunk = { job: 1, chunk: 0, span: undefined, firstIndex: 0, input, attempt: 1, marks: true, grain: 0 };
   return { kind: { $case: "runChunk", value: { ...chunk, assignment } } };
 }
 
