@@ -1,4 +1,4 @@
-import { BinaryWriter } from "@bufbuild/protobuf/wire";
+import { frameCodec } from "./frame-codec.ts";
 import {
   GetStatusRequest,
   GetStatusResponse,
@@ -7,8 +7,9 @@ import {
   ListNodesRequest,
   ListNodesResponse,
 } from "./gen/heddle/v1/admin.ts";
-import { RunRequest, RunResponse } from "./gen/heddle/v1/jobs.ts";
-import { AttachRequest, AttachResponse } from "./gen/heddle/v1/nodes.ts";
+import { RunRequest, RunRequestEntry, RunResponse, RunResponseEntry } from "./gen/heddle/v1/jobs.ts";
+import { AttachRequest, AttachRequestEntry, AttachResponse, AttachResponseEntry } from "./gen/heddle/v1/nodes.ts";
+import { hotAssignChunk, hotChunkFinished, hotOfferChunk, hotSpanDone } from "./hot-entries.ts";
 
 interface Codec<T> {
   encode(message: T): { finish(): Uint8Array };
@@ -23,42 +24,18 @@ export interface WireMethod<Request, Response> {
   readonly response: Codec<Response>;
 }
 
-/** Generated messages can be encoded with a writer that is given. */
-interface GeneratedCodec<T> {
-  encode(message: T, writer?: BinaryWriter): BinaryWriter;
-  decode(bytes: Uint8Array): T;
-}
-
-/**
- * The codec of a stream's frames. They are many and large: a writer that keeps its buffer saves allocating and growing one for each.
- * `finish()` copies out of it and makes it ready for the next.
- */
-function frameCodec<T>(generated: GeneratedCodec<T>): Codec<T> {
-  let writer = new BinaryWriter();
-  return {
-    encode: (message) => {
-      const mine = writer;
-      writer = new BinaryWriter(); // should encoding throw, its remains are not the next frame's beginning
-      generated.encode(message, mine);
-      writer = mine;
-      return mine;
-    },
-    decode: (bytes) => generated.decode(bytes),
-  };
-}
-
 /** A client's stream to the coordinator. */
 export const jobsRun: WireMethod<RunRequest, RunResponse> = {
   path: "/heddle.v1.Jobs/Run",
-  request: frameCodec(RunRequest),
-  response: frameCodec(RunResponse),
+  request: frameCodec(RunRequest, RunRequestEntry, hotOfferChunk),
+  response: frameCodec(RunResponse, RunResponseEntry, hotSpanDone),
 };
 
 /** An agent's stream to the coordinator. */
 export const nodesAttach: WireMethod<AttachRequest, AttachResponse> = {
   path: "/heddle.v1.Nodes/Attach",
-  request: frameCodec(AttachRequest),
-  response: frameCodec(AttachResponse),
+  request: frameCodec(AttachRequest, AttachRequestEntry, hotChunkFinished),
+  response: frameCodec(AttachResponse, AttachResponseEntry, hotAssignChunk),
 };
 
 /** The fabric in a few numbers. */

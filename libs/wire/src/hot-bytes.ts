@@ -1,0 +1,247 @@
+import { Encoding, type Payload, type Span } from "./gen/heddle/v1/common.ts";
+
+const FIRST_BYTES = 4_096;
+/** A buffer that one large frame made larger than this is not kept for the next. */
+const KEPT_BYTES = 1024 * 1024;
+
+/** Tag of `entries` in each kind of frame. */
+export const ENTRY_TAG = 34;
+/** Tag and length of the message inside an entry, about. */
+const ENTRY_HEAD_BYTES = 4;
+
+/** Whether it is what a uint32 field holds; anything else is for the generated code to judge. */
+export function isUint32(value: number): boolean {
+  return value >>> 0 === value;
+}
+
+function varintBytes(value: number): number {
+  let bytes = 1;
+  for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes++;
+  return bytes;
+}
+
+/** Writes protobuf into a buffer that it keeps. Values are not checked: numbers must be whole, from 0 to 2^53. */
+export class HotWriter {
+  at = 0;
+  #bytes = new Uint8Array(FIRST_BYTES);
+  /** Where the inside of the entry that is being written begins. */
+  #entryStart = 0;
+
+  /** A copy of what was written; the next message begins. */
+  finish(): Uint8Array {
+    const message = this.#bytes.slice(0, this.at);
+    this.at = 0;
+    if (this.#bytes.length > KEPT_BYTES) this.#bytes = new Uint8Array(FIRST_BYTES);
+    return message;
+  }
+
+  varint(value: number): void {
+    if (this.at + 8 > this.#bytes.length) this.#grow(8);
+    let rest = value;
+    while (rest >= 0x8000_0000) {
+      this.#bytes[this.at++] = (rest % 0x80) | 0x80;
+      rest = Math.floor(rest / 0x80);
+    }
+    while (rest >= 0x80) {
+      this.#bytes[this.at++] = (rest & 0x7f) | 0x80;
+      rest >>>= 7;
+    }
+    this.#bytes[this.at++] = rest;
+  }
+
+  /** A field that is left out when it is 0. */
+  field(tag: number, value: number): void {
+    if (value === 0) return;
+    this.varint(tag);
+    this.varint(value);
+  }
+
+  raw(bytes: Uint8Array): void {
+    if (this.at + bytes.length > this.#bytes.length) this.#grow(bytes.length);
+    this.#bytes.set(bytes, this.at);
+    this.at += bytes.length;
+  }
+
+  /** Begins a message inside, of about `bytesGuess`. Gives back what `close` wants. */
+  open(tag: number, bytesGuess: number): number {
+    this.varint(tag);
+    const lengthBytes = varintBytes(bytesGuess);
+    if (this.at + lengthBytes > this.#bytes.length) this.#grow(lengthBytes);
+    this.at += lengthBytes;
+    return this.at;
+  }
+
+  /** Ends it and writes its length where room was left, or makes other room. */
+  close(start: number, bytesGuess: number): void {
+    const length = this.at - start;
+    const guessed = varintBytes(bytesGuess);
+    const needed = varintBytes(length);
+    if (needed !== guessed) {
+      if (this.at + needed > this.#bytes.length) this.#grow(needed);
+      this.#bytes.copyWithin(start - guessed + needed, start, this.at);
+    }
+    this.at = start - guessed;
+    this.varint(length);
+    this.at += length;
+  }
+
+  /** Begins an entry of a frame and the one message inside it, of about `bytesGuess`. */
+  openEntry(tag: number, bytesGuess: number): number {
+    this.#entryStart = this.open(ENTRY_TAG, bytesGuess + ENTRY_HEAD_BYTES);
+    return this.open(tag, bytesGuess);
+  }
+
+  closeEntry(start: number, bytesGuess: number): void {
+    this.close(start, bytesGuess);
+    this.close(this.#entryStart, bytesGuess + ENTRY_HEAD_BYTES);
+  }
+
+  /** Callers have checked it with `isPlainPayload`. */
+  payload(tag: number, { encoding, count, size, data, partStream }: Payload): void {
+    const guess = data.length + 8;
+    const start = this.open(tag, guess);
+    this.field(8, encoding);
+    this.field(16, count);
+    this.field(24, size);
+    if (data.length > 0) {
+      this.varint(34);
+      this.varint(data.length);
+      this.raw(data);
+    }
+    this.field(40, partStream);
+    this.close(start, guess);
+  }
+
+  span(tag: number, { offset, count }: Span): void {
+    const start = this.open(tag, 8);
+    this.field(8, offset);
+    this.field(16, count);
+    this.close(start, 8);
+  }
+
+  #grow(bytes: number): void {
+    const grown = new Uint8Array(2 ** Math.ceil(Math.log2(this.at + bytes + 8)));
+    grown.set(this.#bytes.subarray(0, this.at));
+    this.#bytes = grown;
+  }
+}
+
+export function isPlainPayload({ encoding, count, size, partStream }: Payload): boolean {
+  return isUint32(encoding) && encoding < 0x80 && isUint32(count) && isUint32(size) && isUint32(partStream);
+}
+
+export function isPlainSpan(span: Span | undefined): boolean {
+  return span === undefined || (isUint32(span.offset) && isUint32(span.count));
+}
+
+const noBytes = new Uint8Array(0);
+
+/** Reads protobuf. Whatever is not plain makes it odd: what it gave back then counts for nothing, and the generated code is to judge. */
+export class HotReader {
+  readonly bytes: Uint8Array;
+  at = 0;
+  isOdd = false;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+  }
+
+  /** A tag, a length or a uint32. */
+  uint32(): number {
+    const value = this.number();
+    if (value > 0xffff_ffff) this.isOdd = true;
+    return value;
+  }
+
+  /** A uint64 below 2^49. */
+  number(): number {
+    let byte = this.#byte();
+    if (byte < 0x80) return byte;
+    let value = byte & 0x7f;
+    for (let factor = 0x80; factor < 2 ** 49; factor *= 0x80) {
+      byte = this.#byte();
+      value += (byte & 0x7f) * factor;
+      if (byte < 0x80) return value;
+    }
+    this.isOdd = true;
+    return 0;
+  }
+
+  bool(): boolean {
+    return this.uint32() !== 0;
+  }
+
+  /** Where the message that begins here ends; at most `limit`. */
+  end(limit: number): number {
+    const length = this.uint32();
+    const end = this.at + length;
+    if (end > limit) this.isOdd = true;
+    return end;
+  }
+
+  /** Ends a message: exactly where it should. */
+  leave(end: number): void {
+    if (this.at !== end) this.isOdd = true;
+  }
+
+  payload(limit: number): Payload {
+    const end = this.end(limit);
+    const payload: Payload = { encoding: Encoding.UNSPECIFIED, count: 0, size: 0, data: noBytes, partStream: 0 };
+    while (this.at < end && !this.isOdd)
+      switch (this.uint32()) {
+        case 8:
+          payload.encoding = this.#encoding();
+          break;
+        case 16:
+          payload.count = this.uint32();
+          break;
+        case 24:
+          payload.size = this.uint32();
+          break;
+        case 34: {
+          const dataEnd = this.end(end);
+          payload.data = this.bytes.subarray(this.at, dataEnd);
+          this.at = dataEnd;
+          break;
+        }
+        case 40:
+          payload.partStream = this.uint32();
+          break;
+        default:
+          this.isOdd = true;
+      }
+    this.leave(end);
+    return payload;
+  }
+
+  span(limit: number): Span {
+    const end = this.end(limit);
+    const span: Span = { offset: 0, count: 0 };
+    while (this.at < end && !this.isOdd)
+      switch (this.uint32()) {
+        case 8:
+          span.offset = this.uint32();
+          break;
+        case 16:
+          span.count = this.uint32();
+          break;
+        default:
+          this.isOdd = true;
+      }
+    this.leave(end);
+    return span;
+  }
+
+  #encoding(): Encoding {
+    const value = this.uint32();
+    if (value > 0x7f) this.isOdd = true;
+    return value as Encoding;
+  }
+
+  #byte(): number {
+    const byte = this.bytes[this.at++];
+    if (byte !== undefined) return byte;
+    this.isOdd = true;
+    return 0;
+  }
+}
