@@ -1,7 +1,15 @@
-import type { Assignment, Effect, Input, JobNumber, PoolNumber, WorkerKey } from "@heddle/core-pool";
+import type {
+  Assignment,
+  Effect,
+  Input,
+  ItemMark,
+  JobNumber,
+  JobTerms,
+  PoolNumber,
+  WorkerKey,
+} from "@heddle/core-pool";
 import { InvariantViolation, type Millis } from "@heddle/kernel";
-
-import type { PoolPlan } from "./pool-world.ts";
+import type { PoolPlan } from "./pool-plan.ts";
 
 type ExitInput = Extract<Input, { type: "worker-exited" }>;
 
@@ -15,6 +23,7 @@ export interface Placed {
   readonly job: JobNumber;
   readonly pool: PoolNumber;
   readonly fresh: boolean;
+  readonly grains: number;
   revoked: "no" | "unstarted" | "stop";
   /** Virtual run time; Infinity for one that never ends. */
   readonly runMs: Millis;
@@ -26,8 +35,14 @@ export interface Seen {
   ready: boolean;
   held: Assignment[];
   told: boolean;
-  /** Chunks it was given and did not leave out. */
+  /** Grains of chunks that it was given and did not leave out or give back. */
   taken: number;
+  /** Its pool's initializer is through, or there is none. Means nothing before its first chunk. */
+  joined: boolean;
+  /** It was seen to be larger than its pool allows. */
+  worn: boolean;
+  /** The item that was seen to run for too long. */
+  overdue: ItemMark | undefined;
   /** Its task waits, and its slot is lent. */
   waiting: boolean;
   /** Chunks it was asked to leave out. */
@@ -40,7 +55,12 @@ export interface Seen {
 export class Oracle {
   readonly placed = new Map<Assignment, Placed>();
   readonly workers = new Map<WorkerKey, Seen>();
-  readonly jobs = new Map<JobNumber, { readonly pool: PoolNumber; code: "awaited" | "ready" | "broken" }>();
+  readonly jobs = new Map<
+    JobNumber,
+    { readonly pool: PoolNumber; code: "awaited" | "ready" | "broken"; readonly terms: JobTerms }
+  >();
+  /** What a pool's latest job asked for. */
+  readonly terms = new Map<PoolNumber, JobTerms>();
   /** How deep a pool's tasks are: the deepest of its jobs'. */
   readonly depths = new Map<PoolNumber, number>();
   readonly retired = new Set<PoolNumber>();
@@ -54,6 +74,8 @@ export class Oracle {
   /** What its holder returned in this step. */
   #answered: Assignment | undefined = undefined;
   #exit: { readonly input: ExitInput; readonly seen: Seen } | undefined = undefined;
+  /** The chunk before which an initializer failed in this step. */
+  #unjoined: Assignment | undefined = undefined;
 
   constructor(plan: PoolPlan) {
     this.#plan = plan;
@@ -62,6 +84,9 @@ export class Oracle {
   before(input: Input): void {
     this.#exit = undefined;
     this.#answered = undefined;
+    this.#unjoined = undefined;
+    if (input.type === "worker-joined" || input.type === "init-failed" || input.type === "mark-seen")
+      this.#hears(input);
     if (input.type === "worker-exited") {
       const seen = this.workers.get(input.worker);
       if (seen !== undefined) this.#exit = { input, seen };
@@ -77,12 +102,14 @@ export class Oracle {
     }
     if (input.type === "chunk-returned") {
       const seen = this.workers.get(input.worker);
-      if (seen?.held.includes(input.assignment)) {
+      if (seen?.held.includes(input.assignment) && seen.overdue?.assignment !== input.assignment) {
         if (seen.held[0] === input.assignment) seen.waiting = false;
         seen.asked.delete(input.assignment);
         seen.held.splice(seen.held.indexOf(input.assignment), 1);
-        if (input.skipped) seen.taken--;
-        else this.#answered = input.assignment;
+        const grains = this.placed.get(input.assignment)?.grains ?? 1;
+        seen.taken -= input.skipped ? grains : grains - (input.grains ?? grains);
+        seen.worn ||= !input.skipped && (input.rssBytes ?? 0) > this.#rssMaxOf(seen);
+        if (!input.skipped) this.#answered = input.assignment;
       }
     }
     if (input.type === "drain-requested") this.draining = true;
@@ -105,6 +132,32 @@ export class Oracle {
     this.#checkIdle();
   }
 
+  /** Longest run of the items of a chunk that is placed. */
+  timeoutOf(assignment: Assignment): Millis | undefined {
+    const job = this.placed.get(assignment)?.job;
+    return job === undefined ? undefined : this.jobs.get(job)?.terms.itemTimeoutMs;
+  }
+
+  #hears(input: Extract<Input, { type: "worker-joined" | "init-failed" | "mark-seen" }>): void {
+    const seen = this.workers.get(input.worker);
+    if (seen === undefined) return;
+    if (input.type === "worker-joined") seen.joined = true;
+    else if (input.type === "mark-seen") {
+      const mark = input.mark;
+      if (mark === null || seen.told || !seen.held.includes(mark.assignment)) return;
+      if (mark.forMs >= (this.timeoutOf(mark.assignment) ?? Number.POSITIVE_INFINITY)) seen.overdue = mark;
+    } else if (!seen.joined && seen.held.includes(input.assignment)) {
+      this.#unjoined = input.assignment;
+      seen.held = [];
+      seen.waiting = false;
+    }
+  }
+
+  #rssMaxOf({ pool }: Seen): number {
+    const number = Number(pool?.split("/")[1]) as PoolNumber;
+    return this.terms.get(number)?.rssBytesPerWorkerMax ?? Number.POSITIVE_INFINITY;
+  }
+
   /** Workers that occupy a slot now. */
   get #running(): number {
     return [...this.workers.values()].filter((seen) => (seen.held.length > 0 || seen.abandoned) && !seen.waiting)
@@ -118,6 +171,7 @@ export class Oracle {
   /** No slot is free while a chunk and a worker for it are there: what waits has lent its slot. */
   #checkIdle(): void {
     const free = [...this.workers.values()].filter((seen) => seen.ready && !seen.told && seen.held.length === 0);
+    check(!free.some(({ worn }) => worn), "a worker that is too large lives on without a chunk");
     if (free.length === 0 || this.#running >= this.#plan.slots) return;
     const isBlank = free.some(({ pool }) => pool === undefined);
     const held = new Set([...this.workers.values()].flatMap((seen) => seen.held));
@@ -155,12 +209,14 @@ export class Oracle {
       check(this.draining && !this.drained && this.workers.size === 0, "drained once, after the last worker");
       check(this.placed.size === 0, "drained after the last chunk");
       this.drained = true;
-    } else if (effect.type !== "set-timer" && effect.type !== "report-started") this.#finishes(effect);
+    } else if (effect.type !== "set-timer" && effect.type !== "report-started" && effect.type !== "read-mark")
+      this.#finishes(effect);
   }
 
   #spawned(worker: WorkerKey): void {
     check(!this.draining, "no worker is started while draining");
-    const nothing = { pool: undefined, held: [], taken: 0, asked: new Set<Assignment>() };
+    const clean = { joined: false, worn: false, overdue: undefined };
+    const nothing = { pool: undefined, held: [], taken: 0, asked: new Set<Assignment>(), ...clean };
     this.workers.set(worker, { ...nothing, ready: false, told: false, waiting: false, abandoned: false });
     const workersMax = 2 * this.#plan.slots + this.#waiting;
     check(this.workers.size <= workersMax, `${this.workers.size} workers, ${workersMax} at most`);
@@ -189,9 +245,19 @@ export class Oracle {
     const isFresh = (held: Assignment): boolean => this.placed.get(held)?.fresh === true;
     check(!seen.held.some(isFresh), `chunk ${assignment} waits behind a fresh one`);
     check(!seen.waiting, `chunk ${assignment} is sent behind a task that waits`);
+    const terms = this.terms.get(placed.pool);
+    if (seen.pool === undefined) seen.joined = terms?.hasInitializer !== true;
+    check(seen.held.length === 0 || seen.joined, `chunk ${assignment} waits behind an initializer`);
+    check(!seen.worn, `chunk ${assignment} is sent to a worker that is too large`);
     seen.pool = pool;
     seen.held.push(assignment);
-    check(++seen.taken <= (this.#plan.chunksPerWorkerMax ?? Number.POSITIVE_INFINITY), `worker ${worker} is overused`);
+    const takenMax = terms?.chunksPerWorkerMax ?? this.#plan.chunksPerWorkerMax ?? Number.POSITIVE_INFINITY;
+    check(seen.taken < takenMax, `worker ${worker} is overused`);
+    seen.taken += placed.grains;
+    check(
+      seen.held.length === 1 || seen.taken <= takenMax,
+      `worker ${worker} has more behind its head than it may run`,
+    );
     const workers = [...this.workers.values()];
     const running = this.#running;
     const ofPool = workers.filter((worker) => worker.pool === pool && isOccupied(worker)).length;
@@ -217,11 +283,22 @@ export class Oracle {
       check(this.#answered === assignment, `chunk ${assignment} finishes as returned, but was not`);
     } else if (effect.type === "finish-death") {
       check(exit?.seen.held.includes(assignment) === true && !exit.seen.told, `chunk ${assignment} is blamed wrongly`);
+      check(exit?.seen.joined === true, `chunk ${assignment} is blamed for the death of an initializer`);
       const mark = exit?.input.mark;
       const offset = mark?.assignment === assignment ? mark.offset : undefined;
       check(effect.markedOffset === offset, `chunk ${assignment} is blamed at the wrong offset`);
       const isVictim = mark != null && exit?.seen.held.includes(mark.assignment) ? mark.assignment : exit?.seen.held[0];
       check(isVictim === assignment, `chunk ${assignment} is blamed for another`);
+    } else if (effect.type === "finish-overdue") {
+      const overdue = exit?.seen.overdue;
+      check(exit?.seen.held.includes(assignment) === true, `chunk ${assignment} is overdue, but its worker lives`);
+      check(
+        overdue?.assignment === assignment && overdue.offset === effect.offset,
+        `chunk ${assignment} is not overdue`,
+      );
+    } else if (effect.type === "finish-init-failure") {
+      const died = exit !== undefined && !exit.seen.joined && !exit.seen.told && exit.seen.held[0] === assignment;
+      check(died || this.#unjoined === assignment, `no initializer failed before chunk ${assignment}`);
     } else if (effect.type === "finish-stopped") {
       check(placed.revoked === "stop" || this.retired.has(placed.pool), `chunk ${assignment} was stopped by nobody`);
       check(exit?.seen.held.includes(assignment) === true, `chunk ${assignment} is stopped, but did not run`);
@@ -244,6 +321,7 @@ export class Oracle {
     this.retired.clear();
     this.poolSlots.clear();
     this.depths.clear();
+    this.terms.clear();
   }
 }
 

@@ -1,4 +1,4 @@
-import { type Effect, type Input, WorkerPool } from "@heddle/core-pool";
+import { type Effect, type Input, type JobTerms, WorkerPool } from "@heddle/core-pool";
 import { describe, expect, it } from "vitest";
 import { type PoolCore, runPoolWorld } from "./pool-world.ts";
 
@@ -91,7 +91,9 @@ describe("the worker pool in a world of failing workers", () => {
 
   it("finds a pool whose waiting tasks keep their slots", () => {
     const greedy = deaf((said) => said.type === "task-waiting" && said.waiting);
-    expect(firstFailure(greedy)).toMatch(/^seed \d+: a slot is free, but chunk \d+ waits/);
+    expect(firstFailure(greedy)).toMatch(
+      /^seed \d+: (a slot is free, but chunk \d+ waits|chunk \d+ is sent behind a task)/,
+    );
   });
 
   it("finds a pool whose tasks do not take their slots back", () => {
@@ -102,5 +104,68 @@ describe("the worker pool in a world of failing workers", () => {
   it("finds a pool that lets chunks stay behind a task that waits", () => {
     const stubborn = deaf((said, cause) => said.type === "skip-chunk" && cause.type === "task-waiting");
     expect(firstFailure(stubborn)).toMatch(/^seed \d+: chunks stay behind a task that waits/);
+  });
+
+  /** A core that is told something else. */
+  const misled = (change: (input: Input) => Input) => () => (options: { readonly slots: number }) => {
+    const core = new WorkerPool(options);
+    return {
+      step: (nowMs, input) => core.step(nowMs, change(input)),
+      validate: () => core.validate(),
+      view: () => core.view(),
+    } satisfies PoolCore;
+  };
+  /** It does not hear a part of what jobs ask for. */
+  const forgetful = (part: Partial<JobTerms>) =>
+    misled((input) =>
+      input.type === "job-described" && input.terms !== undefined
+        ? { ...input, terms: { ...input.terms, ...part } }
+        : input,
+    );
+
+  it("finds a pool that does not look at marks", () => {
+    const blind = deaf((said) => said.type === "read-mark");
+    expect(firstFailure(blind)).toMatch(/^seed \d+: item of \d+ runs for/);
+  });
+
+  it("finds a pool that stops items before they are overdue", () => {
+    const hasty = misled((input) =>
+      input.type === "mark-seen" && input.mark !== null
+        ? { ...input, mark: { ...input.mark, forMs: 2 * input.mark.forMs } }
+        : input,
+    );
+    expect(firstFailure(hasty)).toMatch(/^seed \d+: chunk \d+ is not overdue/);
+  });
+
+  it("finds a pool that takes an initializer for a chunk", () => {
+    expect(firstFailure(forgetful({ hasInitializer: false }))).toMatch(
+      /^seed \d+: (chunk \d+ (waits behind an|is blamed for the death of an) initializer|a slot is free, but chunk \d+ waits)/,
+    );
+  });
+
+  it("finds a pool that lets workers run more than they may", () => {
+    expect(firstFailure(forgetful({ chunksPerWorkerMax: undefined }))).toMatch(
+      /^seed \d+: worker \d+ (is overused|has more)/,
+    );
+  });
+
+  it("finds a pool that keeps workers that are too large", () => {
+    expect(firstFailure(forgetful({ rssBytesPerWorkerMax: undefined }))).toMatch(
+      /^seed \d+: (a worker that is too large lives on|chunk \d+ is sent to a worker that is too large)/,
+    );
+  });
+
+  it("sees every way in which a chunk can end", () => {
+    const ends = new Set<string>();
+    const trace = (line: string): void => void ends.add(/"type":"(finish-[a-z-]+)"/.exec(line)?.[1] ?? "");
+    for (let seed = 1; seed <= SEEDS && ends.size < 7; seed++) runPoolWorld(seed, { trace });
+    expect([...ends].filter((end) => end !== "").sort()).toEqual([
+      "finish-death",
+      "finish-init-failure",
+      "finish-not-started",
+      "finish-overdue",
+      "finish-returned",
+      "finish-stopped",
+    ]);
   });
 });

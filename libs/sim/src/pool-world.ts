@@ -1,7 +1,18 @@
-import type { Assignment, Effect, Input, JobNumber, PoolNumber, PoolOptions, WorkerKey } from "@heddle/core-pool";
+import type {
+  Assignment,
+  Effect,
+  Input,
+  JobNumber,
+  JobTerms,
+  PoolNumber,
+  PoolOptions,
+  WorkerKey,
+} from "@heddle/core-pool";
 import { WorkerPool } from "@heddle/core-pool";
 import { Heap, hash32, InvariantViolation, type Millis, type Random, seededRandom } from "@heddle/kernel";
 import { check, Oracle, type Placed } from "./pool-oracle.ts";
+import { drawPlan, type PoolPlan } from "./pool-plan.ts";
+import { PoolProcesses, RSS_BYTES_MAX } from "./pool-processes.ts";
 
 /** What the world drives: the pool core, or one with a planted bug. */
 export type PoolCore = Pick<WorkerPool, "step" | "validate" | "view">;
@@ -29,73 +40,6 @@ const TROUBLE_MS = 60_000;
 const LIVENESS_MS = 200_000;
 const REPEATABLE_MAX = 30;
 
-/** One run: probabilities are per occasion; half of the kinds of trouble are off in any run. */
-export interface PoolPlan {
-  readonly slots: number;
-  readonly chunksPerWorkerMax: number | undefined;
-  readonly pools: number;
-  readonly chunks: number;
-  readonly spawnMs: number;
-  readonly pipeMs: number;
-  readonly marks: boolean;
-  /** Workers answer a skip at once, before their head. */
-  readonly eagerSkips: boolean;
-  readonly endsByDrain: boolean;
-  readonly spawnFailure: number;
-  readonly spawnHang: number;
-  readonly crash: number;
-  readonly idleCrash: number;
-  readonly hang: number;
-  readonly ignoreTerm: number;
-  readonly lostTail: number;
-  readonly revoke: number;
-  readonly retire: number;
-  readonly coordinatorLoss: number;
-  readonly earlyDrain: number;
-  readonly brokenCode: number;
-  readonly repeat: number;
-  readonly fresh: number;
-  /** Of each chunk: its task waits for the fabric in the middle, once or more. */
-  readonly waits: number;
-  /** Of each turn: somebody says that some worker's task waits, or goes on. */
-  readonly lies: number;
-  /** Jobs are inside of up to so many tasks. */
-  readonly depth: number;
-}
-
-/** Mild or severe, from the seed. */
-function drawPlan(random: Random): PoolPlan {
-  const maybe = (most: number): number => (random.int(2) === 0 ? 0 : random.float() * most);
-  return {
-    slots: 1 + random.int(4),
-    chunksPerWorkerMax: random.int(3) === 0 ? 1 + random.int(12) : undefined,
-    pools: 1 + random.int(4),
-    chunks: 20 + random.int(160),
-    spawnMs: 1 + random.int(60),
-    pipeMs: random.int(3) * 0.2,
-    marks: random.int(2) === 0,
-    eagerSkips: random.int(2) === 0,
-    endsByDrain: random.int(2) === 0,
-    spawnFailure: maybe(0.7),
-    spawnHang: maybe(0.05),
-    crash: maybe(0.1),
-    idleCrash: maybe(0.1),
-    hang: maybe(0.04),
-    ignoreTerm: maybe(0.5),
-    lostTail: maybe(0.8),
-    revoke: maybe(0.3),
-    retire: maybe(0.02),
-    coordinatorLoss: maybe(0.01),
-    earlyDrain: maybe(0.005),
-    brokenCode: maybe(0.2),
-    repeat: maybe(0.3),
-    fresh: maybe(0.5),
-    waits: maybe(1),
-    lies: maybe(0.5),
-    depth: random.int(2) * random.int(4),
-  };
-}
-
 /** Runs one seed to its end. Throws InvariantViolation that names the seed when something is not as promised. */
 export function runPoolWorld(seed: number, options: PoolWorldOptions = {}): PoolWorldReport {
   const world = new PoolWorld(seed, options);
@@ -114,25 +58,6 @@ interface Event {
   readonly run: () => void;
 }
 
-/** A modelled worker process: a pipe in, a pipe out, one chunk at a time. */
-class Process {
-  readonly key: WorkerKey;
-  readonly ignoresTerm: boolean;
-  state: "starting" | "ready" | "dead" = "starting";
-  readonly inbox: Assignment[] = [];
-  readonly skips = new Set<Assignment>();
-  current: Assignment | undefined = undefined;
-  mark: { readonly assignment: Assignment; readonly offset: number } | null = null;
-  downAtMs: Millis = 0;
-  upAtMs: Millis = 0;
-  /** What it still had to say is lost. */
-  tailLost = false;
-  constructor(key: WorkerKey, ignoresTerm: boolean) {
-    this.key = key;
-    this.ignoresTerm = ignoresTerm;
-  }
-}
-
 class PoolWorld {
   readonly lastLines: string[] = [];
   readonly #seed: number;
@@ -144,7 +69,7 @@ class PoolWorld {
   readonly #core: PoolCore;
   readonly #oracle: Oracle;
   readonly #events = new Heap<Event>((a, b) => a.atMs < b.atMs || (a.atMs === b.atMs && a.sequence < b.sequence));
-  readonly #processes = new Map<WorkerKey, Process>();
+  readonly #processes: PoolProcesses;
   readonly #repeatable: Input[] = [];
   #nowMs: Millis = 0;
   #sequence = 0;
@@ -167,6 +92,16 @@ class PoolWorld {
     const make = options.makeCore ?? ((coreOptions) => new WorkerPool(coreOptions));
     this.#core = make({ slots: this.#plan.slots, chunksPerWorkerMax: this.#plan.chunksPerWorkerMax });
     this.#oracle = new Oracle(this.#plan);
+    this.#processes = new PoolProcesses({
+      plan: this.#plan,
+      oracle: this.#oracle,
+      fate: this.#fate,
+      delay: this.#delay,
+      nowMs: () => this.#nowMs,
+      isHealed: () => this.#healed,
+      at: (delayMs, run) => this.#at(delayMs, run),
+      feed: (input) => this.#feed(input),
+    });
   }
 
   run(): PoolWorldReport {
@@ -191,13 +126,13 @@ class PoolWorld {
   }
 
   #checkEnd(): void {
-    const live = [...this.#processes.values()].filter((process) => process.state !== "dead");
+    const live = this.#processes.live;
     const { workers, queued, running, credit } = this.#core.view();
     check(queued === 0 && running === 0 && workers.busy === 0, "nothing is left at the end");
     check(workers.spawning === 0 && workers.stopping === 0, "no worker is in between at the end");
     check(credit === this.#oracle.credit, "the view's credit is the granted one");
-    if (this.#oracle.draining) check(this.#oracle.drained && live.length === 0, "a drain ends with no worker left");
-    else check(live.length >= this.#plan.slots, "as many workers as slots are kept warm");
+    if (this.#oracle.draining) check(this.#oracle.drained && live === 0, "a drain ends with no worker left");
+    else check(live >= this.#plan.slots, "as many workers as slots are kept warm");
   }
 
   #drive(done: () => boolean, forMs: Millis): void {
@@ -223,6 +158,7 @@ class PoolWorld {
     this.#oracle.after(input, effects);
     this.#steps++;
     for (const effect of effects) this.#perform(effect);
+    this.#processes.checkTimeouts();
     this.#repeatSometimes(input);
   }
 
@@ -251,12 +187,11 @@ class PoolWorld {
   }
 
   #perform(effect: Effect): void {
-    if (effect.type === "spawn-worker") this.#spawn(effect.worker);
-    else if (effect.type === "run-chunk")
-      this.#down(effect.worker, (process) => this.#receive(process, effect.assignment));
-    else if (effect.type === "skip-chunk")
-      this.#down(effect.worker, (process) => this.#skip(process, effect.assignment));
-    else if (effect.type === "kill-worker") this.#signal(effect.worker, effect.signal);
+    if (effect.type === "spawn-worker") this.#processes.spawn(effect.worker);
+    else if (effect.type === "run-chunk") this.#processes.run(effect.worker, effect.assignment);
+    else if (effect.type === "skip-chunk") this.#processes.skip(effect.worker, effect.assignment);
+    else if (effect.type === "kill-worker") this.#processes.signal(effect.worker, effect.signal);
+    else if (effect.type === "read-mark") this.#at(0, () => this.#processes.readMark(effect.worker));
     else if (effect.type === "set-timer") {
       const timer = ++this.#timer;
       this.#at(Math.max(0, effect.atMs - this.#nowMs) + this.#delay.int(2) * 0.1, () => {
@@ -264,132 +199,6 @@ class PoolWorld {
       });
     }
   }
-
-  // ---- processes ----
-
-  #spawn(key: WorkerKey): void {
-    const process = new Process(key, this.#fate.float() < this.#plan.ignoreTerm);
-    this.#processes.set(key, process);
-    const fate = this.#healed ? 1 : this.#fate.float();
-    if (fate < this.#plan.spawnHang) return;
-    const fails = fate < this.#plan.spawnHang + this.#plan.spawnFailure;
-    this.#at(this.#delay.float() * this.#plan.spawnMs, () => {
-      if (process.state !== "starting") return;
-      if (fails) {
-        this.#die(process, this.#fate.int(2) === 0 ? "no such file" : undefined);
-        return;
-      }
-      process.state = "ready";
-      this.#up(process, { type: "worker-ready", worker: key });
-      if (!this.#healed && this.#fate.float() < this.#plan.idleCrash) {
-        this.#at(this.#fate.int(300), () => this.#die(process, undefined));
-      }
-    });
-  }
-
-  #down(key: WorkerKey, act: (process: Process) => void): void {
-    const process = this.#processes.get(key);
-    if (process === undefined) throw new InvariantViolation(`worker ${key} was never started`);
-    process.downAtMs = Math.max(process.downAtMs, this.#nowMs + this.#delay.float() * this.#plan.pipeMs);
-    this.#at(process.downAtMs - this.#nowMs, () => {
-      if (process.state !== "dead") act(process);
-    });
-  }
-
-  #up(process: Process, input: Input): void {
-    process.upAtMs = Math.max(process.upAtMs, this.#nowMs + this.#delay.float() * this.#plan.pipeMs);
-    this.#at(process.upAtMs - this.#nowMs, () => {
-      if (!process.tailLost || input.type === "worker-exited") this.#feed(input);
-    });
-  }
-
-  #receive(process: Process, assignment: Assignment): void {
-    process.inbox.push(assignment);
-    this.#next(process);
-  }
-
-  #skip(process: Process, assignment: Assignment): void {
-    const at = process.inbox.indexOf(assignment);
-    if (at < 0) return;
-    if (!this.#plan.eagerSkips) {
-      process.skips.add(assignment);
-      return;
-    }
-    process.inbox.splice(at, 1);
-    this.#up(process, { type: "chunk-returned", worker: process.key, assignment, skipped: true, runMs: 0 });
-  }
-
-  #next(process: Process): void {
-    if (process.state !== "ready" || process.current !== undefined) return;
-    const assignment = process.inbox.shift();
-    if (assignment === undefined) return;
-    if (process.skips.delete(assignment)) {
-      this.#up(process, { type: "chunk-returned", worker: process.key, assignment, skipped: true, runMs: 0 });
-      this.#next(process);
-      return;
-    }
-    process.current = assignment;
-    const live = [...this.#processes.values()].filter((other) => other.current !== undefined).length;
-    const isLent = this.#plan.waits > 0 || this.#plan.lies > 0;
-    check(isLent || live <= this.#plan.slots, `${live} processes run user code on ${this.#plan.slots} slots`);
-    this.#run(process, assignment);
-  }
-
-  #run(process: Process, assignment: Assignment): void {
-    const runMs = this.#oracle.placed.get(assignment)?.runMs ?? 1;
-    if (this.#plan.marks) process.mark = { assignment, offset: this.#fate.int(9) };
-    const crashes = !this.#healed && this.#fate.float() < this.#plan.crash;
-    if (runMs === Number.POSITIVE_INFINITY && !crashes) return;
-    const forMs = crashes ? this.#fate.float() * Math.min(runMs, 50) : runMs;
-    const waitedMs = this.#wait(process, assignment, forMs);
-    this.#at(forMs + waitedMs, () => {
-      if (process.state === "dead") return;
-      if (crashes) {
-        this.#die(process, undefined);
-        return;
-      }
-      process.current = undefined;
-      const took = runMs + waitedMs;
-      this.#up(process, { type: "chunk-returned", worker: process.key, assignment, skipped: false, runMs: took });
-      this.#next(process);
-    });
-  }
-
-  /** Plans when the task waits; its end may come while it does, and ends that too. Returns for how long it waits in all. */
-  #wait(process: Process, assignment: Assignment, forMs: Millis): Millis {
-    let waitedMs = 0;
-    while (this.#fate.float() < this.#plan.waits * 0.7) {
-      const fromMs = waitedMs + this.#fate.float() * forMs;
-      const untilMs = fromMs + this.#fate.float() * 60;
-      this.#sayWaiting(process, assignment, fromMs, true);
-      this.#sayWaiting(process, assignment, untilMs, false);
-      waitedMs = untilMs;
-    }
-    return waitedMs;
-  }
-
-  #sayWaiting(process: Process, assignment: Assignment, afterMs: Millis, waiting: boolean): void {
-    this.#at(afterMs, () => {
-      if (process.state === "dead" || process.current !== assignment) return;
-      this.#up(process, { type: "task-waiting", worker: process.key, waiting });
-    });
-  }
-
-  #signal(key: WorkerKey, signal: "SIGTERM" | "SIGKILL"): void {
-    const process = this.#processes.get(key);
-    if (process === undefined || (signal === "SIGTERM" && process.ignoresTerm)) return;
-    this.#at(this.#delay.float() * 3, () => this.#die(process, undefined));
-  }
-
-  #die(process: Process, fault: string | undefined): void {
-    if (process.state === "dead") return;
-    process.state = "dead";
-    process.current = undefined;
-    process.tailLost = this.#fate.float() < this.#plan.lostTail;
-    this.#up(process, { type: "worker-exited", worker: process.key, mark: process.mark, fault });
-  }
-
-  // ---- coordinator ----
 
   /** One turn of the coordinator's; the next one follows until everything is assigned. */
   #coordinate(): void {
@@ -410,11 +219,25 @@ class PoolWorld {
     const job = this.#nextJob++ as JobNumber;
     let pool = (1 + this.#workload.int(this.#plan.pools)) as PoolNumber;
     while (this.#oracle.retired.has(pool)) pool = (pool + this.#plan.pools) as PoolNumber;
-    this.#oracle.jobs.set(job, { pool, code: "awaited" });
+    const terms = this.#drawTerms(pool);
+    this.#oracle.jobs.set(job, { pool, code: "awaited", terms });
+    this.#oracle.terms.set(pool, terms);
     const depth = this.#workload.int(this.#plan.depth + 1);
     this.#oracle.depths.set(pool, Math.max(this.#oracle.depths.get(pool) ?? 0, depth));
-    this.#feed({ type: "job-described", job, pool, depth });
+    this.#feed({ type: "job-described", job, pool, depth, terms });
     this.#at(this.#workload.int(40), () => this.#fetch(job, this.#workload.float() < this.#plan.brokenCode));
+  }
+
+  /** What a pool asks for is the same for all its jobs. */
+  #drawTerms(pool: PoolNumber): JobTerms {
+    const kind = pool + this.#seed;
+    const { initializers, itemTimeout, heavy } = this.#plan;
+    return {
+      hasInitializer: initializers && kind % 2 === 0,
+      chunksPerWorkerMax: kind % 5 === 0 ? 1 + (kind % 7) : undefined,
+      rssBytesPerWorkerMax: heavy > 0 ? RSS_BYTES_MAX : undefined,
+      itemTimeoutMs: this.#workload.float() < itemTimeout ? 50 + this.#workload.int(300) : undefined,
+    };
   }
 
   #fetch(job: JobNumber, breaks: boolean): void {
@@ -440,8 +263,9 @@ class PoolWorld {
     this.#toAssign--;
     this.#oracle.poolSlots.set(pool, poolSlots);
     const fresh = this.#workload.float() < this.#plan.fresh;
-    this.#oracle.placed.set(assignment, { job, pool, fresh, revoked: "no", runMs: this.#drawRunMs(pool) });
-    this.#feed({ type: "chunk-assigned", assignment, job, poolSlots, fresh });
+    const grains = this.#workload.float() < this.#plan.grains ? 1 + this.#workload.int(9) : 1;
+    this.#oracle.placed.set(assignment, { job, pool, fresh, grains, revoked: "no", runMs: this.#drawRunMs(pool) });
+    this.#feed({ type: "chunk-assigned", assignment, job, poolSlots, fresh, grains });
   }
 
   /** Each pool has chunks of its own kind, with exceptions. */
@@ -474,7 +298,7 @@ class PoolWorld {
 
   /** Not true of the worker, nor need there be one. */
   #lie(): void {
-    const worker = (1 + this.#workload.int(this.#processes.size + 2)) as WorkerKey;
+    const worker = (1 + this.#workload.int(this.#processes.count + 2)) as WorkerKey;
     this.#feed({ type: "task-waiting", worker, waiting: this.#workload.int(3) > 0 });
   }
 

@@ -12,6 +12,8 @@ export class Chunk {
   readonly job: Job;
   /** It runs in a worker that has run nothing before, and nothing is sent behind it. */
   readonly fresh: boolean;
+  /** Small chunks that travel as this one; counted as so many in the life of a worker. */
+  readonly grains: number;
   place: ChunkPlace = "waiting";
   revocation: Revocation = "none";
   /** Rank in its pool's queue, given when it first enters it: a chunk that comes back gets its old place. */
@@ -26,10 +28,11 @@ export class Chunk {
   next: Chunk | undefined = undefined;
   previous: Chunk | undefined = undefined;
 
-  constructor(assignment: Assignment, job: Job, fresh: boolean) {
+  constructor(assignment: Assignment, job: Job, fresh: boolean, grains: number) {
     this.assignment = assignment;
     this.job = job;
     this.fresh = fresh;
+    this.grains = grains;
   }
 }
 

@@ -35,9 +35,10 @@ export class Credit {
     return Math.max(0, this.#granted);
   }
 
-  /** A chunk of the pool took so long, or is seen to take at least so long. */
-  sample(pool: PoolRecord, runMs: Millis): void {
-    const isHigher = pool.runTime.add(runMs) && pool.runTime.level > pool.levelPeak;
+  /** A chunk of the pool took so long, or is seen to take at least so long; only this share of it, when the rest was given back. */
+  sample(pool: PoolRecord, runMs: Millis, share = 1): void {
+    const wholeMs = share > 0 && share < 1 ? runMs / share : runMs;
+    const isHigher = pool.runTime.add(wholeMs) && pool.runTime.level > pool.levelPeak;
     if (isHigher) pool.levelPeak = pool.runTime.level;
     const usedMs = boundedRunMs(runMs);
     pool.useMs += usedMs;

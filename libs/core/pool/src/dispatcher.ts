@@ -1,3 +1,4 @@
+import type { Millis } from "@heddle/kernel";
 import type { Chunk, ChunkList } from "./chunk.ts";
 import type { Credit } from "./credit.ts";
 import type { Fleet } from "./fleet.ts";
@@ -21,7 +22,6 @@ export class Dispatcher {
   readonly #credit: Credit;
   readonly #out: Outbox;
   readonly #recruiter: Recruiter;
-  readonly #chunksPerWorkerMax: number;
   #nextOrder = 1;
   #nextTurn = 1;
   /**
@@ -30,12 +30,11 @@ export class Dispatcher {
    */
   #longHeads = 0;
 
-  constructor(fleet: Fleet, credit: Credit, out: Outbox, chunksPerWorkerMax: number) {
+  constructor(fleet: Fleet, credit: Credit, out: Outbox) {
     this.#fleet = fleet;
     this.#credit = credit;
     this.#out = out;
     this.#recruiter = new Recruiter(fleet, this.backlog);
-    this.#chunksPerWorkerMax = chunksPerWorkerMax;
   }
 
   /** The chunk may run: at the end of its pool's queue, or in its old place when it was there before. */
@@ -77,15 +76,23 @@ export class Dispatcher {
     if (this.#longHeads > 0 && fleet.running < fleet.slots) this.#takeBack();
   }
 
-  /** A worker's first chunk is now another one. */
+  /** A worker's first chunk is now another one, or can begin only now. */
   headChanged(worker: Worker, pool: PoolRecord): void {
     const head = worker.held.first;
     worker.headSinceMs = this.#out.nowMs;
     worker.longHead = false;
-    if (head === undefined || worker.state !== "busy") return;
+    if (head === undefined || worker.state !== "busy" || !worker.joined) return;
+    this.watchItems(worker, head.job.itemTimeoutMs);
     const meanMs = pool.runTime.meanMs;
     if (!head.reported && (meanMs === undefined || meanMs > REPORT_STARTED_MS)) this.#report(head);
     this.#wakeForHead(worker, head);
+  }
+
+  /** An item of a worker could be overdue in so long, if none is before: its marks are read then. Undefined: none will be. */
+  watchItems(worker: Worker, inMs: Millis | undefined): void {
+    worker.markAsked = false;
+    worker.watchAtMs = inMs === undefined ? Number.POSITIVE_INFINITY : this.#out.nowMs + inMs;
+    this.#out.wakeAt(worker.watchAtMs);
   }
 
   /** Looks at what the heads have been doing since the last timer. */
@@ -93,7 +100,8 @@ export class Dispatcher {
     const nowMs = this.#out.nowMs;
     for (const worker of this.#fleet.workers.values()) {
       const head = worker.held.first;
-      if (worker.state !== "busy" || head === undefined || worker.pool === undefined) continue;
+      if (worker.state !== "busy" || head === undefined || worker.pool === undefined || !worker.joined) continue;
+      this.#readMarks(worker);
       if (!head.reported && worker.headSinceMs + REPORT_STARTED_MS <= nowMs) this.#report(head);
       if (worker.headSinceMs + LONG_HEAD_MS <= nowMs) this.#isLong(worker, head, worker.pool);
       this.#wakeForHead(worker, head);
@@ -166,11 +174,11 @@ export class Dispatcher {
   }
 
   #fill(worker: Worker, pool: PoolRecord, depth: number): void {
-    if (depth === 1 || worker.longHead || worker.waiting || worker.held.first?.fresh) return;
-    const most = Math.min(depth - worker.held.size, this.#chunksPerWorkerMax - worker.chunksTaken);
+    if (depth === 1 || !takesMore(worker)) return;
+    const most = depth - worker.held.size;
     for (let count = 0; count < most; count++) {
       const chunk = pool.queue.first;
-      if (chunk === undefined) return;
+      if (chunk === undefined || worker.chunksTaken + chunk.grains > pool.chunksPerWorkerMax) return;
       this.#send(chunk, worker, pool);
     }
   }
@@ -194,7 +202,7 @@ export class Dispatcher {
     chunk.place = "sent";
     chunk.worker = worker;
     worker.held.push(chunk);
-    worker.chunksTaken++;
+    worker.chunksTaken += chunk.grains;
     pool.held++;
     this.#out.emit({ type: "run-chunk", worker: worker.key, assignment: chunk.assignment });
     if (worker.held.size === 2) this.#out.wakeAt(worker.headSinceMs + LONG_HEAD_MS);
@@ -224,6 +232,16 @@ export class Dispatcher {
     this.#credit.sample(pool, this.#out.nowMs - worker.headSinceMs);
   }
 
+  #readMarks(worker: Worker): void {
+    if (worker.watchAtMs > this.#out.nowMs) {
+      this.#out.wakeAt(worker.watchAtMs);
+      return;
+    }
+    worker.watchAtMs = Number.POSITIVE_INFINITY;
+    worker.markAsked = true;
+    this.#out.emit({ type: "read-mark", worker: worker.key });
+  }
+
   #report(head: Chunk): void {
     head.reported = true;
     this.#out.emit({ type: "report-started", assignment: head.assignment });
@@ -240,6 +258,11 @@ export class Dispatcher {
     const meanMs = worker.pool?.runTime.meanMs;
     return worker.held.size > 1 || head.revocation === "stop" || (meanMs !== undefined && meanMs < LONG_HEAD_MS);
   }
+}
+
+/** Whether something may wait behind the worker's head. */
+function takesMore({ longHead, waiting, joined, worn, held }: Worker): boolean {
+  return !longHead && !waiting && joined && !worn && held.first?.fresh !== true;
 }
 
 /** Whether a suspect of `rival` may take a slot of the pool's. */

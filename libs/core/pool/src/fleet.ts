@@ -66,6 +66,7 @@ export class Fleet {
     assert(worker.pool === undefined || worker.pool === pool, "a worker serves one pool");
     this.#leaveState(worker);
     worker.state = "busy";
+    if (worker.pool === undefined) worker.joined = !pool.hasInitializer;
     worker.pool = pool;
     worker.busyAt = pool.busy.push(worker) - 1;
     worker.occupiesSlot = true;
@@ -228,4 +229,6 @@ function leaveBusy(worker: Worker, pool: PoolRecord): void {
   }
   pool.held -= worker.held.size;
   worker.longHead = false;
+  worker.watchAtMs = Number.POSITIVE_INFINITY;
+  worker.markAsked = false;
 }

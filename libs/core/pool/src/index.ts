@@ -10,5 +10,15 @@ export {
   WORKERS_PER_SLOT_MAX,
 } from "./limits.ts";
 export type { WorkerState } from "./records.ts";
-export type { Assignment, Effect, Input, JobNumber, PoolNumber, PoolOptions, WorkerKey } from "./types.ts";
+export type {
+  Assignment,
+  Effect,
+  Input,
+  ItemMark,
+  JobNumber,
+  JobTerms,
+  PoolNumber,
+  PoolOptions,
+  WorkerKey,
+} from "./types.ts";
 export { type PoolView, WorkerPool } from "./worker-pool.ts";

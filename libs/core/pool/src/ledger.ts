@@ -2,7 +2,9 @@ import { Chunk } from "./chunk.ts";
 import { FINISHED_REMEMBERED } from "./limits.ts";
 import type { Outbox } from "./outbox.ts";
 import { Job, PoolRecord } from "./records.ts";
-import type { Assignment, JobNumber, PoolNumber, WorkerKey } from "./types.ts";
+import type { Assignment, Input, JobNumber, PoolNumber, WorkerKey } from "./types.ts";
+
+type JobDescribed = Extract<Input, { type: "job-described" }>;
 
 /**
  * What the coordinator has told: pools, jobs and unfinished chunks. The one place where chunks begin and finish, each
@@ -15,16 +17,19 @@ export class Ledger {
   /** Every unfinished chunk. */
   readonly chunks = new Map<Assignment, Chunk>();
   readonly #out: Outbox;
+  readonly #chunksPerWorkerMax: number;
   /**
    * Finished assignments, each at its number modulo the size: one that comes again is a repetition, not a new chunk.
    */
   readonly #finished = new Float64Array(FINISHED_REMEMBERED).fill(Number.NaN);
 
-  constructor(out: Outbox) {
+  /** `chunksPerWorkerMax`: of pools that say nothing else; Infinity for never. */
+  constructor(out: Outbox, chunksPerWorkerMax: number) {
     this.#out = out;
+    this.#chunksPerWorkerMax = chunksPerWorkerMax;
   }
 
-  describeJob(number: JobNumber, poolNumber: PoolNumber, depth: number): void {
+  describeJob({ job: number, pool: poolNumber, depth, terms }: JobDescribed): void {
     const known = this.jobs.get(number);
     if (known !== undefined) {
       known.forgotten = false;
@@ -32,11 +37,12 @@ export class Ledger {
     }
     let pool = this.pools.get(poolNumber);
     if (pool === undefined) {
-      pool = new PoolRecord(poolNumber);
+      pool = new PoolRecord(poolNumber, this.#chunksPerWorkerMax);
       this.pools.set(poolNumber, pool);
     }
     pool.depth = Math.max(pool.depth, depth);
-    this.jobs.set(number, new Job(number, pool));
+    if (terms !== undefined) pool.agree(terms);
+    this.jobs.set(number, new Job(number, pool, terms?.itemTimeoutMs));
   }
 
   /** It goes once its chunks are finished. */
@@ -60,8 +66,8 @@ export class Ledger {
   }
 
   /** A new chunk, in no list yet. */
-  begin(assignment: Assignment, job: Job, fresh: boolean): Chunk {
-    const chunk = new Chunk(assignment, job, fresh);
+  begin(assignment: Assignment, job: Job, fresh: boolean, grains: number): Chunk {
+    const chunk = new Chunk(assignment, job, fresh, grains);
     this.chunks.set(assignment, chunk);
     job.unfinished++;
     return chunk;
@@ -75,6 +81,16 @@ export class Ledger {
   finishDeath(chunk: Chunk, worker: WorkerKey, markedOffset: number | undefined): void {
     this.#end(chunk);
     this.#out.emit({ type: "finish-death", assignment: chunk.assignment, worker, markedOffset });
+  }
+
+  finishOverdue(chunk: Chunk, worker: WorkerKey, offset: number): void {
+    this.#end(chunk);
+    this.#out.emit({ type: "finish-overdue", assignment: chunk.assignment, worker, offset });
+  }
+
+  finishInitFailure(chunk: Chunk, worker: WorkerKey): void {
+    this.#end(chunk);
+    this.#out.emit({ type: "finish-init-failure", assignment: chunk.assignment, worker });
   }
 
   finishStopped(chunk: Chunk, worker: WorkerKey): void {

@@ -1,7 +1,7 @@
 import type { Millis } from "@heddle/kernel";
 import { ChunkList } from "./chunk.ts";
 import { RunTime } from "./run-time.ts";
-import type { JobNumber, PoolNumber, WorkerKey } from "./types.ts";
+import type { ItemMark, JobNumber, JobTerms, PoolNumber, WorkerKey } from "./types.ts";
 
 /** Whether a job's code is on this machine. */
 export type Code =
@@ -13,6 +13,8 @@ export type Code =
 export class Job {
   readonly number: JobNumber;
   readonly pool: PoolRecord;
+  /** Longest run of one of its items; undefined: however long. */
+  readonly itemTimeoutMs: Millis | undefined;
   code: Code = { type: "awaited" };
   /** Its chunks while its code is awaited; empty otherwise. */
   readonly waiting = new ChunkList();
@@ -20,9 +22,10 @@ export class Job {
   unfinished = 0;
   forgotten = false;
 
-  constructor(number: JobNumber, pool: PoolRecord) {
+  constructor(number: JobNumber, pool: PoolRecord, itemTimeoutMs: Millis | undefined) {
     this.number = number;
     this.pool = pool;
+    this.itemTimeoutMs = itemTimeoutMs;
   }
 }
 
@@ -38,6 +41,12 @@ export class PoolRecord {
   readonly busy: Worker[] = [];
   /** Its workers without a chunk that were not told to end; the longest idle first. */
   readonly idle: Worker[] = [];
+  /** Its workers run an initializer before their first chunk. */
+  hasInitializer = false;
+  /** Chunks after which a worker of it is replaced; Infinity for never. */
+  chunksPerWorkerMax: number;
+  /** Resident set above which a worker of it is replaced, in bytes; Infinity for never. */
+  rssBytesPerWorkerMax = Number.POSITIVE_INFINITY;
   /** How many tasks its jobs are inside of. */
   depth = 0;
   /** Most chunks of it that run here at a time: the latest value told. */
@@ -58,8 +67,16 @@ export class PoolRecord {
   cursor = 0;
   retired = false;
 
-  constructor(number: PoolNumber) {
+  constructor(number: PoolNumber, chunksPerWorkerMax: number) {
     this.number = number;
+    this.chunksPerWorkerMax = chunksPerWorkerMax;
+  }
+
+  /** What a job of it was described with; the latest counts. */
+  agree({ hasInitializer, chunksPerWorkerMax, rssBytesPerWorkerMax }: JobTerms): void {
+    this.hasInitializer ||= hasInitializer;
+    if (chunksPerWorkerMax !== undefined) this.chunksPerWorkerMax = Math.max(1, chunksPerWorkerMax);
+    this.rssBytesPerWorkerMax = rssBytesPerWorkerMax ?? Number.POSITIVE_INFINITY;
   }
 }
 
@@ -88,8 +105,18 @@ export class Worker {
   headSinceMs: Millis = 0;
   /** Its head was seen to run for LONG_HEAD_MS. */
   longHead = false;
-  /** Chunks it was given and did not leave out. */
+  /** Chunks it was given and did not leave out or give back; one of several grains counts as so many. */
   chunksTaken = 0;
+  /** False from its first chunk until it has run its pool's initializer: what it holds is not begun, and nothing is sent behind it. */
+  joined = true;
+  /** Its resident set was too large when a chunk ended: it gets no more, and ends when it has none. */
+  worn = false;
+  /** When its marks are to be read: the item that runs could be overdue then. Infinity: nobody has to look. */
+  watchAtMs: Millis = Number.POSITIVE_INFINITY;
+  /** `read-mark` was emitted and its answer not heard. */
+  markAsked = false;
+  /** The item for which it was told to end; its chunk is finished by that, whatever the worker still says of it. */
+  overdue: ItemMark | undefined = undefined;
   /** Set while "stopping". */
   ending: Ending = "asked";
   /** While spawning: when it must be ready. While stopping: when it gets SIGKILL, Infinity once it got it. */

@@ -1,5 +1,5 @@
 import { InvalidArgumentError, type Millis } from "@heddle/kernel";
-import type { Assignment, Effect, Input, JobNumber, PoolNumber, WorkerKey } from "./types.ts";
+import type { Assignment, Effect, Input, ItemMark, JobNumber, JobTerms, PoolNumber, WorkerKey } from "./types.ts";
 import { WorkerPool } from "./worker-pool.ts";
 
 /**
@@ -8,11 +8,12 @@ import { WorkerPool } from "./worker-pool.ts";
  *
  *   options slots=2 [recycle=3]     a new pool; without it: slots=2
  *   at 20                           time of what follows
- *   start | describe j1 p1 [depth=1] | code j1 | broken j1 TEXT | forget j1 | retire p1 | lost | drain | timer | view
- *   assign a1..a3 j1 [slots=2] [fresh]      without slots: as many as the pool has
+ *   start | describe j1 p1 [depth=1] [init] [recycle=3] [rss=100] [timeout=50] | code j1 | broken j1 TEXT | forget j1 | retire p1 | lost | drain | timer | view
+ *   assign a1..a3 j1 [slots=2] [fresh] [grains=4]   without slots: as many as the pool has
  *   revoke a1 [stop]
- *   ready w1 w2 | wait w1 | resume w1
- *   return w1 a1 [ms=0.5] | skipped w1 a1
+ *   ready w1 w2 | joined w1 | init-failed w1 a1 | wait w1 | resume w1
+ *   return w1 a1 [ms=0.5] [share=0.5] [grains=2] [rss=120] | skipped w1 a1
+ *   seen w1 [mark=a1@3 for=20]      the answer to `read`
  *   exit w1 [mark=a1@3] [fault=TEXT]
  */
 export function rewriteScenario(text: string): string {
@@ -65,7 +66,7 @@ function inputsOf(verb: string, words: readonly string[], slots: number): readon
     case "start":
       return [{ type: "started" }];
     case "describe":
-      return [{ type: "job-described", job: job(first), pool: pool(second), depth: numberOf(words, "depth") ?? 0 }];
+      return [describedBy(job(first), pool(second), words)];
     case "code":
       return [{ type: "job-ready", job: job(first) }];
     case "broken":
@@ -75,7 +76,9 @@ function inputsOf(verb: string, words: readonly string[], slots: number): readon
     case "assign":
       return range(first).map((assignment) => {
         const poolSlots = numberOf(words, "slots") ?? slots;
-        return { type: "chunk-assigned", assignment, job: job(second), poolSlots, fresh: words.includes("fresh") };
+        const grains = numberOf(words, "grains") ?? 1;
+        const fresh = words.includes("fresh");
+        return { type: "chunk-assigned", assignment, job: job(second), poolSlots, fresh, grains };
       });
     case "revoke":
       return range(first).map((assignment) => ({ type: "revoke-requested", assignment, stop: second === "stop" }));
@@ -83,14 +86,20 @@ function inputsOf(verb: string, words: readonly string[], slots: number): readon
       return [{ type: "pool-retired", pool: pool(first) }];
     case "ready":
       return words.map((word) => ({ type: "worker-ready", worker: worker(word) }));
+    case "joined":
+      return [{ type: "worker-joined", worker: worker(first) }];
+    case "init-failed":
+      return range(second).map((assignment) => ({ type: "init-failed", worker: worker(first), assignment }));
+    case "seen": {
+      const mark = markOf(words);
+      const forMs = numberOf(words, "for") ?? 0;
+      return [{ type: "mark-seen", worker: worker(first), mark: mark === null ? null : { ...mark, forMs } }];
+    }
     case "wait":
     case "resume":
       return [{ type: "task-waiting", worker: worker(first), waiting: verb === "wait" }];
     case "return":
-      return range(second).map((assignment) => {
-        const runMs = numberOf(words, "ms") ?? 10;
-        return { type: "chunk-returned", worker: worker(first), assignment, skipped: false, runMs };
-      });
+      return range(second).map((assignment) => returnedBy(worker(first), assignment, words));
     case "skipped":
       return range(second).map((assignment) => {
         return { type: "chunk-returned", worker: worker(first), assignment, skipped: true, runMs: 0 };
@@ -108,6 +117,25 @@ function inputsOf(verb: string, words: readonly string[], slots: number): readon
   }
 }
 
+function describedBy(job: JobNumber, pool: PoolNumber, words: readonly string[]): Input {
+  const terms: JobTerms = {
+    hasInitializer: words.includes("init"),
+    chunksPerWorkerMax: numberOf(words, "recycle"),
+    rssBytesPerWorkerMax: numberOf(words, "rss"),
+    itemTimeoutMs: numberOf(words, "timeout"),
+  };
+  return { type: "job-described", job, pool, depth: numberOf(words, "depth") ?? 0, terms };
+}
+
+function returnedBy(worker: WorkerKey, assignment: Assignment, words: readonly string[]): Input {
+  const runMs = numberOf(words, "ms") ?? 10;
+  const share = numberOf(words, "share") ?? 1;
+  const rssBytes = numberOf(words, "rss") ?? 0;
+  const grains = numberOf(words, "grains");
+  const returned = { type: "chunk-returned", worker, assignment, skipped: false, runMs, share, rssBytes } as const;
+  return grains === undefined ? returned : { ...returned, grains };
+}
+
 function describeEffect(effect: Effect): string {
   switch (effect.type) {
     case "spawn-worker":
@@ -116,6 +144,12 @@ function describeEffect(effect: Effect): string {
       return `run w${effect.worker} a${effect.assignment}`;
     case "skip-chunk":
       return `skip w${effect.worker} a${effect.assignment}`;
+    case "read-mark":
+      return `read w${effect.worker}`;
+    case "finish-overdue":
+      return `overdue a${effect.assignment} w${effect.worker} item=${effect.offset}`;
+    case "finish-init-failure":
+      return `init-failure a${effect.assignment} w${effect.worker}`;
     case "kill-worker":
       return `kill w${effect.worker} ${effect.signal}`;
     case "finish-returned":
@@ -186,7 +220,7 @@ function numberOf(words: readonly string[], name: string): number | undefined {
   return word === undefined ? undefined : Number(word.slice(name.length + 1));
 }
 
-function markOf(words: readonly string[]): { readonly assignment: Assignment; readonly offset: number } | null {
+function markOf(words: readonly string[]): ItemMark | null {
   const [assignment = "", offset] = textOf(words, "mark")?.split(/[@ ]/) ?? [];
   return offset === undefined ? null : { assignment: idOf(assignment, "a") as Assignment, offset: Number(offset) };
 }

@@ -75,11 +75,17 @@ function validateWorker(worker: Worker): void {
     assert(held.size === 0 && pool?.idle.includes(worker), "an idle worker is listed and has nothing");
   if (state === "busy")
     assert(held.size > 0 && pool?.busy[worker.busyAt] === worker, "a busy worker is listed and has a head");
-  const isOnlyChunk = held.size === 1 && worker.chunksTaken === 1;
+  const isOnlyChunk = held.size === 1 && worker.chunksTaken === held.first?.grains;
   assert(held.first?.fresh !== true || isOnlyChunk, "a fresh chunk is the first of its worker, and alone");
   if (state === "busy" || (state === "stopping" && held.size > 0))
     assert(worker.occupiesSlot, "a head occupies a slot");
   if (worker.waiting) assert(state === "busy", "only a task that runs can wait");
+  if (!worker.joined) assert(pool?.hasInitializer === true && held.size <= 1, "nothing waits behind an initializer");
+  const isWatched = worker.markAsked || Number.isFinite(worker.watchAtMs);
+  assert(!isWatched || (state === "busy" && worker.joined), "only items that run are watched");
+  const mustWatch = state === "busy" && worker.joined && held.first?.job.itemTimeoutMs !== undefined;
+  assert(!mustWatch || isWatched, "a head whose items have a longest run is watched");
+  if (worker.overdue !== undefined) assert(state === "stopping", "a worker with an overdue item is told to end");
   if (state === "idle") assert(!worker.occupiesSlot, "an idle worker occupies no slot");
 }
 

@@ -7,7 +7,7 @@ import { Ledger } from "./ledger.ts";
 import { LONG_HEAD_MS } from "./limits.ts";
 import { Outbox } from "./outbox.ts";
 import type { PoolRecord, Worker, WorkerState } from "./records.ts";
-import type { Assignment, Effect, Input, JobNumber, PoolNumber, PoolOptions, WorkerKey } from "./types.ts";
+import type { Assignment, Effect, Input, ItemMark, JobNumber, PoolNumber, PoolOptions, WorkerKey } from "./types.ts";
 import { validatePool } from "./validate.ts";
 
 /** Numbers for operators; a snapshot. */
@@ -25,6 +25,7 @@ export interface PoolView {
 type WorkerExited = Extract<Input, { type: "worker-exited" }>;
 type ChunkReturned = Extract<Input, { type: "chunk-returned" }>;
 type ChunkAssigned = Extract<Input, { type: "chunk-assigned" }>;
+type MarkSeen = Extract<Input, { type: "mark-seen" }>;
 
 /**
  * The worker processes of one node and the chunks assigned to it: who runs what, and how each chunk ended.
@@ -32,25 +33,25 @@ type ChunkAssigned = Extract<Input, { type: "chunk-assigned" }>;
  */
 export class WorkerPool {
   readonly #out = new Outbox();
-  readonly #ledger = new Ledger(this.#out);
+  readonly #ledger: Ledger;
   readonly #fleet: Fleet;
   readonly #credit: Credit;
   readonly #dispatcher: Dispatcher;
-  readonly #chunksPerWorkerMax: number;
   #phase: "new" | "open" | "draining" | "drained" = "new";
 
   /** Throws InvalidArgumentError unless the options are whole numbers from 1. */
   constructor(options: PoolOptions) {
-    this.#chunksPerWorkerMax = options.chunksPerWorkerMax ?? Number.POSITIVE_INFINITY;
+    const chunksPerWorkerMax = options.chunksPerWorkerMax ?? Number.POSITIVE_INFINITY;
     if (!Number.isSafeInteger(options.slots) || options.slots < 1) {
       throw new InvalidArgumentError(`slots must be a whole number from 1, not ${options.slots}`);
     }
-    if (!(this.#chunksPerWorkerMax >= 1)) {
+    if (!(chunksPerWorkerMax >= 1)) {
       throw new InvalidArgumentError(`chunksPerWorkerMax must be at least 1, not ${options.chunksPerWorkerMax}`);
     }
+    this.#ledger = new Ledger(this.#out, chunksPerWorkerMax);
     this.#fleet = new Fleet(options.slots, this.#out);
     this.#credit = new Credit(options.slots, this.#ledger.pools, this.#out);
-    this.#dispatcher = new Dispatcher(this.#fleet, this.#credit, this.#out, this.#chunksPerWorkerMax);
+    this.#dispatcher = new Dispatcher(this.#fleet, this.#credit, this.#out);
   }
 
   /** Takes in one fact and returns what is to be done about it, in order. `nowMs` never falls. */
@@ -82,7 +83,7 @@ export class WorkerPool {
         this.#started();
         return;
       case "job-described":
-        this.#ledger.describeJob(input.job, input.pool, input.depth);
+        this.#ledger.describeJob(input);
         return;
       case "job-ready":
         this.#jobReady(input.job);
@@ -104,6 +105,15 @@ export class WorkerPool {
         return;
       case "worker-ready":
         this.#workerReady(input.worker);
+        return;
+      case "worker-joined":
+        this.#workerJoined(input.worker);
+        return;
+      case "init-failed":
+        this.#initFailed(input.worker, input.assignment);
+        return;
+      case "mark-seen":
+        this.#markSeen(input);
         return;
       case "task-waiting":
         this.#taskWaiting(input.worker, input.waiting);
@@ -151,7 +161,7 @@ export class WorkerPool {
     }
   }
 
-  #chunkAssigned({ assignment, job: number, poolSlots, fresh }: ChunkAssigned): void {
+  #chunkAssigned({ assignment, job: number, poolSlots, fresh, grains = 1 }: ChunkAssigned): void {
     if (this.#ledger.knows(assignment)) return;
     const job = this.#ledger.jobs.get(number);
     if (this.#isDraining()) this.#ledger.refuse(assignment, undefined);
@@ -159,7 +169,7 @@ export class WorkerPool {
     else if (job.code.type === "broken") this.#ledger.refuse(assignment, job.code.fault);
     else {
       job.pool.slotsMax = Math.max(1, poolSlots);
-      const chunk = this.#ledger.begin(assignment, job, fresh);
+      const chunk = this.#ledger.begin(assignment, job, fresh, Math.max(1, grains));
       if (job.code.type === "ready") this.#dispatcher.enqueue(chunk);
       else job.waiting.push(chunk);
     }
@@ -205,32 +215,78 @@ export class WorkerPool {
     this.#fleet.ready(worker);
   }
 
+  /** Its first chunk begins only now. */
+  #workerJoined(key: WorkerKey): void {
+    const worker = this.#fleet.workers.get(key);
+    if (worker?.pool === undefined || worker.joined) return;
+    worker.joined = true;
+    this.#dispatcher.headChanged(worker, worker.pool);
+  }
+
+  /** It is replaced, and whatever it held runs elsewhere. */
+  #initFailed(key: WorkerKey, assignment: Assignment): void {
+    const worker = this.#fleet.workers.get(key);
+    const chunk = this.#ledger.chunks.get(assignment);
+    if (worker === undefined || worker.joined || chunk === undefined || chunk.worker !== worker) return;
+    this.#fleet.stop(worker, "recycled");
+    for (const held of worker.held.takeAll()) {
+      if (held === chunk) this.#ledger.finishInitFailure(held, key);
+      else this.#comesBack(held);
+    }
+    this.#fleet.vacate(worker);
+  }
+
+  /** Stops the worker if the item that runs is overdue, else looks again when it will be. */
+  #markSeen({ worker: key, mark }: MarkSeen): void {
+    const worker = this.#fleet.workers.get(key);
+    const head = worker?.held.first;
+    if (worker === undefined || head === undefined || !worker.markAsked) return;
+    const marked = mark === null ? undefined : this.#ledger.chunks.get(mark.assignment);
+    const timeoutMs = marked?.worker === worker ? marked.job.itemTimeoutMs : undefined;
+    if (mark === null || timeoutMs === undefined) this.#dispatcher.watchItems(worker, head.job.itemTimeoutMs);
+    else if (mark.forMs < timeoutMs) this.#dispatcher.watchItems(worker, timeoutMs - mark.forMs);
+    else {
+      this.#fleet.stop(worker, "asked");
+      worker.overdue = { assignment: mark.assignment, offset: mark.offset };
+    }
+  }
+
   /** What waits behind a task that waits could be what it waits for: it comes back at once. */
   #taskWaiting(key: WorkerKey, waiting: boolean): void {
     const worker = this.#fleet.workers.get(key);
     if (worker === undefined || !(waiting ? this.#fleet.lend(worker) : this.#fleet.resume(worker))) return;
-    if (waiting)
-      for (const chunk of worker.held) if (chunk !== worker.held.first) this.#dispatcher.askToSkip(chunk, worker);
+    if (waiting) this.#takeBackFrom(worker);
   }
 
-  #chunkReturned({ worker: key, assignment, skipped, runMs }: ChunkReturned): void {
+  /** What waits behind the head comes back. */
+  #takeBackFrom(worker: Worker): void {
+    for (const chunk of worker.held) if (chunk !== worker.held.first) this.#dispatcher.askToSkip(chunk, worker);
+  }
+
+  #chunkReturned({ worker: key, assignment, skipped, runMs, share, grains, rssBytes = 0 }: ChunkReturned): void {
     const chunk = this.#ledger.chunks.get(assignment);
     const worker = chunk?.worker;
     if (chunk === undefined || worker?.key !== key || worker.pool === undefined) return;
+    if (worker.overdue?.assignment === assignment) return; // it comes too late: how the chunk ends is settled
     const pool = worker.pool;
     const wasHead = worker.held.first === chunk;
     if (wasHead) this.#fleet.resume(worker);
     worker.held.remove(chunk);
     if (worker.state === "busy") pool.held--;
     if (skipped) {
-      worker.chunksTaken--;
+      worker.chunksTaken -= chunk.grains;
       this.#comesBack(chunk);
     } else {
+      worker.chunksTaken -= chunk.grains - grainsRun(chunk, grains);
+      worker.worn ||= rssBytes > pool.rssBytesPerWorkerMax;
       this.#ledger.finishReturned(chunk, key);
-      this.#credit.sample(pool, runMs);
+      this.#credit.sample(pool, runMs, share);
     }
     if (worker.held.size === 0) this.#ranDry(worker, pool);
-    else if (wasHead) this.#dispatcher.headChanged(worker, pool);
+    else {
+      if (wasHead) this.#dispatcher.headChanged(worker, pool);
+      if (worker.worn && worker.state === "busy") this.#takeBackFrom(worker);
+    }
   }
 
   #ranDry(worker: Worker, pool: PoolRecord): void {
@@ -240,7 +296,7 @@ export class WorkerPool {
     }
     this.#fleet.idle(worker, pool);
     if (this.#isDraining()) this.#fleet.stop(worker, "asked");
-    else if (worker.chunksTaken >= this.#chunksPerWorkerMax) this.#fleet.stop(worker, "recycled");
+    else if (worker.worn || worker.chunksTaken >= pool.chunksPerWorkerMax) this.#fleet.stop(worker, "recycled");
   }
 
   #workerExited({ worker: key, mark, fault }: WorkerExited): void {
@@ -249,18 +305,28 @@ export class WorkerPool {
     const asked = worker.state === "stopping";
     this.#fleet.gone(worker);
     const held = worker.held.takeAll();
-    const begun = held.find((chunk) => chunk.assignment === mark?.assignment) ?? held[0];
+    const blamed = worker.overdue ?? (worker.joined ? mark : null);
+    const begun = held.find((chunk) => chunk.assignment === blamed?.assignment) ?? held[0];
     for (const chunk of held) {
-      if (chunk !== begun) this.#comesBack(chunk);
-      else if (chunk.revocation === "stop" || (asked && chunk.job.pool.retired)) this.#ledger.finishStopped(chunk, key);
-      else if (asked) this.#comesBack(chunk);
-      else this.#ledger.finishDeath(chunk, key, mark?.assignment === chunk.assignment ? mark.offset : undefined);
+      if (chunk === begun) this.#diesWith(chunk, worker, asked, blamed);
+      else this.#comesBack(chunk);
     }
     // A late one was counted when it was late.
     const { gate } = this.#fleet;
     const failed = asked ? worker.ending === "late" : held.length === 0 && gate.failed(this.#out.nowMs, worker.wave);
     if (failed && gate.hopeless) this.#giveUpHopeless(fault ?? "workers end before they are ready");
     if (this.#phase === "draining" && this.#fleet.workers.size === 0) this.#drained();
+  }
+
+  /** The chunk had begun when its worker ended. `asked`: it was told to. */
+  #diesWith(chunk: Chunk, worker: Worker, asked: boolean, blamed: ItemMark | null): void {
+    const { key, overdue } = worker;
+    const offset = blamed?.assignment === chunk.assignment ? blamed.offset : undefined;
+    if (chunk.revocation === "stop" || (asked && chunk.job.pool.retired)) this.#ledger.finishStopped(chunk, key);
+    else if (overdue?.assignment === chunk.assignment) this.#ledger.finishOverdue(chunk, key, overdue.offset);
+    else if (asked) this.#comesBack(chunk);
+    else if (!worker.joined) this.#ledger.finishInitFailure(chunk, key);
+    else this.#ledger.finishDeath(chunk, key, offset);
   }
 
   /** Workers cannot be started: chunks of pools that have none do not wait for one, nor do those that need a fresh one. */
@@ -328,4 +394,9 @@ export class WorkerPool {
   #isDraining(): boolean {
     return this.#phase === "draining" || this.#phase === "drained";
   }
+}
+
+/** Grains of the chunk that ran: workers are user code and may claim anything. */
+function grainsRun(chunk: Chunk, claimed: number | undefined): number {
+  return claimed !== undefined && claimed >= 1 && claimed <= chunk.grains ? claimed : chunk.grains;
 }
