@@ -32,12 +32,19 @@ test("a name that is given must be legal, for it becomes part of a path", () => 
     expect(() => settings.name.parse([bad])).toThrow("is not a node name");
 });
 
+test("resources are amounts by name", () => {
+  expect(settings.resource.parse(["gpu=2", "ram=0.5", "gpu=4"])).toEqual({ gpu: 4, ram: 0.5 });
+  for (const bad of ["gpu", "gpu=", "gpu=many", "gpu=-1", "gpu=Infinity"])
+    expect(() => settings.resource.parse([bad])).toThrow(InvalidArgumentError);
+});
+
 describe("the coordinators of an agent", () => {
   const config = (coordinator: readonly string[]): AgentConfig => ({
     coordinator,
     name: undefined,
     processes: undefined,
     label: {},
+    resource: {},
     dataDir: undefined,
     logLevel: "info",
     addressFile: undefined,

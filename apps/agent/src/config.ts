@@ -25,6 +25,7 @@ export interface AgentConfig extends ServerValues {
   readonly name: string | undefined;
   readonly processes: number | undefined;
   readonly label: Readonly<Record<string, string>>;
+  readonly resource: Readonly<Record<string, number>>;
   readonly dataDir: string | undefined;
   readonly logLevel: LogLevel;
 }
@@ -37,10 +38,25 @@ export const settings: SettingTable<AgentConfig> = {
     max: 65_536,
   }),
   label: pairs("KEY=VALUE", "say something about this node"),
+  resource: amounts("NAME=AMOUNT", "say how much of something this node has, for work that asks for it"),
   dataDir: text("DIR", "keep shipped code here; without it in a temporary directory", undefined),
   ...serverSettings,
   logLevel: choice(logLevels, "least important log entry to write to standard error", "info"),
 };
+
+/** Amounts by name, from 0 on. */
+function amounts(placeholder: string, help: string): Setting<Readonly<Record<string, number>>> {
+  const texts = pairs(placeholder, help);
+  const parse = (given: readonly string[]): Record<string, number> =>
+    Object.fromEntries(Object.entries(texts.parse(given)).map(([name, text]) => [name, amount(name, text)]));
+  return { ...texts, fallback: {}, parse };
+}
+
+function amount(name: string, text: string): number {
+  const given = text === "" ? Number.NaN : Number(text);
+  if (Number.isFinite(given) && given >= 0) return given;
+  throw new InvalidArgumentError(`the amount of resource ${name} must be a number from 0, not ${JSON.stringify(text)}`);
+}
 
 /** A legal name: it becomes part of a path. */
 function nodeName(help: string): Setting<string | undefined> {

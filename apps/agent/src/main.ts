@@ -65,6 +65,7 @@ async function start(config: AgentConfig): Promise<RunningServer> {
     name,
     slots,
     labels: config.label,
+    resources: config.resource,
     host,
     pid,
     build: packageVersion(import.meta.url),

@@ -119,6 +119,21 @@ describe("a simulated worker process", () => {
     expect(ran).toEqual([1]);
   });
 
+  it("shows what it has been running, and for how long", async () => {
+    const { world, process, hears } = await stage(async () => {
+      const here = world.processes.here();
+      here.print("begins");
+      await here.sleep(1_000);
+    });
+    expect(process.readMark()).toBe(null);
+    process.send(run(1));
+    await hears("stdout begins");
+    await world.run({ deadlineMs: world.clock.nowMs() + 500, done: () => false });
+    const seen = process.readMark();
+    expect(seen).toMatchObject({ assignment: 1, offset: 0 });
+    expect(seen?.forMs).toBeGreaterThanOrEqual(500);
+  });
+
   it("that is told nonsense exits with 1 and says why", async () => {
     const { world, process, exited } = await stage(() => undefined);
     process.send({

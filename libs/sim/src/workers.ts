@@ -1,7 +1,7 @@
 import { type Millis, type Random, STDERR_TAIL_BYTES } from "@heddle/kernel";
-import type { Mark, WorkerEvents, WorkerExit, WorkerProcess, WorkerSpawner } from "@heddle/port-processes";
+import type { Mark, SeenMark, WorkerEvents, WorkerExit, WorkerProcess, WorkerSpawner } from "@heddle/port-processes";
 import type { AnyFunction, FunctionLoader } from "@heddle/port-shipper";
-import { type AgentLink, runWorker } from "@heddle/shell-worker";
+import { type AgentLink, runWorker, type TaskScope } from "@heddle/shell-worker";
 import { WorkerRequest, type WorkerRequestEntry, WorkerResponse, type WorkerResponseEntry } from "@heddle/wire";
 import { drawMs } from "./fault-plan.ts";
 import type { HostContext } from "./host.ts";
@@ -11,6 +11,8 @@ import { ProcessIsGone, type ProcessTable, type SimProcess, type TaskContext } f
 
 /** How long a process takes from its start to the first line of its program. */
 const START_MS: readonly [min: Millis, mean: Millis] = [20, 60];
+/** What a process weighs at least. */
+const RSS_BYTES = 50_000_000;
 /** Delay of what passes between processes of one machine, and of signals. */
 const PIPE_MS: readonly [min: Millis, mean: Millis] = [0, 0.5];
 
@@ -55,7 +57,7 @@ export class SimWorkers implements WorkerSpawner<WorkerRequestEntry, WorkerRespo
   #stillborn(fault: string, events: Events): WorkerProcess<WorkerRequestEntry> {
     const exit: WorkerExit = { exitCode: null, signal: null, mark: null, rssBytes: 0, stderrTail: "", fault };
     this.#options.context.life.post(drawMs(this.#random, START_MS), "spawn failed", () => events.exited(exit));
-    return { pid: 0, send: () => undefined, kill: () => undefined };
+    return { pid: 0, send: () => undefined, readMark: () => null, kill: () => undefined };
   }
 }
 
@@ -79,7 +81,8 @@ class Process implements WorkerProcess<WorkerRequestEntry>, SimProcess {
   readonly #unread: WorkerRequestEntry[] = [];
   #listen: (entries: readonly WorkerRequestEntry[]) => void = (entries) => void this.#unread.push(...entries);
   #settleGone: () => void = () => undefined;
-  #mark: Mark | null = null;
+  /** Marks that were not taken back, by slot. */
+  readonly #marks = new Map<number, Mark & { readonly atMs: Millis }>();
   #wroteOutput = false;
   #stderrTail = "";
   #runningCount = 0;
@@ -115,6 +118,12 @@ class Process implements WorkerProcess<WorkerRequestEntry>, SimProcess {
     this.#down.add(entry);
   }
 
+  readMark(): SeenMark | null {
+    const [oldest] = [...this.#marks.values()].sort((one, other) => one.atMs - other.atMs);
+    if (oldest === undefined || !this.#life.alive) return null;
+    return { assignment: oldest.assignment, offset: oldest.offset, forMs: this.#nowMs() - oldest.atMs };
+  }
+
   kill(signal: "SIGTERM" | "SIGKILL"): void {
     this.#agent.post(drawMs(this.#random, PIPE_MS), `${signal} to pid ${this.pid}`, () => {
       if (signal === "SIGKILL" || !this.#ignoresSigterm) this.#die({ signal, exitCode: null });
@@ -129,9 +138,14 @@ class Process implements WorkerProcess<WorkerRequestEntry>, SimProcess {
     const { context, loader } = this.#options;
     runWorker({
       link: this.#link(),
-      mark: (assignment, offset) => {
-        if (this.#life.alive) this.#mark = { assignment, offset };
+      mark: (assignment, offset, slot) => {
+        if (this.#life.alive) this.#marks.set(slot, { assignment, offset, atMs: this.#nowMs() });
       },
+      unmark: (slot) => {
+        if (this.#life.alive) this.#marks.delete(slot);
+      },
+      rssBytes: () => RSS_BYTES,
+      openScope: () => new CallScope(),
       loader: {
         load: async (...from) => this.#asTask(await loader.load(...from)),
         read: (...from) => loader.read(...from),
@@ -147,6 +161,15 @@ class Process implements WorkerProcess<WorkerRequestEntry>, SimProcess {
       },
       turn: () => new Promise((resolve) => this.#life.post(0, "turn", resolve)),
     });
+  }
+
+  #nowMs(): Millis {
+    return this.#options.context.env.clock.nowMs();
+  }
+
+  #onlyMark(): Mark | null {
+    const [only, ...others] = this.#marks.values();
+    return only === undefined || others.length > 0 ? null : { assignment: only.assignment, offset: only.offset };
   }
 
   #link(): AgentLink {
@@ -224,8 +247,8 @@ class Process implements WorkerProcess<WorkerRequestEntry>, SimProcess {
     this.#life.end();
     const exit: WorkerExit = {
       ...how,
-      mark: this.#mark,
-      rssBytes: 50_000_000 + this.#random.int(10_000_000),
+      mark: this.#onlyMark(),
+      rssBytes: RSS_BYTES + this.#random.int(10_000_000),
       stderrTail: this.#stderrTail,
     };
     this.#up.after(`exit of pid ${this.pid}`, () => {
@@ -233,4 +256,21 @@ class Process implements WorkerProcess<WorkerRequestEntry>, SimProcess {
       this.#events.exited(exit);
     });
   }
+}
+
+/** Follows a call up to its first `await`: enough for functions that ask for their task at once. */
+class CallScope<T> implements TaskScope<T> {
+  #value: T | undefined;
+
+  readonly run = <R>(value: T, run: () => R): R => {
+    const outer = this.#value;
+    this.#value = value;
+    try {
+      return run();
+    } finally {
+      this.#value = outer;
+    }
+  };
+
+  readonly get = (): T | undefined => this.#value;
 }

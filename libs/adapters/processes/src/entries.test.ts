@@ -1,7 +1,9 @@
 import { PART_BYTES_MAX } from "@heddle/kernel";
 import {
   type NestedEntry,
+  OfferChunk,
   type RunResponseEntry,
+  SpanDone,
   WorkerRequest,
   type WorkerRequestEntry,
   WorkerResponse,
@@ -15,9 +17,9 @@ import { WORKER_FRAME_BYTES_MAX } from "./limits.ts";
 const data = new Uint8Array(PART_BYTES_MAX);
 const payload = { encoding: 0 as const, count: 1, size: data.length, data, partStream: 0 };
 const part = { $case: "part", value: { partStream: 1, data, last: false, aborted: false } } as const;
-const chunk = { $case: "offerChunk", value: { job: 1, chunk: 0, firstIndex: 0, input: payload } } as const;
+const chunk = { $case: "offerChunk", value: OfferChunk.fromPartial({ job: 1, input: payload }) } as const;
 const content = { $case: "artifactContent", value: { hash: "h", content: payload, missing: "" } } as const;
-const values = { $case: "spanDone", value: { job: 1, chunk: 0, offset: 0, count: 1, values: payload } } as const;
+const values = { $case: "spanDone", value: SpanDone.fromPartial({ job: 1, values: payload }) } as const;
 const output = {
   $case: "output",
   value: { job: 1, node: "n1", pid: 1, stream: 1, text: "é".repeat(PART_BYTES_MAX), chunk: 0, attempt: 1 },

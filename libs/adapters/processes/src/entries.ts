@@ -18,7 +18,7 @@ export function requestBytes({ kind }: WorkerRequestEntry): number {
     case "runChunk":
       return ENTRY_OVERHEAD_BYTES + payloadBytes(kind.value.input);
     case "prepareJob":
-      return ENTRY_OVERHEAD_BYTES + kind.value.captured.length + 3 * placeLength(kind.value);
+      return prepareBytes(kind.value);
     case "artifactPlace":
       return ENTRY_OVERHEAD_BYTES + 3 * (kind.value.location.length + kind.value.missing.length);
     case "nestedResponse":
@@ -44,8 +44,21 @@ export function responseBytes({ kind }: WorkerResponseEntry): number {
   }
 }
 
-function placeLength(prepare: { location: string; capturedLocation: string; exportName: string }): number {
-  return prepare.location.length + prepare.capturedLocation.length + prepare.exportName.length;
+type Prepare = Extract<WorkerRequestEntry["kind"], { $case: "prepareJob" }>["value"];
+
+function prepareBytes(prepare: Prepare): number {
+  const { combine, initializer } = prepare;
+  const combineBytes = combine === undefined ? 0 : placedBytes(combine);
+  if (initializer === undefined) return placedBytes(prepare) + combineBytes;
+  const { function: fn, args, argsLocation } = initializer;
+  const functionBytes = fn === undefined ? 0 : placedBytes(fn);
+  return placedBytes(prepare) + combineBytes + functionBytes + args.length + 3 * argsLocation.length;
+}
+
+/** Of a function and where it lies. */
+function placedBytes(placed: NonNullable<Prepare["combine"]>): number {
+  const texts = placed.location.length + placed.capturedLocation.length + placed.exportName.length;
+  return ENTRY_OVERHEAD_BYTES + placed.captured.length + 3 * texts;
 }
 
 function sum<T>(all: readonly T[], bytesOf: (one: T) => number): number {
@@ -69,6 +82,8 @@ type Outcome = Extract<WorkerResponseEntry["kind"], { $case: "chunkReturned" }>[
 
 function outcomeBytes(outcome: Outcome): number {
   if (outcome?.$case === "done") return payloadBytes(outcome.value);
+  if (outcome?.$case === "part") return payloadBytes(outcome.value.values);
+  if (outcome?.$case === "initFailure") return outcome.value.error.length + 3 * outcome.value.summary.length;
   if (outcome?.$case !== "error") return 0;
   const { values, failure } = outcome.value;
   const error = failure?.kind?.$case === "userError" ? payloadBytes(failure.kind.value) : 0;

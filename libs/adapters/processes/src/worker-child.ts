@@ -1,7 +1,7 @@
 import type { ChildProcess } from "node:child_process";
 import type { Socket } from "node:net";
 import type { Readable } from "node:stream";
-import type { WorkerEvents, WorkerExit, WorkerProcess } from "@heddle/port-processes";
+import type { SeenMark, WorkerEvents, WorkerExit, WorkerProcess } from "@heddle/port-processes";
 import { WorkerRequest, type WorkerRequestEntry, WorkerResponse, type WorkerResponseEntry } from "@heddle/wire";
 import { requestBytes } from "./entries.ts";
 import { FrameReader, FrameWriter } from "./framing.ts";
@@ -80,6 +80,10 @@ export class WorkerChild implements WorkerProcess<WorkerRequestEntry> {
       this.#isFlushDue = true;
       queueMicrotask(() => this.#flush());
     }
+  }
+
+  readMark(): SeenMark | null {
+    return this.#marks.oldest();
   }
 
   kill(signal: "SIGTERM" | "SIGKILL"): void {

@@ -6,7 +6,7 @@ import { WorkerRequest, type WorkerRequestEntry, WorkerResponse, type WorkerResp
 import { responseBytes } from "./entries.ts";
 import { FrameReader, FrameWriter } from "./framing.ts";
 import { WORKER_LINK_BUFFER_BYTES } from "./limits.ts";
-import { markWriter } from "./mark-file.ts";
+import { type MarkWriter, markWriter } from "./mark-file.ts";
 
 /** Descriptors that the spawner gives to a worker. */
 export const LINK_FD = 3;
@@ -32,7 +32,7 @@ export function openWorkerLink(): WorkerLink {
 }
 
 /** Writes "I am about to run this item" where the agent will find it, synchronously. */
-export function openMarks(): (assignment: number, offset: number) => void {
+export function openMarks(): MarkWriter {
   return markWriter(MARK_FD);
 }
 

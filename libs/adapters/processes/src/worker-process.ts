@@ -1,6 +1,7 @@
 /**
  * What a worker process is made of besides the code that runs chunks. Imported by workers only, so it brings in little.
  */
+import { AsyncLocalStorage } from "node:async_hooks";
 import { flushCompileCache } from "node:module";
 import { openMarks, openWorkerLink, type WorkerLink } from "./worker-link.ts";
 
@@ -14,8 +15,10 @@ const LINE_END = 0x0a;
 export interface WorkerProcessParts {
   /** The conversation with the agent. */
   readonly link: WorkerLink;
-  /** Writes "I am about to run this item" where the agent finds it whatever happens. */
-  readonly mark: (assignment: number, offset: number) => void;
+  /** Writes "I am about to run this item" where the agent finds it whatever happens, in the place of the slot's last mark. */
+  readonly mark: (assignment: number, offset: number, slot: number) => void;
+  /** Takes the mark of a slot back. */
+  readonly unmark: (slot: number) => void;
   readonly pid: number;
   readonly nodeVersion: string;
   /** Whether something was written to standard output or error since it was last asked. Ends lines that were left open. */
@@ -24,6 +27,18 @@ export interface WorkerProcessParts {
   readonly turn: () => Promise<void>;
   /** Aborts when the agent tells this process to end. */
   readonly stopSignal: () => AbortSignal;
+  /** Resident set of this process now, in bytes. */
+  readonly rssBytes: () => number;
+  /** A place for values that follow what they were set for through promises and timers. */
+  readonly openScope: <T>() => TaskScope<T>;
+}
+
+/** A value for everything that a call begins. */
+export interface TaskScope<T> {
+  /** Calls `run`; it and what it begins get `value`. */
+  readonly run: <R>(value: T, run: () => R) => R;
+  /** The value of what runs now, if it has one. */
+  readonly get: () => T | undefined;
 }
 
 /** Takes over what the spawner of this process left open. From now on it ends with its agent. Call it once. */
@@ -35,13 +50,20 @@ export function openWorkerProcess(): WorkerProcessParts {
   setTimeout(() => flushCompileCache(), COMPILE_CACHE_FLUSH_MS).unref();
   return {
     link,
-    mark: openMarks(),
+    ...openMarks(),
     pid: process.pid,
     nodeVersion: process.version,
     wroteOutput: watchOutput(),
     turn: () => new Promise((resolve) => setImmediate(resolve)),
     stopSignal: watchStop(),
+    rssBytes: () => process.memoryUsage.rss(),
+    openScope,
   };
+}
+
+function openScope<T>(): TaskScope<T> {
+  const storage = new AsyncLocalStorage<T>();
+  return { run: (value, run) => storage.run(value, run), get: () => storage.getStore() };
 }
 
 /**

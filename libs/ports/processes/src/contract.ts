@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { WorkerEvents, WorkerExit, WorkerProcess, WorkerSpawner } from "./index.ts";
+import { MARK_SLOTS_MAX, type WorkerEvents, type WorkerExit, type WorkerProcess, type WorkerSpawner } from "./index.ts";
 
 /** What a puppet worker does when told, in order, the next once it is done with the one before. */
 export type PuppetAct =
@@ -7,8 +7,10 @@ export type PuppetAct =
   | { readonly type: "say"; readonly number: number }
   /** Writes `text` as it is, then says `number` and that it wrote. */
   | { readonly type: "write"; readonly stream: "stdout" | "stderr"; readonly text: string; readonly number: number }
-  /** Leaves a mark. */
-  | { readonly type: "mark"; readonly assignment: number; readonly offset: number }
+  /** Leaves a mark in the slot, in the place of the one that was there. */
+  | { readonly type: "mark"; readonly assignment: number; readonly offset: number; readonly slot?: number }
+  /** Takes the mark of the slot back. */
+  | { readonly type: "unmark"; readonly slot: number }
   /** Exits with the status. */
   | { readonly type: "exit"; readonly code: number }
   /** Signals itself. */
@@ -165,6 +167,38 @@ export function processesContract<Down, Up>(name: string, open: () => Promise<Pu
         another.order({ type: "mark", assignment: 0, offset: 0 }, { type: "exit", code: 0 });
         expect((await puppet.exit()).mark).toEqual({ assignment: 4_000_000_000, offset: 17 });
         expect((await another.exit()).mark).toEqual({ assignment: 0, offset: 0 });
+      }));
+
+    test("leave no mark behind that they took back, nor one of several", () =>
+      withPuppet(async (puppet, theatre) => {
+        const another = new Puppet(theatre);
+        puppet.order({ type: "mark", assignment: 1, offset: 2 }, { type: "unmark", slot: 0 });
+        puppet.order({ type: "mark", assignment: 1, offset: 3, slot: MARK_SLOTS_MAX - 1 }, { type: "exit", code: 0 });
+        another.order({ type: "mark", assignment: 1, offset: 2 }, { type: "mark", assignment: 1, offset: 3, slot: 7 });
+        another.order({ type: "exit", code: 0 });
+        expect((await puppet.exit()).mark).toEqual({ assignment: 1, offset: 3 });
+        expect((await another.exit()).mark).toBe(null);
+      }));
+
+    test("show their oldest mark while they run, and for how long it has been there", () =>
+      withPuppet(async (puppet) => {
+        expect(puppet.process.readMark()).toBe(null);
+        puppet.order({ type: "mark", assignment: 5, offset: 1, slot: 3 }, { type: "say", number: 1 });
+        await puppet.hears(1);
+        const first = puppet.process.readMark();
+        expect(first).toMatchObject({ assignment: 5, offset: 1, forMs: expect.any(Number) });
+        expect(first?.forMs).toBeGreaterThanOrEqual(0);
+        puppet.order({ type: "mark", assignment: 5, offset: 2, slot: 0 }, { type: "say", number: 2 });
+        await puppet.hears(2);
+        const later = puppet.process.readMark();
+        expect(later).toMatchObject({ offset: 1 });
+        expect(later?.forMs).toBeGreaterThan(first?.forMs ?? Number.NaN);
+        puppet.order({ type: "unmark", slot: 3 }, { type: "spin", number: 3 });
+        await puppet.hears(3);
+        expect(puppet.process.readMark()).toMatchObject({ offset: 2 });
+        puppet.process.kill("SIGKILL");
+        await puppet.exit();
+        expect(puppet.process.readMark()).toBe(null);
       }));
 
     test("are heard line by line, a long line in several, the last one without an end", () =>

@@ -4,7 +4,7 @@ export interface WorkerExit {
   readonly exitCode: number | null;
   /** Name of the killing signal, or null. */
   readonly signal: string | null;
-  /** Last mark it wrote, or null. See `WorkerEvents.exited`. */
+  /** The mark that it had not taken back; null when there is none, or more than one. See `WorkerEvents.exited`. */
   readonly mark: Mark | null;
   /** Last resident set size sampled, in bytes; 0 when never. */
   readonly rssBytes: number;
@@ -22,6 +22,15 @@ export interface Mark {
   readonly offset: number;
 }
 
+/** A mark that a worker has not taken back. */
+export interface SeenMark extends Mark {
+  /** Milliseconds since it was written. */
+  readonly forMs: number;
+}
+
+/** Marks that a worker may have at a time: items under way that have one each. Slots are numbered from 0. */
+export const MARK_SLOTS_MAX = 1_024;
+
 /** What the agent hears of one worker process. Never called from within `spawn`. */
 export interface WorkerEvents<Up> {
   /** Entries of the worker, in order. */
@@ -30,7 +39,7 @@ export interface WorkerEvents<Up> {
   readonly output: (stream: "stdout" | "stderr", line: string) => void;
   /**
    * Called once, last: the process is gone, its process group and everything with its cookie was killed,
-   * its pipes were read to the end (so the mark is the last one it wrote).
+   * its pipes were read to the end (so its marks are the last ones it wrote).
    */
   readonly exited: (exit: WorkerExit) => void;
 }
@@ -44,6 +53,8 @@ export interface WorkerProcess<Down> {
    * above the adapter's bound of unsent bytes (two of the largest payloads) the worker is killed with a fault.
    */
   send(entry: Down): void;
+  /** Looks at its marks: the one written longest ago. Null when there is none, and after the exit. */
+  readMark(): SeenMark | null;
   /** Signals the process group; "SIGKILL" also reaches everything that carries the worker's cookie. */
   kill(signal: "SIGTERM" | "SIGKILL"): void;
 }

@@ -1,8 +1,9 @@
-import { PART_BYTES_MAX } from "@heddle/kernel";
-import { expect, onTestFinished, test } from "vitest";
+import { FOLD_BLOCK_ITEMS, PART_BYTES_MAX } from "@heddle/kernel";
+import { sha256Hex } from "@heddle/port-blobs";
+import { describe, expect, onTestFinished, test } from "vitest";
 import type { ChunkRecord, WorkerRecord } from "./records.ts";
 import { deathReport, notStartedReport } from "./reports.ts";
-import { Bench, settle } from "./testing.ts";
+import { Bench, functionRef, inline, settle } from "./testing.ts";
 
 const LARGE = 2 * PART_BYTES_MAX;
 
@@ -149,16 +150,8 @@ test("a revocation that overtakes its assignment takes it back when it arrives",
 
 test("code that nobody has ends its chunks as not started, with the words of the coordinator", async () => {
   const bench = await open();
-  const fn = {
-    artifact: "f".repeat(64),
-    exportName: "default",
-    displayName: "fn",
-    closure: false,
-    captured: new Uint8Array(0),
-    capturedArtifact: "",
-  };
-  const value = { job: 1, jobId: "job-1", pool: 1, function: fn, name: "", spread: false, depth: 0 };
-  bench.tell({ $case: "describeJob", value }, 0);
+  const fn = functionRef({ artifact: "f".repeat(64) });
+  bench.describe(1, { function: fn });
   bench.assign(1, 1);
   await settle();
   expect(bench.said("wantArtifact")).toEqual([{ hash: fn.artifact }]);
@@ -166,6 +159,166 @@ test("code that nobody has ends its chunks as not started, with the words of the
   bench.tell({ $case: "artifactContent", value: { hash: fn.artifact, content: undefined, missing } });
   await settle();
   expect(bench.said("chunkFinished")).toMatchObject([{ outcome: { $case: "notStarted", value: { fault: missing } } }]);
+});
+
+test("what a worker gives back of a chunk of many grains is told with the values of the rest", async () => {
+  const bench = await open();
+  bench.describe(1);
+  bench.assign(1, 1, [1, 2, 3, 4], { grain: 2 });
+  await settle();
+  expect(bench.worker(0).told("runChunk")).toMatchObject([{ grain: 2 }]);
+  bench.worker(0).answers(1, { $case: "part", value: { completed: 2, values: inline([10, 20]) } });
+  await settle();
+  const value = { completed: 2, values: { count: 2 } };
+  expect(bench.said("chunkFinished")).toMatchObject([
+    { assignment: 1, runMicros: 5, outcome: { $case: "partDone", value } },
+  ]);
+});
+
+test.each([
+  ["of a chunk that is one", 0, 1, [1]],
+  ["that is none of it", 1, 0, []],
+  ["that is all of it", 1, 2, [1, 2]],
+  ["with another number of values", 1, 1, [1, 2]],
+])("a worker dies for a part %s", async (_what, grain, completed, values) => {
+  const bench = await open();
+  bench.describe(1);
+  bench.assign(1, 1, [1, 2], { grain });
+  await settle();
+  bench.worker(0).answers(1, { $case: "part", value: { completed, values: inline(values) } });
+  await settle();
+  expect(bench.worker(0).signals).toEqual(["SIGKILL"]);
+});
+
+test("values of a job that folds are counted as it folds them", async () => {
+  const bench = await open();
+  bench.describe(1, { combine: functionRef({ exportName: "add" }) });
+  bench.assign(1, 1, new Array(FOLD_BLOCK_ITEMS + 1).fill(0), { firstIndex: FOLD_BLOCK_ITEMS });
+  await settle();
+  expect(bench.worker(0).told("prepareJob")).toMatchObject([{ combine: { exportName: "add" } }]);
+  bench.worker(0).returns(1, [7, 8]);
+  await settle();
+  expect(bench.said("chunkFinished")).toMatchObject([{ outcome: { $case: "done", value: { count: 2 } } }]);
+});
+
+describe("an initializer", () => {
+  const initializer = { function: functionRef({ exportName: "init" }), args: new Uint8Array(0), argsArtifact: "" };
+  const failure = { summary: "Error: no", error: Uint8Array.of(1) };
+
+  test("is told to a worker until it has run it", async () => {
+    const bench = await open();
+    bench.describe(1, { initializer });
+    bench.describe(2, { initializer });
+    bench.assign(1, 1);
+    await settle();
+    bench.worker(0).say({ $case: "workerJoined", value: {} });
+    bench.worker(0).returns(1, [1]);
+    bench.assign(2, 2);
+    await settle();
+    const [first, second] = bench.worker(0).told("prepareJob");
+    expect(first?.initializer).toMatchObject({ function: { exportName: "init" } });
+    expect(second?.initializer).toBe(undefined);
+  });
+
+  test("that fails ends its worker and its chunk, and the next worker starts", async () => {
+    const bench = await open();
+    bench.describe(1, { initializer });
+    bench.assign(1, 1);
+    await settle();
+    bench.worker(0).answers(1, { $case: "initFailure", value: failure });
+    await settle();
+    expect(bench.said("chunkFinished")).toMatchObject([{ outcome: { $case: "initFailure", value: failure } }]);
+    expect(bench.worker(0).signals).toEqual(["SIGTERM"]);
+    expect(bench.workers).toHaveLength(2);
+  });
+
+  test("that its worker does not survive has failed, in words about the death", async () => {
+    const bench = await open();
+    bench.describe(1, { initializer });
+    bench.assign(1, 1);
+    await settle();
+    bench.worker(0).exit({ signal: null, exitCode: 3, stderrTail: "out\nof luck\n" });
+    await settle();
+    const summary = "a worker process exited with code 3 while it ran the initializer: out of luck";
+    expect(bench.said("chunkFinished")).toMatchObject([{ outcome: { $case: "initFailure", value: { summary } } }]);
+  });
+
+  test("cannot fail where there is none, or once it is through", async () => {
+    const bench = await open();
+    bench.describe(1, { initializer });
+    bench.assign(1, 1);
+    await settle();
+    bench.worker(0).say({ $case: "workerJoined", value: {} });
+    bench.worker(0).answers(1, { $case: "initFailure", value: failure });
+    await settle();
+    expect(bench.worker(0).signals).toEqual(["SIGKILL"]);
+  });
+
+  test("brings its code and its arguments along before a chunk runs", async () => {
+    const bench = await open();
+    const args = new TextEncoder().encode("arguments");
+    bench.describe(1, { initializer: { ...initializer, argsArtifact: sha256Hex(args) } });
+    bench.assign(1, 1);
+    await settle();
+    expect(bench.worker(0).chunks).toEqual([]);
+    expect(bench.said("wantArtifact")).toEqual([{ hash: sha256Hex(args) }]);
+    bench.sendCode(args);
+    await settle();
+    expect(bench.worker(0).chunks).toEqual([1]);
+    expect(bench.worker(0).told("prepareJob")[0]?.initializer?.argsLocation).not.toBe("");
+  });
+});
+
+test("an item that runs for too long ends its worker, and what is returned of it then counts no more", async () => {
+  const bench = await open();
+  bench.describe(1, { itemTimeoutMs: 100 });
+  bench.assign(1, 1, [1, 2, 3]);
+  await settle();
+  const worker = bench.worker(0);
+  expect(worker.told("prepareJob")).toMatchObject([{ watched: true }]);
+  worker.seen = { assignment: 1, offset: 1, forMs: 60 };
+  await bench.clock.advance(100);
+  expect(worker.signals).toEqual([]);
+  worker.seen = { assignment: 1, offset: 1, forMs: 100 };
+  await bench.clock.advance(40);
+  expect(worker.signals).toEqual(["SIGTERM"]);
+  worker.returns(1, [1, 2, 3]);
+  await bench.clock.advance(1_000);
+  expect(worker.signals).toEqual(["SIGTERM", "SIGKILL"]);
+  expect(bench.said("chunkFinished")).toEqual([]);
+  worker.exit();
+  await settle();
+  expect(bench.said("chunkFinished")).toMatchObject([{ outcome: { $case: "itemOverdue", value: { offset: 1 } } }]);
+});
+
+test("large values of a chunk whose item is overdue are aborted before it is told so", async () => {
+  const bench = await open();
+  bench.describe(1, { itemTimeoutMs: 100 });
+  bench.assign(1, 1);
+  await settle();
+  bench.worker(0).seen = { assignment: 1, offset: 0, forMs: 100 };
+  await bench.clock.advance(100);
+  bench.worker(0).announce(1, LARGE);
+  bench.worker(0).part(PART_BYTES_MAX, false);
+  bench.worker(0).part(PART_BYTES_MAX, true);
+  await settle();
+  bench.worker(0).exit();
+  await settle();
+  expect(bench.said("part").at(-1)).toMatchObject({ last: true, aborted: true });
+  expect(bench.said("chunkFinished").map(({ outcome }) => outcome?.$case)).toEqual(["done", "itemOverdue"]);
+});
+
+test("a worker that has grown too large is replaced", async () => {
+  const bench = await open();
+  bench.describe(1, { rssBytesPerWorker: 1_000 });
+  bench.assign(1, 1);
+  await settle();
+  expect(bench.worker(0).told("prepareJob")).toMatchObject([{ weighed: true }]);
+  const outcome = { $case: "done", value: inline([1]) } as const;
+  const value = { assignment: 1, runMicros: 5, wroteOutput: false, rssBytes: 1_001, outcome };
+  bench.worker(0).say({ $case: "chunkReturned", value });
+  await settle();
+  expect(bench.worker(0).signals).toEqual(["SIGTERM"]);
 });
 
 test("an agent that loses its coordinator while it drains ends, and dials no more", async () => {

@@ -22,7 +22,15 @@ import { NESTED_UNAVAILABLE_MS } from "./limits.ts";
 import { NestedSessions, nestingWorker } from "./nested-sessions.ts";
 import { OutputRelay } from "./output.ts";
 import type { ChunkRecord, WorkerRecord } from "./records.ts";
-import { deathReport, notStartedReport, type Report, returnedReport, stoppedReport } from "./reports.ts";
+import {
+  deathReport,
+  initFailureReport,
+  notStartedReport,
+  overdueReport,
+  type Report,
+  returnedReport,
+  stoppedReport,
+} from "./reports.ts";
 import { Uplink } from "./uplink.ts";
 import { Workers } from "./workers.ts";
 
@@ -41,6 +49,8 @@ export interface AgentOptions {
   /** Chunks it runs at a time. */
   readonly slots: number;
   readonly labels?: Readonly<Record<string, string>>;
+  /** Amounts of what chunks may ask for. */
+  readonly resources?: Readonly<Record<string, number>>;
   /** For people. */
   readonly host: string;
   readonly pid: number;
@@ -158,6 +168,14 @@ export class AgentShell {
         return this.#finish(effect.assignment, (chunk) =>
           deathReport(chunk, this.#worker(effect.worker), effect.markedOffset),
         );
+      case "read-mark":
+        return this.#workers.readMark(effect.worker);
+      case "finish-overdue":
+        return this.#finish(effect.assignment, (chunk) =>
+          overdueReport(chunk, this.#worker(effect.worker), effect.offset),
+        );
+      case "finish-init-failure":
+        return this.#finish(effect.assignment, (chunk) => initFailureReport(chunk, this.#worker(effect.worker)));
       case "finish-not-started":
         return this.#finish(effect.assignment, (chunk) => notStartedReport(chunk.assign.assignment, effect.fault));
       case "finish-stopped":
@@ -198,6 +216,7 @@ export class AgentShell {
   #finish(assignment: Assignment, make: (chunk: ChunkRecord) => Report): void {
     const chunk = this.#intake.known(assignment);
     const report = make(chunk);
+    chunk.returned?.relay?.end(true); // what it returned too late is not what it ends with
     this.#output.flush();
     this.#send({ kind: { $case: "chunkFinished", value: report.finished } }, report.bytes);
     report.start();
@@ -230,10 +249,10 @@ export class AgentShell {
   }
 
   #opened(session: Session<AttachRequestEntry>): void {
-    const { name, slots, labels, pid, host, build } = this.#options;
+    const { name, slots, labels, resources, pid, host, build } = this.#options;
     // of this session for ever: what a worker still says of an earlier one must not come into this
     this.#outflow = new PayloadOutflow((part, bytes) => session.send({ kind: { $case: "part", value: part } }, bytes));
-    const value = { name, slots, labels: { ...labels }, pid, host, build };
+    const value = { name, slots, labels: { ...labels }, pid, host, build, resources: { ...resources } };
     session.send({ kind: { $case: "registerNode", value } });
     session.send({ kind: { $case: "grantCredit", value: { chunks: this.#draining ? 0 : this.#credit } } });
   }

@@ -1,8 +1,10 @@
-import type { Assignment, Input, JobNumber, PoolNumber } from "@heddle/core-pool";
+import type { Assignment, Input, JobNumber, JobTerms, PoolNumber } from "@heddle/core-pool";
 import { assert, ProtocolError } from "@heddle/kernel";
 import type { AssignChunk, DescribeJob, PayloadInflow } from "@heddle/wire";
 import type { Artifacts } from "./artifacts.ts";
+import { artifactsOf } from "./prepare.ts";
 import type { ChunkRecord, JobRecord } from "./records.ts";
+import { grainsOf, itemsOf } from "./returned.ts";
 
 /** What came of one session with the coordinator and is not finished: jobs, their chunks, and whether their code is here. */
 export class Intake {
@@ -45,9 +47,11 @@ export class Intake {
     this.#newest = assign.assignment;
     const input = inflow.open(assign.input, true);
     job.chunks++;
-    this.#chunks.set(assignment, { assignment, job, assign, input, worker: undefined, returned: undefined });
+    const chunk: ChunkRecord = { assignment, job, assign, input, worker: undefined, returned: undefined };
+    this.#chunks.set(assignment, chunk);
     const { poolSlots, fresh } = assign;
-    this.#feed({ type: "chunk-assigned", assignment, job: job.number, poolSlots, fresh });
+    const grains = grainsOf(chunk, itemsOf(chunk));
+    this.#feed({ type: "chunk-assigned", assignment, job: job.number, poolSlots, fresh, grains });
     const stop = this.#revokedEarly.get(assignment);
     if (stop === undefined) return;
     this.#revokedEarly.delete(assignment);
@@ -64,16 +68,18 @@ export class Intake {
   described(description: DescribeJob): void {
     const number = description.job as JobNumber;
     const pool = description.pool as PoolNumber;
-    const { depth, function: fn } = description;
-    const places = { location: undefined, capturedLocation: "" };
-    const job: JobRecord = { number, pool, description, ...places, chunks: 0, forgotten: false };
+    const { depth } = description;
+    const job: JobRecord = { number, pool, description, places: undefined, chunks: 0, forgotten: false };
     this.#jobs.set(number, job);
-    this.#feed({ type: "job-described", job: number, pool, depth });
-    const { artifact = "", capturedArtifact = "" } = fn ?? {};
-    const location = this.#artifacts.known(artifact);
-    const captured = capturedArtifact === "" ? "" : this.#artifacts.known(capturedArtifact);
-    if (location === undefined || captured === undefined) void this.#find(job, artifact, capturedArtifact);
-    else this.#ready(job, location, captured);
+    this.#feed({ type: "job-described", job: number, pool, depth, terms: termsOf(description) });
+    const hashes = artifactsOf(description);
+    const places = new Map<string, string>();
+    for (const hash of hashes) {
+      const location = this.#artifacts.known(hash);
+      if (location === undefined) return void this.#find(job, [...hashes]);
+      places.set(hash, location);
+    }
+    this.#ready(job, places);
   }
 
   /** The coordinator sends no more of it. */
@@ -106,24 +112,32 @@ export class Intake {
     this.#feed({ type: "job-forgotten", job: job.number });
   }
 
-  async #find(job: JobRecord, artifact: string, capturedArtifact: string): Promise<void> {
-    const hashes = capturedArtifact === "" ? [artifact] : [artifact, capturedArtifact];
-    let places: readonly string[];
+  async #find(job: JobRecord, hashes: readonly string[]): Promise<void> {
+    let places: readonly (readonly [hash: string, location: string])[];
     try {
-      places = await Promise.all(hashes.map((hash) => this.#artifacts.locate(hash)));
+      places = await Promise.all(hashes.map(async (hash) => [hash, await this.#artifacts.locate(hash)] as const));
     } catch (error) {
       const fault = error instanceof Error ? error.message : String(error);
       if (this.has(job)) this.#feed({ type: "job-broken", job: job.number, fault });
       return;
     }
-    const [location = "", captured = ""] = places;
-    this.#ready(job, location, captured);
+    this.#ready(job, new Map(places));
   }
 
-  #ready(job: JobRecord, location: string, capturedLocation: string): void {
+  #ready(job: JobRecord, places: ReadonlyMap<string, string>): void {
     if (!this.has(job)) return;
-    job.location = location;
-    job.capturedLocation = capturedLocation;
+    job.places = places;
     this.#feed({ type: "job-ready", job: job.number });
   }
+}
+
+/** 0 on the wire is no bound. */
+function termsOf({ initializer, chunksPerWorker, rssBytesPerWorker, itemTimeoutMs }: DescribeJob): JobTerms {
+  const bound = (value: number): number | undefined => (value > 0 ? value : undefined);
+  return {
+    hasInitializer: initializer !== undefined,
+    chunksPerWorkerMax: bound(chunksPerWorker),
+    rssBytesPerWorkerMax: bound(rssBytesPerWorker),
+    itemTimeoutMs: bound(itemTimeoutMs),
+  };
 }

@@ -17,3 +17,7 @@ export const NESTED_UNAVAILABLE_MS = 60_000;
 export const NESTED_QUEUE_BYTES_MAX = 1024 * 1024 * 1024;
 /** Artifacts that one worker asks for at a time. Above, it is killed. */
 export const WORKER_WANTS_MAX = 256;
+/** What an initializer threw, as a worker reports it, in bytes. A worker that sends more is killed. */
+export const INIT_ERROR_BYTES_MAX = 64 * 1024;
+/** The line about it, likewise. What the agent itself has to say about a worker that died is cut off there. */
+export const INIT_SUMMARY_BYTES_MAX = 1024;

@@ -201,7 +201,7 @@ function tooDeep({ job, jobId }: OpenJob): RunResponseEntry {
   const limit = NESTING_DEPTH_MAX;
   const message = `job ${jobId} is called by a task inside of ${limit} others: NESTING_DEPTH_MAX is ${limit}; call it from less deep, or compute here`;
   const limits = { limitName: "NESTING_DEPTH_MAX", limit, actual: limit + 1 };
-  const error = { code: "limit", message, path: "", side: "", ...limits };
+  const error = { code: "limit", message, path: "", side: "", ...limits, cause: new Uint8Array(0) };
   return { kind: { $case: "jobEnded", value: { job, outcome: JobOutcome.FAILED, error } } };
 }
 

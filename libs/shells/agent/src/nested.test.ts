@@ -1,5 +1,5 @@
 import { NESTING_DEPTH_MAX, PART_BYTES_MAX } from "@heddle/kernel";
-import { JobOutcome, type RunRequestEntry } from "@heddle/wire";
+import { JobOutcome, OpenJob, type RunRequestEntry } from "@heddle/wire";
 import { expect, onTestFinished, test } from "vitest";
 import { WORKER_WANTS_MAX } from "./limits.ts";
 import { Bench, type FakeWorker, settle } from "./testing.ts";
@@ -12,8 +12,7 @@ const register = {
 } as const satisfies Kind;
 const cancel = (job: number): Kind => ({ $case: "cancelJob", value: { job, reason: "" } });
 const openJob = (job: number): Kind => {
-  const call = { job, jobId: `nested-${job}`, poolId: "p", retries: 0, name: "", spread: false, depth: 0 };
-  return { $case: "openJob", value: { ...call, function: undefined } };
+  return { $case: "openJob", value: OpenJob.fromPartial({ job, jobId: `nested-${job}`, poolId: "p" }) };
 };
 const part = (bytes: number, partStream = 1) => ({
   $case: "part" as const,

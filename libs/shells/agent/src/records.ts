@@ -16,10 +16,8 @@ export interface JobRecord {
   readonly number: JobNumber;
   readonly pool: PoolNumber;
   readonly description: DescribeJob;
-  /** Where its code lies on this machine, once it is here. */
-  location: string | undefined;
-  /** Where its captured values lie, once they are here; "" when they need no place. */
-  capturedLocation: string;
+  /** Where its artifacts lie on this machine, by hash, once all are here. */
+  places: ReadonlyMap<string, string> | undefined;
   /** Chunks here that are not finished. */
   chunks: number;
   /** The coordinator sends no more of it: dropped with its last chunk. */
@@ -64,6 +62,8 @@ export interface WorkerRecord {
   wants: number;
   /** It said that it can run chunks. */
   ready: boolean;
+  /** It said that it has run its pool's initializer. */
+  joined: boolean;
   /** What it did against the protocol, before it was killed for it. */
   offence: string | undefined;
   exit: WorkerExit | undefined;

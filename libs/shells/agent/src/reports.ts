@@ -1,5 +1,6 @@
 import type { WorkerExit } from "@heddle/port-processes";
 import type { ChunkFinished, Failure, NotStarted, PayloadOutflow, WorkerLoss } from "@heddle/wire";
+import { INIT_SUMMARY_BYTES_MAX } from "./limits.ts";
 import type { ChunkRecord, Returned, WorkerRecord } from "./records.ts";
 
 /** An outcome to be sent, and what must follow it. */
@@ -38,6 +39,15 @@ export function returnedReport(
       },
     };
   }
+  if (message.outcome?.$case === "part") {
+    const { completed } = message.outcome.value;
+    const sent = values === undefined ? undefined : outflow.send(values);
+    return {
+      finished: { ...base, outcome: { $case: "partDone", value: { completed, values: sent?.header } } },
+      bytes: sent?.inlineBytes ?? 0,
+      start: () => sent?.start(),
+    };
+  }
   const done = values === undefined ? undefined : outflow.send(values);
   return {
     finished: { ...base, outcome: done && { $case: "done", value: done.header } },
@@ -52,6 +62,21 @@ export function deathReport(chunk: ChunkRecord, worker: WorkerRecord, markedOffs
   const outcome = { $case: "workerDeath", value: { markedOffset, loss } } as const;
   const finished = { assignment: chunk.assign.assignment, pid: worker.process.pid, runMicros: 0, outcome };
   return plain(finished, loss?.stderrTail.length);
+}
+
+/** An item of the chunk ran for too long. */
+export function overdueReport(chunk: ChunkRecord, worker: WorkerRecord, offset: number): Report {
+  const outcome = { $case: "itemOverdue", value: { offset } } as const;
+  return plain({ assignment: chunk.assign.assignment, pid: worker.process.pid, runMicros: 0, outcome });
+}
+
+/** The pool's initializer failed before the chunk: as the worker said, or because it died. */
+export function initFailureReport(chunk: ChunkRecord, worker: WorkerRecord): Report {
+  const said = chunk.returned?.message.outcome;
+  const value = said?.$case === "initFailure" ? said.value : { summary: deathWords(worker), error: new Uint8Array(0) };
+  const outcome = { $case: "initFailure", value } as const;
+  const finished = { assignment: chunk.assign.assignment, pid: worker.process.pid, runMicros: 0, outcome };
+  return plain(finished, value.summary.length + value.error.length);
 }
 
 /** The chunk was stopped as asked. */
@@ -69,6 +94,22 @@ export function notStartedReport(assignment: number, fault: string | undefined):
 /** `textBytes`: words count too, or a frame of many reports would be larger than a message may be. */
 function plain(finished: ChunkFinished, textBytes = 0): Report {
   return { finished, bytes: textBytes, start: () => undefined };
+}
+
+/** How a worker died that was running its pool's initializer, on one line. */
+function deathWords({ exit, offence }: WorkerRecord): string {
+  if (exit === undefined) return "a worker process ended while it ran the initializer";
+  const { signal, exitCode, stderrTail, fault = offence } = exit;
+  const how = signal === null ? `exited with code ${exitCode}` : `was killed by ${signal}`;
+  const tail = fault ?? stderrTail.trim().replaceAll(/\s*\n\s*/g, " ");
+  const words = `a worker process ${how} while it ran the initializer`;
+  return cut(tail === "" ? words : `${words}: ${tail}`, INIT_SUMMARY_BYTES_MAX);
+}
+
+/** The longest beginning of a text that has at most so many bytes in UTF-8. */
+function cut(whole: string, bytesMax: number): string {
+  const { read } = new TextEncoder().encodeInto(whole, new Uint8Array(bytesMax));
+  return whole.slice(0, read);
 }
 
 function lossOf(exit: WorkerExit, fault: string | undefined): WorkerLoss {

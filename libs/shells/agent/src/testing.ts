@@ -1,13 +1,17 @@
 // biome-ignore-all lint/style/noRestrictedGlobals: this file stands in for the world, in tests only
 import { type Clock, type Environment, type Millis, seededRandom, silentLogger } from "@heddle/kernel";
 import { type Blobs, memoryBlobs, sha256Hex } from "@heddle/port-blobs";
-import type { WorkerEvents, WorkerExit, WorkerProcess, WorkerSpawner } from "@heddle/port-processes";
+import type { SeenMark, WorkerEvents, WorkerExit, WorkerProcess, WorkerSpawner } from "@heddle/port-processes";
 import { MemoryNetwork, type Session, SessionAcceptor, type SessionEnd, streamRoute } from "@heddle/port-rpc";
 import {
+  AssignChunk,
   type AttachRequestEntry,
   type AttachResponseEntry,
+  ChunkReturned,
+  DescribeJob,
   Encoding,
   encodePayload,
+  FunctionRef,
   jobsRun,
   nodesAttach,
   type Payload,
@@ -63,9 +67,14 @@ export async function settle(): Promise<void> {
 }
 
 /** Values as the header of an entry. */
-function inline(values: readonly unknown[]): Payload {
+export function inline(values: readonly unknown[]): Payload {
   const { encoding, count, bytes } = encodePayload(values, "value");
   return { encoding, count, size: bytes.byteLength, data: bytes, partStream: 0 };
+}
+
+/** The code of every job, as it was shipped. */
+export function functionRef(more: Partial<FunctionRef> = {}): FunctionRef {
+  return { ...FunctionRef.fromPartial({ artifact: CODE_HASH, exportName: "default", displayName: "fn" }), ...more };
 }
 
 /** A worker process whose every word is the test's. */
@@ -73,6 +82,8 @@ export class FakeWorker implements WorkerProcess<WorkerRequestEntry> {
   readonly pid: number;
   readonly heard: WorkerTold[] = [];
   readonly signals: string[] = [];
+  /** What the agent sees when it looks at its marks. */
+  seen: SeenMark | null = null;
   readonly #events: WorkerEvents<WorkerResponseEntry>;
 
   constructor(pid: number, events: WorkerEvents<WorkerResponseEntry>) {
@@ -82,6 +93,10 @@ export class FakeWorker implements WorkerProcess<WorkerRequestEntry> {
 
   send({ kind }: WorkerRequestEntry): void {
     if (kind !== undefined) this.heard.push(kind);
+  }
+
+  readMark(): SeenMark | null {
+    return this.seen;
   }
 
   kill(signal: string): void {
@@ -120,9 +135,14 @@ export class FakeWorker implements WorkerProcess<WorkerRequestEntry> {
   /** Returns a chunk whose one value is larger than an entry: the announcement, with its parts to follow. */
   announce(assignment: number, size: number): void {
     const done = { encoding: Encoding.MSGPACK, count: 1, size, data: new Uint8Array(0), partStream: 1 };
+    this.answers(assignment, { $case: "done", value: done });
+  }
+
+  /** Returns a chunk with this outcome. */
+  answers(assignment: number, outcome: ChunkReturned["outcome"]): void {
     this.say({
       $case: "chunkReturned",
-      value: { assignment, runMicros: 5, wroteOutput: false, outcome: { $case: "done", value: done } },
+      value: { ...ChunkReturned.fromPartial({ assignment, runMicros: 5 }), outcome },
     });
   }
 
@@ -131,8 +151,7 @@ export class FakeWorker implements WorkerProcess<WorkerRequestEntry> {
   }
 
   returns(assignment: number, values: readonly unknown[]): void {
-    const outcome = { $case: "done", value: inline(values) } as const;
-    this.say({ $case: "chunkReturned", value: { assignment, runMicros: 5, wroteOutput: false, outcome } });
+    this.answers(assignment, { $case: "done", value: inline(values) });
   }
 }
 
@@ -265,27 +284,16 @@ export class Bench implements AsyncDisposable {
     this.tell({ $case: "artifactContent", value: { hash: sha256Hex(bytes), content, missing: "" } }, bytes.length);
   }
 
-  describe(
-    job: number,
-    more: { readonly pool?: number; readonly depth?: number; readonly capturedArtifact?: string } = {},
-  ): void {
-    const { pool = 1, depth = 0, capturedArtifact = "" } = more;
-    const fn = {
-      artifact: CODE_HASH,
-      exportName: "default",
-      displayName: "fn",
-      closure: capturedArtifact !== "",
-      captured: new Uint8Array(0),
-      capturedArtifact,
-    };
-    const value = { job, jobId: `job-${job}`, pool, function: fn, name: "", spread: false, depth };
-    this.tell({ $case: "describeJob", value }, 0);
+  describe(job: number, more: Partial<DescribeJob> & { readonly capturedArtifact?: string } = {}): void {
+    const { capturedArtifact = "", ...terms } = more;
+    const fn = functionRef({ closure: capturedArtifact !== "", capturedArtifact });
+    const base = DescribeJob.fromPartial({ job, jobId: `job-${job}`, pool: 1 });
+    this.tell({ $case: "describeJob", value: { ...base, function: fn, ...terms } }, 0);
   }
 
-  assign(assignment: number, job: number, values: readonly unknown[] = [1]): void {
-    const span = { chunk: 0, span: undefined, firstIndex: 0 };
-    const base = { assignment, job, ...span, attempt: 1, marks: false, poolSlots: 1, fresh: false };
-    this.tell({ $case: "assignChunk", value: { ...base, input: inline(values) } }, 8);
+  assign(assignment: number, job: number, values: readonly unknown[] = [1], more: Partial<AssignChunk> = {}): void {
+    const base = AssignChunk.fromPartial({ assignment, job, attempt: 1, poolSlots: 1 });
+    this.tell({ $case: "assignChunk", value: { ...base, input: inline(values), ...more } }, 8);
   }
 
   /** What the agent said of one kind in its newest session, or in the one numbered `at`. */

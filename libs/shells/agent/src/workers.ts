@@ -13,7 +13,9 @@ import {
   whenEnded,
 } from "@heddle/wire";
 import { WORKER_WANTS_MAX } from "./limits.ts";
+import { prepareOf } from "./prepare.ts";
 import type { ChunkRecord, JobRecord, Returned, WorkerRecord } from "./records.ts";
+import { areKept, checkOutcome, progressOf, valuesOf } from "./returned.ts";
 
 /** What workers tell the agent. */
 export interface WorkersHost {
@@ -76,6 +78,7 @@ export class Workers {
       lastAttempt: 0,
       wants: 0,
       ready: false,
+      joined: false,
       offence: undefined,
       exit: undefined,
     });
@@ -90,14 +93,21 @@ export class Workers {
     worker.lastJob = chunk.job;
     worker.lastAttempt = chunk.assign.attempt;
     const outgoing = worker.outflow.send(chunk.input);
-    const { assignment, job, chunk: number, span, firstIndex, attempt, marks } = chunk.assign;
-    const value = { assignment, job, chunk: number, span, firstIndex, input: outgoing.header, attempt, marks };
+    const { assignment, job, chunk: number, span, firstIndex, attempt, marks, grain } = chunk.assign;
+    const value = { assignment, job, chunk: number, span, firstIndex, input: outgoing.header, attempt, marks, grain };
     worker.process.send({ kind: { $case: "runChunk", value } });
     outgoing.start();
   }
 
   skip(key: WorkerKey, assignment: Assignment): void {
     this.#records.get(key)?.process.send({ kind: { $case: "skipChunk", value: { assignment } } });
+  }
+
+  /** Tells the core which item the worker has been running for longest. */
+  readMark(key: WorkerKey): void {
+    const mark = this.#records.get(key)?.process.readMark() ?? null;
+    const seen = mark && { ...mark, assignment: mark.assignment as Assignment };
+    this.#host.feed({ type: "mark-seen", worker: key, mark: seen });
   }
 
   kill(key: WorkerKey, signal: "SIGTERM" | "SIGKILL"): void {
@@ -119,25 +129,7 @@ export class Workers {
       if (prepared.size <= WORKER_JOBS_MAX) break;
       prepared.delete(oldest);
     }
-    this.#prepare(worker, job);
-  }
-
-  #prepare(worker: WorkerRecord, job: JobRecord): void {
-    assert(job.location !== undefined, "chunks run once their code is here");
-    const { function: fn, jobId, spread } = job.description;
-    const value = {
-      job: job.number as number,
-      jobId,
-      location: job.location,
-      artifact: fn?.artifact ?? "",
-      exportName: fn?.exportName ?? "",
-      spread,
-      node: this.#node,
-      closure: fn?.closure ?? false,
-      captured: fn?.captured ?? new Uint8Array(0),
-      capturedArtifact: fn?.capturedArtifact ?? "",
-      capturedLocation: job.capturedLocation,
-    };
+    const value = prepareOf(job, this.#node, worker.joined);
     worker.process.send({ kind: { $case: "prepareJob", value } });
   }
 
@@ -172,6 +164,9 @@ export class Workers {
       case "workerReady":
         worker.ready = true;
         return this.#host.feed({ type: "worker-ready", worker: worker.key });
+      case "workerJoined":
+        worker.joined = true;
+        return this.#host.feed({ type: "worker-joined", worker: worker.key });
       case undefined:
         return;
       default:
@@ -183,26 +178,18 @@ export class Workers {
   #returned(worker: WorkerRecord, message: ChunkReturned): void {
     const { outcome } = message;
     const chunk = this.#host.chunk(message.assignment as Assignment);
-    const kept = outcome?.$case === "error";
+    const kept = areKept(outcome);
     const values = valuesOf(outcome);
     const valuesFlow = values === undefined ? undefined : worker.inflow.open(values, kept);
     const failure = outcome?.$case === "error" ? outcome.value.failure : undefined;
     const userError = failure?.kind?.$case === "userError" ? worker.inflow.open(failure.kind.value, true) : undefined;
     if (chunk?.worker !== worker) return; // finished already, or of an earlier session and the number is another's
-    checkCount(outcome, chunk);
+    checkOutcome(outcome, chunk);
     const open = valuesFlow?.state === "open" && !kept;
     const relay = open ? this.#host.announce(chunk, worker, message, valuesFlow) : undefined;
-    const skipped = outcome?.$case === "skipped";
     const done = (): void => {
       chunk.returned = { message, values: valuesFlow, userError, relay };
-      const { key } = worker;
-      this.#host.feed({
-        type: "chunk-returned",
-        worker: key,
-        assignment: chunk.assignment,
-        skipped,
-        runMs: message.runMicros / 1_000,
-      });
+      this.#host.feed(answerOf(message, worker.key, chunk));
     };
     const flows = [valuesFlow, userError].filter((flow) => flow !== undefined);
     whenEnded(flows, (aborted) => (aborted ? relay?.end(true) : done()));
@@ -221,15 +208,13 @@ export class Workers {
   }
 }
 
-/** A worker that returns another number of values than it was given items must not cost its node: the coordinator would refuse the node. */
-function checkCount(outcome: ChunkReturned["outcome"], { assign, input }: ChunkRecord): void {
-  const count = assign.span?.count ?? input.count;
-  if (outcome?.$case === "done" && outcome.value.count !== count)
-    throw new ProtocolError(`a worker returned ${outcome.value.count} values for ${count} items`);
-  if (outcome?.$case !== "error") return;
-  const { completed, values } = outcome.value;
-  if (completed >= count || values?.count !== completed)
-    throw new ProtocolError(`a worker returned ${values?.count} values and an error at item ${completed} of ${count}`);
+/** What the core is told of an answer. */
+function answerOf({ outcome, runMicros, rssBytes }: ChunkReturned, worker: WorkerKey, chunk: ChunkRecord): Input {
+  const { assignment } = chunk;
+  if (outcome?.$case === "initFailure") return { type: "init-failed", worker, assignment };
+  const skipped = outcome?.$case === "skipped";
+  const { share, grains } = progressOf(outcome, chunk);
+  return { type: "chunk-returned", worker, assignment, skipped, runMs: runMicros / 1_000, share, grains, rssBytes };
 }
 
 /** Why a worker that was never ready is gone. */
@@ -238,19 +223,4 @@ function startFault(exit: WorkerExit): string {
   const how = exit.signal === null ? `exited with code ${exit.exitCode}` : `was killed by ${exit.signal}`;
   const tail = exit.stderrTail === "" ? "" : `: ${exit.stderrTail.slice(-500)}`;
   return `a worker process ${how} before it was ready${tail}`;
-}
-
-function valuesOf(outcome: ChunkReturned["outcome"]) {
-  switch (outcome?.$case) {
-    case "done":
-      return outcome.value;
-    case "error":
-      return outcome.value.values;
-    case "skipped":
-      return undefined;
-    case undefined:
-      throw new ProtocolError("a returned chunk came without its outcome");
-    default:
-      return unreachable(outcome);
-  }
 }

@@ -1,34 +1,56 @@
 import { type ChunkReturned, type Failure, type Part, type RunChunk, splitPayload } from "@heddle/wire";
-import type { ChunkOutcome } from "./chunk-run.ts";
-import { failureMessage, type ItemFailure } from "./failures.ts";
+import type { ChunkOutcome } from "./chunk-state.ts";
+import { failureMessage, type ItemFailure, type ReturnedInitFailure } from "./failures.ts";
 import type { WorkerOptions } from "./worker.ts";
+
+/** What an answer says beside the outcome. */
+export interface AnswerNotes {
+  /** The node that it ran on. */
+  readonly node: string;
+  readonly runMs: number;
+  /** The resident set's size is said, too. */
+  readonly weighed: boolean;
+}
+
+const NO_NOTES: AnswerNotes = { node: "", runMs: 0, weighed: false };
+
+type Options = Pick<WorkerOptions, "link" | "pid" | "wroteOutput" | "rssBytes">;
 
 /** Tells the agent what came of chunks: one answer for each, then the parts of what does not fit into it. */
 export class Answers {
-  readonly #options: Pick<WorkerOptions, "link" | "pid" | "wroteOutput">;
+  readonly #options: Options;
   #lastPartStream = 0;
 
-  constructor(options: Pick<WorkerOptions, "link" | "pid" | "wroteOutput">) {
+  constructor(options: Options) {
     this.#options = options;
   }
 
   /** It was left out. */
   skipped({ assignment }: RunChunk): undefined {
-    this.#send(assignment, 0, { $case: "skipped", value: {} });
+    this.#send(assignment, NO_NOTES, { $case: "skipped", value: {} });
   }
 
-  /** It ran, on `node`. A promise while there is no room for the parts of its results. */
-  ran(message: RunChunk, node: string, runMs: number, { values, failure }: ChunkOutcome): Promise<void> | undefined {
+  /** The pool's initializer failed before it. */
+  initFailed({ assignment }: RunChunk, failure: ReturnedInitFailure): undefined {
+    this.#send(assignment, NO_NOTES, { $case: "initFailure", value: failure });
+  }
+
+  /** It ran. A promise while there is no room for the parts of its results. */
+  ran(message: RunChunk, notes: AnswerNotes, { values, completed, end }: ChunkOutcome): Promise<void> | undefined {
+    const { assignment } = message;
     const split = splitPayload(values, this.#mintStream);
-    if (failure === undefined) {
-      this.#send(message.assignment, runMs, { $case: "done", value: split.header });
+    if (end.type === "all") {
+      this.#send(assignment, notes, { $case: "done", value: split.header });
       return this.#sendParts(split.parts);
     }
-    const completed = values.count;
-    const [userError, errorParts] = this.#splitError(failure);
-    const place = { node, pid: this.#options.pid, attempt: message.attempt };
-    const value = { completed, values: split.header, failure: failureMessage(failure, place, userError) };
-    this.#send(message.assignment, runMs, { $case: "error", value });
+    if (end.type === "part") {
+      this.#send(assignment, notes, { $case: "part", value: { completed, values: split.header } });
+      return this.#sendParts(split.parts);
+    }
+    const [userError, errorParts] = this.#splitError(end.failure);
+    const place = { node: notes.node, pid: this.#options.pid, attempt: message.attempt };
+    const value = { completed, values: split.header, failure: failureMessage(end.failure, place, userError) };
+    this.#send(assignment, notes, { $case: "error", value });
     return this.#sendParts([...split.parts, ...errorParts]);
   }
 
@@ -38,14 +60,21 @@ export class Answers {
     return [{ $case: "userError", value: header }, parts];
   }
 
-  #send(assignment: number, runMs: number, outcome: ChunkReturned["outcome"]): void {
-    const { link, wroteOutput } = this.#options;
+  #send(assignment: number, { runMs, weighed }: AnswerNotes, outcome: ChunkReturned["outcome"]): void {
+    const { link, wroteOutput, rssBytes } = this.#options;
     const runMicros = Math.min(0xffff_ffff, Math.round(runMs * 1_000));
-    const value = { assignment, runMicros, wroteOutput: wroteOutput(), outcome };
+    const value = {
+      assignment,
+      runMicros,
+      wroteOutput: wroteOutput(),
+      outcome,
+      rssBytes: weighed ? rssBytes() : 0,
+    };
     link.send({ kind: { $case: "chunkReturned", value } });
   }
 
   #sendParts(parts: readonly Part[]): Promise<void> | undefined {
+    if (parts.length === 0) return undefined;
     const { link } = this.#options;
     for (const [at, part] of parts.entries()) {
       const drained = link.drained();

@@ -1,7 +1,18 @@
 import { type HeddleError, ITEM_BYTES_MAX, LimitError, SerializationError } from "@heddle/kernel";
-import { type EncodedPayload, Encoding, encodeError, type FabricError, type Failure, type Place } from "@heddle/wire";
-import { SUMMARY_BYTES_MAX } from "./limits.ts";
+import {
+  type ChunkReturned,
+  type EncodedPayload,
+  Encoding,
+  encodeError,
+  type FabricError,
+  type Failure,
+  type Place,
+} from "@heddle/wire";
+import { INIT_ERROR_BYTES_MAX, SUMMARY_BYTES_MAX } from "./limits.ts";
 import { trimStacks } from "./stacks.ts";
+
+/** What a worker says of an initializer that failed. */
+export type ReturnedInitFailure = Extract<ChunkReturned["outcome"], { $case: "initFailure" }>["value"];
 
 /** A failing item before it is put on the wire: the user's error still is a payload to be sent in parts, if need be. */
 export interface ItemFailure {
@@ -27,8 +38,16 @@ export function fabricFailure(offset: number, error: HeddleError, side: string):
   const at = error instanceof SerializationError ? { path: error.path, side } : { path: "", side: "" };
   const { limitName, limit, actual } = error instanceof LimitError ? error : { limitName: "", limit: 0, actual: 0 };
   const message = cut(error.message, 4 * SUMMARY_BYTES_MAX);
-  const value = { code: error.code, message, ...at, limitName, limit, actual };
+  const value = { code: error.code, message, ...at, limitName, limit, actual, cause: new Uint8Array(0) };
   return { offset, summary: summaryOf(error), kind: { type: "fabric", error: value } };
+}
+
+/** A pool's initializer threw this. Where it is too large to travel its summary has to do. */
+export function initFailure(error: unknown): ReturnedInitFailure {
+  const summary = summaryOf(error);
+  trimStacks(error);
+  const bytes = encodeError(error);
+  return { summary, error: bytes.length > INIT_ERROR_BYTES_MAX ? new Uint8Array(0) : bytes };
 }
 
 /** An error of ours that says that a value cannot travel. */
@@ -44,7 +63,7 @@ export function failureMessage(failure: ItemFailure, place: Place, userError: Fa
 }
 
 /** Name and message of whatever was thrown, on one line, at most SUMMARY_BYTES_MAX. */
-function summaryOf(error: unknown): string {
+export function summaryOf(error: unknown): string {
   return cut(text(error).replaceAll(/\s*\n\s*/g, " "), SUMMARY_BYTES_MAX);
 }
 

@@ -11,6 +11,9 @@ interface Description {
   readonly capturedArtifact: string;
 }
 
+/** A function that was shipped, and where this machine keeps it: a job's own, the one that folds its results, its pool's initializer. */
+export type PlacedFunction = NonNullable<PrepareJob["combine"]>;
+
 /** Thrown where a function was met among arguments that is not here yet: `Functions.fetch` what the value needs and read it again. */
 export class MissingFunction {}
 
@@ -22,6 +25,8 @@ export class Functions {
   readonly #made = new Map<string, AnyFunction>();
   /** Where artifacts of such functions were, by hash, the one told longest ago first. Size <= ARGUMENT_FUNCTIONS_MAX. */
   readonly #places = new Map<string, string>();
+  /** The makers of closures. */
+  readonly #origins = new WeakMap<AnyFunction, object>();
   /** Those that wait for the agent's answer, by hash. */
   readonly #waiters = new Map<string, ((place: ArtifactPlace) => void)[]>();
 
@@ -31,16 +36,25 @@ export class Functions {
     this.#want = want;
   }
 
-  /** The function of a job. Rejects with ProtocolError, or with what the code itself throws. */
-  async ofJob(prepare: PrepareJob): Promise<AnyFunction> {
-    const { location, artifact, exportName, closure, captured, capturedArtifact, capturedLocation } = prepare;
+  /** Loads a function. Rejects with ProtocolError, or with what the code itself throws. */
+  async load(placed: PlacedFunction): Promise<AnyFunction> {
+    const { location, artifact, exportName, closure, captured, capturedArtifact, capturedLocation } = placed;
     const exported = await this.#atPlace(location, artifact, (at) => this.#loader.load(at, artifact, exportName));
     if (!closure) return exported;
-    const values =
-      capturedArtifact === ""
-        ? captured
-        : await this.#atPlace(capturedLocation, capturedArtifact, (at) => this.#loader.read(at, capturedArtifact));
-    return made(exported, values);
+    const values = capturedArtifact === "" ? captured : await this.read(capturedLocation, capturedArtifact);
+    const fn = made(exported, values);
+    this.#origins.set(fn, exported);
+    return fn;
+  }
+
+  /** What is the same for all functions that were made of the same text. */
+  originOf(fn: AnyFunction): object {
+    return this.#origins.get(fn) ?? fn;
+  }
+
+  /** Reads an artifact that is no code. Rejects with ProtocolError. */
+  read(location: string, hash: string): Promise<Uint8Array> {
+    return this.#atPlace(location, hash, (at) => this.#loader.read(at, hash));
   }
 
   /** For reading arguments. `reviveFunction` throws MissingFunction. */

@@ -1,3 +1,3 @@
 export { QUICK_CHUNK_MS, QUICK_CHUNKS_MIN, SUMMARY_BYTES_MAX, TURN_MS } from "./limits.ts";
-export type { TaskContext } from "./task-context.ts";
+export type { TaskContext, TaskScope } from "./task-context.ts";
 export { type AgentLink, runWorker, type WorkerOptions, type WorkerRuntime } from "./worker.ts";

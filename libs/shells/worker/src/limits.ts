@@ -8,3 +8,15 @@ export const QUICK_CHUNKS_MIN = 16;
 export const SUMMARY_BYTES_MAX = 1024;
 /** Functions among arguments that a worker keeps made. Above, the one used longest ago is made again when it is met. */
 export const ARGUMENT_FUNCTIONS_MAX = 1_000;
+/** A grain that took longer ends its chunk: what was not begun is given back. */
+export const GRAIN_LONG_MS = 2;
+/** A chunk of several grains that has run for longer ends at the next one. */
+export const CHUNK_LONG_MS = 10;
+/** So do results of a chunk of several grains that are larger. */
+export const PART_RESULT_BYTES = 256 * 1024;
+/** Items that are run before a function gets a loop of its own: making one costs as much as some hundred items. */
+export const OWN_LOOP_ITEMS = 4_096;
+/** Items of a run of such a loop. */
+export const LOOP_ITEMS = 4_096;
+/** What an initializer threw, as bytes. Above, it travels as its summary only. */
+export const INIT_ERROR_BYTES_MAX = 64 * 1024;

@@ -1,3 +1,5 @@
+import { seededRandom } from "@heddle/kernel";
+
 /** What a task may know of itself. */
 export interface TaskContext {
   /** Index of its item in the call's inputs. */
@@ -13,51 +15,111 @@ export interface TaskContext {
    * it ends half a second after it is told to; one that never did ends at once.
    */
   readonly signal: AbortSignal;
+  /**
+   * The next of the item's own random numbers, uniform in [0, 1). They depend on the call's seed and the item's index alone: the same
+   * numbers come whatever node and chunk the item runs in, and again at a further attempt. An item has one sequence, however often it
+   * asks for task().
+   */
+  random(): number;
+}
+
+/** A value for everything that a call begins, through promises and timers. */
+export interface TaskScope<T> {
+  readonly run: <R>(value: T, run: () => R) => R;
+  /** The value of what runs now, if it has one. */
+  readonly get: () => T | undefined;
+}
+
+/** What items of a chunk have in common. */
+export interface TaskPlace {
+  readonly node: string;
+  readonly jobId: string;
+  readonly attempt: number;
+  readonly seedLow: number;
+  readonly seedHigh: number;
+}
+
+/** An item that asked for its context. */
+export interface ScopedItem {
+  readonly place: TaskPlace;
+  readonly index: number;
+  /** Its random numbers, once it asked for one. */
+  float: (() => number) | undefined;
 }
 
 /**
  * Which item runs now. Items of one worker run one after the other, so there is one at a time, and telling them apart costs an assignment
- * each. Code that outlives its item (a timer that nobody awaits) sees the item that runs then: to know its own it keeps what task() gave
- * it, which never changes.
+ * each; where several are under way at a time each has a scope. Code that outlives its item (a timer that nobody awaits) sees the item that
+ * runs then, unless it was in a scope: to know its own it keeps what task() gave it, which never changes.
  */
 export class CurrentTask {
-  /** Set right before each item. */
+  /** Set right before each item that runs alone. */
   index = 0;
-  #attempt = 0;
-  #node = "";
-  #jobId = "";
-  #isRunning = false;
+  #place: TaskPlace | undefined;
+  /** The item that asked last; undefined when none of this chunk did. */
+  #asked: ScopedItem | undefined;
+  #isScoped = false;
+  #scope: TaskScope<ScopedItem> | undefined;
   readonly #stopSignal: () => AbortSignal;
+  readonly #openScope: () => TaskScope<ScopedItem>;
 
-  constructor(stopSignal: () => AbortSignal) {
+  constructor(stopSignal: () => AbortSignal, openScope: () => TaskScope<ScopedItem>) {
     this.#stopSignal = stopSignal;
+    this.#openScope = openScope;
   }
 
   /** A chunk begins. */
-  begin(node: string, jobId: string, attempt: number): void {
-    this.#node = node;
-    this.#jobId = jobId;
-    this.#attempt = attempt;
-    this.#isRunning = true;
+  begin(place: TaskPlace): void {
+    this.#place = place;
+    this.#asked = undefined;
+    this.#isScoped = false;
   }
 
   /** It is over. */
   end(): void {
-    this.#isRunning = false;
+    this.#place = undefined;
+  }
+
+  /** Begins an item of several that are under way at a time. */
+  runScoped<R>(index: number, run: () => R): R {
+    const place = this.#place;
+    if (place === undefined) return run();
+    this.#isScoped = true;
+    this.#scope ??= this.#openScope();
+    return this.#scope.run({ place, index, float: undefined }, run);
   }
 
   /** Undefined when nothing runs. */
   get(): TaskContext | undefined {
-    if (!this.#isRunning) return undefined;
+    const item = this.#item();
+    if (item === undefined) return undefined;
     const stopSignal = this.#stopSignal;
+    const { attempt, node, jobId } = item.place;
     return {
-      index: this.index,
-      attempt: this.#attempt,
-      node: this.#node,
-      jobId: this.#jobId,
+      index: item.index,
+      attempt,
+      node,
+      jobId,
       get signal(): AbortSignal {
         return stopSignal();
       },
+      random: () => {
+        item.float ??= randomOf(item);
+        return item.float();
+      },
     };
   }
+
+  #item(): ScopedItem | undefined {
+    const place = this.#place;
+    if (place === undefined) return undefined;
+    if (this.#isScoped) return this.#scope?.get();
+    if (this.#asked?.index !== this.index) this.#asked = { place, index: this.index, float: undefined };
+    return this.#asked;
+  }
+}
+
+/** The index is the generator's seed and the job's seed its name: so no two items of a job have the same numbers. */
+function randomOf({ index, place: { seedHigh, seedLow } }: ScopedItem): () => number {
+  return seededRandom(index, `${seedHigh >>> 0} ${seedLow >>> 0}`).float;
 }

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import { type Environment, ProtocolError, seededRandom, silentLogger } from "@heddle/kernel";
 import type { AnyFunction, FunctionMaker } from "@heddle/port-shipper";
 import {
@@ -8,8 +9,8 @@ import {
   encodePayload,
   type FabricError,
   PayloadAssembler,
-  type PrepareJob,
-  type RunChunk,
+  PrepareJob,
+  RunChunk,
   splitPayload,
   type WorkerRequestEntry,
   type WorkerResponseEntry,
@@ -20,6 +21,9 @@ import { runWorker, type WorkerRuntime } from "./worker.ts";
 export type Answer =
   | { readonly assignment: number; readonly done: readonly unknown[] }
   | { readonly assignment: number; readonly skipped: true }
+  /** Some first items; the rest was given back. */
+  | { readonly assignment: number; readonly part: readonly unknown[]; readonly completed: number }
+  | { readonly assignment: number; readonly initFailure: string; readonly error: unknown }
   | {
       readonly assignment: number;
       readonly completed: number;
@@ -43,6 +47,9 @@ export class Bench {
   /** How many entries each flush took along; empty flushes are not noted. */
   readonly flushes: number[] = [];
   readonly marks: [assignment: number, offset: number][] = [];
+  /** The marks that were not taken back, by slot. */
+  readonly marked = new Map<number, number>();
+  rssBytes = 0;
   readonly answers: Answer[] = [];
   /** By export name; a value that is no function is what loading it throws. */
   readonly functions = new Map<string, unknown>();
@@ -80,7 +87,16 @@ export class Bench {
           this.#listen = listen;
         },
       },
-      mark: (assignment, offset) => this.marks.push([assignment, offset]),
+      mark: (assignment, offset, slot) => {
+        this.marks.push([assignment, offset]);
+        this.marked.set(slot, offset);
+      },
+      unmark: (slot) => void this.marked.delete(slot),
+      rssBytes: () => this.rssBytes,
+      openScope: <T>() => {
+        const storage = new AsyncLocalStorage<T>();
+        return { run: <R>(value: T, run: () => R) => storage.run(value, run), get: () => storage.getStore() };
+      },
       loader: {
         load: async (location, _hash, name) => {
           this.loads.push(location);
@@ -116,21 +132,16 @@ export class Bench {
   job(number: number, fn: unknown, spread = false, more: Partial<PrepareJob> = {}): void {
     const exportName = `export${number}`;
     this.functions.set(exportName, fn);
-    const value = {
-      job: number,
-      jobId: "j",
-      location: "/a",
-      artifact: "h",
-      exportName,
-      spread,
-      node: "n1",
-      closure: false,
-      captured: new Uint8Array(0),
-      capturedArtifact: "",
-      capturedLocation: "",
-      ...more,
-    };
+    const base = { job: number, jobId: "j", location: "/a", artifact: "h", exportName, spread, node: "n1" };
+    const value = { ...PrepareJob.fromPartial(base), ...more };
     this.tell({ kind: { $case: "prepareJob", value } });
+  }
+
+  /** A shipped function as PlacedFunction, under the name. */
+  placed(name: string, fn: unknown): NonNullable<PrepareJob["combine"]> {
+    this.functions.set(name, fn);
+    const none = { closure: false, captured: new Uint8Array(0), capturedArtifact: "", capturedLocation: "" };
+    return { location: "/a", artifact: "h", exportName: name, ...none };
   }
 
   /** As `job`: `maker` makes the function of these captured values. */
@@ -152,7 +163,7 @@ export class Bench {
     const assignment = ++this.#lastAssignment;
     const payload = "encoding" in items ? items : encodePayload(items, "argument");
     const { header, parts } = splitPayload(payload, () => assignment);
-    const base = { assignment, job, chunk: 0, span: undefined, firstIndex: 0, attempt: 1, marks: false };
+    const base = RunChunk.fromPartial({ assignment, job, attempt: 1 });
     const run: WorkerRequestEntry = { kind: { $case: "runChunk", value: { ...base, input: header, ...more } } };
     return [run, ...parts.map((part): WorkerRequestEntry => ({ kind: { $case: "part", value: part } }))];
   }
@@ -203,6 +214,15 @@ export class Bench {
         return this.#open(outcome.value, (payload) => this.#answer({ assignment, done: decodePayload(payload) }));
       case "skipped":
         return this.#answer({ assignment, skipped: true });
+      case "part": {
+        const { completed, values } = outcome.value;
+        return this.#open(values, (payload) => this.#answer({ assignment, part: decodePayload(payload), completed }));
+      }
+      case "initFailure": {
+        const { summary, error } = outcome.value;
+        const thrown = error.length === 0 ? undefined : decodeError(error);
+        return this.#answer({ assignment, initFailure: summary, error: thrown });
+      }
       case "error": {
         const { completed, values, failure } = outcome.value;
         const { offset, summary = "", place, kind } = failure ?? {};

@@ -1,7 +1,9 @@
 import { type Environment, Fifo, ProtocolError, unreachable, WORKER_JOBS_MAX } from "@heddle/kernel";
+import { MARK_SLOTS_MAX } from "@heddle/port-processes";
 import type { AnyFunction, FunctionLoader } from "@heddle/port-shipper";
 import {
   type EncodedPayload,
+  encodePayload,
   type Part,
   PayloadAssembler,
   type PrepareJob,
@@ -10,12 +12,16 @@ import {
   type WorkerResponseEntry,
 } from "@heddle/wire";
 import { Answers } from "./answers.ts";
-import { type ChunkOutcome, NO_VALUES, runItems } from "./chunk-run.ts";
-import { fabricFailure, userFailure } from "./failures.ts";
+import { NO_VALUES, runItems } from "./chunk-run.ts";
+import type { ChunkOutcome, ItemMarks } from "./chunk-state.ts";
+import { fabricFailure, initFailure, userFailure } from "./failures.ts";
+import { FunctionLoops } from "./function-loops.ts";
 import { Functions } from "./functions.ts";
+import { type PlacedInitializer, runInitializer } from "./joining.ts";
 import { QUICK_CHUNK_MS, QUICK_CHUNKS_MIN, TURN_MS } from "./limits.ts";
 import { Relay } from "./relay.ts";
-import { CurrentTask, type TaskContext } from "./task-context.ts";
+import type { Folding } from "./results.ts";
+import { CurrentTask, type TaskContext, type TaskPlace, type TaskScope } from "./task-context.ts";
 
 /** The worker's end of its conversation with the agent. */
 export interface AgentLink {
@@ -31,8 +37,10 @@ export interface AgentLink {
 
 export interface WorkerOptions {
   readonly link: AgentLink;
-  /** Writes "I am about to run this item" where the agent finds it whatever happens. */
-  readonly mark: (assignment: number, offset: number) => void;
+  /** Writes "I am about to run this item" where the agent finds it whatever happens, in the place of the slot's last mark. */
+  readonly mark: (assignment: number, offset: number, slot: number) => void;
+  /** Takes the mark of a slot back. */
+  readonly unmark: (slot: number) => void;
   readonly loader: FunctionLoader;
   readonly env: Environment;
   /** Of this process, for WorkerReady and for the place of a failure. */
@@ -44,6 +52,10 @@ export interface WorkerOptions {
   readonly turn: () => Promise<void>;
   /** Aborts shortly before this process is ended by its agent. */
   readonly stopSignal: () => AbortSignal;
+  /** Resident set of this process now, in bytes. */
+  readonly rssBytes: () => number;
+  /** A place for values that follow what they were set for. Asked for once, by the first worker whose items run side by side. */
+  readonly openScope: <T>() => TaskScope<T>;
 }
 
 /**
@@ -70,7 +82,14 @@ export function runWorker(options: WorkerOptions): WorkerRuntime {
 interface Job {
   readonly prepare: PrepareJob;
   /** Loaded at its first chunk. */
-  fn: AnyFunction | undefined;
+  code: Code | undefined;
+}
+
+/** What a job runs. */
+interface Code {
+  readonly fn: AnyFunction;
+  readonly origin: object;
+  readonly folding: Folding | undefined;
 }
 
 /** A chunk that was sent and not yet answered. */
@@ -98,6 +117,9 @@ class Worker {
   readonly #functions: Functions;
   readonly #relay: Relay;
   readonly #task: CurrentTask;
+  readonly #loops = new FunctionLoops();
+  /** Whether its pool's initializer is through, as far as it has one; "failed" means that nothing runs any more. */
+  #joining: "pending" | "joined" | "failed" = "pending";
   #isPumping = false;
   #isFlushing = false;
   #lastTurnMs: number;
@@ -113,7 +135,7 @@ class Worker {
       this.#sendNow({ $case: "wantArtifact", value: { hash } }),
     );
     this.#relay = new Relay(({ kind }) => this.#sendNow(kind));
-    this.#task = new CurrentTask(options.stopSignal);
+    this.#task = new CurrentTask(options.stopSignal, () => options.openScope());
   }
 
   get runtime(): WorkerRuntime {
@@ -169,7 +191,7 @@ class Worker {
   #prepare(prepare: PrepareJob): void {
     this.#current = undefined;
     this.#jobs.delete(prepare.job);
-    this.#jobs.set(prepare.job, { prepare, fn: undefined });
+    this.#jobs.set(prepare.job, { prepare, code: undefined });
     if (this.#jobs.size <= WORKER_JOBS_MAX) return;
     for (const oldest of this.#jobs.keys()) return void this.#jobs.delete(oldest);
   }
@@ -198,7 +220,7 @@ class Worker {
   async #pump(): Promise<void> {
     this.#isPumping = true;
     for (let chunk = this.#chunks.peek(); chunk !== undefined; chunk = this.#chunks.peek()) {
-      if (chunk.state.type === "coming") break;
+      if (chunk.state.type === "coming" || this.#joining === "failed") break;
       this.#chunks.shift();
       const blocked =
         chunk.state.type === "skipped" ? this.#answers.skipped(chunk.message) : this.#run(chunk, chunk.state.input);
@@ -211,7 +233,10 @@ class Worker {
   }
 
   /** A promise when the chunk, or sending its results, takes more than this turn. */
-  #run({ message, job }: Chunk, input: EncodedPayload): Promise<void> | undefined {
+  #run(chunk: Chunk, input: EncodedPayload): Promise<void> | undefined {
+    const initializer = this.#joining === "pending" ? chunk.job?.prepare.initializer : undefined;
+    if (initializer !== undefined) return this.#joinAndRun(initializer, chunk, input);
+    const { message, job } = chunk;
     if (this.#quickCount < QUICK_CHUNKS_MIN) this.#link.flush(); // results must not wait for a chunk that may take long
     const { clock } = this.#options.env;
     const startMs = clock.nowMs();
@@ -222,13 +247,31 @@ class Worker {
       this.#relay.running(false);
       this.#task.end();
       this.#quickCount = runMs <= QUICK_CHUNK_MS ? this.#quickCount + 1 : 0;
-      return this.#answers.ran(message, job?.prepare.node ?? "", runMs, known);
+      const { node = "", weighed = false } = job?.prepare ?? {};
+      return this.#answers.ran(message, { node, runMs, weighed }, known);
     };
     return outcome instanceof Promise ? outcome.then(answer) : answer(outcome);
   }
 
+  /** The worker's first chunk: its pool's initializer comes before it. */
+  async #joinAndRun(initializer: PlacedInitializer, chunk: Chunk, input: EncodedPayload): Promise<void> {
+    this.#link.flush();
+    this.#relay.running(true);
+    try {
+      await runInitializer(initializer, this.#functions);
+      this.#joining = "joined";
+    } catch (error) {
+      this.#joining = "failed";
+      this.#answers.initFailed(chunk.message, initFailure(error));
+    }
+    if (this.#joining === "failed") return;
+    this.#sendNow({ $case: "workerJoined", value: {} });
+    await this.#run(chunk, input);
+  }
+
   #outcomeOf(job: Job | undefined, message: RunChunk, input: EncodedPayload): ChunkOutcome | Promise<ChunkOutcome> {
-    if (job?.fn !== undefined) return this.#runItems(job, job.fn, message, input);
+    if (job?.code !== undefined) return this.#runItems(job, job.code, message, input);
+    if (job?.prepare.prime === true) return primed(message.span?.count ?? input.count);
     return this.#loadAndRun(job, message, input);
   }
 
@@ -246,24 +289,51 @@ class Worker {
     const offset = message.span?.offset ?? 0;
     if (job === undefined) {
       const unknown = new ProtocolError(`job ${message.job} was not described to this worker`);
-      return { values: NO_VALUES, failure: fabricFailure(offset, unknown, "") };
+      return { values: NO_VALUES, completed: 0, end: { type: "failed", failure: fabricFailure(offset, unknown, "") } };
     }
     try {
-      job.fn = await this.#functions.ofJob(job.prepare);
+      job.code = await this.#load(job.prepare);
     } catch (error) {
       const failure =
         error instanceof ProtocolError ? fabricFailure(offset, error, "argument") : userFailure(offset, error);
-      return { values: NO_VALUES, failure };
+      return { values: NO_VALUES, completed: 0, end: { type: "failed", failure } };
     }
-    return this.#runItems(job, job.fn, message, input);
+    return this.#runItems(job, job.code, message, input);
   }
 
-  #runItems(job: Job, fn: AnyFunction, message: RunChunk, input: EncodedPayload): ChunkOutcome | Promise<ChunkOutcome> {
-    const { assignment, span, marks, firstIndex, attempt } = message;
-    const { spread, node, jobId } = job.prepare;
-    const mark = marks ? (offset: number) => this.#options.mark(assignment, offset) : undefined;
-    this.#task.begin(node, jobId, attempt);
-    return runItems({ fn, spread, input, span, mark, firstIndex, task: this.#task, functions: this.#functions });
+  async #load(prepare: PrepareJob): Promise<Code> {
+    const functions = this.#functions;
+    const fn = await functions.load(prepare);
+    const origin = functions.originOf(fn);
+    if (prepare.combine === undefined) return { fn, origin, folding: undefined };
+    const combine = await functions.load(prepare.combine);
+    const combineOrigin = functions.originOf(combine);
+    return { fn, origin, folding: { combine, loop: () => this.#loops.ownFold(combineOrigin) } };
+  }
+
+  #runItems(job: Job, code: Code, message: RunChunk, input: EncodedPayload): ChunkOutcome | Promise<ChunkOutcome> {
+    const { span, marks, firstIndex, grain } = message;
+    const { spread, watched, concurrency } = job.prepare;
+    this.#task.begin(placeOf(job.prepare, message.attempt));
+    return runItems({
+      ...code,
+      spread,
+      input,
+      span,
+      marks: marks || watched ? this.#marksOf(message.assignment, watched) : undefined,
+      firstIndex,
+      grain,
+      concurrency: marks ? 1 : Math.min(concurrency, MARK_SLOTS_MAX),
+      task: this.#task,
+      functions: this.#functions,
+      loops: this.#loops,
+      nowMs: this.#options.env.clock.nowMs,
+    });
+  }
+
+  #marksOf(assignment: number, areTakenBack: boolean): ItemMarks {
+    const { mark, unmark } = this.#options;
+    return { mark: (offset, slot) => mark(assignment, offset, slot), unmark, areTakenBack };
   }
 
   /** Once in a while, lets the event loop look for requests. */
@@ -275,4 +345,14 @@ class Worker {
       this.#lastTurnMs = env.clock.nowMs();
     });
   }
+}
+
+function placeOf({ node, jobId, seedLow, seedHigh }: PrepareJob, attempt: number): TaskPlace {
+  return { node, jobId, attempt, seedLow, seedHigh };
+}
+
+/** A job without a function: its worker is one of the pool now. */
+function primed(count: number): ChunkOutcome {
+  const values = encodePayload(new Array(count).fill(undefined), "result");
+  return { values, completed: count, end: { type: "all" } };
 }

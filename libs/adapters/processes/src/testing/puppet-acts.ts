@@ -1,5 +1,5 @@
 import type { PuppetAct } from "@heddle/port-processes/contract";
-import type { WorkerRequestEntry, WorkerResponseEntry } from "@heddle/wire";
+import { ChunkReturned, PrepareJob, type WorkerRequestEntry, type WorkerResponseEntry } from "@heddle/wire";
 
 /** What only real processes can do. */
 export type ProcessAct =
@@ -13,19 +13,7 @@ export type ProcessAct =
 
 /** An act, hidden in an entry for the puppet. */
 export function order(act: ProcessAct): WorkerRequestEntry {
-  const value = {
-    job: 0,
-    jobId: JSON.stringify(act),
-    location: "",
-    artifact: "",
-    closure: false,
-    captured: new Uint8Array(0),
-    capturedArtifact: "",
-    capturedLocation: "",
-    exportName: "",
-    spread: false,
-    node: "",
-  };
+  const value = PrepareJob.fromPartial({ jobId: JSON.stringify(act) });
   return { kind: { $case: "prepareJob", value } };
 }
 
@@ -36,7 +24,11 @@ export function actOf({ kind }: WorkerRequestEntry): ProcessAct | undefined {
 
 /** A number, hidden in an entry for the agent. */
 export function saying(number: number, wroteOutput: boolean): WorkerResponseEntry {
-  const value = { assignment: number, runMicros: 0, wroteOutput, outcome: { $case: "skipped" as const, value: {} } };
+  const value = ChunkReturned.fromPartial({
+    assignment: number,
+    wroteOutput,
+    outcome: { $case: "skipped", value: {} },
+  });
   return { kind: { $case: "chunkReturned", value } };
 }
 

@@ -7,7 +7,7 @@ import { LINK_FD, openMarks, openWorkerLink } from "../worker-link.ts";
 import { actOf, type ProcessAct, saying } from "./puppet-acts.ts";
 
 const link = openWorkerLink();
-const mark = openMarks();
+const marks = openMarks();
 
 function perform(act: ProcessAct): void {
   switch (act.type) {
@@ -17,7 +17,9 @@ function perform(act: ProcessAct): void {
       writeAll(act.stream === "stdout" ? 1 : 2, act.text);
       return link.send(saying(act.number, true));
     case "mark":
-      return mark(act.assignment, act.offset);
+      return marks.mark(act.assignment, act.offset, act.slot ?? 0);
+    case "unmark":
+      return marks.unmark(act.slot);
     case "exit":
       link.flush();
       return process.exit(act.code);

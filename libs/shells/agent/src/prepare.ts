@@ -1,0 +1,63 @@
+import { assert } from "@heddle/kernel";
+import type { DescribeJob, PrepareJob } from "@heddle/wire";
+import type { JobRecord } from "./records.ts";
+
+/** A function as it was shipped. */
+type FunctionRef = NonNullable<DescribeJob["function"]>;
+type PlacedFunction = NonNullable<PrepareJob["combine"]>;
+type PlacedInitializer = NonNullable<PrepareJob["initializer"]>;
+
+const NO_FUNCTION: FunctionRef = {
+  artifact: "",
+  exportName: "",
+  displayName: "",
+  closure: false,
+  captured: new Uint8Array(0),
+  capturedArtifact: "",
+};
+
+/** Everything that must be on this machine before a chunk of the job can run: code, captured values, arguments of the initializer. */
+export function artifactsOf({ function: fn, combine, initializer }: DescribeJob): ReadonlySet<string> {
+  const hashes = new Set([initializer?.argsArtifact ?? ""]);
+  for (const ref of [fn, combine, initializer?.function]) {
+    if (ref === undefined) continue;
+    hashes.add(ref.artifact).add(ref.capturedArtifact);
+  }
+  hashes.delete("");
+  return hashes;
+}
+
+/** What a worker is told before the job's first chunk. `joined`: it has run the pool's initializer. */
+export function prepareOf({ number, description, places }: JobRecord, node: string, joined: boolean): PrepareJob {
+  assert(places !== undefined, "chunks run once their code is here");
+  const { jobId, spread, combine, initializer, concurrency, seedLow, seedHigh, prime } = description;
+  return {
+    ...placed(description.function ?? NO_FUNCTION, places),
+    job: number,
+    jobId,
+    spread,
+    node,
+    combine: combine && placed(combine, places),
+    initializer: joined ? undefined : initializer && placedInitializer(initializer, places),
+    concurrency,
+    seedLow,
+    seedHigh,
+    watched: description.itemTimeoutMs > 0,
+    prime,
+    weighed: description.rssBytesPerWorker > 0,
+  };
+}
+
+function placed(ref: FunctionRef, places: ReadonlyMap<string, string>): PlacedFunction {
+  const { artifact, exportName, closure, captured, capturedArtifact } = ref;
+  const location = places.get(artifact) ?? "";
+  const capturedLocation = places.get(capturedArtifact) ?? "";
+  return { location, artifact, exportName, closure, captured, capturedArtifact, capturedLocation };
+}
+
+function placedInitializer(
+  { function: fn, args, argsArtifact }: NonNullable<DescribeJob["initializer"]>,
+  places: ReadonlyMap<string, string>,
+): PlacedInitializer {
+  return { function: fn && placed(fn, places), args, argsArtifact, argsLocation: places.get(argsArtifact) ?? "" };
+}
