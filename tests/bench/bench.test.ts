@@ -11,7 +11,10 @@ import { type Target, targetsOf, verdictOf } from "./targets.ts";
 
 const primes = { serialPrimesS: 0.3, primesS: 0.1, efficiency: 1.5 };
 const figures = new Map<ContenderId, Figures>([
-  ["heddle-grpc", { noopsPerSecond: 250_000, applyP50Us: 260, cubesS: 0.5, samplesS: 0.09, ...primes }],
+  [
+    "heddle-grpc",
+    { noopsPerSecond: 250_000, unpackedPerSecond: 100_000, applyP50Us: 260, cubesS: 0.5, samplesS: 0.09, ...primes },
+  ],
   ["heddle-embedded", { noopsPerSecond: 320_000, applyP50Us: 44, cubesS: 0.3, typedCubesS: 0.2, samplesS: 0.06 }],
   ["python", { noopsPerSecond: 60_000, applyP50Us: 100, cubesS: 1.5 }],
   ["plain", { cubesS: 0.2, samplesS: 0.1, serialPrimesS: 0.184 }],
@@ -28,10 +31,14 @@ const verdicts = (row: string): Record<string, string> =>
 describe("targets", () => {
   test("are judged by figures of the same run", () => {
     expect(verdicts("a")).toEqual({
-      "no-ops over gRPC": "met",
-      "no-ops over gRPC, beside Python": "met",
-      "no-ops embedded": "met, stretch too",
-      "no-ops embedded, beside Python": "met",
+      "no-ops over gRPC, packed": "met",
+      "no-ops over gRPC, packed, beside Python": "met",
+      "no-ops over gRPC, unpacked": "missed",
+      "no-ops over gRPC, unpacked, beside Python": "missed",
+      "no-ops embedded, packed": "met, stretch too",
+      "no-ops embedded, packed, beside Python": "met",
+      "no-ops embedded, unpacked": "not measured",
+      "no-ops embedded, unpacked, beside Python": "not measured",
     });
     expect(verdicts("b")).toEqual({ "apply p50 over gRPC": "missed", "apply p50 embedded": "met, stretch too" });
     expect(verdicts("f")).toEqual({ decisions: "met", "decisions, last tenth": "missed" });
@@ -112,6 +119,8 @@ describe("figures", () => {
       ["apply", 100],
       ["samples", 500_000],
       ["sampleChunks", 10_000_000],
+      ["calls", 1_000],
+      ["unpackedNoops", 5_000],
     ]);
   });
 });
@@ -120,10 +129,10 @@ describe("what is printed", () => {
   test("has contenders as lines, figures that somebody has as columns, and the scheduler by itself", () => {
     const lines = figuresTable(entries, figures);
     expect(lines[0]).toBe(
-      "                        a no-op/s  b p50   c cubes  c typed  d samples  e serial  e primes  e parallel",
+      "                        a no-op/s  a unpacked/s  b p50   c cubes  c typed  d samples  e serial  e primes  e parallel",
     );
     expect(lines).toContain(
-      "Python Pool(2)          60,000     100 us  1.500 s  -        -          -         -         -",
+      "Python Pool(2)          60,000     -             100 us  1.500 s  -        -          -         -         -",
     );
     expect(lines.slice(-3)).toEqual([
       "",

@@ -5,6 +5,8 @@ import type { OperationId, PlannedOperation } from "./rows.ts";
 /** What is printed and judged; the unit is in the name. */
 export const figureIds = [
   "noopsPerSecond",
+  "unpackedPerSecond",
+  "callsPerSecond",
   "applyP50Us",
   "applyP99Us",
   "cubesS",
@@ -32,11 +34,16 @@ export function figuresOf({ laps, figures }: Report, plan: readonly PlannedOpera
   const seconds = (id: OperationId): number | undefined => quantile(laps[id] ?? [], 0.5);
   const serial = seconds("serialPrimes");
   const parallel = seconds("primes");
-  const noops = seconds("noops");
+  const perSecond = (id: OperationId): number | undefined => {
+    const lap = seconds(id);
+    return lap === undefined ? undefined : count(id) / lap;
+  };
   const us = (share: number): number | undefined =>
     laps.apply === undefined ? undefined : (quantile(laps.apply, share) ?? Number.NaN) * 1e6;
   const all: Partial<Record<FigureId, number | undefined>> = {
-    noopsPerSecond: noops === undefined ? undefined : count("noops") / noops,
+    noopsPerSecond: perSecond("noops"),
+    unpackedPerSecond: perSecond("unpackedNoops"),
+    callsPerSecond: perSecond("calls"),
     applyP50Us: us(0.5),
     applyP99Us: us(0.99),
     cubesS: seconds("cubes"),

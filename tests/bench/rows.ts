@@ -1,7 +1,7 @@
 /** What is measured: the rows of the benchmark, the operations they are made of, and how large each is. */
 
 export const rowTitles = {
-  a: "no-op items, one a chunk, streamed",
+  a: "no-op items, chunkSize 1, streamed; and as single calls",
   b: "round trips of one call, one at a time",
   c: "cubes of a range, as an array and as a Float64Array",
   d: "Monte Carlo integral of x^2, by sample and in 16 chunks",
@@ -25,6 +25,8 @@ export const operationRows = {
   serialPrimes: "e",
   primes: "e",
   objects: "g",
+  calls: "a",
+  unpackedNoops: "a",
 } as const satisfies Record<string, RowId>;
 
 export type OperationId = keyof typeof operationRows;
@@ -44,6 +46,8 @@ const fullSizes: Sizes = {
   serialPrimes: 1_000_000,
   primes: 1_000_000,
   objects: 1_000_000,
+  calls: 20_000,
+  unpackedNoops: 100_000,
 };
 const QUICK_SHARE = 0.05;
 

@@ -12,6 +12,8 @@ const microseconds = (value: number): string => `${whole(value)} us`;
 const columns: readonly { readonly id: FigureId; readonly head: string; readonly format: (value: number) => string }[] =
   [
     { id: "noopsPerSecond", head: "a no-op/s", format: whole },
+    { id: "unpackedPerSecond", head: "a unpacked/s", format: whole },
+    { id: "callsPerSecond", head: "a calls/s", format: whole },
     { id: "applyP50Us", head: "b p50", format: microseconds },
     { id: "applyP99Us", head: "b p99", format: microseconds },
     { id: "cubesS", head: "c cubes", format: seconds },

@@ -51,7 +51,10 @@ export function targetsOf(figures: FiguresByContender, rows: readonly RowId[]): 
     { id: "heddle-embedded", name: "embedded" },
   ] as const;
   const all = [
-    ...heddles.flatMap(({ id, name }) => noopTargets(name, of(id, "noopsPerSecond"), of("python", "noopsPerSecond"))),
+    ...heddles.flatMap(({ id, name }) => [
+      ...noopTargets(`${name}, packed`, of(id, "noopsPerSecond"), of("python", "noopsPerSecond")),
+      ...noopTargets(`${name}, unpacked`, of(id, "unpackedPerSecond"), of("python", "noopsPerSecond")),
+    ]),
     ...applyTargets(of("heddle-grpc", "applyP50Us"), of("heddle-embedded", "applyP50Us"), of("python", "applyP50Us")),
     ...heddles.flatMap(({ id, name }) => [
       cubesTarget(name, of(id, "cubesS"), of("python", "cubesS")),
@@ -70,6 +73,7 @@ export function targetsOf(figures: FiguresByContender, rows: readonly RowId[]): 
   return all.filter(({ row }) => rows.includes(row));
 }
 
+/** Packed and unpacked alike: only unpacked does Heddle send as many tasks as Python does. */
 function noopTargets(name: string, value: Known, python: Known): Target[] {
   const common = { row: "a", unit: "/s", kind: "at-least", value, stretch: 300_000 } as const;
   return [

@@ -60,7 +60,7 @@ export function contenderByCalls({ how, call, sendsTypedArrays, close }: Calling
 }
 
 /** Resolves to how many answers there were; `IN_FLIGHT` calls are under way at a time. */
-async function streamed(count: number, call: (item: number) => PromiseLike<unknown>): Promise<number> {
+export async function streamed(count: number, call: (item: number) => PromiseLike<unknown>): Promise<number> {
   let next = 0;
   let seen = 0;
   const lane = async (): Promise<void> => {

@@ -2,9 +2,13 @@ import { connect, Pool, range } from "heddle";
 import { ProcessCluster } from "../../harness/process-cluster.ts";
 import { samples, slices } from "../chunk-tasks.ts";
 import type { Contender } from "../contender.ts";
-import { CHUNKS, SAMPLE_CHUNKS, WORKERS } from "../rows.ts";
+import { CHUNKS, IN_FLIGHT, SAMPLE_CHUNKS, WORKERS } from "../rows.ts";
 import { add, cube, isPrime, noop, type Sale, sales, sample, taxed } from "../tasks.ts";
+import { streamed } from "./by-calls.ts";
 import { serialPrimes } from "./plain.ts";
+
+/** With a bound on a worker's tasks, chunks are counted, so that small ones do not travel as one. */
+const NEVER_REACHED = 1_000_000_000;
 
 type AnyPool = Pick<Pool, "apply" | "map" | "imap" | "mapReduce">;
 
@@ -12,7 +16,9 @@ type AnyPool = Pick<Pool, "apply" | "map" | "imap" | "mapReduce">;
 export async function openEmbedded(): Promise<Contender> {
   await using scope = new AsyncDisposableStack();
   const pool = scope.use(new Pool({ processes: WORKERS }));
-  return contender(pool, scope.move());
+  const moved = scope.move();
+  const openUnpacked = (): AnyPool => moved.use(new Pool({ processes: WORKERS, maxTasksPerChild: NEVER_REACHED }));
+  return contender(pool, openUnpacked, moved);
 }
 
 /** Coordinator and agent as processes of their own, over gRPC on loopback. */
@@ -21,15 +27,18 @@ export async function openServed(): Promise<Contender> {
   const cluster = scope.use(await ProcessCluster.start({ nodes: 1, slots: WORKERS, leaseMs: 15_000 }));
   const fabric = scope.use(await connect(cluster.address));
   const pool = scope.use(fabric.pool());
-  return contender(pool, scope.move());
+  const moved = scope.move();
+  const openUnpacked = (): AnyPool => moved.use(fabric.pool({ maxTasksPerChild: NEVER_REACHED }));
+  return contender(pool, openUnpacked, moved);
 }
 
-function contender(pool: AnyPool, scope: AsyncDisposableStack): Contender {
+function contender(pool: AnyPool, openUnpacked: () => AnyPool, scope: AsyncDisposableStack): Contender {
+  let unpacked: AnyPool | undefined;
   let inputs: Sale[] = [];
   return {
     operations: {
       noops: {
-        how: "for await (const _ of pool.imap(noop, range(n), { chunkSize: 1 })) seen++",
+        how: "for await (const _ of pool.imap(noop, range(n), { chunkSize: 1 })) seen++; up to 256 such chunks travel as one",
         run: (count) => drained(pool.imap(noop, range(count), { chunkSize: 1 })),
       },
       apply: { how: "await pool.apply(noop, [1])", run: () => pool.apply(noop, [1]) },
@@ -57,6 +66,17 @@ function contender(pool: AnyPool, scope: AsyncDisposableStack): Contender {
           inputs = sales(count);
         },
         run: () => pool.map(taxed, inputs),
+      },
+      calls: {
+        how: `pool.apply(noop, [item]), ${IN_FLIGHT} under way`,
+        run: (count) => streamed(count, (item) => pool.apply(noop, [item])),
+      },
+      unpackedNoops: {
+        how: "the same imap in a pool with a maxTasksPerChild that is never reached: each chunk travels by itself",
+        run: (count) => {
+          unpacked ??= openUnpacked(); // last of all: its workers are there only from here on
+          return drained(unpacked.imap(noop, range(count), { chunkSize: 1 }));
+        },
       },
     },
     [Symbol.asyncDispose]: () => scope.disposeAsync(),

@@ -3,12 +3,30 @@
 import json
 import multiprocessing
 import sys
+import threading
 
 from tasks import cube, drain, is_prime, measure, noop, sales, sample, samples, slice_sizes, taxed
 
 
 def same(count):
     return count
+
+
+def called(pool, count):
+    """How many calls were answered; so many are under way at a time."""
+    room = threading.Semaphore(1024)
+    answers = []
+
+    def answered(value):
+        answers.append(value)
+        room.release()
+
+    for item in range(count):
+        room.acquire()
+        pool.apply_async(noop, (item,), callback=answered)
+    for _ in range(1024):
+        room.acquire()
+    return len(answers)
 
 
 def main(plan):
@@ -18,6 +36,11 @@ def main(plan):
                 "for _ in pool.imap(noop, range(n), chunksize=1)",
                 same,
                 lambda count: drain(pool.imap(noop, range(count), chunksize=1)),
+            ),
+            "calls": (
+                "pool.apply_async(noop, (item,), callback=...), 1024 under way",
+                same,
+                lambda count: called(pool, count),
             ),
             "apply": ("pool.apply(noop, (1,))", same, lambda _: pool.apply(noop, (1,))),
             "cubes": ("pool.map(cube, range(n))", same, lambda count: pool.map(cube, range(count))),

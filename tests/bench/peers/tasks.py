@@ -52,6 +52,7 @@ def check(operation, count, result):
     """Raises ValueError for a wrong answer. How many primes there are is known from the sieve."""
     right = {
         "noops": lambda: result == count,
+        "calls": lambda: result == count,
         "apply": lambda: result == 1,
         "cubes": lambda: len(result) == count and result[-1] == (count - 1) ** 3,
         "samples": lambda: abs(result / count - 1 / 3) < 3 / count**0.5,
