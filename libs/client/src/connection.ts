@@ -11,13 +11,10 @@ import {
   SESSION_WINDOW_BYTES,
   unreachable,
 } from "@heddle/kernel";
-import type { Session, SessionEnd } from "@heddle/port-rpc";
-import type { Artifact } from "@heddle/port-shipper";
+import type { SessionEnd } from "@heddle/port-rpc";
 import {
   type EncodedPayload,
   type ItemFailed,
-  type OpenJob,
-  type OpenPool,
   type Output,
   type Payload,
   PayloadAssembler,
@@ -26,11 +23,12 @@ import {
   type SpanDone,
   splitPayload,
 } from "@heddle/wire";
-import { type ArgumentFunctions, UnshippedFunctions } from "./argument-functions.ts";
+import { UnshippedFunctions } from "./argument-functions.ts";
 import { OfferedArtifacts } from "./artifacts.ts";
 import { endedError, noCoordinatorError, type SessionDial } from "./dial.ts";
 import type { JobRun } from "./job-run.ts";
 import { FIRST_CONNECT_TIMEOUT_MS } from "./limits.ts";
+import { forget, isOn, type JobRequest, type Line, recount, stopOffering, wakeAll } from "./line.ts";
 
 /** What a client needs of the world. */
 export interface ConnectionOptions {
@@ -50,39 +48,6 @@ export interface ConnectionOptions {
 export interface FabricCapacity {
   readonly slots: number;
   readonly nodes: number;
-}
-
-/** A job to be run: what the coordinator must know of it beside its chunks. */
-export interface JobRequest {
-  readonly run: JobRun;
-  /** Said before the pool's first job of a session. */
-  readonly pool: OpenPool;
-  /** Code and captured values of all its functions. Functions among the inputs add theirs. */
-  readonly artifacts: Artifact[];
-  readonly functions: ArgumentFunctions;
-  readonly job: Omit<OpenJob, "job">;
-}
-
-/** What is true of one session only. */
-interface Line {
-  readonly session: Session<RunRequestEntry>;
-  readonly assembler: PayloadAssembler<(payload: EncodedPayload) => void>;
-  /** Ids of those that were said to be open. */
-  readonly pools: Set<string>;
-  readonly artifacts: OfferedArtifacts;
-  /** Open jobs by number. */
-  readonly jobs: Map<number, JobRequest>;
-  /** Those of them that may have inputs to offer now. */
-  readonly unsealed: Set<JobRequest>;
-  /** Those that have more inputs, and wait for answers, for their consumer or for the inputs themselves. */
-  readonly dormant: Set<JobRequest>;
-  /** Chunks and their bytes that are offered and unanswered, over all jobs. */
-  openChunks: number;
-  openBytes: number;
-  lastPartStream: number;
-  lastJob: number;
-  /** Set until the coordinator has answered for the first time: when it fires the session is given up. */
-  firstAnswer: Disposable | undefined;
 }
 
 /** A client's conversation with a coordinator: many jobs over one session, which is dialled when it is first needed. */
@@ -133,10 +98,9 @@ export class Connection {
 
   /** Stops a job that was submitted. Its JobRun must be settled by the caller. */
   cancel(run: JobRun, reason: string): void {
-    this.#waiting.take((request) => request.run === run);
     const line = this.#line;
     const request = line?.jobs.get(run.number);
-    if (line === undefined || request?.run !== run) return;
+    if (line === undefined || request?.run !== run) return; // one that waits for its turn is passed over then
     forget(line, request);
     line.session.send({ kind: { $case: "cancelJob", value: { job: run.number, reason } } });
     this.#schedulePump();
@@ -273,7 +237,7 @@ export class Connection {
         return this.#schedulePump();
       }
       case "capacity":
-        return this.#capacityChanged(kind.value);
+        return this.#capacityChanged(line, kind.value);
       case "wantArtifact":
         return this.#upload(line, kind.value.hash);
       case "output": {
@@ -290,9 +254,9 @@ export class Connection {
 
   #spanDone(line: Line, done: SpanDone): void {
     this.#receive(line, done.values, (values) => {
-      const run = line.jobs.get(done.job)?.run;
-      if (run === undefined) return; // it was cancelled from here
-      this.#take(line, run, () => run.spanDone(done, values));
+      const request = line.jobs.get(done.job);
+      if (request === undefined) return; // it was cancelled from here
+      this.#take(line, request, () => request.run.spanDone(done, values));
       if (line.unsealed.size > 0) this.#schedulePump();
     });
   }
@@ -305,7 +269,7 @@ export class Connection {
       if (request === undefined) return; // it was cancelled from here
       const { run, job } = request;
       if (!job.collect) stopOffering(line, request); // the job is lost: the coordinator would drop what is still offered
-      this.#take(line, run, () => run.itemFailed({ ...failed, failure }, userError));
+      this.#take(line, request, () => run.itemFailed({ ...failed, failure }, userError));
       if (line.unsealed.size > 0) this.#schedulePump();
     };
     if (failure.kind?.$case === "userError") this.#receive(line, failure.kind.value, (payload) => take(payload.bytes));
@@ -313,14 +277,16 @@ export class Connection {
   }
 
   /** What cannot be taken fails its own job; what breaks the protocol ends the session, by being thrown on. */
-  #take(line: Line, run: JobRun, answer: () => void): void {
+  #take(line: Line, request: JobRequest, answer: () => void): void {
+    const { run } = request;
     try {
-      track(line, run, answer);
+      answer();
     } catch (error) {
       if (error instanceof ProtocolError) throw error;
       this.cancel(run, "a result cannot be taken");
       run.fail(error);
     }
+    recount(line, request);
   }
 
   #receive(line: Line, header: Payload | undefined, take: (payload: EncodedPayload) => void): void {
@@ -329,8 +295,10 @@ export class Connection {
     if (payload !== undefined) take(payload);
   }
 
-  #capacityChanged(capacity: FabricCapacity): void {
+  #capacityChanged(line: Line, capacity: FabricCapacity): void {
+    const isMore = capacity.slots > this.slots;
     this.#capacity = capacity;
+    if (isMore && wakeAll(line)) this.#schedulePump();
     if (capacity.slots === 0) return;
     const waiters = [...this.#capacityWaiters];
     this.#capacityWaiters.clear();
@@ -360,7 +328,7 @@ export class Connection {
         if (!this.#poll(line, request)) continue;
         const { nextBytes } = request.run;
         if (line.openChunks > 0 && line.openBytes + nextBytes > CLIENT_INPUT_BYTES_MAX) return;
-        this.#offer(line, request.run);
+        this.#offer(line, request);
       }
   }
 
@@ -369,6 +337,7 @@ export class Connection {
     const { run } = request;
     try {
       const readiness = run.poll();
+      if (!isOn(line, request)) return false; // the inputs' own code has ended it
       if (readiness === "ready") return true;
       line.unsealed.delete(request);
       if (readiness === "wait") line.dormant.add(request);
@@ -391,16 +360,16 @@ export class Connection {
     for (const fn of fns)
       try {
         const artifacts = await request.functions.ship(fn);
-        if (this.#line !== line || line.jobs.get(request.run.number) !== request) return;
+        if (this.#line !== line || !isOn(line, request)) return;
         for (const artifact of artifacts) {
           line.artifacts.use(artifact);
           request.artifacts.push(artifact);
         }
       } catch (error) {
         request.functions.refuse(fn, error);
-        break; // most likely the call fails: the others are shipped when they are met again
+        if (!request.job.collect) break; // the call fails, unless an input before it cannot travel either
       }
-    if (this.#line !== line || line.jobs.get(request.run.number) !== request) return;
+    if (this.#line !== line || !isOn(line, request) || (request.run.isLost && !request.job.collect)) return;
     line.unsealed.add(request);
     this.#schedulePump();
   }
@@ -417,8 +386,8 @@ export class Connection {
 
   /** In the control lane, as what cancels it: neither may overtake the other. Its chunks follow in the bulk lane. */
   #openJob(line: Line, request: JobRequest): void {
-    const { run, pool, artifacts, job } = request;
-    if (run.settled) return;
+    const { run, pool, job } = request;
+    if (run.settled || !this.#useArtifacts(line, request)) return;
     run.number = ++line.lastJob;
     line.jobs.set(run.number, request);
     line.unsealed.add(request);
@@ -427,7 +396,6 @@ export class Connection {
       line.unsealed.add(request);
       this.#schedulePump();
     };
-    for (const artifact of artifacts) line.artifacts.use(artifact);
     if (!line.pools.has(pool.poolId)) {
       line.pools.add(pool.poolId);
       line.session.send({ kind: { $case: "openPool", value: pool } });
@@ -435,8 +403,23 @@ export class Connection {
     line.session.send({ kind: { $case: "openJob", value: { ...job, job: run.number } } });
   }
 
-  #offer(line: Line, run: JobRun): void {
-    const { chunk, firstIndex, grain, payload } = track(line, run, () => run.take());
+  /** Offers its code. False: it needs more of it than there is room for, and has failed. */
+  #useArtifacts(line: Line, { run, artifacts }: JobRequest): boolean {
+    for (const [at, artifact] of artifacts.entries())
+      try {
+        line.artifacts.use(artifact);
+      } catch (error) {
+        for (const used of artifacts.slice(0, at)) line.artifacts.release(used);
+        run.fail(error);
+        return false;
+      }
+    return true;
+  }
+
+  #offer(line: Line, request: JobRequest): void {
+    const { run } = request;
+    const { chunk, firstIndex, grain, payload } = run.take();
+    recount(line, request);
     this.#sendPayload(line, payload, (input) => ({
       kind: { $case: "offerChunk", value: { job: run.number, chunk, firstIndex, input, grain } },
     }));
@@ -455,30 +438,6 @@ export class Connection {
     line.session.send(entry(header), header.data.byteLength);
     for (const part of parts) line.session.send({ kind: { $case: "part", value: part } }, part.data.byteLength);
   }
-}
-
-/** Changes a run and keeps the line's sums. */
-function track<T>(line: Line, run: JobRun, change: () => T): T {
-  const { openChunks, openBytes } = run;
-  try {
-    return change();
-  } finally {
-    line.openChunks += run.openChunks - openChunks;
-    line.openBytes += run.openBytes - openBytes;
-  }
-}
-
-function forget(line: Line, request: JobRequest): void {
-  line.jobs.delete(request.run.number);
-  stopOffering(line, request);
-  for (const artifact of request.artifacts) line.artifacts.release(artifact);
-  line.openChunks -= request.run.openChunks;
-  line.openBytes -= request.run.openBytes;
-}
-
-function stopOffering(line: Line, request: JobRequest): void {
-  line.unsealed.delete(request);
-  line.dormant.delete(request);
 }
 
 /** Of a job: code and captured values of its function, of what combines its results and of its pool's initializer, and that one's arguments. */

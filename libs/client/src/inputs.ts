@@ -28,8 +28,9 @@ export function openInputs(
   if (inputs instanceof Range) return new RangeReader(inputs);
   if (inputs instanceof Repeat) return new RepeatReader(inputs, functions);
   if (Array.isArray(inputs) || isTypedArray(inputs)) return new ArrayReader(inputs, functions);
+  if (inputs instanceof Set || inputs instanceof Map) return new ArrayReader([...inputs], functions); // as they are now: their size was taken
   if (isAsyncIterable(inputs)) return new AsyncIterableReader(inputs, options);
-  return new IterableReader(inputs as Iterable<unknown>, { ...options, total: inputCount(inputs) });
+  return new IterableReader(inputs as Iterable<unknown>, options);
 }
 
 function isTypedArray(inputs: unknown): inputs is ArrayLike<unknown> & object {

@@ -39,6 +39,8 @@ export interface JobParts {
   readonly onItemError: OnItemError;
   /** Values are folded over aligned blocks. */
   readonly isFolded?: boolean;
+  /** Its one item has no value. */
+  readonly isPrime?: boolean;
   /** Items that may be offered and not consumed now; none for no bound. */
   readonly windowItems?: () => number;
   /** The inputs' own iterator threw, after so many items. Unless given the call fails with that at once. */
@@ -67,6 +69,8 @@ export class JobRun {
   readonly outcome: Promise<void>;
   /** Bytes that are offered and unanswered. */
   openBytes = 0;
+  /** What the sums of its connection have of these two. */
+  readonly counted = { chunks: 0, bytes: 0 };
   /** Told when a run that had to wait may have something to offer. */
   onWake: () => void = () => undefined;
   readonly #parts: JobParts;
@@ -78,6 +82,8 @@ export class JobRun {
   /** Items that were read, those that cannot travel included. */
   #items = 0;
   #consumed = 0;
+  /** The window was full, and not enough of it was consumed since. */
+  #isFull = false;
   /** Number of inputs, once they were read to their end. */
   #total: number | undefined;
   #exhausted = false;
@@ -104,6 +110,11 @@ export class JobRun {
     return this.#settled;
   }
 
+  /** An item failed for good and with it the call: what is still offered would be dropped. */
+  get isLost(): boolean {
+    return this.#lowest !== undefined;
+  }
+
   get counts(): ItemCounts {
     const total = this.#total ?? this.#parts.reader.total;
     return { done: this.#done, failed: this.#failed, ...(total === undefined ? {} : { total }) };
@@ -120,8 +131,8 @@ export class JobRun {
   }
 
   /**
-   * Reads the next chunk when it is wanted now. Throws what encoding an input throws where one refused input ends the call, LimitError for a chunk that
-   * is too large, what the inputs' iterator throws, and UnshippedFunctions.
+   * Reads the next chunk when it is wanted now: that runs code of the user, who may end the call in it. Throws what encoding an input throws where one
+   * refused input ends the call, LimitError for a chunk that is too large, what the inputs' iterator throws, and UnshippedFunctions.
    */
   poll(): Readiness {
     if (this.#next !== undefined) return "ready";
@@ -131,6 +142,7 @@ export class JobRun {
       const { count, grain, bytesTarget } = this.#parts.sizer.next(this.#items, room);
       const { isEager } = this.#parts.sizer;
       const reading = this.#parts.reader.read({ count, bytesTarget, isEager });
+      if (this.#settled) break; // from within the inputs: what was read is nobody's
       if (reading.type === "later") return "wait";
       this.#take(reading, grain);
       if (this.#next !== undefined) return "ready";
@@ -162,13 +174,15 @@ export class JobRun {
     const offset = done.span?.offset ?? 0;
     const count = done.span?.count ?? chunk.count;
     const index = chunk.firstIndex + offset;
-    if (offset + count > chunk.count || count > chunk.open || (!this.#parts.isFolded && values.count !== count))
+    const { isFolded = false, isPrime = false } = this.#parts;
+    const isMisfit = count < 1 || offset + count > chunk.count || count > chunk.open;
+    if (isMisfit || (!isFolded && !isPrime && values.count !== count))
       throw new ProtocolError(
         `job ${this.id}: ${values.count} values came for items ${offset}+${count} of chunk ${done.chunk}`,
       );
-    if (this.#parts.isFolded === true) checkFolded(index, count, values.count);
+    if (isFolded) checkFolded(index, count, values.count);
     this.#parts.sizer.observe(count, done.runMicros / 1_000);
-    this.#parts.sink.values(index, count, values);
+    if (!isPrime) this.#parts.sink.values(index, count, values);
     this.#done += count;
     this.#answered(done.chunk, chunk, count);
   }
@@ -206,8 +220,9 @@ export class JobRun {
     const unread = this.#items - this.#consumed;
     const window = windowItems();
     const room = window - unread;
-    if (unread === 0) return Math.max(room, sizer.unit);
-    return room < Math.max(sizer.unit, window * ROOM_SHARE_MIN) ? 0 : room;
+    const worth = this.#isFull ? Math.max(sizer.unit, window * ROOM_SHARE_MIN) : sizer.unit;
+    this.#isFull = unread > 0 && room < worth;
+    return this.#isFull ? 0 : Math.max(room, sizer.unit);
   }
 
   #take(reading: Exclude<Reading, { type: "later" }>, grain: number): void {
@@ -263,6 +278,7 @@ export class JobRun {
   }
 
   #answered(number: number, chunk: OpenChunk, count: number): void {
+    if (this.#settled) return; // by what the sink called of the user
     chunk.open -= count;
     if (chunk.open === 0) {
       this.#open.delete(number);
@@ -273,7 +289,7 @@ export class JobRun {
   }
 }
 
-/** A smaller part of its window than this is not worth a chunk: what is consumed one by one would be sent one by one. */
+/** A smaller part of a window that was full is not worth a chunk: what is consumed one by one would be sent one by one. */
 const ROOM_SHARE_MIN = 0.25;
 
 function unchanged(stack: string): string {

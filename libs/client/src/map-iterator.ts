@@ -23,7 +23,8 @@ export interface StreamParts {
 
 /**
  * The results of an `imap`, one at a time, as multiprocessing's IMapIterator. An item's error is thrown at its turn, and iteration goes on after it;
- * an error of the inputs' own iterator or of the whole call is thrown last. Leaving a `for await` early cancels the rest.
+ * an error of the inputs' own iterator or of the whole call is thrown last. Leaving a `for await` early cancels the rest; but one that an item's error
+ * ends does not, since a consumer may go on after it and the language does not say which: then `await using`, or `onError: "collect"`.
  */
 export class MapIterator<R> implements AsyncIterableIterator<R, undefined> {
   readonly #parts: StreamParts;

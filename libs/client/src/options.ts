@@ -31,7 +31,7 @@ export const CALLBACKS = ["callback", "errorCallback"] as const;
 const STREAM_OPTIONS = ["chunkSize", "itemTimeoutMs", "progress", "seed", "concurrency", ...APPLY_OPTIONS] as const;
 export const MAP_OPTIONS = [...STREAM_OPTIONS, "onError", "into"] as const;
 export const IMAP_OPTIONS = [...STREAM_OPTIONS, "onError", "bufferSize"] as const;
-export const REDUCE_OPTIONS = [...STREAM_OPTIONS] as const;
+export const REDUCE_OPTIONS = [...STREAM_OPTIONS, "initial"] as const;
 export const POOL_SETTINGS = [
   "processes",
   "initializer",

@@ -90,11 +90,12 @@ export class PoolCalls {
   readonly #settings: PoolSettings;
   readonly #id: PoolId;
   readonly #seed: number;
-  readonly #live = new Map<JobRun, Connection>();
-  #connection: Connection | undefined;
+  readonly #connection: Connection;
+  readonly #live = new Set<JobRun>();
   #setup: Promise<PoolSetup> | undefined;
   #state: "open" | "closed" | "terminated" = "open";
-  #jobs = 0;
+  /** Calls so far: the number of a call is part of the seed of its tasks. */
+  #started = 0;
   #onEmpty: (() => void)[] = [];
 
   /** The settings were checked. */
@@ -110,7 +111,6 @@ export class PoolCalls {
   connect(): Connection {
     if (this.#state === "terminated") throw new PoolTerminatedError("the pool was terminated");
     if (this.#state === "closed") throw new PoolClosedError("the pool was closed");
-    this.#connection ??= this.#host.connection(this.#settings);
     if (this.#connection.closed) throw new ClosedError("the fabric was closed");
     return this.#connection;
   }
@@ -122,8 +122,8 @@ export class PoolCalls {
     const id = JobId(plan.options.jobId ?? mintId(env.random));
     const functions = new ArgumentFunctions(shipper);
     const run = this.#runOf(plan, { id, connection, functions });
-    const number = this.#jobs++;
-    this.#live.set(run, connection); // before the first wait, so that close(), join() and terminate() know of it
+    const number = plan.fn === undefined ? this.#started : this.#started++; // an initializer changes nobody's random numbers
+    this.#live.add(run); // before the first wait, so that close(), join() and terminate() know of it
     const outcome = this.#run(plan, { run, connection, functions, number });
     outcome.catch(() => undefined); // whoever wants it asks for it
     return { run, jobId: id, outcome, counts: () => run.counts };
@@ -131,19 +131,19 @@ export class PoolCalls {
 
   /** Stops a call; it rejects with `reason` unless it is over. */
   cancel(run: JobRun, reason: unknown): void {
-    this.#live.get(run)?.cancel(run, "the caller cancelled it");
+    this.#connection.cancel(run, "the caller cancelled it");
     run.fail(reason);
   }
 
   /** The consumer of a stream took results of so many bytes. */
   takeResults(run: JobRun, bytes: number): void {
-    this.#live.get(run)?.takeResults(run, bytes);
+    this.#connection.takeResults(run, bytes);
   }
 
   close(): void {
     if (this.#state !== "open") return;
     this.#state = "closed";
-    if (this.#live.size === 0) this.#connection?.closePool(this.#id);
+    if (this.#live.size === 0) this.#connection.closePool(this.#id);
   }
 
   async join(): Promise<void> {
@@ -156,11 +156,11 @@ export class PoolCalls {
   terminate(): void {
     this.#state = "terminated";
     const error = new PoolTerminatedError("the pool was terminated");
-    for (const [run, connection] of [...this.#live]) {
-      connection.cancel(run, "the pool was terminated");
+    for (const run of [...this.#live]) {
+      this.#connection.cancel(run, "the pool was terminated");
       run.fail(error);
     }
-    this.#connection?.closePool(this.#id);
+    this.#connection.closePool(this.#id);
   }
 
   #runOf(
@@ -187,6 +187,7 @@ export class PoolCalls {
       sink,
       onItemError,
       isFolded,
+      isPrime: plan.fn === undefined,
       localStack: (text) => shipper.localStack(text),
       ...(window === undefined ? {} : { windowItems: () => window.items }),
       ...(stream === undefined ? {} : { inputsBroke: stream.inputsBroke }),
@@ -284,7 +285,7 @@ export class PoolCalls {
 
   #over(): void {
     if (this.#live.size > 0) return;
-    if (this.#state === "closed") this.#connection?.closePool(this.#id);
+    if (this.#state === "closed") this.#connection.closePool(this.#id);
     const waiters = this.#onEmpty;
     this.#onEmpty = [];
     for (const resolve of waiters) resolve();
@@ -296,6 +297,7 @@ export class PoolCalls {
       const abort = (): void => cancel(signal.reason);
       signal.addEventListener("abort", abort, { once: true });
       scope.defer(() => signal.removeEventListener("abort", abort));
+      if (signal.aborted) abort(); // since it was looked at: what is captured may have getters
     }
     if (timeoutMs !== undefined) {
       const { clock } = this.#host.env;

@@ -1,10 +1,9 @@
-import { ClosedError, LimitError, PAYLOAD_BYTES_MAX, PoolTerminatedError, UnavailableError } from "@heddle/kernel";
-import { Encoding, encodePayload, JobOutcome, type Payload } from "@heddle/wire";
+import { ClosedError, PoolTerminatedError, UnavailableError } from "@heddle/kernel";
+import { Encoding, JobOutcome } from "@heddle/wire";
 import { expect, onTestFinished, test } from "vitest";
-import { JobRun } from "./job-run.ts";
 import { MAP_ITEMS_MAX } from "./limits.ts";
 import { range } from "./range.ts";
-import { FakeCoordinator, settle } from "./testing.ts";
+import { FakeCoordinator, inline, settle } from "./testing.ts";
 
 const square = (n: number): number => n * n;
 
@@ -12,11 +11,6 @@ function coordinator(slots?: number): FakeCoordinator {
   const fake = new FakeCoordinator(slots);
   onTestFinished(() => fake[Symbol.asyncDispose]());
   return fake;
-}
-
-function inline(values: readonly unknown[]): Payload {
-  const { encoding, count, bytes } = encodePayload(values, "result");
-  return { encoding, count, size: bytes.byteLength, data: bytes, partStream: 0 };
 }
 
 const place = { node: "n1", pid: 7, attempt: 1 };
@@ -40,7 +34,7 @@ test("a map whose chunks are all answered resolves to the values in order of the
     value: { job: number, chunk: 0, span: { offset: 1, count: 1 }, values: inline([4]), runMicros: 0 },
   });
   await settle();
-  expect(result.progress).toEqual({ done: 3, failed: 0, total: 4 });
+  expect(result.progress).toEqual({ done: 3, failed: 0, total: 4, elapsedMs: 0, perSecond: 0 });
   fake.tell({
     $case: "spanDone",
     value: { job: number, chunk: 0, span: { offset: 0, count: 1 }, values: inline([1]), runMicros: 0 },
@@ -177,15 +171,6 @@ test("a fabric holds the process while it closes", async () => {
   expect(fake.holds).toBe(0);
 });
 
-test("a chunk above the largest payload fails its call with LimitError", () => {
-  const bytes = new Uint8Array(PAYLOAD_BYTES_MAX + 1);
-  const run = new JobRun("j" as never, {
-    total: 1,
-    next: () => ({ firstIndex: 0, payload: { encoding: Encoding.F64, count: 1, bytes } }),
-  });
-  expect(() => run.peekBytes()).toThrow(LimitError);
-});
-
 test("a name that is no text or too long is refused before anything is sent", async () => {
   const fake = coordinator();
   const pool = fake.fabric.pool();
@@ -202,7 +187,16 @@ test("no input is offered after an item has failed for good", async () => {
   await settle();
   const offered = fake.said("offerChunk").length;
   expect(offered).toBeLessThan(40_000);
-  const value = { code: "internal", message: "no", path: "", side: "", limitName: "", limit: 0, actual: 0 };
+  const value = {
+    code: "internal",
+    message: "no",
+    path: "",
+    side: "",
+    limitName: "",
+    limit: 0,
+    actual: 0,
+    cause: new Uint8Array(),
+  };
   const failure = { offset: 0, place, summary: "Error: no", kind: { $case: "fabricError" as const, value } };
   fake.tell({ $case: "itemFailed", value: { job: 1, chunk: 0, failure } });
   fake.tell({ $case: "spanDone", value: { job: 1, chunk: 1, span: undefined, values: inline([1]), runMicros: 0 } });
@@ -233,7 +227,7 @@ test("a result that cannot be read fails its job alone, and frees its place amon
   const result = pool.mapAsync(square, [1]);
   await settle();
   const broken = { encoding: Encoding.F64, count: 1, size: 3, data: new Uint8Array(3), partStream: 0 };
-  fake.tell({ $case: "spanDone", value: { job: 1, chunk: 0, span: undefined, values: broken } });
+  fake.tell({ $case: "spanDone", value: { job: 1, chunk: 0, span: undefined, values: broken, runMicros: 0 } });
   await expect(result.get()).rejects.toMatchObject({ code: "serialization" });
   await settle();
   expect(fake.said("cancelJob")).toHaveLength(1);
@@ -252,12 +246,6 @@ test("what a job's functions print reaches the client without what could steer a
   fake.tell({ $case: "output", value: { job: 1, place, stderr: true, text } });
   await settle();
   expect(fake.printed).toEqual(["err [n1/7 squares] plain\ttab", "err [n1/7 squares] [2Jgoneback1m"]);
-});
-
-test("an answer for a chunk that is not open is the coordinator's fault", () => {
-  const run = new JobRun("j" as never, { total: 1, next: () => undefined });
-  const done = { job: 1, chunk: 4, span: undefined, values: undefined, runMicros: 0 };
-  expect(() => run.spanDone(done, encodePayload([1], "result"))).toThrow("chunk 4, which is not open");
 });
 
 test("a call to an address where nobody is fails after ten seconds, and says what to do", async () => {

@@ -1,5 +1,6 @@
 import type { AnyFunction } from "@heddle/port-shipper";
-import { AsyncResult } from "./async-result.ts";
+import { AsyncResult, type ItemCounts } from "./async-result.ts";
+import { callBack, progressMeter } from "./call-listeners.ts";
 import type { Callbacks, CallOptions, MapOptions, ReduceOptions, StreamOptions } from "./call-options.ts";
 import { described } from "./describe.ts";
 import { FoldSink } from "./fold-sink.ts";
@@ -19,9 +20,12 @@ import {
 } from "./options.ts";
 import { type CallPlan, PoolCalls, type PoolHost, type StartedCall } from "./pool-calls.ts";
 import type { PoolSettings } from "./pool-setup.ts";
-import { ProgressMeter, progressLine, progressOf } from "./progress.ts";
+import { progressOf } from "./progress.ts";
 import { ArraySink, SettledSink, type TypedArrayConstructor, TypedSink } from "./result-sinks.ts";
 import { StreamConsumer } from "./stream-consumer.ts";
+
+type Into = TypedArrayConstructor | undefined;
+type OnError = "throw" | "collect";
 
 /** What a map gives for an option `into` or `onError`: an array of results, of settled results, or a typed array. */
 export type MapResult<R, O> = O extends { readonly into: infer Into extends TypedArrayConstructor }
@@ -30,15 +34,24 @@ export type MapResult<R, O> = O extends { readonly into: infer Into extends Type
     ? PromiseSettledResult<Awaited<R>>[]
     : Awaited<R>[];
 
+/** As MapResult, for the values of the two options: a callback among the options gets its type by these. Wide ones say nothing. */
+type AsyncMapResult<R, I, E> = MapResult<
+  R,
+  { readonly into: TypedArrayConstructor extends I ? undefined : I; readonly onError: "throw" extends E ? "throw" : E }
+>;
+
+/** Options of `mapAsync`, with callbacks for what it gives. */
+type MapAsyncOptions<R, I, E> = MapOptions & { readonly into?: I; readonly onError?: E } & Callbacks<
+    AsyncMapResult<R, I, E>
+  >;
+
 /** What an imap gives for each item. */
 export type StreamResult<R, O> = O extends { readonly onError: "collect" }
   ? PromiseSettledResult<Awaited<R>>
   : Awaited<R>;
 
-/** A call, and how its result is made when every item has its own. */
+/** A call whose options were checked, and how its result is made when every item has its own. */
 interface Shape<R> {
-  readonly method: string;
-  readonly known: readonly string[];
   readonly plan: Omit<CallPlan, "options" | "changed">;
   readonly result: () => R;
 }
@@ -84,11 +97,10 @@ export class FabricPool implements AsyncDisposable {
     args?: A,
     options: CallOptions & Callbacks<Awaited<R>> = {},
   ): AsyncResult<Awaited<R>> {
+    checkCallOptions("apply", options, [...APPLY_OPTIONS, ...CALLBACKS]);
     const sink = new ArraySink(1);
     const inputs = [[...checkArgs(args)]];
     return this.#async<Awaited<R>>(options, {
-      method: "apply",
-      known: [...APPLY_OPTIONS, ...CALLBACKS],
       plan: { fn: checkFunction(fn), spread: true, inputs, total: 1, sink, onItemError: "fail" },
       result: () => sink.results[0] as Awaited<R>,
     });
@@ -103,15 +115,15 @@ export class FabricPool implements AsyncDisposable {
     inputs: Inputs<T>,
     options?: O,
   ): Promise<MapResult<R, O>> {
-    return await this.mapAsync<T, R, O>(fn, inputs, options);
+    return await this.#mapAsync<MapResult<R, O>>("map", fn, inputs, options, false);
   }
 
   /** As `map`, with the results to be asked for later. Throws TypeError and RangeError for what is no function, inputs or options. */
-  mapAsync<T, R, const O extends MapOptions = MapOptions>(
+  mapAsync<T, R, I extends Into = undefined, const E extends OnError = "throw">(
     fn: (item: T) => R,
     inputs: Inputs<T>,
-    options?: O & Callbacks<MapResult<R, O>>,
-  ): AsyncResult<MapResult<R, O>> {
+    options?: MapAsyncOptions<R, I, E>,
+  ): AsyncResult<AsyncMapResult<R, I, E>> {
     return this.#mapAsync("map", fn, inputs, options, false);
   }
 
@@ -121,15 +133,15 @@ export class FabricPool implements AsyncDisposable {
     inputs: Inputs<Readonly<A>>,
     options?: O,
   ): Promise<MapResult<R, O>> {
-    return await this.starmapAsync<A, R, O>(fn, inputs, options);
+    return await this.#mapAsync<MapResult<R, O>>("starmap", fn, inputs, options, true);
   }
 
   /** As `starmap`, with the results to be asked for later. */
-  starmapAsync<A extends readonly unknown[], R, const O extends MapOptions = MapOptions>(
+  starmapAsync<A extends readonly unknown[], R, I extends Into = undefined, const E extends OnError = "throw">(
     fn: (...args: A) => R,
     inputs: Inputs<Readonly<A>>,
-    options?: O & Callbacks<MapResult<R, O>>,
-  ): AsyncResult<MapResult<R, O>> {
+    options?: MapAsyncOptions<R, I, E>,
+  ): AsyncResult<AsyncMapResult<R, I, E>> {
     return this.#mapAsync("starmap", fn, inputs, options, true);
   }
 
@@ -183,14 +195,13 @@ export class FabricPool implements AsyncDisposable {
     inputs: Inputs<T>,
     options: ReduceOptions<Awaited<A>> = {},
   ): Promise<Awaited<A>> {
+    checkCallOptions("mapReduce", options, REDUCE_OPTIONS);
     if (typeof combine !== "function") throw new TypeError(`combine must be a function, got ${described(combine)}`);
     const initial = "initial" in options ? { value: options.initial as unknown } : undefined;
     const sink = new FoldSink(combine as (a: unknown, b: unknown) => unknown, initial);
     const total = inputCount(inputs);
     const { initial: _, ...rest } = options;
     return await this.#async<Awaited<A>>(rest, {
-      method: "mapReduce",
-      known: REDUCE_OPTIONS,
       plan: { fn: checkFunction(fn), combine, spread: false, inputs, total, sink, onItemError: "fail" },
       result: () => {
         const result = sink.result();
@@ -236,16 +247,15 @@ export class FabricPool implements AsyncDisposable {
     this.#calls.start({ ...plan, options: { chunkSize: 1 }, onItemError: "fail" });
   }
 
-  #mapAsync<R, O>(
+  #mapAsync<R>(
     method: string,
     fn: unknown,
     inputs: unknown,
-    options: (MapOptions & Callbacks<MapResult<R, O>>) | undefined,
+    options: (MapOptions & Callbacks<R>) | undefined,
     spread: boolean,
-  ): AsyncResult<MapResult<R, O>> {
-    const given = options ?? {};
-    const known = [...MAP_OPTIONS, ...CALLBACKS];
-    checkCallOptions(method, given, known);
+  ): AsyncResult<R> {
+    const given = options === undefined ? {} : options;
+    checkCallOptions(method, given, [...MAP_OPTIONS, ...CALLBACKS]);
     const total = inputCount(inputs);
     if (total !== undefined && total > MAP_ITEMS_MAX)
       throw new RangeError(`MAP_ITEMS_MAX is ${MAP_ITEMS_MAX}: a ${method} cannot have ${total} inputs`);
@@ -256,30 +266,34 @@ export class FabricPool implements AsyncDisposable {
         ? new ArraySink(total)
         : new TypedSink(given.into, total);
     const plan = { fn: checkFunction(fn), spread, inputs, total, sink };
-    return this.#async<MapResult<R, O>>(given, {
-      method,
-      known,
+    return this.#async<R>(given, {
       plan: { ...plan, onItemError: collects ? "keep" : "fail" },
-      result: () => sink.results as MapResult<R, O>,
+      result: () => sink.results as R,
     });
   }
 
-  #async<R>(options: MapOptions & Callbacks<R>, { method, known, plan, result }: Shape<R>): AsyncResult<R> {
-    checkCallOptions(method, options, known);
+  #async<R>(options: MapOptions & Callbacks<R>, { plan, result }: Shape<R>): AsyncResult<R> {
     const { env } = this.#host;
     const sinceMs = env.clock.nowMs();
     let call: StartedCall | undefined;
-    const meter = this.#meter(options, plan.fn, () => call?.counts() ?? { done: 0, failed: 0 });
+    const counts = (): ItemCounts => call?.counts() ?? { done: 0, failed: 0 };
+    const meter = progressMeter(this.#host, options, plan.fn, counts);
     const outcome = this.#begun({ ...plan, options, ...(meter && { changed: () => meter.changed() }) }, (started) => {
       call = started;
-    }).then(() => {
-      meter?.ended();
-      const value = result();
-      this.#callBack("callback", () => options.callback?.(value));
-      return value;
-    });
+    }).then(
+      () => {
+        meter?.ended();
+        const value = result();
+        callBack(env.log, "callback", () => options.callback?.(value));
+        return value;
+      },
+      (error: unknown) => {
+        meter?.stopped();
+        throw error;
+      },
+    );
     const told = outcome.catch((error: unknown) => {
-      this.#callBack("errorCallback", () => options.errorCallback?.(error as Error));
+      callBack(env.log, "errorCallback", () => options.errorCallback?.(error as Error));
       throw error;
     });
     told.catch(() => undefined); // an AsyncResult that nobody awaits is no unhandled rejection
@@ -287,7 +301,7 @@ export class FabricPool implements AsyncDisposable {
       {
         jobId: call?.jobId ?? "",
         outcome: told,
-        progress: () => progressOf(call?.counts() ?? { done: 0, failed: 0 }, env.clock.nowMs() - sinceMs),
+        progress: () => progressOf(counts(), env.clock.nowMs() - sinceMs),
         cancel: (reason) => call && this.#calls.cancel(call.run, reason),
       },
       env.clock,
@@ -308,7 +322,7 @@ export class FabricPool implements AsyncDisposable {
     options: StreamOptions | undefined,
     how: { readonly method: string; readonly isOrdered: boolean; readonly spread: boolean },
   ): MapIterator<StreamResult<R, O>> {
-    const given = options ?? {};
+    const given = options === undefined ? {} : options;
     const { method, isOrdered, spread } = how;
     checkCallOptions(method, given, IMAP_OPTIONS);
     const { bufferSize, ...rest } = given;
@@ -316,7 +330,7 @@ export class FabricPool implements AsyncDisposable {
     const chunkSize = rest.chunkSize ?? rest.concurrency ?? 1;
     const settled = given.onError === "collect";
     const consumer = new StreamConsumer<StreamResult<R, O>>(this.#host, this.#calls, { isOrdered, settled });
-    const meter = this.#meter(rest, fn, () => consumer.counts);
+    const meter = progressMeter(this.#host, rest, fn, () => consumer.counts);
     consumer.begin(
       {
         ...{ fn: checkFunction(fn), spread, inputs, total, sink: consumer.results, onItemError: "keep" },
@@ -324,35 +338,9 @@ export class FabricPool implements AsyncDisposable {
         stream: consumer.plan(bufferSize),
         ...(meter && { changed: () => meter.changed() }),
       },
-      () => meter?.ended(),
+      meter,
     );
     return consumer.iterator;
-  }
-
-  /** Whoever is told of the progress: the user's function, or the terminal. */
-  #meter({ progress, name }: MapOptions, fn: unknown, counts: () => { done: number; failed: number; total?: number }) {
-    if (progress === undefined || progress === false) return undefined;
-    const { env, statusLine } = this.#host;
-    if (typeof progress === "function")
-      return new ProgressMeter(env.clock, counts, (now) => this.#callBack("progress", () => progress(now)));
-    if (statusLine === undefined) return undefined;
-    const label = name ?? ((fn as AnyFunction).name || "map");
-    return new ProgressMeter(env.clock, counts, (now) => {
-      const line = progressLine(label, now);
-      if (now.done + now.failed === now.total) statusLine.end(line);
-      else statusLine.show(line);
-    });
-  }
-
-  /** Calls what the user gave. What it throws is logged: it must not cost anybody a result. */
-  #callBack(what: string, run: () => unknown): void {
-    const log = (cause: unknown): void => this.#host.env.log.error(`${what} threw`, { cause: String(cause) });
-    try {
-      const returned = run();
-      if (returned instanceof Promise) returned.catch(log);
-    } catch (error) {
-      log(error);
-    }
   }
 }
 

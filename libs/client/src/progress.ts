@@ -21,20 +21,27 @@ export function progressOf(counts: ItemCounts, elapsedMs: Millis): Progress {
   return { ...progress, etaMs: ((counts.total - over) / perSecond) * 1_000 };
 }
 
-/** Tells one listener of a call's progress: at most once in PROGRESS_PAUSE_MS, and of the end in any case. */
+/** Who is told of a call's progress. Neither may throw. */
+export interface ProgressListener {
+  readonly changed: (progress: Progress) => void;
+  /** There is no more to tell: the call has its results, or failed, and this is how far it was. */
+  readonly over: (progress: Progress) => void;
+}
+
+/** Tells one listener of a call's progress: of changes at most once in PROGRESS_PAUSE_MS, but of the last one in any case. */
 export class ProgressMeter {
   readonly #clock: Clock;
-  readonly #tell: (progress: Progress) => void;
+  readonly #listener: ProgressListener;
   readonly #counts: () => ItemCounts;
   readonly #sinceMs: Millis;
   #toldMs: Millis = Number.NEGATIVE_INFINITY;
+  /** Items that were over when the listener was told last; -1 before. */
   #toldOver = -1;
 
-  /** `tell` must not throw. */
-  constructor(clock: Clock, counts: () => ItemCounts, tell: (progress: Progress) => void) {
+  constructor(clock: Clock, counts: () => ItemCounts, listener: ProgressListener) {
     this.#clock = clock;
     this.#counts = counts;
-    this.#tell = tell;
+    this.#listener = listener;
     this.#sinceMs = clock.nowMs();
   }
 
@@ -46,15 +53,26 @@ export class ProgressMeter {
 
   /** The call has all its results: the last word, unless it was said. */
   ended(): void {
+    const nowMs = this.#clock.nowMs();
     const { done, failed } = this.#counts();
-    if (done + failed !== this.#toldOver) this.#say(this.#clock.nowMs());
+    if (done + failed !== this.#toldOver) this.#say(nowMs);
+    this.#listener.over(this.#progress(nowMs));
+  }
+
+  /** The call failed as a whole. One of which nothing was told needs no end. */
+  stopped(): void {
+    if (this.#toldOver !== -1) this.#listener.over(this.#progress(this.#clock.nowMs()));
   }
 
   #say(nowMs: Millis): void {
+    const progress = this.#progress(nowMs);
     this.#toldMs = nowMs;
-    const counts = this.#counts();
-    this.#toldOver = counts.done + counts.failed;
-    this.#tell(progressOf(counts, nowMs - this.#sinceMs));
+    this.#toldOver = progress.done + progress.failed;
+    this.#listener.changed(progress);
+  }
+
+  #progress(nowMs: Millis): Progress {
+    return progressOf(this.#counts(), nowMs - this.#sinceMs);
   }
 }
 

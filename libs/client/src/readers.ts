@@ -66,6 +66,8 @@ export class RepeatReader implements Reader {
   readonly #value: unknown;
   readonly #functions: ArgumentFunctions | undefined;
   #payload: EncodedPayload | undefined;
+  /** Why the value cannot travel. */
+  #refusal: { readonly error: unknown } | undefined;
   #at = 0;
 
   constructor({ value, length }: Repeat<unknown>, functions: ArgumentFunctions | undefined) {
@@ -77,24 +79,32 @@ export class RepeatReader implements Reader {
   read({ count }: Wanted): Reading {
     const first = this.#at;
     if (first >= this.total) return END;
-    if (this.#payload === undefined) {
-      try {
-        const payload = encodeRepeat(this.#value, 1, "argument", this.#functions?.hooks);
-        this.#functions?.checkAllShipped();
-        this.#payload = payload;
-      } catch (error) {
-        if (isUnshipped(error)) throw error;
-        this.#at++;
-        return { type: "refused", error: placed(error, first) };
-      }
+    const payload = this.#encoded();
+    if (payload === undefined) {
+      this.#at++;
+      return { type: "refused", error: placed(this.#refusal?.error, first) };
     }
     const length = Math.min(count, this.total - first);
     this.#at += length;
-    return { type: "chunk", payload: { ...this.#payload, count: length } };
+    return { type: "chunk", payload: { ...payload, count: length } };
   }
 
   close(): void {
     this.#at = this.total;
+  }
+
+  /** The value, encoded once; undefined when it cannot travel. */
+  #encoded(): EncodedPayload | undefined {
+    if (this.#payload !== undefined || this.#refusal !== undefined) return this.#payload;
+    try {
+      const payload = encodeRepeat(this.#value, 1, "argument", this.#functions?.hooks);
+      this.#functions?.checkAllShipped();
+      this.#payload = payload;
+    } catch (error) {
+      if (isUnshipped(error)) throw error;
+      this.#refusal = { error };
+    }
+    return this.#payload;
   }
 }
 

@@ -82,7 +82,8 @@ export class TypedSink implements ResultSink {
     this.#grow(index + count);
     const array = this.#array;
     const isBig = array instanceof BigInt64Array || array instanceof BigUint64Array;
-    if (!isBig && payload.encoding !== Encoding.MSGPACK) return decodeInto(payload, array as NumberArray, index);
+    const areNumbers = payload.encoding === Encoding.F64 || payload.encoding === Encoding.I32;
+    if (!isBig && areNumbers) return decodeInto(payload, array as NumberArray, index);
     const items = payloadItems(payload);
     const wanted = isBig ? "bigint" : "number";
     for (let at = index; at < index + count; at++) {

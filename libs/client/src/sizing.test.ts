@@ -1,158 +1,166 @@
-import { CHUNK_BYTES_TARGET, CHUNK_ITEMS_MAX, ITEM_BYTES_MAX, LimitError, SerializationError } from "@heddle/kernel";
-import { decodePayload, Encoding } from "@heddle/wire";
+import { CHUNK_BYTES_TARGET, CHUNK_ITEMS_MAX, FOLD_BLOCK_ITEMS } from "@heddle/kernel";
 import { describe, expect, test } from "vitest";
-import { type ChunkSource, checkChunkSize, chunkSource, defaultChunkSize, materialise } from "./chunks.ts";
-import { range } from "./range.ts";
+import { AUTO_CHUNK_MS, AUTO_GROWTH, OPEN_CHUNKS_PER_SLOT, PACKED_CHUNKS_MAX } from "./limits.ts";
+import { checkChunkSize, chunkSizer, defaultChunkSize, type SizingOptions } from "./sizing.ts";
 
-function cut(source: ChunkSource) {
-  const chunks = [];
-  for (let chunk = source.next(); chunk !== undefined; chunk = source.next()) chunks.push(chunk);
-  return chunks;
+function sizer(options: Partial<SizingOptions> = {}) {
+  const unsaid = { chunkSize: undefined, total: undefined, concurrency: 1, isFolded: false, mayPack: true };
+  return chunkSizer({ ...unsaid, slots: () => 4, ...options });
 }
 
-function thrown(act: () => unknown): unknown {
-  try {
-    return act();
-  } catch (error) {
-    return error;
-  }
-}
+const everything = Number.POSITIVE_INFINITY;
 
-function values(source: ChunkSource): unknown[] {
-  return cut(source).flatMap(({ payload }) => decodePayload(payload));
-}
-
-describe("range", () => {
-  test.each([
-    [[5], [0, 1, 2, 3, 4]],
-    [[0], []],
-    [[-3], []],
-    [
-      [2, 5],
-      [2, 3, 4],
-    ],
-    [[5, 2], []],
-    [
-      [5, 2, -1],
-      [5, 4, 3],
-    ],
-    [
-      [5, 0, -2],
-      [5, 3, 1],
-    ],
-    [
-      [0, 1, 0.25],
-      [0, 0.25, 0.5, 0.75],
-    ],
-    [[0, 7, 7], [0]],
-    [
-      [0, 8, 7],
-      [0, 7],
-    ],
-    [[1, 1, -1], []],
-  ] as [[number, number?, number?], number[]][])("range(%j) is %j", ([start, stop, step], expected) => {
-    const numbers = stop === undefined ? range(start) : range(start, stop, step);
-    expect([...numbers]).toEqual(expected);
-    expect(numbers.length).toBe(expected.length);
+describe("a chunk of default size", () => {
+  test("has ceil(n / (4 * slots)) items, and about 1 MiB", () => {
+    expect([defaultChunkSize(100, 4), defaultChunkSize(0, 4), defaultChunkSize(5, 0)]).toEqual([7, 1, 2]);
+    expect(sizer({ total: 100 }).next(0, everything)).toEqual({ count: 7, grain: 0, bytesTarget: CHUNK_BYTES_TARGET });
   });
 
-  test("refuses step 0, what is no finite number, and more numbers than can be counted", () => {
-    expect(() => range(0, 5, 0)).toThrow(RangeError);
-    for (const bad of ["5", null, Number.NaN, Number.POSITIVE_INFINITY, 5n]) {
-      expect(() => range(bad as never)).toThrow(TypeError);
-      expect(() => range(0, 5, bad as never)).toThrow(TypeError);
-    }
-    expect(() => range(-Number.MAX_VALUE, Number.MAX_VALUE)).toThrow(RangeError);
+  test("goes by the slots that there are at the first chunk", () => {
+    let slots = 0;
+    const sizes = sizer({ total: 160, slots: () => slots });
+    slots = 10;
+    expect(sizes.next(0, everything).count).toBe(4);
+    slots = 1;
+    expect(sizes.next(4, everything).count).toBe(4);
   });
 
-  test("at counts from either end, as arrays do", () => {
-    const numbers = range(10, 0, -3);
-    const same = [...numbers];
-    for (const index of [0, 1, 3, 4, -1, -4, -5, 1.7, -1.7, Number.NaN]) expect(numbers.at(index)).toBe(same.at(index));
+  test("has at least as many items as run at a time in one worker", () => {
+    expect(sizer({ total: 100, concurrency: 50 }).next(0, everything).count).toBe(50);
   });
 
-  test("fractions cut by chunks have the same bits as uncut", () => {
-    const numbers = range(-1, 1, 0.1);
-    for (const chunkSize of [1, 3, 7, 100])
-      expect(values(chunkSource(numbers, { chunkSize, slots: 1 }))).toEqual([...numbers]);
-    expect([...numbers].every((value, index) => Object.is(value, -1 + index * 0.1))).toBe(true);
+  test("never travels with others, however quick its items are", () => {
+    const sizes = sizer({ total: 1_000_000 });
+    sizes.observe(100, 0);
+    expect(sizes.next(0, everything).grain).toBe(0);
+  });
+
+  test("ends where blocks end when results are folded, unless it is smaller than a block", () => {
+    const large = sizer({ total: 17 * FOLD_BLOCK_ITEMS, isFolded: true });
+    expect(large.next(0, everything).count).toBe(2 * FOLD_BLOCK_ITEMS);
+    expect(sizer({ total: 100, isFolded: true }).next(0, everything).count).toBe(7);
   });
 });
 
-describe("chunks", () => {
-  test("have ceil(n / (4 * slots)) items unless a size is given", () => {
-    expect(defaultChunkSize(100, 4)).toBe(7);
-    expect(defaultChunkSize(0, 4)).toBe(1);
-    expect(defaultChunkSize(5, 0)).toBe(2);
-    const counts = cut(chunkSource(range(100), { chunkSize: undefined, slots: 4 })).map(({ payload }) => payload.count);
-    expect(counts).toEqual([...new Array<number>(14).fill(7), 2]);
+describe("a chunk of given size", () => {
+  test("has that many items, whatever its bytes, and travels alone while nothing is known", () => {
+    expect(sizer({ chunkSize: 10, total: 100 }).next(0, everything)).toEqual({
+      count: 10,
+      grain: 0,
+      bytesTarget: Number.POSITIVE_INFINITY,
+    });
   });
 
-  test("of default size are cut short at about 1 MiB, of given size they are not", () => {
-    const items = Array.from({ length: 64 }, (_, at) => "x".repeat(100_000 + at));
-    const cutShort = cut(chunkSource(items, { chunkSize: undefined, slots: 1 }));
-    expect(cutShort.map(({ firstIndex }) => firstIndex).slice(0, 3)).toEqual([0, 11, 22]);
-    for (const { payload } of cutShort) expect(payload.bytes.byteLength).toBeLessThan(CHUNK_BYTES_TARGET + 100_200);
-    expect(values(chunkSource(items, { chunkSize: undefined, slots: 1 }))).toEqual(items);
-    expect(cut(chunkSource(items, { chunkSize: 64, slots: 1 }))).toHaveLength(1);
+  test("travels with others of its size when they are done in no time, growing in number step by step", () => {
+    const sizes = sizer({ chunkSize: 10 });
+    sizes.observe(10, 0);
+    const counts = [0, 1, 2, 3].map(() => sizes.next(0, everything));
+    const grown = [AUTO_GROWTH, AUTO_GROWTH ** 2, PACKED_CHUNKS_MAX, PACKED_CHUNKS_MAX];
+    expect(counts.map(({ count }) => count)).toEqual(grown.map((packed) => packed * 10));
+    expect(counts.every(({ grain }) => grain === 10)).toBe(true);
   });
 
-  test("of nothing are none", () => {
-    expect(cut(chunkSource([], { chunkSize: undefined, slots: 4 }))).toEqual([]);
-    expect(cut(chunkSource(range(0), { chunkSize: 3, slots: 4 }))).toEqual([]);
+  test("travels alone again when items turn out to be slow", () => {
+    const sizes = sizer({ chunkSize: 1 });
+    sizes.observe(1, 0);
+    expect(sizes.next(0, everything).grain).toBe(1);
+    for (let chunk = 0; chunk < 20; chunk++) sizes.observe(1, 100);
+    expect(sizes.next(0, everything)).toMatchObject({ count: 1, grain: 0 });
   });
 
-  test("of typed arrays travel as columns and come back as numbers", () => {
-    for (const items of [Float64Array.of(0.5, -0, 3), Int8Array.of(-1, 0, 1), new Uint8ClampedArray([1, 2, 255])]) {
-      const [chunk] = cut(chunkSource(materialise<number>(items), { chunkSize: 3, slots: 1 }));
-      expect([Encoding.F64, Encoding.I32]).toContain(chunk?.payload.encoding);
-      expect(decodePayload(chunk?.payload ?? { encoding: 0, count: 0, bytes: new Uint8Array() })).toEqual([...items]);
-    }
-    expect(values(chunkSource(materialise(BigInt64Array.of(1n, -1n)), { chunkSize: 2, slots: 1 }))).toEqual([1n, -1n]);
+  test("travels alone where workers are replaced after so many chunks", () => {
+    const sizes = sizer({ chunkSize: 10, mayPack: false });
+    sizes.observe(10, 0);
+    expect(sizes.next(0, everything)).toMatchObject({ count: 10, grain: 0 });
   });
 
-  test("an input that cannot travel says where it is", () => {
-    const source = chunkSource([0, 1, 2, "x", { a: [() => 1] }], { chunkSize: 3, slots: 1 });
-    source.next();
-    const error = thrown(() => source.next());
-    expect(error).toBeInstanceOf(SerializationError);
-    expect(error).toMatchObject({ path: "$.a[0]", side: "argument", cause: expect.any(SerializationError) });
-    expect((error as Error).message).toMatch(/^input 4: /);
+  test("travels with so few others that no slot is left with nothing, at the end and in a small window", () => {
+    const sizes = sizer({ chunkSize: 1, total: 100 });
+    sizes.observe(1, 0);
+    expect(sizes.next(60, everything).count).toBe(Math.floor(40 / (4 * OPEN_CHUNKS_PER_SLOT)));
+    expect(sizes.next(90, everything)).toMatchObject({ count: 1, grain: 0 });
+    expect(sizes.next(0, 16)).toMatchObject({ count: 1, grain: 0 });
   });
 
-  test("an input above a limit says which one it is, and by how much", () => {
-    const source = chunkSource([1, new Uint8Array(ITEM_BYTES_MAX + 1)], { chunkSize: 2, slots: 1 });
-    const error = thrown(() => source.next());
-    expect(error).toBeInstanceOf(LimitError);
-    expect(error).toMatchObject({ limitName: "ITEM_BYTES_MAX", limit: ITEM_BYTES_MAX, cause: expect.any(LimitError) });
-    expect((error as Error).message).toMatch(/^input 1: ITEM_BYTES_MAX is /);
-  });
-
-  test("a chunk size must be a whole number from 1", () => {
-    expect(checkChunkSize(undefined)).toBeUndefined();
-    expect(checkChunkSize(CHUNK_ITEMS_MAX)).toBe(CHUNK_ITEMS_MAX);
-    for (const bad of [0, -1, 1.5, Number.NaN, CHUNK_ITEMS_MAX + 1])
-      expect(() => checkChunkSize(bad)).toThrow(RangeError);
-    for (const bad of ["1", null, 1n]) expect(() => checkChunkSize(bad)).toThrow(TypeError);
+  test("travels with so few others that they have few bytes together", () => {
+    const sizes = sizer({ chunkSize: 1 });
+    sizes.observe(1, 0);
+    sizes.encoded(1, 40_000);
+    expect(sizes.next(0, everything)).toMatchObject({ count: 1, grain: 0 });
   });
 });
 
-describe("inputs", () => {
-  test("without a length are read to their end, others are taken as they are", () => {
-    const list = [1, 2];
-    expect(materialise(list)).toBe(list);
-    expect(materialise(new Set([1, 2]))).toEqual([1, 2]);
-    expect(materialise("ab")).toEqual(["a", "b"]);
-    expect(() => materialise(5 as never)).toThrow(TypeError);
-    expect(() => materialise(undefined as never)).toThrow(TypeError);
+describe("a chunk of automatic size", () => {
+  test("is the default where the number of inputs is not known", () => {
+    expect(sizer().isEager).toBe(true);
+    expect(sizer({ total: 100 }).isEager).toBe(false);
   });
 
-  test("whose iterator throws give its own error", () => {
-    const own = new Error("mine");
-    function* broken() {
-      yield 1;
-      throw own;
-    }
-    expect(() => materialise(broken())).toThrow(own);
+  test("has one item first, or as many as run at a time, then as many as take so long", () => {
+    expect(sizer({ chunkSize: "auto" }).next(0, everything).count).toBe(1);
+    expect(sizer({ chunkSize: "auto", concurrency: 5 }).next(0, everything).count).toBe(5);
+    const sizes = sizer({ chunkSize: "auto" });
+    sizes.observe(1, 20);
+    expect(sizes.next(0, everything).count).toBe(AUTO_CHUNK_MS / 20);
+    sizes.observe(1, 1_000);
+    expect(sizes.next(0, everything).count).toBe(1);
   });
+
+  test("grows step by step, whatever the first items took", () => {
+    const sizes = sizer({ chunkSize: "auto" });
+    sizes.observe(1, 0);
+    expect([1, 2, 3].map(() => sizes.next(0, everything).count)).toEqual([8, 64, 512]);
+  });
+
+  test("leaves something for every slot, at the end and in a small window", () => {
+    const sizes = sizer({ chunkSize: "auto", total: 100 });
+    for (let chunk = 0; chunk < 3; chunk++) {
+      sizes.observe(1, 0);
+      sizes.next(0, everything);
+    }
+    expect(sizes.next(20, everything).count).toBe(80 / (4 * OPEN_CHUNKS_PER_SLOT));
+    expect(sizes.next(0, 32).count).toBe(2);
+    expect(sizes.next(99, everything).count).toBe(1);
+  });
+
+  test("has no more items than fit the bytes of a chunk, so that no more are read ahead of it", () => {
+    const sizes = sizer();
+    sizes.observe(1, 0);
+    sizes.encoded(1, CHUNK_BYTES_TARGET / 4);
+    expect([1, 2, 3].map(() => sizes.next(0, everything).count)).toEqual([4, 4, 4]);
+    sizes.encoded(1, 100 * CHUNK_BYTES_TARGET);
+    expect(sizes.next(0, everything).count).toBe(1);
+  });
+
+  test("is made of whole blocks when results are folded and it is larger than one", () => {
+    const sizes = sizer({ isFolded: true, concurrency: FOLD_BLOCK_ITEMS + 1 });
+    expect(sizes.next(0, everything).count).toBe(2 * FOLD_BLOCK_ITEMS);
+  });
+});
+
+test("under way are four chunks for each slot, and more when they are short", () => {
+  const sizes = sizer({ chunkSize: 1 });
+  expect(sizes.openChunksMax).toBe(4 * OPEN_CHUNKS_PER_SLOT);
+  sizes.observe(1, 1_000);
+  expect(sizes.openChunksMax).toBe(4 * OPEN_CHUNKS_PER_SLOT);
+  const quick = sizer({ chunkSize: 1 });
+  quick.observe(1, 1);
+  expect(quick.openChunksMax).toBe(4 * 50);
+  const instant = sizer({ chunkSize: 1, slots: () => 0 });
+  instant.observe(1, 0);
+  expect(instant.openChunksMax).toBe(2_500);
+});
+
+test("a chunk size must be a whole number from 1, or auto", () => {
+  for (const good of [undefined, "auto", 1, CHUNK_ITEMS_MAX]) expect(checkChunkSize(good)).toBeUndefined();
+  for (const bad of [0, -1, 1.5, Number.NaN, CHUNK_ITEMS_MAX + 1])
+    expect(() => checkChunkSize(bad)).toThrow(
+      new RangeError(`chunkSize must be a whole number from 1 to ${CHUNK_ITEMS_MAX}, got ${bad}`),
+    );
+  for (const [bad, what] of [
+    ["3", "a string"],
+    [null, "null"],
+    [1n, "a bigint"],
+  ])
+    expect(() => checkChunkSize(bad)).toThrow(new TypeError(`chunkSize must be a number or "auto", got ${what}`));
 });

@@ -107,7 +107,7 @@ export abstract class ChunkSizer {
     return Math.max(1, this.#slots());
   }
 
-  /** At least RUN_MS_MIN; undefined before the first answer. */
+  /** At least ITEM_MS_MIN; undefined before the first answer. */
   protected get itemMs(): number | undefined {
     return this.#itemMs === undefined ? undefined : Math.max(ITEM_MS_MIN, this.#itemMs);
   }
@@ -179,9 +179,10 @@ class AutoSizer extends ChunkSizer {
     const { total, isFolded, concurrency } = this.#options;
     const { itemMs, slots } = this;
     const wanted = itemMs === undefined ? concurrency : Math.floor(AUTO_CHUNK_MS / itemMs);
+    const fitting = Math.floor(CHUNK_BYTES_TARGET / Math.max(1, this.itemBytes)); // what does not fit is not read ahead either
     const left = Math.min(room, total === undefined ? Number.POSITIVE_INFINITY : total - offered);
     const share = Math.ceil(left / (slots * OPEN_CHUNKS_PER_SLOT));
-    const count = Math.max(1, Math.min(wanted, this.#largest * AUTO_GROWTH, share, CHUNK_ITEMS_MAX));
+    const count = Math.max(1, Math.min(wanted, this.#largest * AUTO_GROWTH, share, fitting, CHUNK_ITEMS_MAX));
     this.#largest = Math.max(this.#largest, count);
     return { count: isFolded ? aligned(count) : count, grain: 0, bytesTarget: CHUNK_BYTES_TARGET };
   }

@@ -2,6 +2,7 @@ import type { ItemCounts } from "./async-result.ts";
 import { STREAM_UNREAD_BYTES_MAX } from "./limits.ts";
 import { MapIterator } from "./map-iterator.ts";
 import type { CallPlan, PoolCalls, PoolHost, StartedCall, StreamPlan } from "./pool-calls.ts";
+import type { ProgressMeter } from "./progress.ts";
 import { WaitingResults } from "./waiting-results.ts";
 import type { StreamWindow } from "./window.ts";
 
@@ -51,16 +52,19 @@ export class StreamConsumer<R> {
     };
   }
 
-  /** Starts the call. Throws what keeps it from starting. `done`: every item has its result. */
-  begin(plan: CallPlan, done: () => void): void {
+  /** Starts the call. Throws what keeps it from starting. `meter`: told how it ends. */
+  begin(plan: CallPlan, meter: ProgressMeter | undefined): void {
     plan.options.signal?.throwIfAborted();
     this.#call = this.#calls.start(plan);
     this.#call.outcome.then(
       () => {
-        done();
+        meter?.ended();
         this.iterator.ended();
       },
-      (error: unknown) => this.iterator.failed(error),
+      (error: unknown) => {
+        meter?.stopped();
+        this.iterator.failed(error);
+      },
     );
   }
 

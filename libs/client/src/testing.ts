@@ -1,9 +1,24 @@
 // biome-ignore-all lint/style/noRestrictedGlobals: this file stands in for the world, in tests only
-import { type Clock, type Environment, type Millis, seededRandom, silentLogger } from "@heddle/kernel";
+import { type Clock, type Environment, type Logger, type Millis, seededRandom, silentLogger } from "@heddle/kernel";
 import { MemoryNetwork, type Session, SessionAcceptor, streamRoute } from "@heddle/port-rpc";
 import type { AnyFunction, Artifact, ShippedFunction, Shipper } from "@heddle/port-shipper";
-import { jobsRun, protocolVersion, type RunRequestEntry, type RunResponseEntry } from "@heddle/wire";
+import {
+  decodePayload,
+  Encoding,
+  encodeError,
+  encodePayload,
+  type Failure,
+  JobOutcome,
+  jobsRun,
+  type OfferChunk,
+  type Payload,
+  protocolVersion,
+  type RunRequestEntry,
+  type RunResponseEntry,
+  type SpanDone,
+} from "@heddle/wire";
 import { Fabric, type FabricOptions } from "./fabric.ts";
+import type { Reader, Reading, Wanted } from "./readers.ts";
 
 const ADDRESS = "coordinator";
 const LEASE_MS = 15_000;
@@ -49,9 +64,33 @@ export class StillClock implements Clock {
   }
 }
 
-/** A world for one test. */
-function stillEnvironment(): Environment & { readonly clock: StillClock } {
-  return { clock: new StillClock(), random: seededRandom(1), log: silentLogger };
+/** A world for one test. Errors that are logged are noted. */
+function stillEnvironment(logged: string[]): Environment & { readonly clock: StillClock } {
+  const log: Logger = {
+    ...silentLogger,
+    error: (message, fields) => void logged.push(`${message}: ${String(fields?.cause)}`),
+  };
+  return { clock: new StillClock(), random: seededRandom(1), log };
+}
+
+/** Values as a payload inside its entry. */
+export function inline(values: readonly unknown[]): Payload {
+  const { encoding, count, bytes } = encodePayload(values, "result");
+  return { encoding, count, size: bytes.byteLength, data: bytes, partStream: 0 };
+}
+
+/** An item's own error, as a worker says it. */
+export function userFailure(offset: number, error: unknown): Failure {
+  const data = encodeError(error);
+  const value = { encoding: Encoding.MSGPACK, count: 1, size: data.byteLength, data, partStream: 0 };
+  const place = { node: "n1", pid: 7, attempt: 1 };
+  return { offset, place, summary: String(error), kind: { $case: "userError", value } };
+}
+
+/** The items of a chunk that was offered inside its entry. */
+export function itemsOf({ input }: OfferChunk): unknown[] {
+  if (input === undefined || input.partStream !== 0) throw new Error("the chunk has no bytes of its own");
+  return decodePayload({ encoding: input.encoding, count: input.count, bytes: input.data });
 }
 
 /** Lets everything that is ready run. */
@@ -60,7 +99,7 @@ export async function settle(): Promise<void> {
 }
 
 /** A shipper whose artifacts are whatever the test says; `ship` waits while `gate` is set. */
-class FakeShipper implements Shipper {
+export class FakeShipper implements Shipper {
   gate: Promise<void> | undefined;
   failure: Error | undefined;
 
@@ -93,13 +132,19 @@ class FakeShipper implements Shipper {
 
 /** A coordinator whose every word is the test's, and a fabric that talks to it. */
 export class FakeCoordinator implements AsyncDisposable {
-  readonly env = stillEnvironment();
+  /** Errors that were logged. */
+  readonly logged: string[] = [];
+  readonly env = stillEnvironment(this.logged);
   readonly network = new MemoryNetwork(this.env);
   readonly shipper = new FakeShipper();
   /** What clients said, over all sessions. */
   readonly entries: RunRequestEntry[] = [];
   readonly sessions: Session<RunResponseEntry>[] = [];
   readonly printed: string[] = [];
+  /** Lines of the terminal's end; those that stay end with a line break. */
+  readonly statusLines: string[] = [];
+  /** How chunks are answered as they come; undefined: by the test. */
+  #work: ((item: unknown) => unknown) | undefined;
   holds = 0;
   readonly fabric: Fabric;
   readonly #acceptor: SessionAcceptor<RunResponseEntry, RunRequestEntry>;
@@ -119,7 +164,7 @@ export class FakeCoordinator implements AsyncDisposable {
       onSession: (session) => {
         this.sessions.push(session);
         if (this.#slots !== undefined) this.capacity(this.#slots);
-        return { entries: (entries) => void this.entries.push(...entries), ended: () => undefined };
+        return { entries: (entries) => this.#take(entries), ended: () => undefined };
       },
     });
     void this.network.listen(ADDRESS, [streamRoute(jobsRun, this.#acceptor.accept)]);
@@ -134,6 +179,10 @@ export class FakeCoordinator implements AsyncDisposable {
       hold: () => {
         this.holds++;
         return { [Symbol.dispose]: () => void this.holds-- };
+      },
+      statusLine: {
+        show: (line) => void this.statusLines.push(line),
+        end: (line) => void this.statusLines.push(`${line}\n`),
       },
       print: (stderr, line) => void this.printed.push(`${stderr ? "err" : "out"} ${line}`),
     };
@@ -154,6 +203,28 @@ export class FakeCoordinator implements AsyncDisposable {
     this.tell({ $case: "capacity", value: { slots, nodes: slots === 0 ? 0 : 1 } });
   }
 
+  /** Values of one chunk of a job: of all its items unless `more` says otherwise. */
+  answer(job: number, chunk: number, values: readonly unknown[], more: Partial<SpanDone> = {}): void {
+    this.tell({
+      $case: "spanDone",
+      value: { job, chunk, span: undefined, values: inline(values), runMicros: 0, ...more },
+    });
+  }
+
+  /** An item of a chunk failed for good. */
+  fail(job: number, chunk: number, offset: number, error: unknown): void {
+    this.tell({ $case: "itemFailed", value: { job, chunk, failure: userFailure(offset, error) } });
+  }
+
+  end(job: number, outcome: JobOutcome = JobOutcome.DONE): void {
+    this.tell({ $case: "jobEnded", value: { job, outcome, error: undefined } });
+  }
+
+  /** From now on every chunk is answered by this, item by item. What it throws is the item's error. Jobs end when all of theirs are answered. */
+  serve(work: (item: unknown) => unknown): void {
+    this.#work = work;
+  }
+
   /** Another fabric, at an address where nobody listens. */
   strandedFabric(): Fabric {
     return new Fabric({ ...this.#fabricOptions, address: "nowhere" });
@@ -164,8 +235,45 @@ export class FakeCoordinator implements AsyncDisposable {
     return this.#acceptor.close({ code: "unavailable", message: "the coordinator was stopped" });
   }
 
+  #take(entries: readonly RunRequestEntry[]): void {
+    this.entries.push(...entries);
+    if (this.#work === undefined) return;
+    for (const { kind } of entries) {
+      if (kind?.$case === "offerChunk") this.#serve(kind.value, this.#work);
+      if (kind?.$case === "sealJob") this.end(kind.value.job);
+    }
+  }
+
+  #serve(offer: OfferChunk, work: (item: unknown) => unknown): void {
+    const { job, chunk } = offer;
+    const collects = this.said("openJob").find((one) => one.job === job)?.collect === true;
+    for (const [offset, item] of itemsOf(offer).entries())
+      try {
+        this.answer(job, chunk, [work(item)], { span: { offset, count: 1 } });
+      } catch (error) {
+        this.fail(job, chunk, offset, error);
+        if (collects) continue;
+        this.end(job, JobOutcome.FAILED);
+        return;
+      }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.fabric.close();
     await this.network[Symbol.asyncDispose]();
+  }
+}
+
+/** Everything that a reader has now, chunk by chunk. */
+export function readAll(
+  reader: Reader,
+  { count, bytesTarget = Number.POSITIVE_INFINITY, isEager = false }: Partial<Wanted> & { readonly count: number },
+): Reading[] {
+  const readings: Reading[] = [];
+  for (;;) {
+    const reading = reader.read({ count, bytesTarget, isEager });
+    if (reading.type === "end" || reading.type === "later") return readings;
+    readings.push(reading);
+    if (reading.type === "broken") return readings;
   }
 }

@@ -15,6 +15,8 @@ interface Stretch {
   /** Read lazily: what comes of a consumer that never asks is never decoded. */
   readonly payload: EncodedPayload;
   items: PayloadItems | undefined;
+  /** Why no more of them can be read: where one value is broken nobody knows where the next one begins. */
+  broken: { readonly error: unknown } | undefined;
   /** Items taken so far. */
   taken: number;
 }
@@ -46,14 +48,14 @@ export class WaitingResults implements ResultSink {
   }
 
   values(index: number, count: number, payload: EncodedPayload): void {
-    this.#add({ type: "values", index, count, payload, items: undefined, taken: 0 }, count);
+    this.#add({ type: "values", index, count, payload, items: undefined, broken: undefined, taken: 0 }, count);
   }
 
   failed(index: number, error: unknown): void {
     this.#add({ type: "failure", index, error }, 1);
   }
 
-  /** The next one, or undefined when it is not there. A value that cannot be read is its item's error. */
+  /** The next one, or undefined when it is not there. A value that cannot be read is its item's error, and that of those that came with it after it. */
   take(): Taken | undefined {
     this.#current ??= this.#isOrdered ? this.#byIndex.get(this.#nextIndex) : this.#queue.shift();
     const current = this.#current;
@@ -91,10 +93,12 @@ export class WaitingResults implements ResultSink {
   }
 
   #valueAt(stretch: Stretch, index: number): Taken {
+    if (stretch.broken !== undefined) return { type: "error", index, ...stretch.broken };
     try {
       stretch.items ??= payloadItems(stretch.payload);
       return { type: "value", index, value: stretch.items.next() };
     } catch (error) {
+      stretch.broken = { error };
       return { type: "error", index, error };
     }
   }
