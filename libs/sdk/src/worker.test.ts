@@ -1,18 +1,21 @@
 import { createHash } from "node:crypto";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createProcessSpawner } from "@heddle/adapter-processes";
 import { silentLogger } from "@heddle/kernel";
-import type { WorkerExit, WorkerProcess } from "@heddle/port-processes";
+import type { SeenMark, WorkerExit, WorkerProcess } from "@heddle/port-processes";
 import {
   type ChunkReturned,
   decodeError,
   decodePayload,
   type EncodedPayload,
   encodePayload,
+  encodeValue,
   type Payload,
   PayloadAssembler,
+  PrepareJob,
+  RunChunk,
   splitPayload,
   type WorkerRequestEntry,
   type WorkerResponseEntry,
@@ -49,7 +52,8 @@ class Worker {
   #lastAssignment = 0;
   #heard = Promise.withResolvers<void>();
 
-  constructor(source: string) {
+  /** `more`: of the job; `place` describes further exports of the source. */
+  constructor(source: string, more: (place: (name: string) => Placed) => Partial<PrepareJob> = () => ({})) {
     const hash = createHash("sha256").update(source).digest("hex");
     const location = join(scratch, `${hash}.mjs`);
     writeFileSync(location, source);
@@ -66,32 +70,28 @@ class Worker {
       },
       exited: resolve,
     });
-    const job = {
-      job: 1,
-      jobId: "j",
-      location,
-      artifact: hash,
-      exportName: "default",
-      spread: false,
-      node: "n",
-      closure: false,
-      captured: new Uint8Array(0),
-      capturedArtifact: "",
-      capturedLocation: "",
+    const placed = (exportName: string): Placed => {
+      const none = { closure: false, captured: new Uint8Array(0), capturedArtifact: "", capturedLocation: "" };
+      return { location, artifact: hash, exportName, ...none };
     };
-    this.#process.send({ kind: { $case: "prepareJob", value: job } });
+    const job = { ...PrepareJob.fromPartial({ job: 1, jobId: "j", node: "n" }), ...placed("default") };
+    this.#process.send({ kind: { $case: "prepareJob", value: { ...job, ...more(placed) } } });
   }
 
   /** Runs one chunk. */
-  run(items: readonly unknown[], marks = false): Promise<Answer> {
+  run(items: readonly unknown[], marks = false, grain = 0): Promise<Answer> {
     const assignment = ++this.#lastAssignment;
     const answer = Promise.withResolvers<Answer>();
     this.#answers.set(assignment, answer);
     const { header: input, parts } = splitPayload(encodePayload(items, "argument"), () => assignment);
-    const value = { assignment, job: 1, chunk: 0, span: undefined, firstIndex: 0, input, attempt: 1, marks };
-    this.#process.send({ kind: { $case: "runChunk", value } });
+    const value = RunChunk.fromPartial({ assignment, job: 1, attempt: 1, marks, grain });
+    this.#process.send({ kind: { $case: "runChunk", value: { ...value, input } } });
     for (const part of parts) this.#process.send({ kind: { $case: "part", value: part } });
     return answer.promise;
+  }
+
+  readMark(): SeenMark | null {
+    return this.#process.readMark();
   }
 
   kill(signal: "SIGTERM" | "SIGKILL" = "SIGKILL"): void {
@@ -103,14 +103,23 @@ class Worker {
     while (!this.told.includes(`stdout: ${line}`)) await this.#heard.promise;
   }
 
+  /** The rest of the first line that begins like this, once it has printed one. */
+  async printedAfter(start: string): Promise<string> {
+    const begins = (line: string): boolean => line.startsWith(`stdout: ${start}`);
+    while (!this.told.some(begins)) await this.#heard.promise;
+    return this.told.find(begins)?.slice(`stdout: ${start}`.length) ?? "";
+  }
+
   #hear({ kind }: WorkerResponseEntry): void {
     if (kind?.$case === "chunkReturned") {
       const message = kind.value;
       this.told.push(`returned ${message.assignment}`);
       const header = headerOf(message);
+      if (header === undefined) return void this.#answers.get(message.assignment)?.resolve({ message, values: [] });
       const values = this.#payloads.open(header, message);
       if (values !== undefined) this.#answered(message, values);
-    } else if (kind?.$case === "part") {
+    } else if (kind?.$case === "workerJoined") this.told.push("joined");
+    else if (kind?.$case === "part") {
       const completion = this.#payloads.add(kind.value);
       if (completion?.payload !== undefined) this.#answered(completion.tag, completion.payload);
     }
@@ -121,10 +130,24 @@ class Worker {
   }
 }
 
-function headerOf({ outcome }: ChunkReturned): Payload {
+type Placed = NonNullable<PrepareJob["combine"]>;
+
+/** Undefined for a chunk that was not begun. */
+function headerOf({ outcome }: ChunkReturned): Payload | undefined {
+  if (outcome?.$case === "initFailure") return undefined;
+  if (outcome?.$case === "part" && outcome.value.values !== undefined) return outcome.value.values;
   if (outcome?.$case === "done") return outcome.value;
   if (outcome?.$case === "error" && outcome.value.values !== undefined) return outcome.value.values;
   throw new Error("a chunk came back without values");
+}
+
+/** A dead one stays in the table until its parent looks at it, which may be never: that does not count. */
+function isRunning(pid: number): boolean {
+  try {
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+  } catch {
+    return false;
+  }
 }
 
 /** The user's error that a chunk came back with. */
@@ -254,6 +277,155 @@ describe("a worker process dies", () => {
     const exit = await worker.exited;
     expect(exit).toMatchObject({ exitCode: null, signal: "SIGABRT", mark: { assignment: 1, offset: 0 } });
     expect(exit.stderrTail).toMatch(/\S/);
+  });
+});
+
+describe("a worker process that is watched", () => {
+  const watched = { watched: true };
+
+  test("shows the item that never gives its event loop up, and for how long it has run", async () => {
+    const worker = new Worker(
+      'export default (x) => { if (x === 2) { console.log("spins"); for (;;); } };',
+      () => watched,
+    );
+    void worker.run([0, 1, 2, 3]);
+    await worker.printed("spins");
+    const first = worker.readMark();
+    expect(first).toMatchObject({ assignment: 1, offset: 2 });
+    while ((worker.readMark()?.forMs ?? 0) < 50) await new Promise((resolve) => setImmediate(resolve));
+    worker.kill("SIGTERM");
+    expect(await worker.exited).toMatchObject({ signal: "SIGTERM", mark: { assignment: 1, offset: 2 } });
+    expect(worker.readMark()).toBe(null);
+  });
+
+  test("dies with the grandchild that left its group, though it ignores SIGTERM", async () => {
+    const worker = new Worker(
+      `import { spawn } from "node:child_process";
+      export default () => {
+        process.on("SIGTERM", () => console.log("no"));
+        const child = spawn("sleep", ["1000"], { detached: true, stdio: "ignore" });
+        console.log("child " + child.pid);
+        return new Promise(() => setInterval(() => {}, 1000));
+      };`,
+      () => watched,
+    );
+    void worker.run([0]);
+    const child = Number(await worker.printedAfter("child "));
+    worker.kill("SIGTERM");
+    await worker.printed("no");
+    expect(worker.readMark()).toMatchObject({ assignment: 1, offset: 0 });
+    worker.kill("SIGKILL");
+    expect(await worker.exited).toMatchObject({ signal: "SIGKILL" });
+    expect(isRunning(child)).toBe(false);
+  });
+
+  test("says which of the items side by side has run for longest, and blames none of several", async () => {
+    const worker = new Worker(
+      `export default async (x) => {
+        if (x === 3) { console.log("all"); return new Promise(() => setInterval(() => {}, 1000)); }
+        await new Promise((resolve) => x === 0 ? resolve() : setInterval(() => {}, 1000));
+      };`,
+      () => ({ watched: true, concurrency: 3 }),
+    );
+    void worker.run([0, 1, 2, 3, 4]);
+    await worker.printed("all");
+    expect(worker.readMark()).toMatchObject({ offset: 1 });
+    worker.kill();
+    expect(await worker.exited).toMatchObject({ mark: null });
+  });
+});
+
+describe("a worker process with an initializer", () => {
+  const initializer = (args: readonly unknown[]) => (place: (name: string) => Placed) => ({
+    initializer: { function: place("init"), args: encodeValue(args, "argument"), argsArtifact: "", argsLocation: "" },
+  });
+  const source = (body: string): string =>
+    `let by; export async function init(x) { ${body} } export default (x) => x * by;`;
+
+  test("runs it before its first chunk", async () => {
+    const worker = new Worker(source("await null; by = x;"), initializer([7]));
+    expect((await worker.run([1, 2])).values).toEqual([7, 14]);
+    expect((await worker.run([3])).values).toEqual([21]);
+    expect(worker.told).toEqual(["joined", "returned 1", "returned 2"]);
+    worker.kill();
+    await worker.exited;
+  });
+
+  test("says what it threw, with its stack, and lives on without running anything", async () => {
+    const worker = new Worker(source('throw new RangeError("not " + x);'), initializer([7]));
+    const { outcome } = (await worker.run([1])).message;
+    if (outcome?.$case !== "initFailure") throw new Error(`came back with ${JSON.stringify(outcome)}`);
+    expect(outcome.value.summary).toBe("RangeError: not 7");
+    expect((decodeError(outcome.value.error) as Error).stack).toMatch(/^RangeError: not 7\n {4}at init .*\.mjs:1.*$/);
+    worker.kill();
+    expect(await worker.exited).toMatchObject({ signal: "SIGKILL" });
+  });
+
+  test("is not in a task there", async () => {
+    const worker = new Worker(`import { task } from "heddle"; ${source("task();")}`, initializer([]));
+    const { outcome } = (await worker.run([1])).message;
+    expect(outcome).toMatchObject({
+      value: { summary: expect.stringMatching(/^StateError: task\(\) was called where no/) },
+    });
+    worker.kill();
+    await worker.exited;
+  });
+
+  test("that exits has blamed no item", async () => {
+    const worker = new Worker(source("process.exit(3);"), initializer([]));
+    void worker.run([1], true);
+    expect(await worker.exited).toMatchObject({ exitCode: 3, mark: null });
+    expect(worker.told).toEqual([]);
+  });
+});
+
+describe("a worker process with more than one item", () => {
+  test("tells items side by side apart, and gives each its own random numbers", async () => {
+    const worker = new Worker(
+      `import { task } from "heddle";
+      export default async (x) => {
+        const first = task().random();
+        await new Promise((resolve) => setTimeout(resolve, x === 0 ? 20 : 1));
+        return [task().index, first, task().random()];
+      };`,
+      () => ({ concurrency: 4, seedLow: 3 }),
+    );
+    const together = (await worker.run([0, 1, 2, 3])).values as [number, number, number][];
+    expect(together.map(([index]) => index)).toEqual([0, 1, 2, 3]);
+    expect(new Set(together.flat()).size).toBe(12);
+    expect((await worker.run([0, 1, 2, 3])).values).toEqual(together);
+    worker.kill();
+    await worker.exited;
+  });
+
+  test("weighs itself", async () => {
+    const source = "const kept = []; export default (x) => void kept.push(Buffer.alloc(x * 1024 * 1024, 1));";
+    const worker = new Worker(source, () => ({ weighed: true }));
+    const light = (await worker.run([1])).message.rssBytes;
+    const heavy = (await worker.run([100])).message.rssBytes;
+    expect(light).toBeGreaterThan(20 * 1024 * 1024);
+    expect(heavy - light).toBeGreaterThan(80 * 1024 * 1024);
+    worker.kill();
+    await worker.exited;
+  });
+
+  test("gives back what it has not begun of a chunk of many grains when one takes long", async () => {
+    const worker = new Worker(
+      "export default (x) => { const end = performance.now() + x; while (performance.now() < end); return x; };",
+    );
+    const { message, values } = await worker.run([0, 0, 5, 0, 0, 0], false, 2);
+    expect(message.outcome).toMatchObject({ $case: "part", value: { completed: 4 } });
+    expect(values).toEqual([0, 0, 5, 0]);
+    worker.kill();
+    await worker.exited;
+  });
+
+  test("shows none of its own frames of a loop that was made for the function", async () => {
+    const worker = new Worker('export default (x) => { if (x === 20_000) throw new Error("late"); return x; };');
+    const error = errorOf(await worker.run(Array.from({ length: 20_010 }, (_, x) => x)));
+    expect(error.stack).toMatch(/^Error: late\n {4}at default .*\.mjs:1.*$/);
+    worker.kill();
+    await worker.exited;
   });
 });
 

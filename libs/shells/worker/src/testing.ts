@@ -176,6 +176,17 @@ export class Bench {
     return answers.at(-1) as Answer;
   }
 
+  /** Runs one chunk, all of it, and gives its values as what the test knows them to be. */
+  async results<T>(
+    job: number,
+    items: readonly unknown[] | EncodedPayload,
+    more: Partial<RunChunk> = {},
+  ): Promise<T[]> {
+    const answer = await this.run(job, items, more);
+    if (!("done" in answer)) throw new TypeError(`not done: ${JSON.stringify(answer)}`);
+    return answer.done as T[];
+  }
+
   /** Resolves once so many chunks were answered in all. */
   async answered(count: number): Promise<readonly Answer[]> {
     if (this.answers.length < count) await new Promise<void>((resolve) => this.#waiting.push({ count, resolve }));
