@@ -1,6 +1,6 @@
 import { EmbeddedCluster } from "../harness/embedded-cluster.ts";
 import { ProcessCluster } from "../harness/process-cluster.ts";
-import { describeCalls, describeLives, describeOptions, describePool, describeStreams } from "./pool-suite.ts";
+import { describeCalls, describeLives, describeOptions, describePool, describeStreams } from "./contract/pool.ts";
 
 const describers = [describeCalls, describeStreams, describeOptions, describeLives];
 

@@ -1,7 +1,7 @@
 import { EmbeddedCluster } from "../harness/embedded-cluster.ts";
 import { ProcessCluster } from "../harness/process-cluster.ts";
-import { describeBadInput, describeKillers, describeSharpEdges } from "./killer-suite.ts";
-import { describePool } from "./pool-suite.ts";
+import { describeBadInput, describeKillers, describeSharpEdges } from "./contract/killers.ts";
+import { describePool } from "./contract/pool.ts";
 
 const describers = [describeKillers, describeSharpEdges, describeBadInput];
 

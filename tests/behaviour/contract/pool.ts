@@ -1,6 +1,6 @@
-import { type Fabric, PoolClosedError, PoolTerminatedError, range, repeat, TimeoutError } from "heddle";
+import { type Fabric, PoolClosedError, PoolTerminatedError, range, repeat, TimeoutError, task } from "heddle";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { RealCluster } from "../harness/real-cluster.ts";
+import type { RealCluster } from "../../harness/real-cluster.ts";
 
 /** What the calls of a pool do. Ids are those of the catalogue of multiprocessing's behaviours. */
 export interface PoolRun {
@@ -152,7 +152,7 @@ export function describeCalls(get: Get): void {
     )) as RangeError & { code: number; remote: { stack: string; node: string } };
     expect(error).toBeInstanceOf(RangeError);
     expect(error).toMatchObject({ message: "123", code: 123, cause: { message: "why" } });
-    expect(error.remote.stack).toMatch(/RangeError: 123[\s\S]*pool-suite\.ts:\d+/);
+    expect(error.remote.stack).toMatch(/RangeError: 123[\s\S]*contract\/pool\.ts:\d+/);
     expect(get().cluster.nodes).toContain(error.remote.node);
   });
 
@@ -367,7 +367,6 @@ export function describeOptions(get: Get): void {
   test("random numbers of tasks depend on the seed, the call and the index alone", async () => {
     const draw = async (seed: number, processes: number, chunkSize: number) => {
       await using pool = get().fabric.pool({ seed, processes });
-      const { task } = await import("heddle");
       const of = (): readonly number[] => [task().random(), task().random()];
       return [await pool.map(of, range(50), { chunkSize }), await pool.map(of, range(50), { chunkSize })];
     };

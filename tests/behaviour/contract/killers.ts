@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { ItemTimeoutError, PoolInitError, PoolTerminatedError, range, WorkerLostError } from "heddle";
 import { expect, test } from "vitest";
-import { eventually } from "../harness/waiting.ts";
-import { failure, type PoolRun } from "./pool-suite.ts";
+import { eventually } from "../../harness/waiting.ts";
+import { failure, type PoolRun } from "./pool.ts";
 
 type Get = () => PoolRun;
 
@@ -63,11 +63,7 @@ export function describeKillers(get: Get): void {
     const bad = BAD;
     const settled = await pool.map(
       (n: number) => {
-        if (n === bad) {
-          const { setFlagsFromString } = process.getBuiltinModule("node:v8");
-          setFlagsFromString("--max-old-space-size=100");
-          for (const kept: unknown[] = []; ; ) kept.push(new Array(100_000).fill(n));
-        }
+        if (n === bad) for (const kept: number[][] = []; ; ) kept.push(new Array<number>(10_000_000).fill(0.5));
         return n + 1;
       },
       range(MANY),
@@ -77,7 +73,8 @@ export function describeKillers(get: Get): void {
     expect(error).toBeInstanceOf(WorkerLostError);
     expect(error).toMatchObject({ index: BAD, signal: "SIGABRT" });
     expect(error.stderrTail).toMatch(/heap/i);
-  });
+    expect(error.rssBytes).toBeGreaterThan(100 * 1024 * 1024);
+  }, 120_000);
 
   test("an endless loop ends with the item's time, and costs the others nothing", async () => {
     await using pool = get().fabric.pool();
