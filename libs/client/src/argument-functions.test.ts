@@ -138,3 +138,32 @@ test("any number of different functions, one after the other, keeps a bounded nu
   expect(offered.size).toBe(1 + IDLE_ARTIFACTS_MAX);
   expect(offered).toContain(kept.hash);
 });
+
+test("an initializer whose arguments need more artifacts than a client may offer fails the calls, and others live", async () => {
+  const { fake } = shipping();
+  const initArgs = Array.from({ length: CLIENT_ARTIFACTS_MAX }, (_, index) => () => index);
+  const pool = fake.fabric.pool({ initializer: () => undefined, initArgs });
+  await expect(pool.map(identity, [1])).rejects.toMatchObject({ limitName: "CLIENT_ARTIFACTS_MAX" });
+  fake.serve((item) => item);
+  expect(await fake.fabric.pool().map(identity, [1])).toEqual([1]);
+});
+
+test("an item that failed while functions among the inputs are shipped ends the offers of its job", async () => {
+  const { fake } = shipping();
+  const gate = Promise.withResolvers<void>();
+  const { ship } = fake.shipper;
+  const fn = (): number => 1;
+  fake.shipper.ship = async (one) => {
+    if (one === fn) await gate.promise;
+    return await ship.call(fake.shipper, one);
+  };
+  const result = fake.fabric.pool().mapAsync(identity, [0, fn], { chunkSize: 1 });
+  await settle();
+  fake.fail(1, 0, 0, new RangeError("no 0"));
+  await settle();
+  gate.resolve();
+  await settle();
+  expect(fake.said("offerChunk")).toHaveLength(1);
+  fake.end(1, JobOutcome.FAILED);
+  await expect(result.get()).rejects.toThrow("no 0");
+});

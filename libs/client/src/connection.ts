@@ -321,15 +321,16 @@ export class Connection {
       if (request === undefined) break;
       this.#openJob(line, request);
     }
-    while (line.unsealed.size > 0)
-      for (const request of line.unsealed) {
-        if (line.openChunks >= CLIENT_CHUNKS_MAX) return;
-        if (line.session.queuedBytes >= SESSION_WINDOW_BYTES) return this.#pumpWhenDrained(line);
-        if (!this.#poll(line, request)) continue;
-        const { nextBytes } = request.run;
-        if (line.openChunks > 0 && line.openBytes + nextBytes > CLIENT_INPUT_BYTES_MAX) return;
-        this.#offer(line, request);
-      }
+    for (const request of line.unsealed) {
+      if (line.openChunks >= CLIENT_CHUNKS_MAX) return;
+      if (line.session.queuedBytes >= SESSION_WINDOW_BYTES) return this.#pumpWhenDrained(line);
+      if (!this.#poll(line, request)) continue;
+      const { nextBytes } = request.run;
+      if (line.openChunks > 0 && line.openBytes + nextBytes > CLIENT_INPUT_BYTES_MAX) return;
+      this.#offer(line, request);
+      line.unsealed.delete(request); // to the end of the queue: it is met there again, also when a bound comes before that
+      line.unsealed.add(request);
+    }
   }
 
   /** Whether there is a chunk to offer; seals the job after its last one, and fails it for an input that cannot travel. */

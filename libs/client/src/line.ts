@@ -25,7 +25,7 @@ export interface Line {
   readonly artifacts: OfferedArtifacts;
   /** Open jobs by number. */
   readonly jobs: Map<number, JobRequest>;
-  /** Those of them that may have inputs to offer now. */
+  /** Those of them that may have inputs to offer now, the one that offered last at the end. */
   readonly unsealed: Set<JobRequest>;
   /** Those that have more inputs, and wait for answers, for their consumer, for the inputs themselves or for slots. */
   readonly dormant: Set<JobRequest>;

@@ -1,4 +1,4 @@
-import { ClosedError, PoolTerminatedError, UnavailableError } from "@heddle/kernel";
+import { CLIENT_CHUNKS_MAX, CLIENT_JOBS_MAX, ClosedError, PoolTerminatedError, UnavailableError } from "@heddle/kernel";
 import { Encoding, JobOutcome } from "@heddle/wire";
 import { expect, onTestFinished, test } from "vitest";
 import { MAP_ITEMS_MAX } from "./limits.ts";
@@ -298,4 +298,30 @@ test("arguments that are no array and more inputs than an array can hold are ref
   const refused = pool.map(square, range(MAP_ITEMS_MAX + 1), { chunkSize: 2 ** 20 });
   await expect(refused).rejects.toThrow(RangeError);
   await expect(refused).rejects.toThrow(/MAP_ITEMS_MAX is 4294967294/);
+});
+
+test("a call gets its turn though another one could use all that a client may have under way", async () => {
+  const fake = coordinator(CLIENT_CHUNKS_MAX);
+  const pool = fake.fabric.pool();
+  void pool.mapAsync(square, range(2 * CLIENT_CHUNKS_MAX), { chunkSize: 1 });
+  await settle();
+  expect(fake.said("offerChunk")).toHaveLength(CLIENT_CHUNKS_MAX);
+  void pool.mapAsync(square, [1]);
+  await settle();
+  for (const chunk of [0, 1]) fake.answer(1, chunk, [1], { runMicros: 1_000_000 });
+  await settle();
+  const more = fake.said("offerChunk").slice(CLIENT_CHUNKS_MAX);
+  expect(more.map(({ job }) => job)).toEqual([1, 2]);
+});
+
+test("calls that wait for their turn are all over when the pool is terminated, and never begin", async () => {
+  const fake = coordinator();
+  const pool = fake.fabric.pool();
+  const results = Array.from({ length: CLIENT_JOBS_MAX + 10 }, () => pool.applyAsync(square, [1]));
+  await settle();
+  expect(fake.said("openJob")).toHaveLength(CLIENT_JOBS_MAX);
+  await pool.terminate();
+  for (const result of results) await expect(result.get()).rejects.toBeInstanceOf(PoolTerminatedError);
+  await settle();
+  expect([fake.said("openJob").length, fake.said("cancelJob").length]).toEqual([CLIENT_JOBS_MAX, CLIENT_JOBS_MAX]);
 });

@@ -147,7 +147,8 @@ export class FabricPool implements AsyncDisposable {
 
   /**
    * Runs `fn(item)` for each input and gives the results one at a time, in order of the inputs. Inputs are read, and results kept, no further ahead of
-   * their consumer than `bufferSize`. Throws TypeError and RangeError for what is no function, inputs or options, and PoolClosedError.
+   * their consumer than `bufferSize`. Throws TypeError and RangeError for what is no function, inputs or options, PoolClosedError, and the reason of a
+   * signal that was aborted before.
    */
   imap<T, R, const O extends StreamOptions = StreamOptions>(
     fn: (item: T) => R,
@@ -225,7 +226,10 @@ export class FabricPool implements AsyncDisposable {
     this.#calls.close();
   }
 
-  /** Resolves when all work is over. Rejects with StateError before `close()` or `terminate()`. */
+  /**
+   * Resolves when all work is over. Rejects with StateError before `close()` or `terminate()`. A stream of results that is neither consumed nor left
+   * (`return()`, or the end of its `await using`) is never over, unless all of its results fit its buffer.
+   */
   join(): Promise<void> {
     return this.#calls.join();
   }
