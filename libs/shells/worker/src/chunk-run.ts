@@ -2,7 +2,6 @@ import { type EncodedPayload, Encoding, type PayloadItems } from "@heddle/wire";
 import { type ChunkOutcome, ChunkState, type ChunkTask } from "./chunk-state.ts";
 import { runConcurrently } from "./concurrent-run.ts";
 import { MissingFunction } from "./functions.ts";
-import { LOOP_ITEMS } from "./limits.ts";
 import { runInOwnLoop } from "./own-loop-run.ts";
 import { isThenable } from "./results.ts";
 
@@ -36,7 +35,7 @@ function runPlain(state: ChunkState, items: PayloadItems): Outcome | undefined {
     const outcome = runUntil(state, items, 0, before);
     if (outcome !== undefined || before === state.length) return outcome;
   }
-  const outcome = runInOwnLoop(state, before, numbers);
+  const outcome = runInOwnLoop(state, before);
   if (outcome === undefined) return runUntil(state, items, before, state.length);
   if (!("next" in outcome)) return outcome;
   const { next, result } = outcome;
@@ -49,9 +48,6 @@ function runPlain(state: ChunkState, items: PayloadItems): Outcome | undefined {
   }
   return runUntil(state, rest, next, state.length);
 }
-
-/** Results on their way from a loop: chunks run one after the other, and none keeps it. */
-const numbers = new Float64Array(LOOP_ITEMS);
 
 /** Items from place `from` up to `until` - 1, one after the other. Undefined when each has its value. */
 function runUntil(state: ChunkState, items: PayloadItems, from: number, until: number): Outcome | undefined {

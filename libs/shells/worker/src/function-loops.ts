@@ -5,7 +5,7 @@ import { type Fold, type Loop, type LoopInput, LoopMaker, type LoopResult } from
 interface Known {
   /** Items that it ran, up to OWN_LOOP_ITEMS. */
   items: number;
-  /** The type of its results: "other" once there was one that no loop is for. */
+  /** What its results are: "other" once there was one that no loop is for. */
   result: LoopResult | "other" | undefined;
   /** Blocks that it folded. */
   blocks: number;
@@ -28,14 +28,12 @@ export class FunctionLoops {
     if (items === 0) return;
     const known = this.#of(origin);
     known.items = Math.min(OWN_LOOP_ITEMS, known.items + items);
-    const type = typeof last;
-    const result = type === "number" || type === "boolean" ? type : "other";
-    known.result = known.result === undefined || known.result === result ? result : "other";
+    this.#gave(known, last);
   }
 
   /** It gave something that its loop is not for. */
-  gaveOther(origin: object): void {
-    this.#of(origin).result = "other";
+  gave(origin: object, odd: unknown): void {
+    this.#gave(this.#of(origin), odd);
   }
 
   /** Its own loop, and what that gives. */
@@ -51,6 +49,12 @@ export class FunctionLoops {
     return this.#of(origin).blocks++ === 0 ? undefined : this.#maker.fold(origin);
   }
 
+  #gave(known: Known, value: unknown): void {
+    const kind = kindOf(value);
+    if (known.result === undefined || known.result === kind) known.result = kind;
+    else known.result = isNumber(known.result) && isNumber(kind) ? "number" : "other";
+  }
+
   #of(origin: object): Known {
     let known = this.#known.get(origin);
     if (known === undefined) {
@@ -59,4 +63,14 @@ export class FunctionLoops {
     }
     return known;
   }
+}
+
+function kindOf(value: unknown): LoopResult | "other" {
+  if (typeof value === "boolean") return "boolean";
+  if (typeof value !== "number") return "other";
+  return (value | 0) === value && !Object.is(value, -0) ? "whole" : "number";
+}
+
+function isNumber(kind: LoopResult | "other"): boolean {
+  return kind === "whole" || kind === "number";
 }

@@ -2,9 +2,8 @@ import { type EncodedPayload, Encoding } from "@heddle/wire";
 
 const isLittleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
-const CAPACITY_FIRST = 4_096;
-/** Room that is made ahead, in numbers. */
-const CAPACITY_AHEAD_MAX = 1 << 20;
+/** Room that is made at once, in numbers, for those that are expected. */
+const CAPACITY_AHEAD_MAX = 1 << 22;
 
 /**
  * Numbers that come in blocks, on their way to a payload: whole ones of 32 bits as such for as long as there are no others. What the
@@ -30,12 +29,14 @@ export class NumberColumn {
   }
 
   /** Adds values[0] up to values[count - 1]. */
-  add(values: Float64Array, count: number): void {
+  add(values: Int32Array | Float64Array, count: number): void {
     const column = this.#roomFor(count);
-    if (column instanceof Int32Array && !fillWhole(column, this.count, values, count)) {
-      this.#column = this.#grown(new Float64Array(column.length));
-    }
-    if (this.#column instanceof Float64Array) this.#column.set(values.subarray(0, count), this.count);
+    if (values instanceof Float64Array && column instanceof Int32Array) {
+      if (!fillWhole(column, this.count, values, count)) {
+        this.#column = this.#grown(new Float64Array(column.length));
+        this.#column.set(values.subarray(0, count), this.count);
+      }
+    } else column.set(values.subarray(0, count), this.count);
     this.count += count;
   }
 
@@ -55,7 +56,7 @@ export class NumberColumn {
     const needed = this.count + count;
     if (needed <= this.#column.length) return this.#column;
     const ahead = Math.min(this.#expected, this.count + CAPACITY_AHEAD_MAX);
-    const capacity = Math.max(needed, ahead, Math.min(CAPACITY_FIRST, this.#expected));
+    const capacity = Math.max(needed, ahead);
     const larger = this.#column instanceof Int32Array ? new Int32Array(capacity) : new Float64Array(capacity);
     this.#column = this.#grown(larger);
     return this.#column;

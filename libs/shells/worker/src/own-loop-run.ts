@@ -1,7 +1,7 @@
 import { decodePayload, type EncodedPayload, Encoding } from "@heddle/wire";
 import type { ChunkOutcome, ChunkState } from "./chunk-state.ts";
 import { LOOP_ITEMS } from "./limits.ts";
-import type { LoopInput, LoopResult, LoopResults, LoopSpan, OddResult } from "./tight-loop.ts";
+import type { Loop, LoopInput, LoopResult, LoopResults, LoopSpan, OddResult } from "./tight-loop.ts";
 
 /** Where the loop left off at a result that it is not for: that of the item before place `next`. */
 export interface LeftOff {
@@ -14,68 +14,70 @@ interface LoopSource extends Pick<LoopSpan, "start" | "first" | "step"> {
   readonly input: LoopInput;
 }
 
+/** Results on their way from a loop: chunks run one after the other, and none keeps them. */
+const BUFFERS = { whole: new Int32Array(LOOP_ITEMS), number: new Float64Array(LOOP_ITEMS) } as const;
+
 /**
- * Runs the items from place `from` on in the function's own loop. Undefined when it has none, and nothing was run then. `results`: a
- * buffer for numbers, LOOP_ITEMS long.
+ * Runs the items from place `from` on in the function's own loop, or in two: numbers may turn out not to be whole. Undefined when it has
+ * none, and nothing was run then.
  */
-export function runInOwnLoop(
-  state: ChunkState,
-  from: number,
-  buffer: Float64Array,
-): ChunkOutcome | LeftOff | undefined {
-  const { input, origin, loops } = state.task;
-  const source = sourceOf(input, state.firstOffset, state.length);
-  const own = source === undefined ? undefined : loops.own(origin, source.input);
+export function runInOwnLoop(state: ChunkState, from: number): ChunkOutcome | LeftOff | undefined {
+  const { task, firstOffset, length, results, pace } = state;
+  const source = sourceOf(task.input, firstOffset, length);
+  let own = source === undefined ? undefined : task.loops.own(task.origin, source.input);
   if (source === undefined || own === undefined) return undefined;
-  const { fn, task } = state.task;
-  const { firstIndex, firstOffset, length, results, pace } = state;
-  const values = valuesFor(own.result, buffer);
-  const odd: OddResult = { value: undefined };
+  let values: LoopResults = valuesFor(own.result);
   for (let at = from; at < length; ) {
     if (firstOffset + at >= pace.border && pace.givesBack(firstOffset + at, results.size)) return state.part();
     const until = Math.min(length, at + LOOP_ITEMS, at + results.room, pace.border - firstOffset);
-    const inputs =
-      source.input === "listed" ? decodePayload(input, { offset: firstOffset + at, count: until - at }) : [];
-    const span = {
-      task,
-      firstIndex,
-      from: at,
-      until,
-      start: source.start,
-      first: source.first,
-      step: source.step,
-      inputs,
-    };
-    const end = ended(() => own.loop(fn, span, values, odd), task, firstIndex);
+    const end = ended(state, own.loop, spanOf(state, source, at, until), values);
     try {
       results.addAll(values, end.at - at);
+      if (end.type === "odd" && typeof end.result === "number") results.addAll(Float64Array.of(end.result), 1);
     } catch (error) {
       return state.refused(error, "result");
     }
     if (end.type === "threw") return state.threw(end.error);
-    if (end.at < until) {
-      loops.gaveOther(origin);
-      return { next: end.at + 1, result: odd.value };
-    }
-    at = until;
+    at = end.at;
+    if (end.type !== "odd") continue;
+    task.loops.gave(task.origin, end.result);
+    at++;
+    own = task.loops.own(task.origin, source.input);
+    if (own === undefined || typeof end.result !== "number") return { next: at, result: end.result };
+    values = valuesFor(own.result);
   }
   return state.all();
 }
 
 type LoopEnd =
   | { readonly type: "ended"; readonly at: number }
+  | { readonly type: "odd"; readonly at: number; readonly result: unknown }
   | { readonly type: "threw"; readonly at: number; readonly error: unknown };
 
-function ended(run: () => number, task: { readonly index: number }, firstIndex: number): LoopEnd {
+function ended({ task, firstIndex }: ChunkState, loop: Loop, span: LoopSpan, values: LoopResults): LoopEnd {
+  const odd: OddResult = { value: undefined };
   try {
-    return { type: "ended", at: run() };
+    const at = loop(task.fn, span, values, odd);
+    return at < span.until ? { type: "odd", at, result: odd.value } : { type: "ended", at };
   } catch (error) {
-    return { type: "threw", at: task.index - firstIndex, error };
+    return { type: "threw", at: task.task.index - firstIndex, error };
   }
 }
 
-function valuesFor(result: LoopResult, buffer: Float64Array): LoopResults {
-  return result === "number" ? buffer : [];
+function spanOf(
+  { task, firstIndex, firstOffset }: ChunkState,
+  source: LoopSource,
+  from: number,
+  until: number,
+): LoopSpan {
+  const { start, first, step } = source;
+  const listed = { offset: firstOffset + from, count: until - from };
+  const inputs = source.input === "listed" ? decodePayload(task.input, listed) : [];
+  return { task: task.task, firstIndex, from, until, start, first, step, inputs };
+}
+
+function valuesFor(result: LoopResult): LoopResults {
+  return result === "boolean" ? [] : BUFFERS[result];
 }
 
 /** Undefined for items that have to be decoded one by one. */

@@ -2,7 +2,7 @@ import { FOLD_BLOCK_ITEMS, LimitError, PAYLOAD_BYTES_MAX } from "@heddle/kernel"
 import type { AnyFunction } from "@heddle/port-shipper";
 import { type EncodedPayload, PayloadEncoder } from "@heddle/wire";
 import { NumberColumn } from "./number-column.ts";
-import type { Fold, FoldEnd } from "./tight-loop.ts";
+import type { Fold, FoldEnd, LoopResults } from "./tight-loop.ts";
 
 /** Where the values of a chunk's items go, in order. */
 export interface Results {
@@ -15,7 +15,7 @@ export interface Results {
   /** Takes the next item's value. Throws SerializationError or LimitError when it cannot travel; whatever the user's getters or folding throw. */
   add(value: unknown): void;
   /** Takes the values of the next `count` items, all numbers or all booleans. Throws as `add`. */
-  addAll(values: Float64Array | readonly boolean[], count: number): void;
+  addAll(values: LoopResults, count: number): void;
   /** What was kept. Throws as `add`, and then gives what it can when it is called again. */
   finish(): EncodedPayload;
 }
@@ -60,9 +60,9 @@ export class PlainResults implements Results {
     this.#checkSize(size, count);
   }
 
-  addAll(values: Float64Array | readonly boolean[], count: number): void {
+  addAll(values: LoopResults, count: number): void {
     const column = this.#column;
-    if (column !== undefined && values instanceof Float64Array && this.#numbers.length + this.#encoder.count === 0) {
+    if (column !== undefined && !Array.isArray(values) && this.#numbers.length + this.#encoder.count === 0) {
       if (column.size + count * 8 <= PAYLOAD_BYTES_MAX) return column.add(values, count);
     }
     this.#encodeNumbers();
@@ -149,10 +149,10 @@ export class FoldedResults implements Results {
     if (this.#block.length === FOLD_BLOCK_ITEMS) this.#endBlock(this.#block, undefined);
   }
 
-  addAll(values: Float64Array | readonly boolean[], count: number): void {
+  addAll(values: LoopResults, count: number): void {
     const isBlock = count === FOLD_BLOCK_ITEMS && this.#block.length === 0 && this.#isWhole(this.completed);
-    const loop = isBlock && values instanceof Float64Array ? this.#folding.loop() : undefined;
-    if (loop === undefined || !(values instanceof Float64Array)) {
+    const loop = isBlock && !Array.isArray(values) ? this.#folding.loop() : undefined;
+    if (loop === undefined || Array.isArray(values)) {
       for (let at = 0; at < count; at++) this.add(values[at]);
       return;
     }
@@ -177,7 +177,7 @@ export class FoldedResults implements Results {
   }
 
   /** An error is one of the block's last item: the values before it are kept as they are. */
-  #endBlock(values: readonly unknown[] | Float64Array, loop: Fold | undefined): void {
+  #endBlock(values: readonly unknown[] | Int32Array | Float64Array, loop: Fold | undefined): void {
     const before = this.#plain.completed;
     try {
       this.#plain.add(folded(this.#folding.combine, values, loop));
@@ -196,15 +196,23 @@ function isLimit(error: unknown): boolean {
 }
 
 /** combine(... combine(combine(v0, v1), v2) ..., vn). Throws what `combine` throws, and TypeError where it gives a promise. */
-function folded(combine: AnyFunction, values: ArrayLike<unknown>, loop: Fold | undefined): unknown {
+function folded(
+  combine: AnyFunction,
+  values: readonly unknown[] | Int32Array | Float64Array,
+  loop: Fold | undefined,
+): unknown {
   const end: FoldEnd = { folded: values[0], next: 1 };
-  if (loop !== undefined && values instanceof Float64Array) loop(combine, values, values.length, end);
+  if (loop !== undefined && !isList(values)) loop(combine, values, values.length, end);
   for (;;) {
     if (isThenable(end.folded))
       throw new TypeError("combine gave a promise: it must return its result at once, so it cannot be async");
     if (end.next >= values.length) return end.folded;
     end.folded = combine(end.folded, values[end.next++]);
   }
+}
+
+function isList(values: readonly unknown[] | Int32Array | Float64Array): values is readonly unknown[] {
+  return Array.isArray(values);
 }
 
 /** Something that `await` waits for. */

@@ -2,8 +2,8 @@ import type { AnyFunction } from "@heddle/port-shipper";
 
 /** What a loop gives to the function: whole numbers of a range, other numbers of a range, or what is in a list. */
 export type LoopInput = "whole" | "real" | "listed";
-/** The type of all results of a loop. */
-export type LoopResult = "number" | "boolean";
+/** What all results of a loop are: whole numbers of 32 bits, any numbers, or booleans. */
+export type LoopResult = "whole" | "number" | "boolean";
 
 /** What a loop runs over: items `from` up to `until` - 1, counted in the chunk's span. */
 export interface LoopSpan {
@@ -21,9 +21,9 @@ export interface LoopSpan {
 }
 
 /** Where a loop puts results, the one of `from` first. */
-export type LoopResults = Float64Array | boolean[];
+export type LoopResults = Int32Array | Float64Array | boolean[];
 
-/** The first result of another type; it belongs to the item where the loop ended. */
+/** The first result of another kind; it belongs to the item where the loop ended. */
 export interface OddResult {
   value: unknown;
 }
@@ -86,6 +86,12 @@ export class LoopMaker {
   }
 }
 
+const IS_ODD: Readonly<Record<LoopResult, string>> = {
+  whole: 'typeof result !== "number" || (result | 0) !== result || (result === 0 && 1 / result < 0)',
+  number: 'typeof result !== "number"',
+  boolean: 'typeof result !== "boolean"',
+};
+
 const ARGUMENTS: Readonly<Record<LoopInput, string>> = {
   whole: "(start + at * step) | 0",
   real: "start + (first + at) * step",
@@ -98,7 +104,7 @@ function loopText(input: LoopInput, result: LoopResult): string {
     for (let at = from; at < until; at++) {
       task.index = firstIndex + at;
       const result = fn(${ARGUMENTS[input]});
-      if (typeof result !== "${result}") {
+      if (${IS_ODD[result]}) {
         odd.value = result;
         return at;
       }
