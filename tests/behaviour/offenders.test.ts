@@ -5,8 +5,11 @@ import {
   type AttachRequestEntry,
   type AttachResponseEntry,
   encodePayload,
+  FunctionRef,
   jobsRun,
   nodesAttach,
+  OpenJob,
+  OpenPool,
   protocolVersion,
   type RunRequestEntry,
   type RunResponseEntry,
@@ -58,6 +61,22 @@ describe("an offender is told what it did and dropped, alone", () => {
         { kind: { $case: "part", value: { partStream: 7, data: new Uint8Array(1), last: true, aborted: false } } },
       ],
       words: /part stream 7/,
+    },
+    "packs chunks that are larger than what it sends": {
+      entries: [register(ID), openPool(), openJob(1), offer(1, 0, [1, 2], 3)],
+      words: /grain/,
+    },
+    "allows an item more time than there is": {
+      entries: [register(ID), openPool(), openJob(1, { itemTimeoutMs: 0xffff_ffff })],
+      words: /4294967295/,
+    },
+    "wants a crowd of items at a time": {
+      entries: [register(ID), openPool(), openJob(1, { concurrency: 5_000 })],
+      words: /5000/,
+    },
+    "names no function": {
+      entries: [register(ID), openPool(), openJob(1, { function: undefined })],
+      words: /no function/,
     },
     "announces one size and sends another": {
       entries: [register(ID), openPool(), openJob(1), lyingOffer()],
@@ -140,38 +159,27 @@ describe("an offender is told what it did and dropped, alone", () => {
   }
 });
 
-const node = { name: "offender", slots: 1, labels: {}, pid: 1, host: "", build: "" };
+const node = { name: "offender", slots: 1, labels: {}, pid: 1, host: "", build: "", resources: {} };
 
 function register(clientId: string): RunRequestEntry {
   return { kind: { $case: "registerClient", value: { clientId, description: "an offender" } } };
 }
 function openPool(): RunRequestEntry {
-  return { kind: { $case: "openPool", value: { poolId: ID, processes: 0, name: "" } } };
+  return { kind: { $case: "openPool", value: OpenPool.create({ poolId: ID }) } };
 }
-function openJob(job: number): RunRequestEntry {
-  const fn = {
-    artifact: HASH,
-    exportName: "f",
-    displayName: "f",
-    closure: false,
-    captured: new Uint8Array(0),
-    capturedArtifact: "",
-  };
-  return {
-    kind: {
-      $case: "openJob",
-      value: { job, jobId: `offence-${job}`, poolId: ID, function: fn, retries: 0, name: "", spread: false, depth: 0 },
-    },
-  };
+function openJob(job: number, more: Partial<OpenJob> = {}): RunRequestEntry {
+  const fn = FunctionRef.create({ artifact: HASH, exportName: "f", displayName: "f" });
+  const value = { ...OpenJob.create({ job, jobId: `offence-${job}`, poolId: ID, function: fn }), ...more };
+  return { kind: { $case: "openJob", value } };
 }
-function offer(job: number, chunk: number, values: unknown[] = [1]): RunRequestEntry {
+function offer(job: number, chunk: number, values: unknown[] = [1], grain = 0): RunRequestEntry {
   const { encoding, count, bytes } = encodePayload(values, "argument");
   const input = { encoding, count, size: bytes.byteLength, data: bytes, partStream: 0 };
-  return { kind: { $case: "offerChunk", value: { job, chunk, firstIndex: 0, input } } };
+  return { kind: { $case: "offerChunk", value: { job, chunk, firstIndex: 0, input, grain } } };
 }
 function lyingOffer(): RunRequestEntry {
   const input = { encoding: 3 as const, count: 1, size: 99, data: new Uint8Array(8), partStream: 0 };
-  return { kind: { $case: "offerChunk", value: { job: 1, chunk: 0, firstIndex: 0, input } } };
+  return { kind: { $case: "offerChunk", value: { job: 1, chunk: 0, firstIndex: 0, input, grain: 0 } } };
 }
 function seal(job: number): RunRequestEntry {
   return { kind: { $case: "sealJob", value: { job, chunkCount: 1 } } };

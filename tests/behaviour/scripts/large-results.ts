@@ -1,4 +1,4 @@
-/** Leaves large results unread for a while: prints how many items had run by then, the most that were read ahead, and the largest memory in MB. */
+/** Leaves large results unread until nothing moves any more: prints how large one is, how many inputs were read by then, and the memory of that moment in MB. */
 import { Pool } from "heddle";
 
 let read = 0;
@@ -14,9 +14,10 @@ while (before !== read) {
   before = read; // until nothing moves any more
   await new Promise((resolve) => setTimeout(resolve, 500));
 }
+const rssMb = Math.round(process.memoryUsage.rss() / 1024 / 1024);
 let seen = 1;
 for await (const bytes of results) {
   if (bytes[0] !== seen % 256) throw new Error(`result ${seen} is ${bytes[0]}`);
   if (++seen === 60) break;
 }
-console.log(`${first.value?.length} ${before} ${Math.round(process.resourceUsage().maxRSS / 1024)}`);
+console.log(`${first.value?.length} ${before} ${rssMb}`);
