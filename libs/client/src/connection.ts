@@ -370,7 +370,7 @@ export class Connection {
         request.functions.refuse(fn, error);
         if (!request.job.collect) break; // the call fails, unless an input before it cannot travel either
       }
-    if (this.#line !== line || !isOn(line, request) || (request.run.isLost && !request.job.collect)) return;
+    if (this.#line !== line || !isOn(line, request) || request.run.isLost) return;
     line.unsealed.add(request);
     this.#schedulePump();
   }

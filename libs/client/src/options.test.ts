@@ -23,6 +23,10 @@ test.for<[Record<string, unknown>, string]>([
   [{ retries: "1" }, "TypeError: retries must be a number, got a string"],
   [{ retries: -1 }, "RangeError: retries must be a whole number from 0 to 1000000, got -1"],
   [{ labels: [] }, "TypeError: labels must be an object, got an array"],
+  [
+    { labels: new Map([["gpu", "1"]]) },
+    "TypeError: labels must be an object, as { name: value }, not a Map or the like",
+  ],
   [{ labels: { gpu: true } }, "TypeError: label gpu must be a string, got a boolean"],
   [{ resources: "gpu" }, "TypeError: resources must be an object, got a string"],
   [{ resources: { gpu: "1" } }, "TypeError: resource gpu must be a number, got a string"],
@@ -117,6 +121,7 @@ test.for<[unknown, string]>([
   [null, "options of map must be an object, as { chunkSize: ... }, got null"],
   ["abc", "options of map must be an object, as { chunkSize: ... }, got a string"],
   [[1], "options of map must be an object, as { chunkSize: ... }, got an array"],
+  [AbortSignal.abort(), "options of map must be an object, as { signal }, got an AbortSignal"],
   [{ chunksize: 2 }, "map has no option chunksize: did you mean chunkSize?"],
   [{ timeout: 2 }, "map has no option timeout: did you mean timeoutMs?"],
 ])("options that are none are refused: %o", ([options, message]) => {

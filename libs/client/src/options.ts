@@ -16,6 +16,7 @@ export function checkOptionNames(
   known: readonly string[],
   example: string = known[0] ?? "",
 ): void {
+  if (isSignal(options)) throw new TypeError(`options of ${what} must be an object, as { signal }, got an AbortSignal`);
   if (typeof options !== "object" || options === null || Array.isArray(options)) {
     const value = typeof options === "number" ? options : "...";
     throw new TypeError(`options of ${what} must be an object, as { ${example}: ${value} }, got ${described(options)}`);
@@ -175,6 +176,8 @@ function entriesOf(what: string, record: unknown): [string, unknown][] {
   if (record === undefined) return [];
   if (typeof record !== "object" || record === null || Array.isArray(record))
     throw new TypeError(`${what} must be an object, got ${described(record)}`);
+  if (Symbol.iterator in record)
+    throw new TypeError(`${what} must be an object, as { name: value }, not a Map or the like`);
   const entries = Object.entries(record);
   if (entries.length > REQUIREMENTS_MAX)
     throw new RangeError(`${what} must be at most ${REQUIREMENTS_MAX}, got ${entries.length}`);

@@ -21,7 +21,7 @@ import { openInputs } from "./inputs.ts";
 import { JobRun, type OnItemError } from "./job-run.ts";
 import { functionRef, type PoolSettings, type PoolSetup, poolSetup, requirementsOf } from "./pool-setup.ts";
 import type { ResultSink } from "./result-sinks.ts";
-import { chunkSizer } from "./sizing.ts";
+import { type ChunkSize, chunkSizer } from "./sizing.ts";
 import { StreamWindow } from "./window.ts";
 
 /** Where a pool's work goes: what a Fabric gives its pools. */
@@ -69,6 +69,8 @@ export interface StreamPlan {
   readonly isOrdered: boolean;
   /** Items; undefined for as many as pay. */
   readonly bufferSize: number | undefined;
+  /** Items of one chunk as the caller gave them; what an iterator of the inputs gave of the chunk that it throws in is lost. */
+  readonly chunkSize: ChunkSize | undefined;
   readonly unreadBytesMax: number;
   readonly inputsBroke: (error: unknown) => void;
   /** Told of the window, which is told what arrives. */
@@ -179,7 +181,7 @@ export class PoolCalls {
       stream && new StreamWindow(env.clock, { bufferSize: stream.bufferSize, unit: () => sizer.unit, slots });
     if (window !== undefined) stream?.opened(window);
     const wake = (): void => run.onWake();
-    const lostWith = typeof chunkSize === "number" ? chunkSize : 1;
+    const lostWith = typeof stream?.chunkSize === "number" ? stream.chunkSize : 1;
     const reader = openInputs(inputs, { chunkSize: lostWith, functions: at.functions, wake });
     const run: JobRun = new JobRun(at.id, {
       reader,

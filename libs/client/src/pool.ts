@@ -329,7 +329,7 @@ export class FabricPool implements AsyncDisposable {
     const given = options === undefined ? {} : options;
     const { method, isOrdered, spread } = how;
     checkCallOptions(method, given, IMAP_OPTIONS);
-    const { bufferSize, ...rest } = given;
+    const { bufferSize: _, ...rest } = given;
     const total = inputCount(inputs);
     const chunkSize = rest.chunkSize ?? rest.concurrency ?? 1;
     const settled = given.onError === "collect";
@@ -339,7 +339,7 @@ export class FabricPool implements AsyncDisposable {
       {
         ...{ fn: checkFunction(fn), spread, inputs, total, sink: consumer.results, onItemError: "keep" },
         options: { ...rest, chunkSize },
-        stream: consumer.plan(bufferSize),
+        stream: consumer.plan(given),
         ...(meter && { changed: () => meter.changed() }),
       },
       meter,

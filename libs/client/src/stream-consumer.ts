@@ -1,4 +1,5 @@
 import type { ItemCounts } from "./async-result.ts";
+import type { StreamOptions } from "./call-options.ts";
 import { STREAM_UNREAD_BYTES_MAX } from "./limits.ts";
 import { MapIterator } from "./map-iterator.ts";
 import type { CallPlan, PoolCalls, PoolHost, StartedCall, StreamPlan } from "./pool-calls.ts";
@@ -40,10 +41,11 @@ export class StreamConsumer<R> {
   }
 
   /** How its call is to be streamed. */
-  plan(bufferSize: number | undefined): StreamPlan {
+  plan({ bufferSize, chunkSize }: StreamOptions): StreamPlan {
     return {
       isOrdered: this.#isOrdered,
       bufferSize,
+      chunkSize,
       unreadBytesMax: STREAM_UNREAD_BYTES_MAX,
       inputsBroke: (error) => this.iterator.inputsBroke(error),
       opened: (window) => {

@@ -189,6 +189,26 @@ describe("imap", () => {
     expect(await pool.map(square, [5])).toEqual([5]);
   });
 
+  test("loses no input that was read before the inputs' own error, but those of the chunk that was to be so large", async () => {
+    const { fake, pool } = fabric();
+    fake.serve((item) => item);
+    const own = new Error("mine");
+    function* broken() {
+      yield* [1, 2, 3];
+      throw own;
+    }
+    for (const [options, expected] of [
+      [{}, [1, 2, 3]],
+      [{ concurrency: 8 }, [1, 2, 3]],
+      [{ chunkSize: "auto" }, [1, 2, 3]],
+      [{ chunkSize: 2 }, [1, 2]],
+    ] as const) {
+      const results = pool.imap(square, broken(), options);
+      for (const value of expected) expect(await results.next()).toEqual({ done: false, value });
+      await expect(results.next()).rejects.toBe(own);
+    }
+  });
+
   test("that is left early cancels its job and closes its inputs, and holds nothing", async () => {
     const { fake, pool } = fabric();
     fake.serve((item) => item);

@@ -88,7 +88,7 @@ export function userFailure(offset: number, error: unknown): Failure {
 }
 
 /** The items of a chunk that was offered inside its entry. */
-export function itemsOf({ input }: OfferChunk): unknown[] {
+function itemsOf({ input }: OfferChunk): unknown[] {
   if (input === undefined || input.partStream !== 0) throw new Error("the chunk has no bytes of its own");
   return decodePayload({ encoding: input.encoding, count: input.count, bytes: input.data });
 }
