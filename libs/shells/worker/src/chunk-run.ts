@@ -2,6 +2,7 @@ import { type EncodedPayload, Encoding, type PayloadItems } from "@heddle/wire";
 import { type ChunkOutcome, ChunkState, type ChunkTask } from "./chunk-state.ts";
 import { runConcurrently } from "./concurrent-run.ts";
 import { MissingFunction } from "./functions.ts";
+import { OWN_LOOP_ITEMS_MIN } from "./limits.ts";
 import { runInOwnLoop } from "./own-loop-run.ts";
 import { isThenable } from "./results.ts";
 
@@ -35,7 +36,7 @@ function runPlain(state: ChunkState, items: PayloadItems): Outcome | undefined {
     const outcome = runUntil(state, items, 0, before);
     if (outcome !== undefined || before === state.length) return outcome;
   }
-  const outcome = runInOwnLoop(state, before);
+  const outcome = state.length - before < OWN_LOOP_ITEMS_MIN ? undefined : runInOwnLoop(state, before);
   if (outcome === undefined) return runUntil(state, items, before, state.length);
   if (!("next" in outcome)) return outcome;
   const { next, result } = outcome;

@@ -63,7 +63,7 @@ export function failureMessage(failure: ItemFailure, place: Place, userError: Fa
 }
 
 /** Name and message of whatever was thrown, on one line, at most SUMMARY_BYTES_MAX. */
-export function summaryOf(error: unknown): string {
+function summaryOf(error: unknown): string {
   return cut(text(error).replaceAll(/\s*\n\s*/g, " "), SUMMARY_BYTES_MAX);
 }
 

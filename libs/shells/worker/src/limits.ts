@@ -16,6 +16,8 @@ export const CHUNK_LONG_MS = 10;
 export const PART_RESULT_BYTES = 256 * 1024;
 /** Items that are run before a function gets a loop of its own: making one costs as much as some hundred items. */
 export const OWN_LOOP_ITEMS = 4_096;
+/** Chunks with fewer items run in the common loop: beginning another one would cost more. */
+export const OWN_LOOP_ITEMS_MIN = 64;
 /** Items of a run of such a loop. */
 export const LOOP_ITEMS = 4_096;
 /** What an initializer threw, as bytes. Above, it travels as its summary only. */

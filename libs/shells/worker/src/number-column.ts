@@ -68,6 +68,21 @@ export class NumberColumn {
   }
 }
 
+/** A few numbers, as a payload. */
+export function columnOf(numbers: readonly number[]): EncodedPayload {
+  const { length: count } = numbers;
+  const whole = new Int32Array(count);
+  for (let at = 0; at < count; at++) {
+    const value = numbers[at] as number;
+    if ((value | 0) !== value || (value === 0 && 1 / value < 0)) {
+      const { buffer } = Float64Array.from(numbers);
+      return { encoding: Encoding.F64, count, bytes: new Uint8Array(buffer) };
+    }
+    whole[at] = value;
+  }
+  return { encoding: Encoding.I32, count, bytes: new Uint8Array(whole.buffer) };
+}
+
 /** False at a number that is no whole one of 32 bits; -0 is none. */
 function fillWhole(column: Int32Array, at: number, values: Float64Array, count: number): boolean {
   for (let index = 0; index < count; index++) {

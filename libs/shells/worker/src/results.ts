@@ -1,7 +1,7 @@
 import { FOLD_BLOCK_ITEMS, LimitError, PAYLOAD_BYTES_MAX } from "@heddle/kernel";
 import type { AnyFunction } from "@heddle/port-shipper";
 import { type EncodedPayload, PayloadEncoder } from "@heddle/wire";
-import { NumberColumn } from "./number-column.ts";
+import { columnOf, NumberColumn } from "./number-column.ts";
 import type { Fold, FoldEnd, LoopResults } from "./tight-loop.ts";
 
 /** Where the values of a chunk's items go, in order. */
@@ -31,13 +31,14 @@ export class PlainResults implements Results {
   /** Values behind those in the encoder. Length < batch between items. */
   readonly #numbers: number[] = [];
   /** Values before those in the encoder, while there are none there nor in `numbers`. */
-  #column: NumberColumn | undefined;
+  #column: NumberColumn | undefined = undefined;
+  readonly #expected: number;
   /** Set when what was added last made the payload too large: what there was before. */
   #cut: { readonly size: number; readonly count: number } | undefined;
 
   /** `expected`: items of the span. `batch`: numbers that may have to be dropped together where they grow too large. */
   constructor(expected: number, batch = NUMBERS_BATCH) {
-    this.#column = NumberColumn.isAtHome ? new NumberColumn(expected) : undefined;
+    this.#expected = expected;
     this.#batch = batch;
   }
 
@@ -61,9 +62,9 @@ export class PlainResults implements Results {
   }
 
   addAll(values: LoopResults, count: number): void {
-    const column = this.#column;
-    if (column !== undefined && !Array.isArray(values) && this.#numbers.length + this.#encoder.count === 0) {
-      if (column.size + count * 8 <= PAYLOAD_BYTES_MAX) return column.add(values, count);
+    if (NumberColumn.isAtHome && !Array.isArray(values) && this.#numbers.length + this.#encoder.count === 0) {
+      this.#column ??= new NumberColumn(this.#expected);
+      if (this.#column.size + count * 8 <= PAYLOAD_BYTES_MAX) return this.#column.add(values, count);
     }
     this.#encodeNumbers();
     const { size, count: before } = this.#encoder;
@@ -77,9 +78,11 @@ export class PlainResults implements Results {
       const { encoding, bytes } = this.#encoder.finish();
       return { encoding, count, bytes: bytes.subarray(0, size) };
     }
-    const column = this.#column;
-    if (column !== undefined && column.count > 0 && this.#numbers.length + this.#encoder.count === 0)
-      return column.finish();
+    if (this.#encoder.count === 0) {
+      const column = this.#column;
+      if (column !== undefined && column.count > 0 && this.#numbers.length === 0) return column.finish();
+      if (column === undefined && this.#numbers.length > 0 && NumberColumn.isAtHome) return columnOf(this.#numbers);
+    }
     this.#encodeNumbers();
     return this.#encoder.finish();
   }
