@@ -1,5 +1,13 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import { describe, expect, test } from "vitest";
+import type { TaskScope } from "./task-context.ts";
 import { Bench } from "./testing.ts";
+
+/** As real workers have it. */
+function followingScope<T>(): TaskScope<T> {
+  const storage = new AsyncLocalStorage<T>();
+  return { run: (value, run) => storage.run(value, run), get: () => storage.getStore() };
+}
 
 /** A worker whose job 1 runs `concurrency` items at a time, each until the test ends it. */
 class Stage {
@@ -101,7 +109,7 @@ describe("items that run side by side", () => {
   });
 
   test("know their own index and have random numbers of their own, after an await, too", async () => {
-    const bench = new Bench();
+    const bench = new Bench(followingScope);
     const seen: unknown[] = [];
     const run = async (x: number): Promise<void> => {
       const first = bench.runtime.task()?.random();

@@ -1,4 +1,3 @@
-import { AsyncLocalStorage } from "node:async_hooks";
 import { type Environment, ProtocolError, seededRandom, silentLogger } from "@heddle/kernel";
 import type { AnyFunction, FunctionMaker } from "@heddle/port-shipper";
 import {
@@ -15,7 +14,8 @@ import {
   type WorkerRequestEntry,
   type WorkerResponseEntry,
 } from "@heddle/wire";
-import { runWorker, type WorkerRuntime } from "./worker.ts";
+import type { TaskScope } from "./task-context.ts";
+import { runWorker, type WorkerOptions, type WorkerRuntime } from "./worker.ts";
 
 /** What a chunk came back with, decoded. */
 export type Answer =
@@ -38,6 +38,20 @@ export type Answer =
     };
 
 type Said = NonNullable<WorkerResponseEntry["kind"]>;
+
+function callScope<T>(): TaskScope<T> {
+  let current: T | undefined;
+  const run = <R>(value: T, act: () => R): R => {
+    const outer = current;
+    current = value;
+    try {
+      return act();
+    } finally {
+      current = outer;
+    }
+  };
+  return { run, get: () => current };
+}
 
 /** A worker whose agent is the test. Time stands still unless a function moves it. */
 export class Bench {
@@ -75,7 +89,8 @@ export class Bench {
   #lastAssignment = 0;
   readonly #parts = new PayloadAssembler<(payload: EncodedPayload | undefined) => void>();
 
-  constructor() {
+  /** `openScope`: for workers whose items run side by side; by default a scope has no value after an await. */
+  constructor(openScope: WorkerOptions["openScope"] = callScope) {
     const clock = { nowMs: () => this.nowMs, setTimer: () => ({ [Symbol.dispose]: () => undefined }) };
     const env: Environment = { clock, random: seededRandom(1), log: silentLogger };
     this.runtime = runWorker({
@@ -93,10 +108,7 @@ export class Bench {
       },
       unmark: (slot) => void this.marked.delete(slot),
       rssBytes: () => this.rssBytes,
-      openScope: <T>() => {
-        const storage = new AsyncLocalStorage<T>();
-        return { run: <R>(value: T, run: () => R) => storage.run(value, run), get: () => storage.getStore() };
-      },
+      openScope,
       loader: {
         load: async (location, _hash, name) => {
           this.loads.push(location);
