@@ -20,6 +20,14 @@ test("an array grows with results whose number is not known", () => {
   expect(sink.results).toEqual([1, 2, 3, 4]);
 });
 
+test("an array may grow to any number of results that an array can hold", () => {
+  const many = 48_000_000;
+  const sink = new ArraySink(undefined);
+  const step = many / 16;
+  for (let index = 0; index < many; index += step) sink.values(index, step, encodeRange(0, 1, step, index));
+  expect([sink.results.length, sink.results[0], sink.results.at(-1)]).toEqual([many, 0, many - 1]);
+});
+
 test("settled results are the platform's, each in its place", () => {
   const sink = new SettledSink(undefined);
   const reason = new Error("no");

@@ -31,12 +31,12 @@ export class ArraySink implements ResultSink {
 
   /** `total`: undefined when it is not known. */
   constructor(total: number | undefined) {
-    this.results = total === undefined ? [] : new Array<unknown>(total);
+    this.results = roomFor<unknown>(total);
   }
 
   values(index: number, count: number, payload: EncodedPayload): void {
     const { results } = this;
-    if (index + count > results.length) results.length = index + count;
+    lengthen(results, index + count, 0); // zeros: an array of numbers alone stays one
     decodeInto(payload, results, index);
   }
 
@@ -49,15 +49,17 @@ export class SettledSink implements ResultSink {
   readonly results: PromiseSettledResult<unknown>[];
 
   constructor(total: number | undefined) {
-    this.results = total === undefined ? [] : new Array<PromiseSettledResult<unknown>>(total);
+    this.results = roomFor<PromiseSettledResult<unknown>>(total);
   }
 
   values(index: number, count: number, payload: EncodedPayload): void {
+    lengthen(this.results, index + count, NOT_SETTLED);
     const items = payloadItems(payload);
     for (let at = 0; at < count; at++) this.results[index + at] = { status: "fulfilled", value: items.next() };
   }
 
   failed(index: number, reason: unknown): void {
+    lengthen(this.results, index + 1, NOT_SETTLED);
     this.results[index] = { status: "rejected", reason };
   }
 }
@@ -103,6 +105,21 @@ export class TypedSink implements ResultSink {
     (larger as NumberArray).set(this.#array as NumberArray);
     this.#array = larger;
   }
+}
+
+/** Stands where a result is still to come. */
+const NOT_SETTLED: PromiseSettledResult<unknown> = { status: "fulfilled", value: undefined };
+
+/** Elements that an array can be made with and stay one: V8 makes a larger one a table of indices, which is slow and ends at some 40 million. */
+const ARRAY_ROOM_MAX = 1 << 25;
+
+function roomFor<T>(total: number | undefined): T[] {
+  return total === undefined || total > ARRAY_ROOM_MAX ? [] : new Array<T>(total);
+}
+
+/** Element by element: by its length or by a far index an array would become a table of indices. */
+function lengthen<T>(array: T[], length: number, filler: T): void {
+  while (array.length < length) array.push(filler);
 }
 
 /** Throws TypeError unless it is the class of a typed array. */
