@@ -191,6 +191,7 @@ export class Workers {
       chunk.returned = { message, values: valuesFlow, userError, relay };
       this.#host.feed(answerOf(message, worker.key, chunk));
     };
+    if (isWhole(valuesFlow) && isWhole(userError)) return done(); // nearly always: nothing has to wait
     const flows = [valuesFlow, userError].filter((flow) => flow !== undefined);
     whenEnded(flows, (aborted) => (aborted ? relay?.end(true) : done()));
   }
@@ -206,6 +207,10 @@ export class Workers {
     this.#host.feed({ type: "worker-exited", worker: key, mark, fault: worker.ready ? undefined : startFault(exit) });
     this.#records.delete(key);
   }
+}
+
+function isWhole(flow: PayloadFlow | undefined): boolean {
+  return flow === undefined || flow.state === "complete";
 }
 
 /** What the core is told of an answer. */
