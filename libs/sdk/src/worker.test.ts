@@ -21,6 +21,7 @@ import {
   type WorkerResponseEntry,
 } from "@heddle/wire";
 import { afterAll, describe, expect, test } from "vitest";
+import { Pool } from "./pool.ts";
 import { workerEntry } from "./worker-entry.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "worker-test-"));
@@ -437,4 +438,52 @@ test("a worker process loads no gRPC and no bundler", async () => {
   expect(loaded.filter((name) => /NativeModule (http2|tls|child_process|inspector)$/.test(name))).toEqual([]);
   worker.kill();
   await worker.exited;
+});
+
+describe("a pool of real processes", () => {
+  test("fails an item that never gives its event loop up by its own error, and its neighbours run on", async () => {
+    await using pool = new Pool({ processes: 1 });
+    const spin = (x: number): number => {
+      if (x === 1) for (;;);
+      return x;
+    };
+    const call = pool.map(spin, [0, 1, 2], { itemTimeoutMs: 200 });
+    await expect(call).rejects.toMatchObject({ name: "ItemTimeoutError", index: 1 });
+    expect(await pool.map(spin, [0, 2])).toEqual([0, 2]);
+  });
+
+  test("ends an item that traps SIGTERM, with the grandchild that it put into a session of its own", async () => {
+    await using pool = new Pool({ processes: 1 });
+    const file = join(scratch, "grandchild");
+    const trap = async (path: string): Promise<void> => {
+      const { spawn } = await import("node:child_process");
+      const { writeFileSync: write } = await import("node:fs");
+      process.on("SIGTERM", () => undefined);
+      write(path, String(spawn("sleep", ["1000"], { detached: true, stdio: "ignore" }).pid));
+      await new Promise(() => setInterval(() => undefined, 1_000));
+    };
+    const call = pool.map(trap, [file], { itemTimeoutMs: 1_000 });
+    await expect(call).rejects.toMatchObject({ name: "ItemTimeoutError", index: 0 });
+    expect(isRunning(Number(readFileSync(file, "utf8")))).toBe(false);
+  });
+
+  test("whose initializer exits cannot be started, and says how that ended", async () => {
+    await using pool = new Pool({ processes: 1, initializer: () => process.exit(3) });
+    await expect(pool.map((x: number) => x, [1])).rejects.toMatchObject({
+      name: "PoolInitError",
+      message: expect.stringContaining("exited with code 3 while it ran the initializer"),
+    });
+  });
+
+  test("replaces a worker that has grown too large when its chunk is over", async () => {
+    const before = 150 * 1024 * 1024;
+    await using pool = new Pool({ processes: 1, maxRssPerChildBytes: before });
+    const grow = (mebibytes: number): number => {
+      Reflect.set(globalThis, "kept", Buffer.alloc(mebibytes * 1024 * 1024, 1));
+      return process.pid;
+    };
+    const first = await pool.apply(grow, [1]);
+    expect(await pool.apply(grow, [200])).toBe(first);
+    expect(await pool.apply(grow, [1])).not.toBe(first);
+  });
 });
