@@ -75,6 +75,8 @@ export interface StreamPlan {
   readonly inputsBroke: (error: unknown) => void;
   /** Told of the window, which is told what arrives. */
   readonly opened: (window: StreamWindow) => void;
+  /** Nothing shall wait for the consumer any more. */
+  readonly lift: () => void;
 }
 
 /** A call under way. */
@@ -84,6 +86,8 @@ export interface StartedCall {
   /** Resolves when every item has its result, or the call was of nothing. */
   readonly outcome: Promise<void>;
   readonly counts: () => ItemCounts;
+  /** To be called when whoever asked for the result has it: only then is the call over for `close` and `join`. */
+  readonly release: () => void;
 }
 
 /** The calls of one pool, from their start to their end. */
@@ -94,6 +98,8 @@ export class PoolCalls {
   readonly #seed: number;
   readonly #connection: Connection;
   readonly #live = new Set<JobRun>();
+  /** Those of them whose results are consumed one by one. */
+  readonly #streams = new Map<JobRun, StreamPlan>();
   #setup: Promise<PoolSetup> | undefined;
   #state: "open" | "closed" | "terminated" = "open";
   /** Calls so far: the number of a call is part of the seed of its tasks. */
@@ -125,10 +131,11 @@ export class PoolCalls {
     const functions = new ArgumentFunctions(shipper);
     const run = this.#runOf(plan, { id, connection, functions });
     const number = plan.fn === undefined ? this.#started : this.#started++; // an initializer changes nobody's random numbers
+    if (plan.stream !== undefined) this.#streams.set(run, plan.stream);
     this.#live.add(run); // before the first wait, so that close(), join() and terminate() know of it
     const outcome = this.#run(plan, { run, connection, functions, number });
     outcome.catch(() => undefined); // whoever wants it asks for it
-    return { run, jobId: id, outcome, counts: () => run.counts };
+    return { run, jobId: id, outcome, counts: () => run.counts, release: () => this.#over(run) };
   }
 
   /** Stops a call; it rejects with `reason` unless it is over. */
@@ -152,6 +159,7 @@ export class PoolCalls {
     if (this.#state === "open") throw new StateError("join() was called before close() or terminate()");
     if (this.#live.size === 0) return;
     using _hold = this.#host.hold();
+    for (const stream of this.#streams.values()) stream.lift();
     await new Promise<void>((resolve) => this.#onEmpty.push(resolve));
   }
 
@@ -222,9 +230,7 @@ export class PoolCalls {
       connection.submit({ run, pool: setup.open, artifacts, functions, job });
       await run.outcome;
     } finally {
-      run.fail(new HeddleError("internal", "the call is over")); // closes its inputs when it ended before its job began
-      this.#live.delete(run);
-      this.#over();
+      if (!run.settled) run.fail(new HeddleError("internal", "the call is over")); // closes its inputs: its job never began
     }
   }
 
@@ -285,7 +291,10 @@ export class PoolCalls {
     };
   }
 
-  #over(): void {
+  /** Whoever waits for the pool's end is told of it once the last call is over. */
+  #over(run: JobRun): void {
+    this.#live.delete(run);
+    this.#streams.delete(run);
     if (this.#live.size > 0) return;
     if (this.#state === "closed") this.#connection.closePool(this.#id);
     const waiters = this.#onEmpty;

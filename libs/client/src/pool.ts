@@ -248,7 +248,8 @@ export class FabricPool implements AsyncDisposable {
   /** Has a first worker join. What goes wrong there goes wrong in the calls too, and is told by them. */
   #prime(): void {
     const plan = { fn: undefined, spread: false, inputs: [undefined], total: 1, sink: new ArraySink(1) };
-    this.#calls.start({ ...plan, options: { chunkSize: 1 }, onItemError: "fail" });
+    const call = this.#calls.start({ ...plan, options: { chunkSize: 1 }, onItemError: "fail" });
+    call.outcome.then(call.release, call.release);
   }
 
   #mapAsync<R>(
@@ -301,7 +302,7 @@ export class FabricPool implements AsyncDisposable {
       throw error;
     });
     told.catch(() => undefined); // an AsyncResult that nobody awaits is no unhandled rejection
-    return new AsyncResult<R>(
+    const asyncResult = new AsyncResult<R>(
       {
         jobId: call?.jobId ?? "",
         outcome: told,
@@ -310,6 +311,9 @@ export class FabricPool implements AsyncDisposable {
       },
       env.clock,
     );
+    const release = (): void => call?.release();
+    told.then(release, release); // after the result has turned ready
+    return asyncResult;
   }
 
   /** What keeps a call from starting at all (a closed pool, a signal that was aborted) is its outcome. */

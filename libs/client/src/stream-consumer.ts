@@ -17,6 +17,10 @@ export class StreamConsumer<R> {
   #window: StreamWindow | undefined;
   /** Bytes of results that were taken and not told of. */
   #untoldBytes = 0;
+  /** Bytes that arrived and were not taken. */
+  #unreadBytes = 0;
+  /** Everything may come: what arrives counts as taken. */
+  #isLifted = false;
 
   /** `settled`: errors of items are results too. */
   constructor(host: PoolHost, calls: PoolCalls, how: { readonly isOrdered: boolean; readonly settled: boolean }) {
@@ -24,7 +28,7 @@ export class StreamConsumer<R> {
     this.#isOrdered = how.isOrdered;
     this.results = new WaitingResults({
       isOrdered: how.isOrdered,
-      onArrived: (items) => this.#arrived(items),
+      onArrived: (items, bytes) => this.#arrived(items, bytes),
       onTaken: (items, bytes) => this.#taken(items, bytes),
     });
     this.iterator = new MapIterator<R>({
@@ -51,38 +55,58 @@ export class StreamConsumer<R> {
       opened: (window) => {
         this.#window = window;
       },
+      lift: () => this.#lift(),
     };
   }
 
   /** Starts the call. Throws what keeps it from starting. `meter`: told how it ends. */
   begin(plan: CallPlan, meter: ProgressMeter | undefined): void {
     plan.options.signal?.throwIfAborted();
-    this.#call = this.#calls.start(plan);
-    this.#call.outcome.then(
+    const call = this.#calls.start(plan);
+    this.#call = call;
+    call.outcome.then(
       () => {
         meter?.ended();
         this.iterator.ended();
+        call.release();
       },
       (error: unknown) => {
         meter?.stopped();
         this.iterator.failed(error);
+        call.release();
       },
     );
   }
 
-  #arrived(items: number): void {
+  #arrived(items: number, bytes: number): void {
+    this.#unreadBytes += bytes;
     this.#window?.arrived(items);
+    if (this.#isLifted) this.#tell(bytes);
     this.iterator.arrived();
+  }
+
+  /** Whoever waits for the end of the work waits for all of it, consumer or not: what is left is kept, however much it is. */
+  #lift(): void {
+    if (this.#isLifted) return;
+    this.#isLifted = true;
+    this.#window?.lift();
+    this.#tell(this.#unreadBytes + this.#untoldBytes);
+    this.#call?.run.consumed(0); // it may go on
   }
 
   #taken(items: number, bytes: number): void {
     const run = this.#call?.run;
     if (run === undefined) return;
     run.consumed(items);
+    this.#unreadBytes -= bytes;
+    if (this.#isLifted) return;
     this.#untoldBytes += bytes;
-    if (this.#untoldBytes < TELL_BYTES) return;
-    this.#calls.takeResults(run, this.#untoldBytes);
+    if (this.#untoldBytes >= TELL_BYTES) this.#tell(this.#untoldBytes);
+  }
+
+  #tell(bytes: number): void {
     this.#untoldBytes = 0;
+    if (this.#call !== undefined && bytes > 0) this.#calls.takeResults(this.#call.run, bytes);
   }
 
   #abandon(): void {

@@ -32,6 +32,48 @@ async function all<T>(values: AsyncIterable<T>): Promise<T[]> {
   return seen;
 }
 
+describe("join", () => {
+  test("waits for what nobody consumes: a stream runs to its end, and keeps its results", async () => {
+    const { fake, pool } = fabric(1);
+    fake.serve((item) => (item as number) ** 2);
+    const results = pool.imap(square, range(100), { bufferSize: 4 });
+    await settle();
+    const offered = fake.said("offerChunk").length;
+    expect(offered).toBeLessThanOrEqual(4);
+    pool.close();
+    await pool.join();
+    expect(fake.said("offerChunk").length).toBeGreaterThan(offered);
+    expect(await all(results)).toEqual(Array.from({ length: 100 }, (_, n) => n * n));
+  });
+
+  test("tells the coordinator that unread results are no reason to wait", async () => {
+    const { fake, pool } = fabric(1);
+    const results = pool.imap(square, [1, 2], { bufferSize: 1 });
+    await settle();
+    fake.answer(1, 0, [1]);
+    await settle();
+    expect(fake.said("takeResults")).toEqual([]);
+    pool.close();
+    const joined = pool.join();
+    await settle();
+    fake.answer(1, 1, [4]);
+    fake.end(1);
+    await joined;
+    expect(fake.said("takeResults").map(({ bytes }) => bytes)).toEqual([4, 4]);
+    expect(await all(results)).toEqual([1, 4]);
+    expect(fake.said("takeResults")).toHaveLength(2);
+  });
+
+  test("resolves when the results that were waited for are ready", async () => {
+    const { fake, pool } = fabric(1);
+    fake.serve((item) => item);
+    const result = pool.mapAsync(square, [1, 2]);
+    pool.close();
+    await pool.join();
+    expect(result.ready()).toBe(true);
+  });
+});
+
 describe("imap", () => {
   test("gives results in order of the inputs, imapUnordered as they come", async () => {
     const { fake, pool } = fabric();

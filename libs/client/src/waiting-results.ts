@@ -26,7 +26,7 @@ type Arrived = Stretch | { readonly type: "failure"; readonly index: number; rea
 /** Results that wait for their consumer: in order of the inputs, or as they came. */
 export class WaitingResults implements ResultSink {
   readonly #isOrdered: boolean;
-  readonly #onArrived: (items: number) => void;
+  readonly #onArrived: (items: number, bytes: number) => void;
   readonly #onTaken: (items: number, bytes: number) => void;
   /** By the index of the first item; only when ordered. */
   readonly #byIndex = new Map<number, Arrived>();
@@ -36,10 +36,10 @@ export class WaitingResults implements ResultSink {
   /** Index of the next one to be taken, when ordered. */
   #nextIndex = 0;
 
-  /** `onTaken`: an item was taken, and with it the last of so many bytes. */
+  /** `onArrived`: so many items came, in so many bytes. `onTaken`: an item was taken, and with it the last of so many bytes. */
   constructor(options: {
     readonly isOrdered: boolean;
-    readonly onArrived: (items: number) => void;
+    readonly onArrived: (items: number, bytes: number) => void;
     readonly onTaken: (items: number, bytes: number) => void;
   }) {
     this.#isOrdered = options.isOrdered;
@@ -48,11 +48,15 @@ export class WaitingResults implements ResultSink {
   }
 
   values(index: number, count: number, payload: EncodedPayload): void {
-    this.#add({ type: "values", index, count, payload, items: undefined, broken: undefined, taken: 0 }, count);
+    this.#add(
+      { type: "values", index, count, payload, items: undefined, broken: undefined, taken: 0 },
+      count,
+      payload.bytes.byteLength,
+    );
   }
 
   failed(index: number, error: unknown): void {
-    this.#add({ type: "failure", index, error }, 1);
+    this.#add({ type: "failure", index, error }, 1, 0);
   }
 
   /** The next one, or undefined when it is not there. A value that cannot be read is its item's error, and that of those that came with it after it. */
@@ -75,10 +79,10 @@ export class WaitingResults implements ResultSink {
     this.#current = undefined;
   }
 
-  #add(arrived: Arrived, items: number): void {
+  #add(arrived: Arrived, items: number, bytes: number): void {
     if (this.#isOrdered) this.#byIndex.set(arrived.index, arrived);
     else this.#queue.push(arrived);
-    this.#onArrived(items);
+    this.#onArrived(items, bytes);
   }
 
   #takeValue(stretch: Stretch): Taken {

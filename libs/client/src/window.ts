@@ -11,6 +11,7 @@ export class StreamWindow {
   readonly #fixed: number | undefined;
   readonly #unit: () => number;
   readonly #slots: () => number;
+  #isLifted = false;
   #perMs = 0;
   #arrived = 0;
   #sinceMs: number;
@@ -27,8 +28,14 @@ export class StreamWindow {
     this.#sinceMs = clock.nowMs();
   }
 
+  /** From now on there is no bound. */
+  lift(): void {
+    this.#isLifted = true;
+  }
+
   /** Items that may be read and not consumed. */
   get items(): number {
+    if (this.#isLifted) return Number.POSITIVE_INFINITY;
     if (this.#fixed !== undefined) return this.#fixed;
     const least = AHEAD_PER_SLOT * Math.max(1, this.#slots()) * this.#unit();
     const lately = Math.min(STREAM_WINDOW_ITEMS_MAX, Math.ceil(this.#perMs * STREAM_WINDOW_MS));

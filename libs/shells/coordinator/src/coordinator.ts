@@ -160,7 +160,7 @@ export class CoordinatorShell {
       case "forget-job": {
         const node = this.#ledger.nodes.get(effect.node);
         if (node?.described.delete(effect.job))
-          node.session.send({ kind: { $case: "forgetJob", value: { job: effect.job } } }, 0);
+          node.session.send({ kind: { $case: "forgetJob", value: { job: effect.job } } }, 0, "unhurried");
         return;
       }
       case "retire-pool": {
