@@ -286,7 +286,13 @@ export class NestingWorld {
   #offer({ key: job, pool, depth }: Call, client: ClientKey, width: number): void {
     const { processes } = this.#plan;
     this.#feed({ type: "client-joined", client });
-    this.#feed({ type: "pool-opened", pool, client, slotsMax: depth === 0 ? undefined : processes, requirements: undefined });
+    this.#feed({
+      type: "pool-opened",
+      pool,
+      client,
+      slotsMax: depth === 0 ? undefined : processes,
+      requirements: undefined,
+    });
     this.#feed({ type: "job-opened", job, pool, retries: 0, depth, ...plain });
     for (let chunk = 0; chunk < width; chunk++) this.#feed({ type: "chunk-offered", job, chunk, count: 1, grain: 0 });
     this.#feed({ type: "job-sealed", job, chunks: width });
