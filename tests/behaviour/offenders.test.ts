@@ -169,7 +169,10 @@ function openPool(): RunRequestEntry {
 }
 function openJob(job: number, more: Partial<OpenJob> = {}): RunRequestEntry {
   const fn = FunctionRef.create({ artifact: HASH, exportName: "f", displayName: "f" });
-  const value = { ...OpenJob.create({ job, jobId: `offence-${process.hrtime.bigint()}`, poolId: ID, function: fn }), ...more };
+  const value = {
+    ...OpenJob.create({ job, jobId: `offence-${process.hrtime.bigint()}`, poolId: ID, function: fn }),
+    ...more,
+  };
   return { kind: { $case: "openJob", value } };
 }
 function offer(job: number, chunk: number, values: unknown[] = [1], grain = 0): RunRequestEntry {

@@ -94,7 +94,7 @@ test("a worker starts from one small file that needs nothing but Node", () => {
   const loaded = loadedAtStart("worker.js");
   expect(loaded.files).toEqual(["worker.js"]);
   expect(loaded.packages).toEqual([]);
-  expect(loaded.bytes).toBeLessThan(320 * 1024);
+  expect(loaded.bytes).toBeLessThan(400 * 1024);
 });
 
 test.for(["index.js", "inside.js"])(

@@ -181,7 +181,7 @@ export class JobRun {
         `job ${this.id}: ${values.count} values came for items ${offset}+${count} of chunk ${done.chunk}`,
       );
     if (isFolded) checkFolded(index, count, values.count);
-    this.#parts.sizer.observe(count, done.runMicros / 1_000);
+    this.#parts.sizer.observe(count, done.runMicros / 1_000, values.bytes.byteLength);
     if (!isPrime) this.#parts.sink.values(index, count, values);
     this.#done += count;
     this.#answered(done.chunk, chunk, count);

@@ -22,7 +22,7 @@ export const AUTO_GROWTH = 8;
 export const PACKED_MS = 1;
 /** Chunks that travel as one, at most. */
 export const PACKED_CHUNKS_MAX = 256;
-/** Encoded bytes of chunks that travel as one, about. */
+/** Encoded bytes of chunks that travel as one, or of their results, about. */
 export const PACKED_BYTES_MAX = 64 * 1024;
 /** Chunks for each slot that are offered and not answered, at least: so many run, travel and wait. */
 export const OPEN_CHUNKS_PER_SLOT = 4;

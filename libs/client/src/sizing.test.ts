@@ -88,6 +88,12 @@ describe("a chunk of given size", () => {
     sizes.encoded(1, 40_000);
     expect(sizes.next(0, everything)).toMatchObject({ count: 1, grain: 0 });
   });
+
+  test("travels alone when results are large", () => {
+    const sizes = sizer({ chunkSize: 1 });
+    sizes.observe(1, 0, 4 * 1024 * 1024);
+    expect(sizes.next(0, everything)).toMatchObject({ count: 1, grain: 0 });
+  });
 });
 
 describe("a chunk of automatic size", () => {

@@ -69,8 +69,9 @@ export abstract class ChunkSizer {
   /** Mean run time of an item; undefined before the first answer. Recent ones count more. */
   #itemMs: number | undefined;
   #chunkMs = 0;
-  /** Mean encoded size of an item. */
+  /** Mean encoded size of an item, and of its result. */
   protected itemBytes = 0;
+  protected resultBytes = 0;
 
   constructor({ slots }: SizingOptions) {
     this.#slots = slots;
@@ -83,8 +84,9 @@ export abstract class ChunkSizer {
   /** The chunk after `offered` items, of which `room` may be offered now. */
   abstract next(offered: number, room: number): ChunkPlan;
 
-  /** A chunk, or a part of one, was answered. */
-  observe(items: number, runMs: number): void {
+  /** A chunk, or a part of one, was answered: `bytes` of results. */
+  observe(items: number, runMs: number, bytes = 0): void {
+    this.resultBytes += OBSERVATION_WEIGHT * (bytes / items - this.resultBytes);
     const itemMs = runMs / items;
     const weight = Math.max(OBSERVATION_WEIGHT, this.#itemMs === undefined ? 1 : 0);
     this.#itemMs = (this.#itemMs ?? 0) + weight * (itemMs - (this.#itemMs ?? 0));
@@ -148,6 +150,7 @@ class FixedSizer extends ChunkSizer {
   #packable(offered: number, room: number): number {
     const { itemMs, unit, slots } = this;
     if (itemMs === undefined) return 1;
+    const unitBytes = Math.max(1, this.itemBytes * unit, this.resultBytes * unit);
     const left = Math.min(room, (this.#total ?? Number.POSITIVE_INFINITY) - offered);
     return Math.max(
       1,
@@ -155,7 +158,7 @@ class FixedSizer extends ChunkSizer {
         PACKED_CHUNKS_MAX,
         this.#packed * AUTO_GROWTH,
         Math.floor(PACKED_MS / (itemMs * unit)),
-        Math.floor(PACKED_BYTES_MAX / Math.max(1, this.itemBytes * unit)),
+        Math.floor(PACKED_BYTES_MAX / unitBytes),
         Math.floor(left / (unit * slots * OPEN_CHUNKS_PER_SLOT)),
       ),
     );

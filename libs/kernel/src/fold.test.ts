@@ -13,7 +13,5 @@ test.for([
 
 test("a job that is cut anywhere has as many values as its pieces", () => {
   for (const cut of [1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK])
-    expect(foldedCount(0, cut) + foldedCount(cut, 4 * BLOCK - cut)).toBe(
-      cut % BLOCK === 0 ? 4 : 3 + BLOCK,
-    );
+    expect(foldedCount(0, cut) + foldedCount(cut, 4 * BLOCK - cut)).toBe(cut % BLOCK === 0 ? 4 : 3 + BLOCK);
 });

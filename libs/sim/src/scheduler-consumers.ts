@@ -11,16 +11,14 @@ interface ConsumerWorld {
 
 interface Unread {
   readonly ordered: boolean;
-  /** It takes a chunk's results only when those of the next are there, too. */
-  readonly looksAhead: boolean;
-  /** Items of each chunk without an answer, and bytes that came and are not taken. */
-  readonly open: number[];
-  readonly bytes: number[];
-  /** Chunks taken so far, when in order. */
-  taken: number;
+  /** Of each item of each chunk: the bytes that are taken with it, or undefined while it has no answer. */
+  readonly chunks: (number | undefined)[][];
+  /** The next item to take, when in order. */
+  chunk: number;
+  item: number;
 }
 
-/** Who reads the results of jobs with a bound of unread bytes: those of ordered ones chunk by chunk, those of others as they come. */
+/** Who reads the results of jobs with a bound of unread bytes: those of ordered ones item by item, those of others as they come. */
 export class Consumers {
   readonly #world: ConsumerWorld;
   readonly #random: Random;
@@ -32,35 +30,38 @@ export class Consumers {
   }
 
   opened({ job, ordered }: InputOf<"job-opened">): void {
-    const looksAhead = ordered && this.#random.float() < 0.5;
-    this.#jobs.set(job, { ordered, looksAhead, open: [], bytes: [], taken: 0 });
+    this.#jobs.set(job, { ordered, chunks: [], chunk: 0, item: 0 });
   }
 
   offered({ job, chunk, count }: InputOf<"chunk-offered">): void {
     const unread = this.#jobs.get(job);
-    if (unread === undefined) return;
-    unread.open[chunk] ??= count;
-    unread.bytes[chunk] ??= 0;
+    if (unread !== undefined) unread.chunks[chunk] ??= new Array<number | undefined>(count).fill(undefined);
   }
 
-  /** Takes what was delivered or failed by an answer that brought `bytes`. */
+  /** Takes what was delivered or failed by an answer that brought `bytes`: with the last of its items. */
   heard(effect: Extract<Effect, { readonly type: "deliver-span" | "fail-item" }>, bytes: number): void {
-    const { job, chunk } = effect;
+    const { job, chunk, offset } = effect;
     const unread = this.#jobs.get(job);
-    if (unread === undefined) return;
-    const isDelivery = effect.type === "deliver-span";
-    unread.open[chunk] = (unread.open[chunk] ?? 0) - (isDelivery ? effect.count : 1);
-    if (isDelivery && unread.ordered) unread.bytes[chunk] = (unread.bytes[chunk] ?? 0) + bytes;
-    else if (isDelivery) this.#take(job, bytes);
+    const items = unread?.chunks[chunk];
+    if (unread === undefined || items === undefined) return;
+    if (effect.type === "fail-item") items[offset] = 0;
+    else {
+      items.fill(0, offset, offset + effect.count);
+      items[offset + effect.count - 1] = bytes;
+      if (!unread.ordered) this.#take(job, bytes);
+    }
     if (unread.ordered) this.#takeInOrder(job, unread);
   }
 
   #takeInOrder(job: JobKey, unread: Unread): void {
-    const { open, bytes, looksAhead } = unread;
-    const ahead = looksAhead ? 1 : 0;
-    while (open[unread.taken] === 0 && (ahead === 0 || open[unread.taken + 1] === 0)) {
-      this.#take(job, bytes[unread.taken] ?? 0);
-      unread.taken++;
+    for (let items = unread.chunks[unread.chunk]; items !== undefined; items = unread.chunks[unread.chunk]) {
+      for (; unread.item < items.length; unread.item++) {
+        const bytes = items[unread.item];
+        if (bytes === undefined) return;
+        this.#take(job, bytes);
+      }
+      unread.chunk++;
+      unread.item = 0;
     }
   }
 

@@ -108,7 +108,7 @@ export function swarm(seed: number): SwarmOptions {
     grains: sometimes(1),
     parts: sometimes(0.4),
     overdues: sometimes(1),
-    initFailures: sometimes(0.1),
+    initFailures: sometimes(0.3),
     unreads: sometimes(1),
     needs: sometimes(0.7),
   };

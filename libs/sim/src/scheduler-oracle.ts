@@ -327,16 +327,10 @@ export class SchedulerOracle {
       demand(amount === 0 || (amounts.get(name) ?? 0) <= (node.resources.get(name) ?? 0), `${what}: no ${name} left`);
   }
 
-  /** What is new starts within the bound of unread bytes, or is the lowest chunk of an ordered job that has nothing else under way. */
-  #judgeUnread({ assignment, chunk, attempt }: EffectOf<"assign-chunk">, job: JobFacts): void {
-    if (attempt > 1 || job.unreadBytes < job.unreadBytesMax) return;
-    const what = `assignment ${assignment} is new with ${job.unreadBytes} bytes unread`;
-    demand(job.ordered, what);
-    for (const [index, items] of job.chunks)
-      demand(
-        items.every((item) => item.state !== "open" || (item.attempt === 0 && index >= chunk)),
-        what,
-      );
+  /** What is new starts within the bound of unread bytes. */
+  #judgeUnread({ assignment, attempt }: EffectOf<"assign-chunk">, job: JobFacts): void {
+    const isWithin = attempt > 1 || job.unreadBytes < job.unreadBytesMax;
+    demand(isWithin, `assignment ${assignment} is new with ${job.unreadBytes} bytes unread`);
   }
 
   /** What a node holds that takes room from a job: all that is from outside, or all of its own pool for a job of a task. */

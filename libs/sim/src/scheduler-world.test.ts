@@ -52,7 +52,7 @@ function worldOfFaults(): void {
   });
 
   test("never fails a job for what the system did, below the bounds of blame", () => {
-    const system = { poison: 0, flaky: 0, broken: 0, cancels: 0, kills: 0, startFaults: 0, drop: 0 };
+    const system = { poison: 0, flaky: 0, broken: 0, cancels: 0, kills: 0, startFaults: 0, initFailures: 0, drop: 0 };
     const override = { ...system, breaks: 1, crashes: 1, drains: 1, cordons: 1, troubleEveryMs: 1_000 };
     const reports = seeds(60).map((seed) => runSeed(seed, { override }));
     expect(reports.filter((report) => report.failure !== undefined).map(retell)).toEqual([]);

@@ -115,14 +115,18 @@ export class JobQueues {
 /** Whether `job` has a span that may be placed, were there a node. */
 export function hasPlaceable(job: Job): boolean {
   if (job.state !== "running") return false;
-  return job.again.size > 0 || (job.fresh.size > 0 && !job.pool.client.throttled && hasResultCredit(job));
+  if (job.again.size > 0) return true;
+  return job.unbegun.size + job.fresh.size > 0 && !job.pool.client.throttled && hasResultCredit(job);
 }
 
 /**
- * Whether a chunk of `job` that was never placed may start, whatever is unread. The lowest chunk of an ordered job always may when nothing
- * else of it is under way: its consumer may need just that one to take anything.
+ * Whether what was never begun may start, whatever is unread. A gap before a result that was delivered always may: an ordered reader needs just that to
+ * take anything, and what stands behind it is all that is unread.
  */
 function hasResultCredit(job: Job): boolean {
   if (job.unreadBytesMax === undefined || job.unreadBytes < job.unreadBytesMax) return true;
-  return job.ordered && job.spansPlaced === 0 && job.again.size === 0 && job.delayed.size === 0;
+  const next = job.unbegun.peek();
+  if (!job.ordered || next === undefined) return false;
+  const { chunk, offset } = job.furthest;
+  return next.chunk.index < chunk || (next.chunk.index === chunk && next.offset < offset);
 }

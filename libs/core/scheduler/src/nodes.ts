@@ -64,7 +64,6 @@ export function onNodeLost(state: State, key: NodeKey): void {
   }
   for (const { job } of lost) {
     endIfComplete(state, job);
-    state.queue.refresh(job); // an ordered job with nothing placed may start its lowest chunk
     letGo(state, job);
   }
   announceCapacity(state);

@@ -2,7 +2,7 @@ import { backoffMs, type Millis, unreachable } from "@heddle/kernel";
 import { failuresAt, grainsFrom, holds, itemAt, judgeDeath, partsAround, restFrom, type Verdict } from "./blame.ts";
 import { abandonJob, endIfComplete, failJob, letGo } from "./jobs.ts";
 import { take } from "./needs.ts";
-import { placedSpans, replaceSpan, requeue, settleItems } from "./spans.ts";
+import { placedSpans, putBack, replaceSpan, requeue, settleItems } from "./spans.ts";
 import type { Assignment, Job, Node, Pool, Span, State } from "./state.ts";
 import type { AssignmentId, Effect, Outcome } from "./types.ts";
 
@@ -136,7 +136,7 @@ function settlePart(
     state.queue.observe(job, runMs);
     deliver(state, assignment, completed, bytes);
   }
-  for (const rest of replaceSpan(state, span, grainsFrom(span, from))) requeue(state, rest);
+  for (const rest of replaceSpan(state, span, grainsFrom(span, from))) putBack(state, rest);
 }
 
 /** Only the overdue item is to blame; nothing is known of the others, which run again. */
@@ -163,12 +163,19 @@ function settleDeath(state: State, assignment: Assignment, markedOffset: number 
   followVerdict(state, assignment, verdict, "worker-death");
 }
 
+function noteUnread(job: Job, chunk: number, offset: number, bytes: number): void {
+  if (bytes > 0) job.unreadBytes += bytes;
+  const { furthest } = job;
+  if (chunk > furthest.chunk || (chunk === furthest.chunk && offset > furthest.offset))
+    job.furthest = { chunk, offset };
+}
+
 /** The first `count` items of the span are done. */
 function deliver(state: State, { id, span, job }: Assignment, count: number, bytes: number): void {
   settleItems(span.chunk, count);
   job.itemsDone += count;
-  if (job.unreadBytesMax !== undefined && bytes > 0) job.unreadBytes += bytes;
   const { chunk, offset } = span;
+  if (job.unreadBytesMax !== undefined) noteUnread(job, chunk.index, offset + count - 1, bytes);
   state.effects.push({ type: "deliver-span", job: job.key, chunk: chunk.index, offset, count, assignment: id });
 }
 

@@ -210,7 +210,7 @@ function placeNext(state: State, job: Job): void {
 }
 
 function place(state: State, job: Job, { node, slots }: Share): void {
-  const span = job.again.pop() ?? job.fresh.shift();
+  const span = job.again.pop() ?? job.unbegun.pop() ?? job.fresh.shift();
   assert(span !== undefined, "a job in the queue has a span to place");
   span.attempt++;
   const { marks, offset, count, attempt, chunk } = span;

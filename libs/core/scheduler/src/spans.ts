@@ -1,3 +1,4 @@
+import type { Heap } from "@heddle/kernel";
 import { type Assignment, type Chunk, type Job, type Span, type SpanSeed, type State, spanHeap } from "./state.ts";
 
 /** Adds a chunk of `count` items as one fresh span. */
@@ -31,9 +32,11 @@ export function dropSpan(state: State, span: Span): void {
 /** Drops every PENDING span of the job. */
 export function dropPending(state: State, job: Job): void {
   for (let span = job.again.pop(); span !== undefined; span = job.again.pop()) dropSpan(state, span);
+  for (let span = job.unbegun.pop(); span !== undefined; span = job.unbegun.pop()) dropSpan(state, span);
   for (const span of job.delayed) dropSpan(state, span);
   for (const span of job.fresh) dropSpan(state, span);
   job.again = spanHeap();
+  job.unbegun = spanHeap();
   job.delayed.clear();
   job.fresh.clear();
 }
@@ -47,12 +50,21 @@ export function* placedSpans(job: Job): Generator<Assignment> {
 
 /** A span comes back to be placed again at once; dropped when the job places nothing any more. */
 export function requeue(state: State, span: Span): void {
+  comeBack(state, span, span.chunk.job.again);
+}
+
+/** As `requeue`, for one that was not begun: like a chunk that was never placed it waits for the consumer of the results. */
+export function putBack(state: State, span: Span): void {
+  comeBack(state, span, span.chunk.job.unbegun);
+}
+
+function comeBack(state: State, span: Span, to: Heap<Span>): void {
   const { job } = span.chunk;
   if (job.state !== "running") {
     dropSpan(state, span);
     return;
   }
-  job.again.push(span);
+  to.push(span);
   state.queue.refresh(job);
 }
 

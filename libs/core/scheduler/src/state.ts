@@ -97,6 +97,8 @@ export interface Job extends Ranked {
   readonly unreadBytesMax: number | undefined;
   /** Result bytes delivered and not taken; 0 when there is no bound. */
   unreadBytes: number;
+  /** Number of the highest chunk with a result, and offset of its last one; -1 and 0 before the first. */
+  furthest: { readonly chunk: number; readonly offset: number };
   /** What its nodes must have, those of its pool included, the same object when it asks for no more; undefined for nothing. */
   readonly needs: Requirements | undefined;
   /** Of a job with needs: nodes that take work and have what it needs when they are empty. Computed anew when `fittingVersion` is not the fleet's. */
@@ -109,9 +111,11 @@ export interface Job extends Ranked {
   readonly fresh: Fifo<Span>;
   /** PENDING spans that were placed before, lowest first; they go before `fresh`. */
   again: Heap<Span>;
+  /** PENDING spans that a worker gave back in a part without having begun them, lowest first; they are held back as `fresh` is, before which they go. */
+  unbegun: Heap<Span>;
   /** PENDING spans that wait for their backoff. */
   readonly delayed: Set<Span>;
-  /** Spans not settled: fresh + again + delayed + placed, when not ended. */
+  /** Spans not settled: fresh + again + unbegun + delayed + placed, when not ended. */
   spansOpen: number;
   /** Spans LEASED or RUNNING; of an ended job those that its nodes have not given back. */
   spansPlaced: number;
@@ -250,6 +254,7 @@ export function newJob(opened: InputOf<"job-opened">, pool: Pool, needs: Require
     ordered: opened.ordered,
     unreadBytesMax: opened.unreadBytesMax,
     unreadBytes: 0,
+    furthest: { chunk: -1, offset: 0 },
     needs,
     fitting: [],
     fittingVersion: -1,
@@ -257,6 +262,7 @@ export function newJob(opened: InputOf<"job-opened">, pool: Pool, needs: Require
     state: "running",
     fresh: new Fifo(),
     again: spanHeap(),
+    unbegun: spanHeap(),
     delayed: new Set(),
     spansOpen: 0,
     spansPlaced: 0,

@@ -1,4 +1,4 @@
-import { assert } from "@heddle/kernel";
+import { assert, type Heap } from "@heddle/kernel";
 import { hasPlaceable } from "./fairness.ts";
 import { placedSpans } from "./spans.ts";
 import {
@@ -67,7 +67,7 @@ function validateJob(state: State, job: Job): void {
     assert(job.spansPlaced > 0 && job.spansOpen === 0, "an ended job is kept for its last assignments only");
     return;
   }
-  const pending = [...job.fresh, ...drained(job), ...job.delayed];
+  const pending = [...job.fresh, ...drained(job.again), ...drained(job.unbegun), ...job.delayed];
   assert(!job.collect || job.state === "running", "a job that collects is never failing");
   assert(job.unreadBytes >= 0, "nothing is taken that was not delivered");
   assert(job.state === "running" || pending.length === 0, "a failing job has nothing pending");
@@ -125,9 +125,9 @@ function assertPlaced(state: State, node: Node, count: number, belongs: (assignm
 }
 
 /** The spans in the heap, which stays as it was. */
-function drained(job: Job): Span[] {
+function drained(heap: Heap<Span>): Span[] {
   const spans: Span[] = [];
-  for (let span = job.again.pop(); span !== undefined; span = job.again.pop()) spans.push(span);
-  for (const span of spans) job.again.push(span);
+  for (let span = heap.pop(); span !== undefined; span = heap.pop()) spans.push(span);
+  for (const span of spans) heap.push(span);
   return spans;
 }

@@ -12,7 +12,7 @@ export function jobView(job: Job): JobView {
     chunksOffered: job.chunksOffered,
     chunksDone: job.chunksDone,
     chunksPlaced: job.spansPlaced,
-    chunksWaiting: job.fresh.size + job.again.size + job.delayed.size,
+    chunksWaiting: job.fresh.size + job.again.size + job.unbegun.size + job.delayed.size,
   };
 }
 
