@@ -223,8 +223,9 @@ export class PoolCalls {
     try {
       if (total === 0) return;
       scope.use(this.#watch(options, (reason) => this.cancel(run, reason)));
-      const [setup, shipped, combine] = await Promise.race([ready, run.outcome.then(neverReached)]);
-      if (run.settled) await run.outcome; // it lost the race, but it came before the job
+      await Promise.race([ready, run.outcome]); // a call that is stopped before it has begun need not wait for its code
+      if (run.settled) return await run.outcome;
+      const [setup, shipped, combine] = await ready;
       const artifacts = [...setup.artifacts, ...[shipped, combine].flatMap((one) => (one ? artifactsOf(one) : []))];
       const job = this.#openJob(plan, at.number, { run, shipped, combine });
       connection.submit({ run, pool: setup.open, artifacts, functions, job });
@@ -317,8 +318,4 @@ export class PoolCalls {
     }
     return scope;
   }
-}
-
-function neverReached(): never {
-  throw new HeddleError("internal", "a call that was not started yet cannot succeed");
 }
