@@ -9,8 +9,7 @@ const CUBES = 10_000_000;
 const SAMPLES = 10_000_000;
 const PRIMES_BELOW = 1_000_000;
 const BUSY_MS = 500;
-/** Samples of one Monte Carlo chunk. */
-const SAMPLES_PER_CHUNK = 100_000;
+const STREAMED = 200_000;
 
 /** Keeps a core busy for `ms` milliseconds and gives them back. */
 function busy(ms: number): number {
@@ -19,19 +18,16 @@ function busy(ms: number): number {
   return ms;
 }
 
-/** Mean of x^2 over random x in [0, 1), with random numbers of its own for each chunk: the same on any number of machines. */
-function meanOfSquares(chunk: number): number {
-  let state = (chunk + 1) * 0x9e3779b9;
-  let sum = 0;
-  for (let sample = 0; sample < SAMPLES_PER_CHUNK; sample++) {
-    state = (state + 0x6d2b79f5) | 0; // mulberry32
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    const x = ((mixed ^ (mixed >>> 14)) >>> 0) / 0x1_0000_0000;
-    sum += x * x;
-  }
-  return sum / SAMPLES_PER_CHUNK;
+/** x^2 of a random x in [0, 1) that depends on the sample's index alone: the same on any number of machines. */
+function squareOfRandom(index: number): number {
+  const state = Math.imul(index + 1, 0x9e3779b9); // mulberry32
+  let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+  mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+  const x = ((mixed ^ (mixed >>> 14)) >>> 0) / 0x1_0000_0000;
+  return x * x;
 }
+
+const sum = (a: number, b: number): number => a + b;
 
 /** By trial division. */
 function isPrime(n: number): boolean {
@@ -79,7 +75,7 @@ for (const node of await waitForNodes(2))
   console.log(`  node ${node.name}: ${node.slots} slot(s), agent pid ${node.pid}`);
 
 const warm = await measure(() =>
-  Promise.all([(n: number) => n, meanOfSquares, isPrime].map((fn) => pool.map<number, unknown>(fn, range(8)))),
+  Promise.all([(n: number) => n, squareOfRandom, isPrime].map((fn) => pool.map<number, unknown>(fn, range(8)))),
 );
 console.log(`  functions captured, shipped and loaded by every worker in ${Math.round(warm.seconds * 1_000)} ms`);
 
@@ -106,12 +102,21 @@ report(
 );
 
 console.log(`\n3. Monte Carlo integral of x^2 over [0, 1), ${SAMPLES.toLocaleString("en-US")} samples`);
-const chunks = SAMPLES / SAMPLES_PER_CHUNK;
-const mean = (means: readonly number[]): number => means.reduce((sum, value) => sum + value, 0) / means.length;
-const integralPlain = await measure(() => mean(loop(chunks, meanOfSquares)));
-const integral = await measure(async () => mean(await pool.map(meanOfSquares, range(chunks))));
-check(integral.value === integralPlain.value && Math.abs(integral.value - 1 / 3) < 1e-3, "integral");
-report(`${integral.value.toFixed(6)} (exact: 0.333333), the same to the last bit`, SAMPLES, integralPlain, integral);
+const plainSum = (): number => {
+  let total = 0;
+  for (let index = 0; index < SAMPLES; index++) total += squareOfRandom(index);
+  return total;
+};
+const integralPlain = await measure(plainSum);
+const integral = await measure(() => pool.mapReduce(squareOfRandom, sum, range(SAMPLES)));
+const cutOtherwise = await pool.mapReduce(squareOfRandom, sum, range(SAMPLES), { chunkSize: 70_001 });
+check(Math.abs(integral.value / integralPlain.value - 1) < 1e-9 && integral.value === cutOtherwise, "integral");
+report(
+  `${(integral.value / SAMPLES).toFixed(6)} (exact: 0.333333), folded in the workers: the same to the last bit however it is cut`,
+  SAMPLES,
+  integralPlain,
+  integral,
+);
 
 console.log(`\n4. primes below ${PRIMES_BELOW.toLocaleString("en-US")}`);
 const count = (flags: readonly boolean[]): number => flags.reduce((sum, flag) => sum + Number(flag), 0);
@@ -119,6 +124,19 @@ const primesPlain = await measure(() => count(loop(PRIMES_BELOW, isPrime)));
 const primes = await measure(async () => count(await pool.map(isPrime, range(PRIMES_BELOW))));
 check(primes.value === primesPlain.value && primes.value === 78_498, "primes");
 report(`${primes.value.toLocaleString("en-US")} primes`, PRIMES_BELOW, primesPlain, primes);
+console.log(`\n5. a stream of ${STREAMED.toLocaleString("en-US")} results, one item a chunk, from a generator`);
+function* numbers(): Generator<number> {
+  for (let n = 0; n < STREAMED; n++) yield n;
+}
+let last = -1;
+const stream = await measure(async () => {
+  for await (const n of pool.imap((n) => n, numbers())) {
+    check(n === last + 1, "stream");
+    last = n;
+  }
+});
+check(last === STREAMED - 1, "stream");
+console.log(`  in order, ${Math.round(STREAMED / stream.seconds).toLocaleString("en-US")} items/s`);
 console.log("\nStopping everything ...");
 
 async function waitForNodes(wanted: number) {

@@ -16,6 +16,8 @@ export interface ProcessOptions {
   readonly slots?: number;
   /** 1,500 unless given: tests of what happens after a lease need not wait for long. */
   readonly leaseMs?: number;
+  /** More flags for the agent with this index. */
+  readonly agentFlags?: (index: number) => readonly string[];
 }
 
 interface Agent {
@@ -45,7 +47,7 @@ export class ProcessCluster extends RealCluster {
 
   /** Starts everything and waits until each node is there. */
   static async start(options: ProcessOptions = {}): Promise<ProcessCluster> {
-    const cluster = new ProcessCluster({ nodes: 2, slots: 1, leaseMs: 1_500, ...options });
+    const cluster = new ProcessCluster({ nodes: 2, slots: 1, leaseMs: 1_500, agentFlags: () => [], ...options });
     try {
       await cluster.#start();
       return cluster;
@@ -165,7 +167,7 @@ export class ProcessCluster extends RealCluster {
   }
 
   #spawnAgent(name: string): ChildProcess {
-    const { slots } = this.#options;
+    const { slots, agentFlags } = this.#options;
     return this.#spawn("agent", [
       "--coordinator",
       this.#address,
@@ -177,6 +179,7 @@ export class ProcessCluster extends RealCluster {
       "5000",
       "--data-dir",
       join(this.directory, name),
+      ...agentFlags(this.nodes.indexOf(name)),
     ]);
   }
 
