@@ -96,6 +96,6 @@ describe("an item's own error", () => {
   test("is counted for the first item of the span, and starts anew for a later one", () => {
     expect(failuresAt(span({ failures: 2 }), 10)).toBe(3);
     expect(failuresAt(span({ failures: 2 }), 11)).toBe(1);
-    expect(restFrom(span({ failures: 2 }), 11, 1)).toEqual({ ...clean, offset: 11, count: 4, failures: 1 });
+    expect(restFrom(span({ failures: 2 }), 11, 1)).toEqual([{ ...clean, offset: 11, count: 4, failures: 1 }]);
   });
 });

@@ -37,9 +37,15 @@ export function isLoneSuspect({ count, deaths }: Span): boolean {
   return count === 1 && deaths > 0;
 }
 
-/** The rest of a span from its failed item on; the failures of the item so far, this one included, go with it. */
-export function restFrom(span: Span, offset: number, failures: number): SpanSeed {
-  return { ...seed(span), offset, count: span.offset + span.count - offset, failures };
+/**
+ * The rest of a span from its failed item on: the failed item with what is left of its grain, the failures of the item so far, this one included,
+ * go with it; then the grains behind it, which have no part in that. One part when the chunk has no grains.
+ */
+export function restFrom(span: Span, offset: number, failures: number): SpanSeed[] {
+  const end = span.offset + span.count;
+  const border = grainEnd(span, offset);
+  const parts = [{ ...seed(span), offset, count: border - offset, failures }, part(span, border, end)];
+  return parts.filter((it) => it.count > 0);
 }
 
 /** The failed item of a span alone; the failures of the item so far, this one included, go with it. */
@@ -54,15 +60,21 @@ export function partsAround(span: Span, from: number, offset: number): SpanSeed[
 
 /** The items of a span from `from` on, one part for each grain of its chunk that they touch; one part when the chunk has none. */
 export function grainsFrom(span: Span, from: number): SpanSeed[] {
-  const { grain } = span.chunk;
   const end = span.offset + span.count;
   const parts: SpanSeed[] = [];
   for (let at = from; at < end; ) {
-    const next = grain === 0 ? end : Math.min(end, (Math.floor(at / grain) + 1) * grain);
+    const next = grainEnd(span, at);
     parts.push(part(span, at, next));
     at = next;
   }
   return parts;
+}
+
+/** Where the grain that holds `offset` ends, or the span before. */
+function grainEnd(span: Span, offset: number): number {
+  const { grain } = span.chunk;
+  const end = span.offset + span.count;
+  return grain === 0 ? end : Math.min(end, (Math.floor(offset / grain) + 1) * grain);
 }
 
 /** Whether the item at an offset of the chunk is one of the span's. */

@@ -116,7 +116,7 @@ function settleItemError(state: State, assignment: Assignment, completed: number
   if (completed > 0) deliver(state, assignment, completed, bytes);
   const failures = failuresAt(span, offset);
   if (failures > job.retries) failItem(state, assignment, offset, offset, "item-error");
-  else for (const rest of replaceSpan(state, span, [restFrom(span, offset, failures)])) retryLater(state, rest);
+  else retryFrom(state, replaceSpan(state, span, restFrom(span, offset, failures)), offset);
 }
 
 /** What was not begun goes on in parts, so that it spreads over idle slots. */
@@ -152,7 +152,12 @@ function settleOverdue(state: State, assignment: Assignment, offset: number): vo
     return;
   }
   const others = partsAround(span, span.offset, offset);
-  for (const part of replaceSpan(state, span, [...others, itemAt(span, offset, failures)])) {
+  retryFrom(state, replaceSpan(state, span, [...others, itemAt(span, offset, failures)]), offset);
+}
+
+/** The part that begins with the failed item waits, the others do not. */
+function retryFrom(state: State, parts: readonly Span[], offset: number): void {
+  for (const part of parts) {
     if (part.offset === offset) retryLater(state, part);
     else requeue(state, part);
   }
