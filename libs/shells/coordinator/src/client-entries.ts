@@ -21,7 +21,7 @@ import type {
 } from "@heddle/wire";
 import { checkFunction, checkInitializer, checkJob, checkRequirements } from "./checks.ts";
 import type { ClientRecord, JobRecord, PoolRecord } from "./ledger.ts";
-import { CLIENT_POOLS_MAX } from "./limits.ts";
+import { CHUNK_GRAINS_MAX, CLIENT_POOLS_MAX } from "./limits.ts";
 
 /** What a client's entries ask of the coordinator. */
 export interface ClientHost {
@@ -108,7 +108,7 @@ function takeChunk(host: ClientHost, client: ClientRecord, offer: OfferChunk): v
   const input = client.inflow.open(offer.input, job !== undefined);
   if (job === undefined) return;
   if (input.count < 1) throw new ProtocolError(`chunk ${offer.chunk} of job ${job.id} has no items`);
-  if (offer.grain > input.count)
+  if (offer.grain > input.count || (offer.grain > 0 && input.count > offer.grain * CHUNK_GRAINS_MAX))
     throw new ProtocolError(
       `chunk ${offer.chunk} of job ${job.id} has ${input.count} items in grains of ${offer.grain}`,
     );

@@ -26,3 +26,5 @@ export const CONCURRENCY_MAX = 1_024;
 export const INIT_ERROR_BYTES_MAX = 64 * 1024;
 /** One line about it; cut there. */
 export const INIT_SUMMARY_LENGTH_MAX = 1_024;
+/** Small chunks that travel as one. More ends the client's session: what a worker gives back becomes a span for each. */
+export const CHUNK_GRAINS_MAX = 1_024;

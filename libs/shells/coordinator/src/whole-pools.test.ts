@@ -184,6 +184,16 @@ test.each<[string, Partial<OpenJob>]>([
   expect(client.end).toMatchObject({ reason: "goodbye", goodbye: { code: "protocol" } });
 });
 
+test("a client whose chunk has more grains than travel as one is dropped: each could become a span of its own", async () => {
+  const [client, node] = await clientAndNode();
+  oneChunk(client, values(2 * 1_024), {}, 2);
+  await settle();
+  expect(node.said("assignChunk")).toMatchObject([{ grain: 2 }]);
+  offer(client, 1, 1, values(2 * 1_024 + 1), 2);
+  await settle();
+  expect(client.end).toMatchObject({ goodbye: { code: "protocol" } });
+});
+
 test("a client whose chunk has larger grains than items is dropped, as one whose initializer has no function", async () => {
   const [client] = await clientAndNode();
   oneChunk(client, inline([1]), {}, 2);
