@@ -2,7 +2,8 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { RunRequest, RunResponse } from "./gen/heddle/v1/jobs.ts";
 import { AttachRequest, AttachResponse } from "./gen/heddle/v1/nodes.ts";
-import { jobsRun, nodesAttach } from "./index.ts";
+import { WorkerRequest, WorkerResponse } from "./gen/heddle/v1/worker.ts";
+import { fromWorker, jobsRun, nodesAttach, toWorker } from "./index.ts";
 
 const uint32 = fc.oneof(fc.integer({ min: 0, max: 300 }), fc.integer({ min: 0, max: 0xffff_ffff }));
 const uint64 = fc.oneof(uint32, fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER }));
@@ -51,6 +52,31 @@ const outcome = fc.oneof(
   fc.record({ completed: uint32, values: maybe(payload) }).map((value) => ({ $case: "partDone" as const, value })),
 );
 const chunkFinished = fc.record({ assignment: uint32, pid: uint32, runMicros: uint32, outcome: maybe(outcome) });
+const runChunk = fc.record({
+  assignment: uint32,
+  job: uint32,
+  chunk: uint32,
+  span,
+  firstIndex: uint64,
+  input: maybe(payload),
+  attempt: uint32,
+  marks: fc.boolean(),
+  grain: uint32,
+});
+const returned = fc.oneof(
+  { weight: 4, arbitrary: payload.map((value) => ({ $case: "done" as const, value })) },
+  fc.record({ completed: uint32, values: maybe(payload) }).map((value) => ({ $case: "part" as const, value })),
+  fc.constant({ $case: "skipped" as const, value: {} }),
+);
+const chunkReturned = fc.record({
+  assignment: uint32,
+  runMicros: uint32,
+  wroteOutput: fc.boolean(),
+  outcome: maybe(returned),
+  rssBytes: uint64,
+});
+const workerReady = fc.record({ pid: uint32, nodeVersion: fc.string() });
+const artifactPlace = fc.record({ hash: fc.string(), location: fc.string(), missing: fc.string() });
 const control = maybe(
   fc
     .record({ code: fc.string(), message: fc.string() })
@@ -64,6 +90,9 @@ const frame = <Entry>(...entries: fc.Arbitrary<Entry>[]) =>
     control,
     entries: fc.array(fc.oneof(...entries), { maxLength: 6 }),
   });
+
+const message = <Entry>(...entries: fc.Arbitrary<Entry>[]) =>
+  fc.record({ entries: fc.array(fc.oneof(...entries), { maxLength: 6 }) });
 
 const kinds = [
   {
@@ -90,10 +119,32 @@ const kinds = [
     ours: nodesAttach.response,
     frames: frame<AttachResponse["entries"][number]>(entry("assignChunk", assignChunk), entry("part", part), none),
   },
+  {
+    name: "what an agent says to a worker",
+    generated: WorkerRequest,
+    ours: toWorker,
+    frames: message<WorkerRequest["entries"][number]>(
+      entry("runChunk", runChunk),
+      entry("part", part),
+      entry("artifactPlace", artifactPlace),
+      none,
+    ),
+  },
+  {
+    name: "what a worker says to its agent",
+    generated: WorkerResponse,
+    ours: fromWorker,
+    frames: message<WorkerResponse["entries"][number]>(
+      entry("chunkReturned", chunkReturned),
+      entry("part", part),
+      entry("workerReady", workerReady),
+      none,
+    ),
+  },
 ] as const;
 
 interface Codec {
-  encode(message: unknown): { finish(): Uint8Array };
+  encode(message: unknown): { finish(): Uint8Array; pieces?(): readonly Uint8Array[] };
   decode(bytes: Uint8Array): unknown;
 }
 
@@ -114,7 +165,9 @@ describe.each(kinds)("$name", ({ generated, ours, frames }) => {
     fc.assert(
       fc.property(frames as fc.Arbitrary<unknown>, (message) => {
         const bytes = theirs.encode(message).finish();
-        expect(Buffer.from(mine.encode(message).finish()).equals(bytes)).toBe(true);
+        const encoded = mine.encode(message);
+        expect(Buffer.from(encoded.finish()).equals(bytes)).toBe(true);
+        expect(Buffer.concat(encoded.pieces?.() ?? []).equals(bytes)).toBe(true);
         expect(mine.decode(bytes)).toEqual(theirs.decode(bytes));
         expect(mine.decode(Buffer.from(bytes))).toEqual(theirs.decode(bytes));
       }),
@@ -133,6 +186,15 @@ describe.each(kinds)("$name", ({ generated, ours, frames }) => {
       { numRuns: 1_500, seed: 20_261_126 },
     );
   });
+});
+
+test("large bytes leave as they are, uncopied, between the bytes of their message", () => {
+  const parts = [40_000, 100, 16_384].map((length, at) => new Uint8Array(length).fill(at));
+  const entries = parts.map((bytes) => ({
+    kind: { $case: "part" as const, value: { partStream: 1, data: bytes, last: false, aborted: false } },
+  }));
+  const pieces = fromWorker.encode({ entries }).pieces();
+  expect(pieces.map((piece) => parts.indexOf(piece as Uint8Array<ArrayBuffer>))).toEqual([-1, 0, -1, 2]);
 });
 
 test("what a field cannot hold is refused in the words of the generated code", () => {

@@ -4,8 +4,9 @@ const FIRST_BYTES = 4_096;
 /** A buffer that one large frame made larger than this is not kept for the next. */
 const KEPT_BYTES = 1024 * 1024;
 
-/** Tag of `entries` in each kind of frame. */
-export const ENTRY_TAG = 34;
+/** Bytes from this size on are not copied into a message that leaves in pieces: it is cheaper to name them. */
+const VIEW_BYTES = 16 * 1024;
+
 /** Tag and length of the message inside an entry, about. */
 const ENTRY_HEAD_BYTES = 4;
 
@@ -20,19 +21,56 @@ function varintBytes(value: number): number {
   return bytes;
 }
 
+/** What a message is made of, in order. They are read again when it leaves, so they must not change until then. */
+export type Pieces = readonly [Uint8Array, ...Uint8Array[]];
+
+/** Bytes of the caller's inside a message, and where in the writer's own bytes they belong. */
+interface View {
+  at: number;
+  readonly bytes: Uint8Array;
+}
+
 /** Writes protobuf into a buffer that it keeps. Values are not checked: numbers must be whole, from 0 to 2^53. */
 export class HotWriter {
+  /** How much of its own bytes is written; what it only names does not count. */
   at = 0;
   #bytes = new Uint8Array(FIRST_BYTES);
+  /** What is large and stays where it is, in order. */
+  #views: View[] = [];
+  /** Tag of an entry in its frame. */
+  readonly #entryTag: number;
   /** Where the inside of the entry that is being written begins. */
   #entryStart = 0;
 
-  /** A copy of what was written; the next message begins. */
-  finish(): Uint8Array {
-    const message = this.#bytes.slice(0, this.at);
+  constructor(entryTag: number) {
+    this.#entryTag = entryTag;
+  }
+
+  /** Forgets what was written. */
+  reset(): void {
     this.at = 0;
+    this.#views.length = 0;
     if (this.#bytes.length > KEPT_BYTES) this.#bytes = new Uint8Array(FIRST_BYTES);
-    return message;
+  }
+
+  /** What was written: a copy of its own bytes, cut where large ones of the caller's belong. The next message begins. */
+  finish(): Pieces {
+    const own = this.#bytes.slice(0, this.at);
+    if (this.#views.length === 0) {
+      this.reset();
+      return [own];
+    }
+    const pieces: Uint8Array[] = [];
+    let from = 0;
+    for (const { at, bytes } of this.#views) {
+      if (at > from) pieces.push(own.subarray(from, at));
+      pieces.push(bytes);
+      from = at;
+    }
+    if (from < this.at) pieces.push(own.subarray(from));
+    this.reset();
+    const [first = own, ...others] = pieces;
+    return [first, ...others];
   }
 
   varint(value: number): void {
@@ -57,9 +95,21 @@ export class HotWriter {
   }
 
   raw(bytes: Uint8Array): void {
+    if (bytes.length >= VIEW_BYTES) {
+      this.#views.push({ at: this.at, bytes });
+      return;
+    }
     if (this.at + bytes.length > this.#bytes.length) this.#grow(bytes.length);
     this.#bytes.set(bytes, this.at);
     this.at += bytes.length;
+  }
+
+  /** A field of bytes that is left out when there are none. */
+  bytes(tag: number, bytes: Uint8Array): void {
+    if (bytes.length === 0) return;
+    this.varint(tag);
+    this.varint(bytes.length);
+    this.raw(bytes);
   }
 
   /** Begins a message inside, of about `bytesGuess`. Gives back what `close` wants. */
@@ -73,21 +123,23 @@ export class HotWriter {
 
   /** Ends it and writes its length where room was left, or makes other room. */
   close(start: number, bytesGuess: number): void {
-    const length = this.at - start;
+    const length = this.at - start + this.#viewBytesSince(start);
     const guessed = varintBytes(bytesGuess);
     const needed = varintBytes(length);
     if (needed !== guessed) {
       if (this.at + needed > this.#bytes.length) this.#grow(needed);
       this.#bytes.copyWithin(start - guessed + needed, start, this.at);
+      for (const view of this.#views) if (view.at >= start) view.at += needed - guessed;
     }
+    const end = this.at + needed - guessed;
     this.at = start - guessed;
     this.varint(length);
-    this.at += length;
+    this.at = end;
   }
 
   /** Begins an entry of a frame and the one message inside it, of about `bytesGuess`. */
   openEntry(tag: number, bytesGuess: number): number {
-    this.#entryStart = this.open(ENTRY_TAG, bytesGuess + ENTRY_HEAD_BYTES);
+    this.#entryStart = this.open(this.#entryTag, bytesGuess + ENTRY_HEAD_BYTES);
     return this.open(tag, bytesGuess);
   }
 
@@ -103,11 +155,7 @@ export class HotWriter {
     this.field(8, encoding);
     this.field(16, count);
     this.field(24, size);
-    if (data.length > 0) {
-      this.varint(34);
-      this.varint(data.length);
-      this.raw(data);
-    }
+    this.bytes(34, data);
     this.field(40, partStream);
     this.close(start, guess);
   }
@@ -117,6 +165,12 @@ export class HotWriter {
     this.field(8, offset);
     this.field(16, count);
     this.close(start, 8);
+  }
+
+  #viewBytesSince(start: number): number {
+    let bytes = 0;
+    for (const view of this.#views) if (view.at >= start) bytes += view.bytes.length;
+    return bytes;
   }
 
   #grow(bytes: number): void {
@@ -134,7 +188,7 @@ export function isPlainSpan(span: Span | undefined): boolean {
   return span === undefined || (isUint32(span.offset) && isUint32(span.count));
 }
 
-const noBytes = new Uint8Array(0);
+export const noBytes = new Uint8Array(0);
 
 /** Reads protobuf. Whatever is not plain makes it odd: what it gave back then counts for nothing, and the generated code is to judge. */
 export class HotReader {
@@ -184,6 +238,14 @@ export class HotReader {
     if (this.at !== end) this.isOdd = true;
   }
 
+  /** A field of bytes: a view of the message. */
+  view(limit: number): Uint8Array {
+    const end = this.end(limit);
+    const view = this.bytes.subarray(this.at, end);
+    this.at = end;
+    return view;
+  }
+
   payload(limit: number): Payload {
     const end = this.end(limit);
     const payload: Payload = { encoding: Encoding.UNSPECIFIED, count: 0, size: 0, data: noBytes, partStream: 0 };
@@ -198,12 +260,9 @@ export class HotReader {
         case 24:
           payload.size = this.uint32();
           break;
-        case 34: {
-          const dataEnd = this.end(end);
-          payload.data = this.bytes.subarray(this.at, dataEnd);
-          this.at = dataEnd;
+        case 34:
+          payload.data = this.view(end);
           break;
-        }
         case 40:
           payload.partStream = this.uint32();
           break;

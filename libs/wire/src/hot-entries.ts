@@ -2,18 +2,18 @@ import type { OfferChunk, RunRequestEntry, RunResponseEntry, SpanDone } from "./
 import type { AssignChunk, AttachRequestEntry, AttachResponseEntry, ChunkFinished } from "./gen/heddle/v1/nodes.ts";
 import { type HotReader, type HotWriter, isPlainPayload, isPlainSpan, isUint32 } from "./hot-bytes.ts";
 
-/** How the entry that most frames of a stream are full of is written and read by hand, several times faster than by generated code. */
-export interface HotEntry<Entry> {
+/** How an entry that frames are full of is written and read by hand, several times faster than by generated code. */
+export interface HotEntry<Entry, Read extends Entry = Entry> {
   /** Its tag in the entry. */
   readonly tag: number;
   /** Writes it into a frame. False, and nothing is written: it is another entry, or holds something unusual. */
   readonly write: (writer: HotWriter, entry: Entry) => boolean;
   /** Reads it, after its tag. The reader says whether it may count. */
-  readonly read: (reader: HotReader, limit: number) => Entry;
+  readonly read: (reader: HotReader, limit: number) => Read;
 }
 
 /** Above the fields beside the payload, whose number of bytes decides how long the length is. */
-const FIELDS_BYTES = 24;
+export const FIELDS_BYTES = 24;
 
 export const hotOfferChunk: HotEntry<RunRequestEntry> = {
   tag: 42,
@@ -146,7 +146,8 @@ export const hotChunkFinished: HotEntry<AttachRequestEntry> = {
   },
 };
 
-function isIndex(value: number): boolean {
+/** Whether it is what a uint64 field can hold and a number says exactly. */
+export function isIndex(value: number): boolean {
   return Number.isSafeInteger(value) && value >= 0;
 }
 

@@ -97,7 +97,16 @@ export {
   WorkerResponse,
   WorkerResponseEntry,
 } from "./gen/heddle/v1/worker.ts";
-export { adminGetStatus, adminListJobs, adminListNodes, jobsRun, nodesAttach, type WireMethod } from "./methods.ts";
+export {
+  adminGetStatus,
+  adminListJobs,
+  adminListNodes,
+  fromWorker,
+  jobsRun,
+  nodesAttach,
+  toWorker,
+  type WireMethod,
+} from "./methods.ts";
 export type { ValueReaderHooks, ValueWriterHooks } from "./msgpack/hooks.ts";
 export {
   type Completion,

@@ -1,7 +1,7 @@
 import type { Http2Session } from "node:http2";
 import { Fifo, HeddleError, type ProtocolError, UnavailableError } from "@heddle/kernel";
 import { type Link, type LinkEnd, type MessageCodec, Waiters } from "@heddle/port-rpc";
-import { decode, encode } from "./bytes.ts";
+import { decode, encodeScattered, type Sendable } from "./bytes.ts";
 import { END_TIMEOUT_MS, UNREAD_BYTES, UNREAD_MESSAGES, UNSENT_BYTES, UNSENT_MESSAGES } from "./limits.ts";
 
 /** The part of a stream of byte buffers, in object mode, that a link uses. */
@@ -9,7 +9,7 @@ export interface ByteStream {
   on(event: "data", listener: (bytes: Buffer) => void): unknown;
   on(event: "end", listener: () => void): unknown;
   on(event: "error", listener: (error: Error) => void): unknown;
-  write(bytes: Buffer, taken: () => void): boolean;
+  write(bytes: Sendable, taken: () => void): boolean;
   end(): unknown;
   pause(): unknown;
   resume(): unknown;
@@ -102,9 +102,9 @@ export class GrpcLink<Out, In> implements Link<Out, In> {
 
   send(message: Out): boolean {
     if (this.#isOver) return false;
-    let bytes: Buffer;
+    let bytes: Sendable;
     try {
-      bytes = encode(this.#side.outgoing, message);
+      bytes = encodeScattered(this.#side.outgoing, message);
     } catch (error) {
       if (!(error instanceof HeddleError)) throw error;
       this.fail(error);

@@ -1,8 +1,11 @@
 import type { Link } from "./link.ts";
 
-/** Turns messages of one type into bytes and back. Generated message objects satisfy it. */
+/**
+ * Turns messages of one type into bytes and back. Generated message objects satisfy it; a codec that can name large bytes instead of copying them
+ * gives `pieces`, which do not change until they have left.
+ */
 export interface MessageCodec<T> {
-  encode(message: T): { finish(): Uint8Array };
+  encode(message: T): { finish(): Uint8Array; pieces?(): readonly Uint8Array[] };
   decode(bytes: Uint8Array): T;
 }
 
