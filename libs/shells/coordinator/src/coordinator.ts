@@ -242,7 +242,7 @@ export class CoordinatorShell {
 
   #failItem(effect: Extract<Effect, { type: "fail-item" }>): void {
     const lost = this.#ledger.assignments.get(effect.assignment);
-    const finish = this.#finish ?? (lost && lostFinish(lost));
+    const finish = this.#finish?.assignment.id === effect.assignment ? this.#finish : lost && lostFinish(lost);
     assert(finish !== undefined, "an item fails by a finish or by the loss of its node");
     const { job } = finish.assignment;
     if (job.failure === "")

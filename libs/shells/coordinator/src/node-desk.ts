@@ -129,8 +129,12 @@ export class NodeDesk implements NodeHost {
     if (ledger.nodesByName.get(node.name) === node) ledger.nodesByName.delete(node.name);
     env.log.info("node left", { node: node.name, incarnation: node.incarnation, reason });
     node.inflow.abort();
-    this.#office.feed({ type: "node-lost", node: node.key });
-    for (const assignment of node.assignments.values()) ledger.assignments.delete(assignment.id);
+    const assignments = [...node.assignments.values()];
     node.assignments.clear();
+    this.#office.feed({ type: "node-lost", node: node.key });
+    // not before the core has heard: where the session ended while a wish was performed, that is only once all wishes are
+    queueMicrotask(() => {
+      for (const { id } of assignments) ledger.assignments.delete(id);
+    });
   }
 }

@@ -1,0 +1,57 @@
+import type { AssignmentId, Input } from "@heddle/core-scheduler";
+import { CoreDriver, seededRandom, silentLogger } from "@heddle/kernel";
+import { memoryBlobs } from "@heddle/port-blobs";
+import type { AttachRequestEntry, AttachResponseEntry } from "@heddle/wire";
+import { expect, test } from "vitest";
+import { Artifacts } from "./artifacts.ts";
+import { ClientDesk } from "./client-desk.ts";
+import type { Office } from "./desk.ts";
+import { type AssignmentRecord, Ledger } from "./ledger.ts";
+import { NodeDesk } from "./node-desk.ts";
+
+test("what a node held is known until the core has heard of its loss, also when its session ends in the middle of a wish", async () => {
+  const clock = { nowMs: () => 0, setTimer: () => ({ [Symbol.dispose]: () => undefined }) };
+  const env = { clock, random: seededRandom(1), log: silentLogger };
+  const ledger = new Ledger();
+  const known: boolean[] = [];
+  let endSession = (): void => undefined;
+  const core = {
+    step: (_nowMs: number, { type }: Input) => {
+      if (type === "node-lost") known.push(ledger.assignments.has(id));
+      return type === "timer-fired" ? ["a wish"] : [];
+    },
+  };
+  const driver = new CoreDriver<Input, string>(core, clock, () => endSession());
+  const id = 1 as AssignmentId;
+  const office: Office = {
+    env,
+    ledger,
+    artifacts: new Artifacts(memoryBlobs(), silentLogger),
+    feed: (input) => driver.feed(input),
+    open: () => true,
+  };
+  const desk = new NodeDesk(office, new ClientDesk(office), () => undefined);
+  const session = {
+    id: "1",
+    peer: "n1",
+    queuedBytes: 0,
+    send: (_entry: AttachResponseEntry) => undefined,
+    drained: () => Promise.resolve(),
+    close: () => Promise.resolve(),
+  };
+  const handler = desk.onSession(session);
+  const described = { pid: 1, host: "", build: "", labels: {}, resources: {} };
+  const registered: AttachRequestEntry = {
+    kind: { $case: "registerNode", value: { name: "n1", slots: 1, ...described } },
+  };
+  handler.entries([registered]);
+  const [node] = ledger.nodes.values();
+  const assignment = { id, node } as AssignmentRecord;
+  ledger.assignments.set(id, assignment);
+  node?.assignments.set(1, assignment);
+  endSession = () => handler.ended({ reason: "lost", message: "too many words wait for the peer" });
+  driver.feed({ type: "timer-fired" });
+  expect(known).toEqual([true]);
+  await Promise.resolve();
+  expect(ledger.assignments.size).toBe(0);
+});
