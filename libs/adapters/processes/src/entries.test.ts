@@ -32,7 +32,7 @@ describe("what a task and the coordinator say to each other shares frames that c
     ["code", content],
   ])("%s from a task", (_what, kind) => {
     const writer = new FrameWriter<WorkerResponseEntry>(
-      (entries) => WorkerResponse.encode({ entries }).finish(),
+      (entries) => [WorkerResponse.encode({ entries }).finish()],
       responseBytes,
     );
     const entry: NestedEntry = { entry: { kind } as NonNullable<NestedEntry["entry"]>, bulkBytes: data.length };
@@ -47,7 +47,7 @@ describe("what a task and the coordinator say to each other shares frames that c
     ["printed lines", output],
   ])("%s to a task", (_what, kind) => {
     const writer = new FrameWriter<WorkerRequestEntry>(
-      (entries) => WorkerRequest.encode({ entries }).finish(),
+      (entries) => [WorkerRequest.encode({ entries }).finish()],
       requestBytes,
     );
     const entries = [{ kind } as unknown as RunResponseEntry];

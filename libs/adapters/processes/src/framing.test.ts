@@ -6,7 +6,7 @@ import { WORKER_FRAME_BYTES_MAX, WORKER_FRAME_BYTES_TARGET } from "./limits.ts";
 /** Entries are their own bytes here; a frame is what its entries are, joined. */
 const writer = (): FrameWriter<Buffer> =>
   new FrameWriter(
-    (entries) => Buffer.concat(entries),
+    (entries) => entries,
     (entry) => entry.length,
   );
 
@@ -31,6 +31,20 @@ describe("frames", () => {
       for (let at = 0; at < stream.length; at += step) frames.push(...read(reader, stream.subarray(at, at + step)));
       expect(frames).toEqual(bodies);
     }
+  });
+
+  test("give back the memory of pieces that were copied, and keep that of frames which came in one piece", () => {
+    const reader = new FrameReader();
+    const frames: Buffer[] = [];
+    const pieces = ["0300000041", "4243", "0200000044", "45" + "0100000046"].map((hex) => {
+      const bytes = Buffer.from(hex, "hex");
+      const piece = Buffer.allocUnsafeSlow(bytes.length);
+      bytes.copy(piece);
+      return piece;
+    });
+    for (const piece of pieces) reader.push(piece, (frame) => frames.push(frame));
+    expect(frames.map(String)).toEqual(["ABC", "DE", "F"]);
+    expect(pieces.map(({ length }) => length)).toEqual([0, 0, 0, 6]);
   });
 
   test("before a length that cannot be are read, and then nothing more can be", () => {

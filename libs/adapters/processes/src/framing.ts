@@ -4,48 +4,67 @@ import { WORKER_FRAME_BYTES_MAX, WORKER_FRAME_BYTES_TARGET } from "./limits.ts";
 /** Bytes of a frame's header: the length of what follows, u32, little-endian. */
 const HEADER_BYTES = 4;
 
-/** Cuts a stream of bytes into frames. Gives views of what it was fed where a frame came in one piece. */
+/**
+ * Cuts a stream of bytes into frames. Frames that came in one piece are views of it; the bytes of another are copied once, into a buffer as long as
+ * the frame. The pieces belong to the reader from then on.
+ */
 export class FrameReader {
-  #pieces: Buffer[] = [];
-  #buffered = 0;
+  /** The header of a frame, as far as it is here, when it did not come in one piece. */
+  readonly #header = Buffer.alloc(HEADER_BYTES);
+  #headerBytes = 0;
+  /** The frame that is coming: its first `#frameBytes` are here. */
+  #frame: Buffer | undefined;
+  #frameBytes = 0;
 
   /** Gives the frames that `piece` completes, in order. Throws ProtocolError at a length that cannot be: nothing more can be read then. */
   push(piece: Buffer, take: (frame: Buffer) => void): void {
-    this.#pieces.push(piece);
-    this.#buffered += piece.length;
-    if (this.#buffered < HEADER_BYTES) return;
-    let needed = this.#frameBytes();
-    while (this.#buffered >= needed) {
-      const joined = this.#join();
-      let at = 0;
-      while (joined.length - at >= HEADER_BYTES) {
-        const length = lengthAt(joined, at);
-        if (joined.length - at < HEADER_BYTES + length) break;
-        take(joined.subarray(at + HEADER_BYTES, at + HEADER_BYTES + length));
-        at += HEADER_BYTES + length;
+    let at = 0;
+    let isSpent = true;
+    while (at < piece.length) {
+      if (this.#frame !== undefined) {
+        at += this.#fill(this.#frame, piece.subarray(at), take);
+        continue;
       }
-      this.#reset(joined.subarray(at));
-      if (this.#buffered < HEADER_BYTES) return;
-      needed = this.#frameBytes();
+      at += this.#readHeader(piece.subarray(at));
+      if (this.#headerBytes < HEADER_BYTES) break;
+      this.#headerBytes = 0;
+      const length = lengthAt(this.#header, 0);
+      if (piece.length - at >= length) {
+        isSpent = false;
+        take(piece.subarray(at, at + length));
+        at += length;
+      } else this.#expect(length);
     }
+    if (isSpent) giveBack(piece);
   }
 
-  /** Bytes of the frame that is coming, header included; its header is here. */
-  #frameBytes(): number {
-    if ((this.#pieces[0]?.length ?? 0) < HEADER_BYTES) this.#reset(this.#join());
-    return HEADER_BYTES + lengthAt(this.#pieces[0] ?? Buffer.alloc(0), 0);
+  /** Takes what is missing of the header; gives the number of bytes. */
+  #readHeader(piece: Buffer): number {
+    const copied = piece.copy(this.#header, this.#headerBytes, 0, HEADER_BYTES - this.#headerBytes);
+    this.#headerBytes += copied;
+    return copied;
   }
 
-  #join(): Buffer {
-    return this.#pieces.length === 1
-      ? (this.#pieces[0] ?? Buffer.alloc(0))
-      : Buffer.concat(this.#pieces, this.#buffered);
+  #expect(length: number): void {
+    this.#frame = Buffer.allocUnsafeSlow(length);
+    this.#frameBytes = 0;
   }
 
-  #reset(rest: Buffer): void {
-    this.#pieces = rest.length === 0 ? [] : [rest];
-    this.#buffered = rest.length;
+  /** Takes what is missing of the frame; gives the number of bytes. */
+  #fill(frame: Buffer, piece: Buffer, take: (frame: Buffer) => void): number {
+    const copied = piece.copy(frame, this.#frameBytes);
+    this.#frameBytes += copied;
+    if (this.#frameBytes === frame.length) {
+      this.#frame = undefined;
+      take(frame);
+    }
+    return copied;
   }
+}
+
+/** Frees the memory of a piece that nobody reads again. V8 would do that at its next collection, and makes one for each 64 MB that wait for it. */
+function giveBack({ buffer, length }: Buffer): void {
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === length) buffer.transfer(0);
 }
 
 function lengthAt(bytes: Buffer, at: number): number {
@@ -56,13 +75,13 @@ function lengthAt(bytes: Buffer, at: number): number {
 
 /** Puts entries into frames: several small ones share one, up to WORKER_FRAME_BYTES_TARGET. */
 export class FrameWriter<Entry> {
-  readonly #encode: (entries: Entry[]) => Uint8Array;
+  readonly #encode: (entries: Entry[]) => readonly Uint8Array[];
   readonly #sizeOf: (entry: Entry) => number;
   #entries: Entry[] = [];
   #bytes = 0;
 
-  /** `sizeOf` gives at least nearly the encoded size of an entry. */
-  constructor(encode: (entries: Entry[]) => Uint8Array, sizeOf: (entry: Entry) => number) {
+  /** `encode` gives a frame in pieces, which do not change; `sizeOf` at least nearly the encoded size of an entry. */
+  constructor(encode: (entries: Entry[]) => readonly Uint8Array[], sizeOf: (entry: Entry) => number) {
     this.#encode = encode;
     this.#sizeOf = sizeOf;
   }
@@ -80,7 +99,7 @@ export class FrameWriter<Entry> {
     this.#bytes += bytes;
   }
 
-  /** The bytes of everything added since the last time, in order. */
+  /** The bytes of everything added since the last time, in order, in pieces that do not change. */
   take(): Uint8Array[] {
     const pieces: Uint8Array[] = [];
     if (this.#bytes <= WORKER_FRAME_BYTES_TARGET) {
@@ -108,7 +127,7 @@ export class FrameWriter<Entry> {
   #frame(entries: Entry[], pieces: Uint8Array[]): void {
     const body = this.#encode(entries);
     const header = Buffer.allocUnsafe(HEADER_BYTES);
-    header.writeUInt32LE(body.length);
-    pieces.push(header, body);
+    header.writeUInt32LE(body.reduce((sum, piece) => sum + piece.length, 0));
+    pieces.push(header, ...body);
   }
 }

@@ -2,7 +2,7 @@ import type { ChildProcess } from "node:child_process";
 import type { Socket } from "node:net";
 import type { Readable } from "node:stream";
 import type { SeenMark, WorkerEvents, WorkerExit, WorkerProcess } from "@heddle/port-processes";
-import { WorkerRequest, type WorkerRequestEntry, WorkerResponse, type WorkerResponseEntry } from "@heddle/wire";
+import { fromWorker, toWorker, type WorkerRequestEntry, type WorkerResponseEntry } from "@heddle/wire";
 import { requestBytes } from "./entries.ts";
 import { FrameReader, FrameWriter } from "./framing.ts";
 import { LINK_END_GRACE_MS, PIPE_END_WAIT_MS } from "./limits.ts";
@@ -33,7 +33,7 @@ export class WorkerChild implements WorkerProcess<WorkerRequestEntry> {
   readonly #link: Socket;
   readonly #reader = new FrameReader();
   readonly #writer = new FrameWriter<WorkerRequestEntry>(
-    (entries) => WorkerRequest.encode({ entries }).finish(),
+    (entries) => toWorker.encode({ entries }).pieces(),
     requestBytes,
   );
   readonly #lines: readonly LineSplitter[];
@@ -125,7 +125,7 @@ export class WorkerChild implements WorkerProcess<WorkerRequestEntry> {
     if (this.#fault !== undefined) return;
     const entries: WorkerResponseEntry[] = [];
     try {
-      this.#reader.push(bytes, (frame) => entries.push(...WorkerResponse.decode(frame).entries));
+      this.#reader.push(bytes, (frame) => entries.push(...fromWorker.decode(frame).entries));
     } catch (error) {
       this.#break(`it broke the framing: ${error instanceof Error ? error.message : String(error)}`);
     }

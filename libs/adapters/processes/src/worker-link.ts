@@ -2,7 +2,7 @@
  * The worker's end of its pipes. Imported by workers only: nothing here may bring in more than it needs.
  */
 import { Socket } from "node:net";
-import { WorkerRequest, type WorkerRequestEntry, WorkerResponse, type WorkerResponseEntry } from "@heddle/wire";
+import { fromWorker, toWorker, type WorkerRequestEntry, type WorkerResponseEntry } from "@heddle/wire";
 import { responseBytes } from "./entries.ts";
 import { FrameReader, FrameWriter } from "./framing.ts";
 import { WORKER_LINK_BUFFER_BYTES } from "./limits.ts";
@@ -41,7 +41,7 @@ class PipeLink implements WorkerLink {
   readonly #socket: Socket;
   readonly #reader = new FrameReader();
   readonly #writer = new FrameWriter<WorkerResponseEntry>(
-    (entries) => WorkerResponse.encode({ entries }).finish(),
+    (entries) => fromWorker.encode({ entries }).pieces(),
     responseBytes,
   );
   #isFlushDue = false;
@@ -81,7 +81,7 @@ class PipeLink implements WorkerLink {
   onEntries(listen: (entries: readonly WorkerRequestEntry[]) => void): void {
     this.#socket.on("data", (bytes: Buffer) => {
       const entries: WorkerRequestEntry[] = [];
-      this.#reader.push(bytes, (frame) => entries.push(...WorkerRequest.decode(frame).entries));
+      this.#reader.push(bytes, (frame) => entries.push(...toWorker.decode(frame).entries));
       if (entries.length > 0) listen(entries);
     });
   }
