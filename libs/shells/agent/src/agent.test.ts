@@ -1,5 +1,6 @@
 import { FOLD_BLOCK_ITEMS, PART_BYTES_MAX } from "@heddle/kernel";
 import { sha256Hex } from "@heddle/port-blobs";
+import type { FabricError, Failure } from "@heddle/wire";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { ChunkRecord, WorkerRecord } from "./records.ts";
 import { deathReport, notStartedReport } from "./reports.ts";
@@ -186,6 +187,29 @@ test.each([
   bench.assign(1, 1, [1, 2], { grain });
   await settle();
   bench.worker(0).answers(1, { $case: "part", value: { completed, values: inline(values) } });
+  await settle();
+  expect(bench.worker(0).signals).toEqual(["SIGKILL"]);
+});
+
+const noFabricError: FabricError = {
+  ...{ code: "internal", message: "", path: "", side: "", limitName: "", limit: 0, actual: 0 },
+  cause: new Uint8Array(0),
+};
+const noPlace = { offset: 1, place: undefined };
+
+test.each<[string, Failure | undefined]>([
+  ["without its failure", undefined],
+  ["described at great length", { ...noPlace, summary: "x".repeat(20_000), kind: undefined }],
+  [
+    "of the fabric described at great length",
+    { ...noPlace, summary: "", kind: { $case: "fabricError", value: { ...noFabricError, path: "x".repeat(20_000) } } },
+  ],
+])("a worker dies for an error %s: the coordinator would drop its whole node", async (_what, failure) => {
+  const bench = await open();
+  bench.describe(1);
+  bench.assign(1, 1, [1, 2]);
+  await settle();
+  bench.worker(0).answers(1, { $case: "error", value: { completed: 1, values: inline([1]), failure } });
   await settle();
   expect(bench.worker(0).signals).toEqual(["SIGKILL"]);
 });

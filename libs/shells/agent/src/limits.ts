@@ -21,3 +21,5 @@ export const WORKER_WANTS_MAX = 256;
 export const INIT_ERROR_BYTES_MAX = 64 * 1024;
 /** The line about it, likewise. What the agent itself has to say about a worker that died is cut off there. */
 export const INIT_SUMMARY_BYTES_MAX = 1024;
+/** Words about an item's failure, as a worker reports it, in characters. A worker that says more is killed. */
+export const FAILURE_WORDS_MAX = 16 * 1024;

@@ -2,6 +2,7 @@ import type { WorkerExit } from "@heddle/port-processes";
 import type { ChunkFinished, Failure, NotStarted, PayloadOutflow, WorkerLoss } from "@heddle/wire";
 import { INIT_SUMMARY_BYTES_MAX } from "./limits.ts";
 import type { ChunkRecord, Returned, WorkerRecord } from "./records.ts";
+import { wordsOf } from "./returned.ts";
 
 /** An outcome to be sent, and what must follow it. */
 export interface Report {
@@ -32,7 +33,7 @@ export function returnedReport(
     const value = { completed, values: first?.header, failure: sent };
     return {
       finished: { ...base, outcome: { $case: "itemError", value } },
-      bytes: (first?.inlineBytes ?? 0) + (second?.inlineBytes ?? 0) + (failure?.summary.length ?? 0),
+      bytes: (first?.inlineBytes ?? 0) + (second?.inlineBytes ?? 0) + (failure === undefined ? 0 : wordsOf(failure)),
       start: () => {
         first?.start();
         second?.start();

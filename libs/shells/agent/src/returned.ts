@@ -1,6 +1,6 @@
 import { foldedCount, ProtocolError, unreachable } from "@heddle/kernel";
-import type { ChunkReturned, Payload } from "@heddle/wire";
-import { INIT_ERROR_BYTES_MAX, INIT_SUMMARY_BYTES_MAX } from "./limits.ts";
+import type { ChunkReturned, Failure, Payload } from "@heddle/wire";
+import { FAILURE_WORDS_MAX, INIT_ERROR_BYTES_MAX, INIT_SUMMARY_BYTES_MAX } from "./limits.ts";
 import type { ChunkRecord } from "./records.ts";
 
 type Outcome = ChunkReturned["outcome"];
@@ -37,11 +37,13 @@ export function checkOutcome(outcome: Outcome, chunk: ChunkRecord): void {
         throw new ProtocolError(`a worker returned ${outcome.value.count} values for ${count} items`);
       return;
     case "error": {
-      const { completed, values } = outcome.value;
+      const { completed, values, failure } = outcome.value;
       if (completed >= count || values?.count !== valuesFor(chunk, completed))
         throw new ProtocolError(
           `a worker returned ${values?.count} values and an error at item ${completed} of ${count}`,
         );
+      if (failure === undefined || wordsOf(failure) > FAILURE_WORDS_MAX)
+        throw new ProtocolError("a worker returned an error without its failure, or described it at too great length");
       return;
     }
     case "part": {
@@ -60,6 +62,14 @@ export function checkOutcome(outcome: Outcome, chunk: ChunkRecord): void {
     default:
       return;
   }
+}
+
+/** Characters in a failure, beside its payload. */
+export function wordsOf({ summary, kind }: Failure): number {
+  if (kind?.$case === "workerLoss") return summary.length + kind.value.signal.length + kind.value.stderrTail.length;
+  if (kind?.$case !== "fabricError") return summary.length;
+  const { code, message, path, side, limitName, cause } = kind.value;
+  return [summary, code, message, path, side, limitName, cause].reduce((sum, { length }) => sum + length, 0);
 }
 
 /** The part of the chunk's items that ran, and how many of its grains that are. */

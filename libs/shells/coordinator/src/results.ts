@@ -68,7 +68,10 @@ export function sendItemFailed(
 
 /** Words count too, or a frame of many failures would be larger than a message may be. */
 function textBytes({ summary, kind }: Failure): number {
-  return summary.length + (kind?.$case === "workerLoss" ? kind.value.stderrTail.length : 0);
+  if (kind?.$case === "workerLoss") return summary.length + kind.value.stderrTail.length;
+  if (kind?.$case !== "fabricError") return summary.length;
+  const { message, path, cause } = kind.value;
+  return summary.length + message.length + path.length + cause.length;
 }
 
 /** What is said of an item whose nodes kept dying under it. */

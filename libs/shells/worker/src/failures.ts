@@ -35,9 +35,11 @@ export function userFailure(offset: number, error: unknown): ItemFailure {
 
 /** The fabric refused: an argument or a result that cannot travel, code that is not what it should be. */
 export function fabricFailure(offset: number, error: HeddleError, side: string): ItemFailure {
-  const at = error instanceof SerializationError ? { path: error.path, side } : { path: "", side: "" };
+  const wordsMax = 4 * SUMMARY_BYTES_MAX;
+  const path = error instanceof SerializationError ? cut(error.path, wordsMax) : "";
+  const at = error instanceof SerializationError ? { path, side } : { path, side: "" };
   const { limitName, limit, actual } = error instanceof LimitError ? error : { limitName: "", limit: 0, actual: 0 };
-  const message = cut(error.message, 4 * SUMMARY_BYTES_MAX);
+  const message = cut(error.message, wordsMax);
   const value = { code: error.code, message, ...at, limitName, limit, actual, cause: new Uint8Array(0) };
   return { offset, summary: summaryOf(error), kind: { type: "fabric", error: value } };
 }
