@@ -13,6 +13,8 @@ export interface ItemFacts {
   placedIn: AssignmentId | undefined;
   /** It came back unbegun with others: it is placed with none of another grain. */
   cut: boolean;
+  /** So it did last, and has not been placed since. */
+  isUnbegun: boolean;
 }
 
 /** The same of a job. */

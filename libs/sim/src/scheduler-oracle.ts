@@ -160,7 +160,7 @@ export class SchedulerOracle {
     const job = this.#jobs.get(key);
     if (job === undefined || job.chunks.has(chunk)) return;
     const none = { attempt: 0, errors: 0, deaths: 0, losses: 0 };
-    const item = (): ItemFacts => ({ state: "open", ...none, placedIn: undefined, cut: false });
+    const item = (): ItemFacts => ({ state: "open", ...none, placedIn: undefined, cut: false, isUnbegun: false });
     job.grains.set(chunk, grain);
     job.chunks.set(chunk, Array.from({ length: count }, item));
   }
@@ -182,7 +182,7 @@ export class SchedulerOracle {
         for (const item of items.slice(outcome.offset - assign.offset).slice(0, 1)) item.errors++;
         break;
       case "part-done":
-        for (const item of items.slice(outcome.completed)) item.cut = true;
+        for (const item of items.slice(outcome.completed)) item.cut = item.isUnbegun = true;
         break;
       case "done":
       case "not-started":
@@ -290,9 +290,10 @@ export class SchedulerOracle {
     demand(pool && !pool.closed, `${what} of a closed pool`);
     demand(poolSlots >= 1 && poolSlots <= Math.min(node.slots, pool?.slotsMax ?? node.slots), `${what} has no share`);
     const throttled = pool !== undefined && this.#clients.get(pool.client)?.throttled === true;
-    demand(!throttled || attempt > 1, `${what} is new work for a throttled client`);
+    const isNew = attempt === 1 || this.#itemsOf(effect).some(({ isUnbegun }) => isUnbegun);
+    demand(!throttled || !isNew, `${what} is new work for a throttled client`);
     this.#judgeNeeds(effect, node, job);
-    this.#judgeUnread(effect, job);
+    if (isNew) this.#judgeUnread(effect, job);
     const grain = job.grains.get(effect.chunk) ?? 0;
     demand(effect.grain === (effect.count > grain ? grain : 0), `${what} has a grain of ${effect.grain}`);
     const items = this.#itemsOf(effect);
@@ -305,6 +306,7 @@ export class SchedulerOracle {
       demand(item.state === "open" && item.placedIn === undefined, `${what} runs what is done or running`);
       demand(attempt > item.attempt, `${what} does not raise the attempt`);
       item.attempt = attempt;
+      item.isUnbegun = false;
       item.placedIn = assignment;
     }
     this.#placed.set(assignment, effect);
@@ -327,10 +329,13 @@ export class SchedulerOracle {
       demand(amount === 0 || (amounts.get(name) ?? 0) <= (node.resources.get(name) ?? 0), `${what}: no ${name} left`);
   }
 
-  /** What is new starts within the bound of unread bytes. */
-  #judgeUnread({ assignment, attempt }: EffectOf<"assign-chunk">, job: JobFacts): void {
-    const isWithin = attempt > 1 || job.unreadBytes < job.unreadBytesMax;
-    demand(isWithin, `assignment ${assignment} is new with ${job.unreadBytes} bytes unread`);
+  /** What is new starts within the bound of unread bytes, or fills a gap before a result of an ordered job. */
+  #judgeUnread({ assignment, attempt, chunk, offset }: EffectOf<"assign-chunk">, job: JobFacts): void {
+    if (job.unreadBytes < job.unreadBytesMax) return;
+    const isBehind = ([number, items]: [number, ItemFacts[]]): boolean =>
+      items.slice(number === chunk ? offset : 0).some(({ state }) => number >= chunk && state === "delivered");
+    const isGap = attempt > 1 && job.ordered && job.chunks.entries().some(isBehind);
+    demand(isGap, `assignment ${assignment} is new with ${job.unreadBytes} bytes unread`);
   }
 
   /** What a node holds that takes room from a job: all that is from outside, or all of its own pool for a job of a task. */

@@ -41,7 +41,7 @@ interface Tail {
 export interface Client {
   readonly key: ClientKey;
   readonly pools: Set<Pool>;
-  /** Its jobs get no new chunk; what was begun and came back is still placed, else an ordered reader would wait for ever. */
+  /** Its jobs get no new chunk, nor what was given back unbegun; what was begun and came back is still placed. */
   throttled: boolean;
 }
 

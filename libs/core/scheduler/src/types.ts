@@ -42,8 +42,8 @@ export type Input =
   /**
    * `retries`: how often one item's own error is retried. `depth`: how many tasks it is inside of, 0 for a call from outside.
    * `collect`: an item that fails for good settles alone, the job goes on. `unreadBytesMax`: result bytes that may be delivered and not taken;
-   * above, no chunk starts that was never placed; undefined for no bound. `ordered`: the consumer takes results in order: the lowest chunk may
-   * start whatever is unread, when nothing else of the job is under way. `requirements`: beside those of the pool, over which they win.
+   * above, no chunk starts that was never placed; undefined for no bound. `ordered`: the consumer takes results in order: what was given
+   * back unbegun and leaves a gap before a result starts whatever is unread. `requirements`: beside those of the pool, over which they win.
    */
   | {
       readonly type: "job-opened";
