@@ -196,10 +196,8 @@ export class Oracle {
     else if (effect.type === "skip-chunk") {
       const seen = this.workers.get(effect.worker);
       check(seen?.told === false, `worker ${effect.worker} is asked to skip, but was told to end`);
-      check(
-        (seen?.held.indexOf(effect.assignment) ?? 0) > 0,
-        `skip of ${effect.assignment}, which does not wait behind a head`,
-      );
+      const at = seen?.held.indexOf(effect.assignment) ?? -1;
+      check(at > 0 || (at === 0 && seen?.joined === false), `skip of ${effect.assignment}, which does not wait`);
       seen?.asked.add(effect.assignment);
     } else if (effect.type === "grant-credit") {
       check(effect.chunks !== this.credit || input.type === "coordinator-lost", "credit is told when it changes");

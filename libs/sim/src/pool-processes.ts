@@ -90,6 +90,7 @@ export class PoolProcesses {
 
   skip(key: WorkerKey, assignment: Assignment): void {
     this.#down(key, (process) => {
+      if (process.current === assignment && process.joining === "running") process.skips.add(assignment);
       const at = process.inbox.indexOf(assignment);
       if (at < 0 || process.joining === "failed") return;
       if (!this.#host.plan.eagerSkips) {
@@ -189,7 +190,9 @@ export class PoolProcesses {
       } else {
         process.joining = "joined";
         this.#up(process, { type: "worker-joined", worker: process.key });
-        this.#run(process, assignment);
+        process.current = undefined;
+        process.inbox.unshift(assignment); // it may have been asked to leave that out meanwhile
+        this.#next(process);
       }
     });
   }

@@ -186,14 +186,14 @@ export class WorkerPool {
     if (stop) chunk.revocation = "stop";
     else if (chunk.revocation === "none") chunk.revocation = "unstarted";
     if (worker.state !== "busy") return;
-    if (chunk !== worker.held.first) this.#dispatcher.askToSkip(chunk, worker);
-    else if (stop) this.#stopHead(chunk, worker);
+    if (chunk === worker.held.first && stop) this.#stopHead(chunk, worker);
+    else if (chunk !== worker.held.first || !worker.joined) this.#dispatcher.askToSkip(chunk, worker);
   }
 
   /** A head that was asked to be left out before it became one gets a moment to be so. */
   #stopHead(head: Chunk, worker: Worker): void {
     const patientUntilMs = worker.headSinceMs + LONG_HEAD_MS;
-    if (head.skipAsked && patientUntilMs > this.#out.nowMs) this.#out.wakeAt(patientUntilMs);
+    if (worker.joined && head.skipAsked && patientUntilMs > this.#out.nowMs) this.#out.wakeAt(patientUntilMs);
     else this.#fleet.stop(worker, "asked");
   }
 

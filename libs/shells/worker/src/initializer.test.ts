@@ -82,6 +82,26 @@ describe("an initializer", () => {
     expect((answer as { initFailure: string }).initFailure).toHaveLength(SUMMARY_BYTES_MAX);
   });
 
+  test("leaves its chunk out when that is not wanted any more, and the next one runs", async () => {
+    const bench = new Bench();
+    const begun = Promise.withResolvers<void>();
+    const through = Promise.withResolvers<void>();
+    const ran: number[] = [];
+    const init = (): Promise<void> => {
+      begun.resolve();
+      return through.promise;
+    };
+    bench.job(1, (x: number) => void ran.push(x), false, inits(bench, init));
+    bench.tell(...bench.chunk(1, [1]));
+    await begun.promise;
+    bench.tell({ kind: { $case: "skipChunk", value: { assignment: 1 } } });
+    bench.tell(...bench.chunk(1, [2]));
+    through.resolve();
+    expect(await bench.answered(2)).toMatchObject([{ assignment: 1, skipped: true }, { assignment: 2 }]);
+    expect(ran).toEqual([2]);
+    expect(kinds(bench).slice(0, 2)).toEqual(["workerReady", "workerJoined"]);
+  });
+
   test("is no task", async () => {
     const bench = new Bench();
     let task: unknown = "not asked";

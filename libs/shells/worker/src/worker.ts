@@ -120,6 +120,8 @@ class Worker {
   readonly #loops = new FunctionLoops();
   /** Whether its pool's initializer is through, as far as it has one; "failed" means that nothing runs any more. */
   #joining: "pending" | "joined" | "failed" = "pending";
+  /** The chunk that waits for the initializer. */
+  #joiner: Chunk | undefined;
   #isPumping = false;
   #isFlushing = false;
   #lastTurnMs: number;
@@ -213,7 +215,8 @@ class Worker {
 
   /** A chunk that was begun is not in the queue any more. */
   #skip(assignment: number): void {
-    for (const chunk of this.#chunks) if (chunk.message.assignment === assignment) chunk.state = { type: "skipped" };
+    for (const chunk of [...this.#chunks, this.#joiner])
+      if (chunk?.message.assignment === assignment) chunk.state = { type: "skipped" };
   }
 
   /** Answers chunks until there is none, or the next one's items are still coming. */
@@ -253,10 +256,11 @@ class Worker {
     return outcome instanceof Promise ? outcome.then(answer) : answer(outcome);
   }
 
-  /** The worker's first chunk: its pool's initializer comes before it. */
+  /** The worker's first chunk: its pool's initializer comes before it. It is not begun before that is through, and can still be left out. */
   async #joinAndRun(initializer: PlacedInitializer, chunk: Chunk, input: EncodedPayload): Promise<void> {
     this.#link.flush();
     this.#relay.running(true);
+    this.#joiner = chunk;
     try {
       await runInitializer(initializer, this.#functions);
       this.#joining = "joined";
@@ -264,9 +268,12 @@ class Worker {
       this.#joining = "failed";
       this.#answers.initFailed(chunk.message, initFailure(error));
     }
+    this.#joiner = undefined;
     if (this.#joining === "failed") return;
     this.#sendNow({ $case: "workerJoined", value: {} });
-    await this.#run(chunk, input);
+    if (chunk.state.type === "ready") return this.#run(chunk, input);
+    this.#relay.running(false);
+    this.#answers.skipped(chunk.message);
   }
 
   #outcomeOf(job: Job | undefined, message: RunChunk, input: EncodedPayload): ChunkOutcome | Promise<ChunkOutcome> {
