@@ -23,7 +23,7 @@ interface GeneratedEntry<Entry> extends Generated<Entry> {
 }
 
 /** A message in bytes. */
-export interface Encoded {
+interface Encoded {
   /** In one piece. */
   finish(): Uint8Array;
   /** In several, none of them empty: what is large is named, not copied, and must not change until it has left. */

@@ -49,7 +49,7 @@ export class HotWriter {
   /** Forgets what was written. */
   reset(): void {
     this.at = 0;
-    this.#views.length = 0;
+    if (this.#views.length > 0) this.#views = [];
     if (this.#bytes.length > KEPT_BYTES) this.#bytes = new Uint8Array(FIRST_BYTES);
   }
 

@@ -22,37 +22,41 @@ export class FrameReader {
     let isSpent = true;
     while (at < piece.length) {
       if (this.#frame !== undefined) {
-        at += this.#fill(this.#frame, piece.subarray(at), take);
+        at += this.#fill(this.#frame, piece, at, take);
         continue;
       }
-      at += this.#readHeader(piece.subarray(at));
-      if (this.#headerBytes < HEADER_BYTES) break;
-      this.#headerBytes = 0;
-      const length = lengthAt(this.#header, 0);
+      let length: number;
+      if (this.#headerBytes === 0 && piece.length - at >= HEADER_BYTES) {
+        length = lengthAt(piece, at);
+        at += HEADER_BYTES;
+      } else {
+        at += this.#readHeader(piece, at);
+        if (this.#headerBytes < HEADER_BYTES) break;
+        this.#headerBytes = 0;
+        length = lengthAt(this.#header, 0);
+      }
       if (piece.length - at >= length) {
         isSpent = false;
         take(piece.subarray(at, at + length));
         at += length;
-      } else this.#expect(length);
+      } else {
+        this.#frame = Buffer.allocUnsafeSlow(length);
+        this.#frameBytes = 0;
+      }
     }
     if (isSpent) giveBack(piece);
   }
 
   /** Takes what is missing of the header; gives the number of bytes. */
-  #readHeader(piece: Buffer): number {
-    const copied = piece.copy(this.#header, this.#headerBytes, 0, HEADER_BYTES - this.#headerBytes);
+  #readHeader(piece: Buffer, at: number): number {
+    const copied = piece.copy(this.#header, this.#headerBytes, at, at + HEADER_BYTES - this.#headerBytes);
     this.#headerBytes += copied;
     return copied;
   }
 
-  #expect(length: number): void {
-    this.#frame = Buffer.allocUnsafeSlow(length);
-    this.#frameBytes = 0;
-  }
-
   /** Takes what is missing of the frame; gives the number of bytes. */
-  #fill(frame: Buffer, piece: Buffer, take: (frame: Buffer) => void): number {
-    const copied = piece.copy(frame, this.#frameBytes);
+  #fill(frame: Buffer, piece: Buffer, at: number, take: (frame: Buffer) => void): number {
+    const copied = piece.copy(frame, this.#frameBytes, at);
     this.#frameBytes += copied;
     if (this.#frameBytes === frame.length) {
       this.#frame = undefined;
