@@ -2,7 +2,7 @@ import type { Millis } from "@heddle/kernel";
 import type { Chunk, ChunkList } from "./chunk.ts";
 import type { Credit } from "./credit.ts";
 import type { Fleet } from "./fleet.ts";
-import { LONG_HEAD_MS, REPORT_STARTED_MS } from "./limits.ts";
+import { LONG_HEAD_MS, REPORT_STARTED_MS, STOOD_STILL_MS } from "./limits.ts";
 import type { Outbox } from "./outbox.ts";
 import type { PoolRecord, Worker } from "./records.ts";
 import { Recruiter } from "./recruiter.ts";
@@ -237,6 +237,8 @@ export class Dispatcher {
       this.#out.wakeAt(worker.watchAtMs);
       return;
     }
+    const lateMs = this.#out.nowMs - worker.watchAtMs;
+    worker.stillMs = lateMs > STOOD_STILL_MS ? lateMs : 0;
     worker.watchAtMs = Number.POSITIVE_INFINITY;
     worker.markAsked = true;
     this.#out.emit({ type: "read-mark", worker: worker.key });

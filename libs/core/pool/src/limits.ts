@@ -37,6 +37,8 @@ export const CREDIT_HYSTERESIS = 1.4;
 export const REPORT_STARTED_MS = 5;
 /** A head that has run for longer is long: what waits behind it is taken back when there is a slot for it. */
 export const LONG_HEAD_MS = 20;
+/** Marks that are read so much later than they were due: the machine stood still meanwhile, and that counts against no item. */
+export const STOOD_STILL_MS = 100;
 /** From SIGTERM to SIGKILL. */
 export const KILL_GRACE_MS = 1_000;
 /** A worker that is not ready by then is killed, and counts as one that could not be started. */

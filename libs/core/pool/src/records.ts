@@ -113,6 +113,8 @@ export class Worker {
   worn = false;
   /** When its marks are to be read: the item that runs could be overdue then. Infinity: nobody has to look. */
   watchAtMs: Millis = Number.POSITIVE_INFINITY;
+  /** For how long this machine seemed to stand still before they were read last, and the item with it. */
+  stillMs: Millis = 0;
   /** `read-mark` was emitted and its answer not heard. */
   markAsked = false;
   /** The item for which it was told to end; its chunk is finished by that, whatever the worker still says of it. */

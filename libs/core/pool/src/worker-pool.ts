@@ -243,8 +243,9 @@ export class WorkerPool {
     if (worker === undefined || head === undefined || !worker.markAsked) return;
     const marked = mark === null ? undefined : this.#ledger.chunks.get(mark.assignment);
     const timeoutMs = marked?.worker === worker ? marked.job.itemTimeoutMs : undefined;
+    const forMs = (mark?.forMs ?? 0) - worker.stillMs;
     if (mark === null || timeoutMs === undefined) this.#dispatcher.watchItems(worker, head.job.itemTimeoutMs);
-    else if (mark.forMs < timeoutMs) this.#dispatcher.watchItems(worker, timeoutMs - mark.forMs);
+    else if (forMs < timeoutMs) this.#dispatcher.watchItems(worker, timeoutMs - forMs);
     else {
       this.#fleet.stop(worker, "asked");
       worker.overdue = { assignment: mark.assignment, offset: mark.offset };
