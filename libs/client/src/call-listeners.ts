@@ -33,6 +33,7 @@ export function progressMeter(
 
 function bar(statusLine: StatusLine, name: string): ProgressListener {
   return {
+    begun: (now) => statusLine.show(progressLine(name, now)),
     changed: (now) => statusLine.show(progressLine(name, now)),
     over: (now) => statusLine.end(progressLine(name, now)),
   };

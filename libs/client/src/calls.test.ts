@@ -205,6 +205,7 @@ describe("progress", () => {
     fake.serve((item) => item);
     await pool.map(square, range(2), { chunkSize: 1, progress: true });
     expect(fake.statusLines).toEqual([
+      "square   0% [------------------------------] 0/2 0/s in 0.0 s",
       "square  50% [###############---------------] 1/2 0/s in 0.0 s",
       "square 100% [##############################] 2/2 0/s in 0.0 s",
       "square 100% [##############################] 2/2 0/s in 0.0 s\n",
@@ -337,7 +338,7 @@ describe("a call that cannot begin or go on", () => {
     await pool.capacity();
     const timers = fake.env.clock.timerCount;
     const outcome = expect(pool.map(square, [1], { timeoutMs: 20 })).rejects.toThrow(
-      new TimeoutError("the call was cancelled after 20 ms"),
+      new TimeoutError("the call of square was cancelled after 20 ms"),
     );
     await settle();
     await fake.env.clock.advance(20);

@@ -112,7 +112,7 @@ test.for([
   ["mapReduce", REDUCE_OPTIONS, "onError"],
 ] as const)("%s has not every option: %s lacks %s", ([method, known, name]) => {
   expect(() => checkCallOptions(method, { [name]: undefined } as never, known)).toThrow(
-    new RegExp(`^${method} has no option ${name}: did you mean [a-zA-Z]+\\?$`),
+    `${method} has no option ${name}: there are ${known.join(", ")}`,
   );
 });
 
@@ -159,4 +159,14 @@ test("arguments are an array, none unless given", () => {
 
 test("no time limit is one that never comes", () => {
   expect(() => checkTimeout(Number.POSITIVE_INFINITY)).not.toThrow();
+});
+
+test("a chunk size below the concurrency is refused: it would do less than was asked for", () => {
+  const check = (options: object) => () => checkCallOptions("map", options, MAP_OPTIONS);
+  expect(check({ concurrency: 8, chunkSize: 4 })).toThrow(
+    new RangeError(
+      "concurrency counts items of one chunk: with 8 a chunkSize of 4 is too small, leave it out or give 8 at least",
+    ),
+  );
+  for (const chunkSize of [8, "auto", undefined]) expect(check({ concurrency: 8, chunkSize })).not.toThrow();
 });

@@ -22,8 +22,7 @@ export function checkOptionNames(
     throw new TypeError(`options of ${what} must be an object, as { ${example}: ${value} }, got ${described(options)}`);
   }
   for (const name of Object.keys(options))
-    if (!known.includes(name))
-      throw new TypeError(`${what} has no option ${name}: did you mean ${nearest(name, known)}?`);
+    if (!known.includes(name)) throw new TypeError(`${what} has no option ${name}: ${whatThereIs(name, known)}`);
 }
 
 /** Options of each kind of call and of pools. */
@@ -99,7 +98,7 @@ export function checkCallOptions(what: string, options: AnyCallOptions, known: r
   checkChunkSize(options.chunkSize);
   checkItemTimeout(options.itemTimeoutMs);
   checkSeed(options.seed);
-  checkWholeNumber("concurrency", options.concurrency, 1, CONCURRENCY_MAX);
+  checkConcurrency(options.concurrency, options.chunkSize);
   checkWholeNumber("bufferSize", options.bufferSize, 1, Number.MAX_SAFE_INTEGER);
   if (onError !== undefined && onError !== "throw" && onError !== "collect")
     throw new TypeError(`onError must be "throw" or "collect", got ${quoted(onError)}`);
@@ -133,6 +132,15 @@ export function waitRefusal(timeoutMs: unknown): TypeError | undefined {
   return new TypeError(
     `timeoutMs must be a number, got ${typeof timeoutMs === "number" ? "NaN" : described(timeoutMs)}`,
   );
+}
+
+/** Items of one chunk run side by side: a smaller chunk would quietly do less than was asked for. */
+function checkConcurrency(concurrency: unknown, chunkSize: unknown): void {
+  checkWholeNumber("concurrency", concurrency, 1, CONCURRENCY_MAX);
+  if (typeof concurrency === "number" && typeof chunkSize === "number" && chunkSize < concurrency)
+    throw new RangeError(
+      `concurrency counts items of one chunk: with ${concurrency} a chunkSize of ${chunkSize} is too small, leave it out or give ${concurrency} at least`,
+    );
 }
 
 function checkItemTimeout(itemTimeoutMs: unknown): void {
@@ -210,9 +218,12 @@ function isSignal(value: unknown): boolean {
   return typeof value === "object" && value !== null && "aborted" in value && "addEventListener" in value;
 }
 
-function nearest(name: string, known: readonly string[]): string | undefined {
+/** The name that was meant, when one is near; else all there are. */
+function whatThereIs(name: string, known: readonly string[]): string {
   const distances = known.map((one) => editDistance(name.toLowerCase(), one.toLowerCase()));
-  return known[distances.indexOf(Math.min(...distances))];
+  const least = Math.min(...distances);
+  if (least <= Math.max(2, name.length / 4)) return `did you mean ${known[distances.indexOf(least)]}?`;
+  return `there are ${known.join(", ")}`;
 }
 
 /** How many letters to insert, leave out or change. */

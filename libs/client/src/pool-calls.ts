@@ -222,7 +222,7 @@ export class PoolCalls {
     if (plan.stream === undefined) scope.use(this.#host.hold());
     try {
       if (total === 0) return;
-      scope.use(this.#watch(options, (reason) => this.cancel(run, reason)));
+      scope.use(this.#watch(plan, (reason) => this.cancel(run, reason)));
       await Promise.race([ready, run.outcome]); // a call that is stopped before it has begun need not wait for its code
       if (run.settled) return await run.outcome;
       const [setup, shipped, combine] = await ready;
@@ -276,7 +276,7 @@ export class PoolCalls {
       poolId: this.#id,
       function: made.shipped && functionRef(made.shipped),
       retries: options.retries ?? 0,
-      name: options.name ?? "",
+      name: options.name ?? (fn === undefined ? "initializer" : ""),
       spread,
       depth: 0,
       collect: onItemError === "keep",
@@ -303,7 +303,8 @@ export class PoolCalls {
     for (const resolve of waiters) resolve();
   }
 
-  #watch({ signal, timeoutMs }: MapOptions, cancel: (reason: unknown) => void): Disposable {
+  #watch({ options, fn }: CallPlan, cancel: (reason: unknown) => void): Disposable {
+    const { signal, timeoutMs } = options;
     const scope = new DisposableStack();
     if (signal !== undefined) {
       const abort = (): void => cancel(signal.reason);
@@ -313,9 +314,15 @@ export class PoolCalls {
     }
     if (timeoutMs !== undefined) {
       const { clock } = this.#host.env;
-      const late = (): void => cancel(new TimeoutError(`the call was cancelled after ${timeoutMs} ms`));
+      const late = (): void =>
+        cancel(new TimeoutError(`the call of ${nameOf(options, fn)} was cancelled after ${timeoutMs} ms`));
       scope.use(clock.setTimer(clock.nowMs() + timeoutMs, late));
     }
     return scope;
   }
+}
+
+/** What people call it. */
+function nameOf({ name }: MapOptions, fn: AnyFunction | undefined): string {
+  return name || fn?.name || "an anonymous function";
 }

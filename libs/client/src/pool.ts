@@ -285,6 +285,7 @@ export class FabricPool implements AsyncDisposable {
     const meter = progressMeter(this.#host, options, plan.fn, counts);
     const outcome = this.#begun({ ...plan, options, ...(meter && { changed: () => meter.changed() }) }, (started) => {
       call = started;
+      meter?.begun();
     }).then(
       () => {
         meter?.ended();

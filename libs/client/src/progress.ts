@@ -23,6 +23,8 @@ export function progressOf(counts: ItemCounts, elapsedMs: Millis): Progress {
 
 /** Who is told of a call's progress. Neither may throw. */
 export interface ProgressListener {
+  /** The call begins. */
+  readonly begun?: (progress: Progress) => void;
   readonly changed: (progress: Progress) => void;
   /** There is no more to tell: the call has its results, or failed, and this is how far it was. */
   readonly over: (progress: Progress) => void;
@@ -34,6 +36,7 @@ export class ProgressMeter {
   readonly #listener: ProgressListener;
   readonly #counts: () => ItemCounts;
   readonly #sinceMs: Millis;
+  #hasBegun = false;
   #toldMs: Millis = Number.NEGATIVE_INFINITY;
   /** Items that were over when the listener was told last; -1 before. */
   #toldOver = -1;
@@ -43,6 +46,13 @@ export class ProgressMeter {
     this.#counts = counts;
     this.#listener = listener;
     this.#sinceMs = clock.nowMs();
+  }
+
+  /** The call begins: a bar stands there from the start. */
+  begun(): void {
+    if (this.#listener.begun === undefined) return;
+    this.#hasBegun = true;
+    this.#listener.begun(this.#progress(this.#clock.nowMs()));
   }
 
   /** Some items are over. */
@@ -61,7 +71,7 @@ export class ProgressMeter {
 
   /** The call failed as a whole. One of which nothing was told needs no end. */
   stopped(): void {
-    if (this.#toldOver !== -1) this.#listener.over(this.#progress(this.#clock.nowMs()));
+    if (this.#toldOver !== -1 || this.#hasBegun) this.#listener.over(this.#progress(this.#clock.nowMs()));
   }
 
   #say(nowMs: Millis): void {

@@ -64,6 +64,7 @@ export class StreamConsumer<R> {
     plan.options.signal?.throwIfAborted();
     const call = this.#calls.start(plan);
     this.#call = call;
+    meter?.begun();
     call.outcome.then(
       () => {
         meter?.ended();

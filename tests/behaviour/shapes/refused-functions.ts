@@ -125,4 +125,14 @@ export const refusedFunctions: readonly RefusedFunction[] = [
     variable: "Loom",
     words: /class/,
   },
+  {
+    name: "eval by its name",
+    make: () => {
+      const by = loom.width;
+      // biome-ignore lint/security/noGlobalEval: this is the shape
+      return (n: number) => n * by + eval("by");
+    },
+    variable: "eval",
+    words: /\(0, eval\)/,
+  },
 ];

@@ -4,6 +4,7 @@ import { removeAddressFile, type ServerFacts, writeAddressFile } from "./address
 import { exitCodeOf, exitCodes, messageOf } from "./exit-codes.ts";
 import { helpText } from "./help.ts";
 import { ParentLink } from "./parent-link.ts";
+import { countBuffersAsHeap } from "./relay-memory.ts";
 import { count, text } from "./setting.ts";
 import { resolveSettings, type SettingTable } from "./settings.ts";
 import { onStopSignals, type StopSignal, signalExitCode } from "./stop-signals.ts";
@@ -64,6 +65,7 @@ export async function runServer<T extends ServerValues>(
 ): Promise<never> {
   const { name } = program;
   const values = valuesOf(program, invocation);
+  countBuffersAsHeap();
   const stopping = Promise.withResolvers<StopSignal>();
   const gone = values.parentFd === undefined ? undefined : new ParentLink(values.parentFd);
   onStopSignals({ first: stopping.resolve, again: (signal) => process.exit(signalExitCode(signal)) });

@@ -14,6 +14,7 @@ import { isNativeText, nativeName } from "./natives.ts";
 import {
   ambiguousError,
   earlyError,
+  evalError,
   noTextError,
   requireError,
   type Use,
@@ -207,6 +208,7 @@ export class GraphBuilder {
   /** Undefined for names that mean the same everywhere. */
   #cellFor(use: Use, name: NameUse): number | undefined {
     const { variable } = name;
+    if (variable === undefined && use.code.isDirectEval(name)) throw evalError(use);
     if (variable === undefined) return this.#outerCell(use, name.name);
     const known = this.#variables.sole(variable);
     if (known !== undefined) return known;

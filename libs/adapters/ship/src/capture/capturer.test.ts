@@ -149,6 +149,14 @@ const shapes: readonly Shape[] = [
     text: "const of = (o, k) => Object.getOwnPropertyDescriptor(o, k).get; const f = of({ get x() { return 1; } }, 'x'); const g = of(class { static get [['y'][0]]() { return 1; } }, 'y'); export const get = () => () => [f(), g()];",
     cells: ["function  > get x, get y", "method get x", "method get y"],
   },
+  {
+    what: "a constant beside an eval of somebody else, and a name that hides a global one",
+    text:
+      "export function unrelated(s) { return eval(s); } const k = 2; const parseInt = () => -1; " +
+      "export const get = () => (x) => k * parseInt(x);",
+    cells: ["function  > k, parseInt", "value k", "function parseInt"],
+    values: [2],
+  },
 ];
 
 describe("a function is captured with", () => {

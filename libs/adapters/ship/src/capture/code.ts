@@ -18,6 +18,8 @@ export class Code {
   readonly #uses: readonly NameUse[];
   /** Starts of names that are a whole property: `{ name }`. */
   readonly #shorthands = new Set<number>();
+  /** Starts of `eval` where it is called by its name, and so sees all variables around it. */
+  readonly #evals = new Set<number>();
   readonly #members: AnyNode[] = [];
   /** What is around a node, by the node. */
   readonly #parents = new Map<AnyNode, AnyNode>();
@@ -35,7 +37,9 @@ export class Code {
       allowAwaitOutsideFunction: true,
       ranges: true,
     });
-    this.#scopes = analyze(this.program as never, { ecmaVersion: 2024, sourceType: isModule ? "module" : "commonjs" });
+    // an eval somewhere could change what names stand for: one inside of what is sent is refused, others are taken not to
+    const options = { ecmaVersion: 2024, ignoreEval: true } as const;
+    this.#scopes = analyze(this.program as never, { ...options, sourceType: isModule ? "module" : "commonjs" });
     this.#uses = this.#scopes.scopes
       .flatMap((scope) => scope.references.map(nameUse))
       .sort((one, other) => one.start - other.start);
@@ -57,6 +61,11 @@ export class Code {
   /** The name is a whole property, as in `{ name }`. */
   isShorthand({ start }: TextRange): boolean {
     return this.#shorthands.has(start);
+  }
+
+  /** The name is an `eval` that sees all variables around it. */
+  isDirectEval({ start }: TextRange): boolean {
+    return this.#evals.has(start);
   }
 
   /** What is around a node, innermost first. */
@@ -82,6 +91,8 @@ export class Code {
     for (const child of childrenOf(node)) this.#parents.set(child, node);
     if (isFunction(node) || node.type === "ClassDeclaration" || node.type === "ClassExpression")
       this.#members.push(node);
+    if (node.type === "CallExpression" && node.callee.type === "Identifier" && node.callee.name === "eval")
+      this.#evals.add(node.callee.start);
     if (node.type !== "Property" || !node.shorthand) return true;
     this.#shorthands.add(node.value.start);
     return true;

@@ -57,6 +57,12 @@ const refusals: readonly Refusal[] = [
     words: /as in \(x\) => object\.m\(x\)/,
   },
   {
+    what: "a function that calls eval by its name",
+    text: "const k = 2;\nexport const get = () => (x) => eval('k * x');",
+    variable: "eval",
+    words: /\(0, eval\)/,
+  },
+  {
     what: "a method that uses super",
     text: "const o = { __proto__: { m() {} },\nm() { return super.m(); } }; export const get = () => o.m;",
     variable: "super",

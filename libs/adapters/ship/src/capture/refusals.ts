@@ -59,6 +59,14 @@ export function earlyError(use: Use, variable: string): CaptureError {
   return refusal(`the function ${nameOf(use.fn)}${place(use)} ${words}`, variable, use);
 }
 
+/** `eval` called by its name: what its text names cannot be known. */
+export function evalError(use: Use): CaptureError {
+  const words =
+    "calls eval, whose text may name any variable around it, and those do not travel unseen: " +
+    "write (0, eval)(text), which sees globals only, or new Function(...) with parameters";
+  return refusal(`the function ${nameOf(use.fn)}${place(use)} ${words}`, "eval", use);
+}
+
 /** Text that a tool made and that cannot be found again in the user's file. */
 export function unmatchedError(use: Use, what: string): CaptureError {
   const words = `uses ${what} and cannot be found in its file as it is on disk now: export it from a module of its own`;
