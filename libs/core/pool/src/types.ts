@@ -72,7 +72,7 @@ export type Input =
    */
   | { readonly type: "task-waiting"; readonly worker: WorkerKey; readonly waiting: boolean }
   /**
-   * A worker answered a chunk, in the order in which they were sent. `skipped`: it was left out as asked. `share`: the part of its items
+   * A worker answered a chunk, in the order in which they were sent. `skipped`: it was left out as asked, maybe before its turn. `share`: the part of its items
    * that ran, above 0 to 1, when some were given back. `grains`: how many of its grains ran, all when not told. `rssBytes`: its resident
    * set then, if the job's terms ask for it.
    */

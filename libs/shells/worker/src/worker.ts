@@ -147,6 +147,10 @@ class Worker {
   /** Sends in the middle of a chunk, together with what else is said in this turn. */
   #sendNow(kind: WorkerResponseEntry["kind"]): void {
     this.#link.send({ kind });
+    this.#flushSoon();
+  }
+
+  #flushSoon(): void {
     if (this.#isFlushing) return;
     this.#isFlushing = true;
     queueMicrotask(() => {
@@ -213,10 +217,17 @@ class Worker {
     chunk.state = payload === undefined ? { type: "skipped" } : { type: "ready", input: payload };
   }
 
-  /** A chunk that was begun is not in the queue any more. */
+  /**
+   * A chunk that was begun is not in the queue any more. One that was not is left out at once, not in its turn: a task before it may wait for
+   * long, and others could run it.
+   */
   #skip(assignment: number): void {
-    for (const chunk of [...this.#chunks, this.#joiner])
-      if (chunk?.message.assignment === assignment) chunk.state = { type: "skipped" };
+    if (this.#joiner?.message.assignment === assignment) this.#joiner.state = { type: "skipped" };
+    for (const chunk of this.#chunks.take(({ message }) => message.assignment === assignment)) {
+      chunk.state = { type: "skipped" };
+      this.#answers.skipped(chunk.message);
+      this.#flushSoon();
+    }
   }
 
   /** Answers chunks until there is none, or the next one's items are still coming. */
