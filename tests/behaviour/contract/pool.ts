@@ -287,6 +287,15 @@ export function describeStreams(get: Get): void {
     expect(isClosed).toBe(true);
   });
 
+  test("a task that waits holds nothing up that was sent behind it, whatever ran before", async () => {
+    await using pool = get().fabric.pool({ processes: 2 });
+    await takeAll(pool.imap(square, range(2_000))); // so quick that the next ones are sent ahead
+    const wait = (ms: number): Promise<number> => new Promise((resolve) => setTimeout(resolve, ms, ms));
+    const results = pool.imapUnordered(wait, [2_000, 1, 1, 1, 1, 1, 1, 1, 1]);
+    for (let quick = 0; quick < 8; quick++) expect(await results.next()).toEqual({ done: false, value: 1 });
+    expect(await results.next()).toEqual({ done: false, value: 2_000 });
+  });
+
   test("inputs may come later, as an async iterable", async () => {
     await using pool = get().fabric.pool();
     const inputs = async function* () {
