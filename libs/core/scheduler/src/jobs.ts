@@ -57,7 +57,7 @@ export function onJobOpened(state: State, keys: KeyBook, input: InputOf<"job-ope
   const job = newJob(input, pool, needsOf(pool.needs, input.requirements));
   if (job.depth > 0) pool.isNested = true;
   pool.jobs.add(job);
-  if (job.needs !== pool.needs) state.fleet.reshare(pool);
+  state.fleet.jobOpened(job);
   state.jobs.set(job.key, job);
 }
 
@@ -155,7 +155,7 @@ function endJob(state: State, job: Job, outcome: JobOutcome, fault: string | und
   job.state = "ended";
   job.pool.jobs.delete(job);
   state.queue.refresh(job);
-  if (job.needs !== undefined) state.fleet.jobEnded(job);
+  state.fleet.jobEnded(job);
   state.effects.push({ type: "end-job", job: job.key, outcome, fault });
   forgetJob(state, job);
 }

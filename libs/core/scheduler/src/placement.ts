@@ -68,7 +68,7 @@ export class Fleet {
     }
     if (!takesWork)
       node.waitingJobs.clear(); // with the change of shares they were woken
-    else if (node.waitingJobs.size > 0) this.#stirred.add(node);
+    else if (!node.waitingJobs.isEmpty) this.#stirred.add(node);
     if (!takesWork || node.outer >= node.credit) this.#free.remove(node);
     else {
       this.#free.update(node);
@@ -120,22 +120,32 @@ export class Fleet {
 
   /** A job that a node's room had woken was placed or parked again: if there is room left, it is the next one's. */
   passOn(job: Job): void {
-    if (job.wokenBy !== undefined && job.wokenBy.waitingJobs.size > 0) this.#stirred.add(job.wokenBy);
+    if (job.wokenBy?.waitingJobs.isEmpty === false) this.#stirred.add(job.wokenBy);
     job.wokenBy = undefined;
   }
 
-  /** A job with needs is over: nothing of it waits, and no slots are kept for it. */
-  jobEnded(job: Job): void {
-    for (const node of job.fitting) node.waitingJobs.delete(job);
-    job.fitting = [];
-    if (job.needs !== job.pool.needs) this.reshare(job.pool);
+  /** A job with needs of its own may have a slot kept for its kind. */
+  jobOpened(job: Job): void {
+    const { pool, kind } = job;
+    if (job.needs === pool.needs || pool.slotsMax === undefined) return;
+    const others = pool.kinds.get(kind);
+    others?.add(job);
+    if (others !== undefined) return;
+    pool.kinds.set(kind, new Set([job]));
+    this.#reshare(pool);
   }
 
-  /** Which nodes the pool's slots belong on has changed. */
-  reshare(pool: Pool): void {
-    if (pool.slotsMax === undefined) return;
-    pool.sharesVersion = -1;
-    this.#wake(pool);
+  /** A job is over: nothing of it waits, and unless there are others of its kind no slot is kept for it. */
+  jobEnded(job: Job): void {
+    const { pool, kind } = job;
+    for (const node of job.fitting) node.waitingJobs.delete(job);
+    job.fitting = [];
+    const others = pool.kinds.get(kind);
+    if (others === undefined) return;
+    const wasOldest = others.values().next().value === job;
+    others.delete(job);
+    if (others.size === 0) pool.kinds.delete(kind);
+    if (others.size === 0 || (wasOldest && !pool.keepsForAll)) this.#reshare(pool);
   }
 
   /** Whether `node` would begin a chunk of `job` at once. */
@@ -223,11 +233,7 @@ export class Fleet {
   }
 
   #wakeJob(node: Node): void {
-    let first: Job | undefined;
-    for (const job of node.waitingJobs) {
-      if (!job.pool.parked.has(job)) node.waitingJobs.delete(job);
-      else if (this.#roomAt(node, job) && (first === undefined || goesBefore(job, first))) first = job;
-    }
+    const first = node.waitingJobs.next((job) => this.#roomAt(node, job));
     if (first === undefined) return;
     node.waitingJobs.delete(first);
     first.pool.parked.delete(first);
@@ -302,14 +308,22 @@ export class Fleet {
   /** Nodes on which one slot of a bounded pool is kept, so that its jobs with needs of their own have one while there are `slots`, the older first. */
   #reserve(pool: Pool, slots: number): Set<Node> {
     const reserved = new Set<Node>();
-    for (const job of pool.jobs) {
-      if (reserved.size >= slots) break;
-      if (job.needs === pool.needs) continue;
+    const oldest = pool.kinds.values().flatMap((jobs) => jobs.values().take(1));
+    pool.keepsForAll = true;
+    for (const job of oldest.toArray().sort((a, b) => a.key - b.key)) {
       const fitting = this.#fitting(job);
       const [first] = fitting;
-      if (first !== undefined && !fitting.some((node) => reserved.has(node))) reserved.add(first);
+      if (first === undefined || fitting.some((node) => reserved.has(node))) continue;
+      if (reserved.size < slots) reserved.add(first);
+      else pool.keepsForAll = false;
     }
     return reserved;
+  }
+
+  /** Which nodes the pool's slots belong on has changed. */
+  #reshare(pool: Pool): void {
+    pool.sharesVersion = -1;
+    this.#wake(pool);
   }
 
   #sharesChanged(): void {
@@ -344,8 +358,4 @@ function hasRoomFor({ pool, depth, needs }: Job, share: Share): boolean {
   if (!node.takesWork || (needs !== undefined && !hasFree(node, needs))) return false;
   if (depth === 0 && node.rankAt < 0) return false;
   return (depth === 0 && pool.slotsMax === undefined) || hasShareLeft(pool, share);
-}
-
-function goesBefore(a: Job, b: Job): boolean {
-  return a.dueMs < b.dueMs || (a.dueMs === b.dueMs && a.turn < b.turn);
 }

@@ -5,6 +5,7 @@ import type { Fleet } from "./placement.ts";
 import type { Ranked } from "./ranking.ts";
 import type { Timers } from "./timers.ts";
 import type { AssignmentId, ClientKey, Effect, Input, JobKey, NodeKey, PoolKey, Requirements } from "./types.ts";
+import { WaitingJobs } from "./waiting-jobs.ts";
 
 type InputOf<T extends Input["type"]> = Extract<Input, { readonly type: T }>;
 
@@ -61,6 +62,10 @@ export interface Pool {
   /** Its slots on each node, none for a node with share 0. Empty when unbounded. Computed anew when `sharesVersion` is not the fleet's. */
   shares: Share[];
   sharesVersion: number;
+  /** When bounded: its open jobs with needs of their own, by kind, each in the order in which they were opened. */
+  readonly kinds: Map<string, Set<Job>>;
+  /** Its shares leave a slot for each of these kinds. */
+  keepsForAll: boolean;
   /** Jobs that could be placed, were there a node with a share and room. Not in the queue. */
   readonly parked: Set<Job>;
   /** Faults in a row, each on a node that was not on hold; back to 0 when a chunk of it was run. */
@@ -101,6 +106,8 @@ export interface Job extends Ranked {
   furthest: { readonly chunk: number; readonly offset: number };
   /** What its nodes must have, those of its pool included, the same object when it asks for no more; undefined for nothing. */
   readonly needs: Requirements | undefined;
+  /** The same for jobs for which there is always room at the same time. */
+  readonly kind: string;
   /** Of a job with needs: nodes that take work and have what it needs when they are empty. Computed anew when `fittingVersion` is not the fleet's. */
   fitting: readonly Node[];
   fittingVersion: number;
@@ -209,8 +216,8 @@ export interface Node extends Ranked {
   takesWork: boolean;
   /** Bounded pools with parked jobs that may use it when it has room. */
   readonly waiting: Set<Pool>;
-  /** Parked jobs with needs that may use it when it has room, and perhaps some that are parked no more. */
-  readonly waitingJobs: Set<Job>;
+  /** Parked jobs with needs that may use it when it has room. */
+  readonly waitingJobs: WaitingJobs;
   /** Slots without an assignment, when it has room. Written by the fleet, as the next. */
   idleSlots: number;
   /** It answers and holds more of jobs from outside than it has slots. */
@@ -256,6 +263,7 @@ export function newJob(opened: InputOf<"job-opened">, pool: Pool, needs: Require
     unreadBytes: 0,
     furthest: { chunk: -1, offset: 0 },
     needs,
+    kind: kindOf(pool, depthOf(opened.depth), needs),
     fitting: [],
     fittingVersion: -1,
     wokenBy: undefined,
@@ -279,6 +287,12 @@ export function newJob(opened: InputOf<"job-opened">, pool: Pool, needs: Require
   };
 }
 
+/** Room is a matter of the pool, of whether it is a job of a task, and of needs. */
+function kindOf({ key }: Pool, depth: number, needs: Requirements | undefined): string {
+  if (needs === undefined) return "";
+  return JSON.stringify([key, depth > 0, [...needs.labels].sort(), [...needs.resources].sort()]);
+}
+
 /** An open pool with no job yet. */
 export function newPool(opened: InputOf<"pool-opened">, client: Client, needs: Requirements | undefined): Pool {
   return {
@@ -292,6 +306,8 @@ export function newPool(opened: InputOf<"pool-opened">, client: Client, needs: R
     placed: new Map(),
     shares: [],
     sharesVersion: -1,
+    kinds: new Map(),
+    keepsForAll: true,
     parked: new Set(),
     faults: 0,
     initFailures: 0,
@@ -319,7 +335,7 @@ export function newNode({ node, slots, labels, resources }: InputOf<"node-joined
     load: 0,
     takesWork: false,
     waiting: new Set(),
-    waitingJobs: new Set(),
+    waitingJobs: new WaitingJobs(),
     idleSlots: 0,
     isOverfull: false,
     rankAt: -1,

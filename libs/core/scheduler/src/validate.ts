@@ -100,6 +100,10 @@ function validatePool(state: State, pool: Pool): void {
     !pool.closed || (pool.jobs.size === 0 && pool.placed.size > 0),
     "a closed pool is kept for its last assignments only",
   );
+  const own = [...pool.jobs].filter(({ needs }) => pool.slotsMax !== undefined && needs !== pool.needs);
+  const listed = [...pool.kinds.values()].reduce((sum, { size }) => sum + size, 0);
+  assert(listed === own.length, "jobs with needs of their own are listed by kind");
+  for (const job of own) assert(pool.kinds.get(job.kind)?.has(job) === true, "each job is listed among its kind");
   for (const job of pool.jobs)
     assert(job.state !== "ended" && state.jobs.get(job.key) === job, "a pool lists its open jobs");
   for (const job of pool.parked)
