@@ -116,11 +116,14 @@ describe("heddle coordinator and heddle agent", () => {
     writeFileSync(files.agent, "a file of an earlier run");
     started.add(startHeddle(["coordinator", "--config", files.config]));
     const { address } = await addressFile(files.coordinator);
-    const agent = startHeddle(["agent", "--name", "n1", "--label", "gpu=yes", "--label", "zone=a"], {
-      HEDDLE_COORDINATOR: String(address),
-      HEDDLE_PROCESSES: "1",
-      HEDDLE_ADDRESS_FILE: files.agent,
-    });
+    const agent = startHeddle(
+      ["agent", "--name", "n1", "--label", "gpu=yes", "--label", "zone=a", "--resource", "gpu=2"],
+      {
+        HEDDLE_COORDINATOR: String(address),
+        HEDDLE_PROCESSES: "1",
+        HEDDLE_ADDRESS_FILE: files.agent,
+      },
+    );
     started.add(agent);
     const line = await firstLine(agent);
     expect(line).toBe(`agent n1 serves ${address} with 1 process (pid ${agent.pid})`);
@@ -129,7 +132,7 @@ describe("heddle coordinator and heddle agent", () => {
     expect(stdout).toContain("name: n1\nstate: ready\nslots: 1\n");
     expect(stdout).toContain("labels:\n  gpu: yes\n  zone: a\n");
     const wide = await asked(["get", "no", "-o", "wide", "--no-headers", "--address", String(address)]);
-    expect(wide).toMatch(/^n1 {3}ready {3}1 .* gpu=yes,zone=a\n$/);
+    expect(wide).toMatch(/^n1 {3}ready {3}1 .* gpu=yes,zone=a +gpu=2\n$/);
   });
 
   test("a newer agent of the same name replaces the older one, which fails and says so", async () => {

@@ -35,7 +35,8 @@ export const nodes: Kind<NodeStatus> = {
     { heading: "HOST", cell: ({ host }) => host, isWide: true },
     { heading: "PID", cell: ({ pid }) => String(pid), isWide: true },
     { heading: "BUILD", cell: ({ build }) => build, isWide: true },
-    { heading: "LABELS", cell: ({ labels }) => labelsText(labels), isWide: true },
+    { heading: "LABELS", cell: ({ labels }) => pairsText(labels), isWide: true },
+    { heading: "RESOURCES", cell: ({ resources }) => pairsText(resources), isWide: true },
   ],
 };
 
@@ -90,7 +91,7 @@ export function named<T>(kind: Kind<T>, items: readonly T[], name: string): T {
   throw new NotFoundError(`${JSON.stringify(name)} is the beginning of ${found.length} ${kind.title}: ${names}`);
 }
 
-function labelsText(labels: Readonly<Record<string, string>>): string {
-  const texts = Object.entries(labels).map(([key, value]) => `${key}=${value}`);
+function pairsText(pairs: Readonly<Record<string, string | number>>): string {
+  const texts = Object.entries(pairs).map(([key, value]) => `${key}=${value}`);
   return texts.length === 0 ? "-" : texts.sort().join(",");
 }

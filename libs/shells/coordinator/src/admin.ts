@@ -45,7 +45,7 @@ export class AdminView {
     const views = new Map(this.#core.nodes().map((view) => [view.node, view]));
     const nodes = [...this.#ledger.nodes.values()].map((node) => {
       const view = views.get(node.key);
-      const { host, pid, build, labels, slots } = node.registration;
+      const { host, pid, build, labels, resources, slots } = node.registration;
       return {
         name: node.name,
         state: view?.state ?? "silent",
@@ -58,6 +58,7 @@ export class AdminView {
         pid,
         build,
         labels,
+        resources,
       };
     });
     return { nodes: nodes.sort((a, b) => (a.name < b.name ? -1 : 1)) };
