@@ -217,6 +217,7 @@ export class AgentShell {
     const chunk = this.#intake.known(assignment);
     const report = make(chunk);
     chunk.returned?.relay?.end(true); // what it returned too late is not what it ends with
+    chunk.returned = undefined;
     this.#output.flush();
     this.#send({ kind: { $case: "chunkFinished", value: report.finished } }, report.bytes);
     report.start();
