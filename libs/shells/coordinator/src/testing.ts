@@ -5,8 +5,10 @@ import { dialSession, MemoryNetwork, type Session, type SessionEnd } from "@hedd
 import {
   type AttachRequestEntry,
   type AttachResponseEntry,
+  adminListJobs,
   type ChunkFinished,
   encodePayload,
+  type JobStatus,
   jobsRun,
   nodesAttach,
   type OpenJob,
@@ -126,6 +128,11 @@ export class Bench {
     peer.say({ $case: "openPool", value: { ...plainPool, ...pool } });
     await settle();
     return peer;
+  }
+
+  /** Jobs as operators see them. */
+  async jobs(): Promise<readonly JobStatus[]> {
+    return (await this.network.call(adminListJobs, ADDRESS, {}, { timeoutMs: 1_000 })).jobs;
   }
 
   async node(name: string, credit: number, more: Partial<RegisterNode> = {}): Promise<Node> {

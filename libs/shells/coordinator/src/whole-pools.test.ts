@@ -1,6 +1,7 @@
-import { FOLD_BLOCK_ITEMS } from "@heddle/kernel";
+import { FOLD_BLOCK_ITEMS, PART_BYTES_MAX } from "@heddle/kernel";
 import { type ChunkFinished, type Failure, JobOutcome, type OpenJob, type OpenPool, type Payload } from "@heddle/wire";
 import { expect, onTestFinished, test } from "vitest";
+import { ENDED_JOBS_MAX } from "./limits.ts";
 import { type Client, finish, inline, type Node, offer, openBench, openJob, POOL, settle, small } from "./testing.ts";
 
 const fn = {
@@ -69,6 +70,18 @@ test("a job that collects goes on behind an item that failed for good, and ends 
     { offset: 2, count: 1 },
   ]);
   expect(client.said("jobEnded")).toMatchObject([{ outcome: JobOutcome.DONE }]);
+});
+
+test("operators see a chunk as done once each of its items is, failed ones of a job that collects included", async () => {
+  const bench = await openBench(onTestFinished);
+  const [client, node] = [await bench.client(), await bench.node("n1", 4)];
+  openJob(client, 1, { open: { collect: true } });
+  offer(client, 1, 0, inline([1, 2, 3]));
+  await settle();
+  await answer(node, { $case: "itemError", value: { completed: 1, values: values(1), failure } });
+  expect(await bench.jobs()).toMatchObject([{ itemsDone: 1, itemsOffered: 3, chunksDone: 0, chunksOffered: 1 }]);
+  await answer(node, { $case: "done", value: values(1) });
+  expect(await bench.jobs()).toMatchObject([{ itemsDone: 2, itemsOffered: 3, chunksDone: 1, chunksOffered: 1 }]);
 });
 
 test("small chunks that travel together come back in grains when a worker gives them back", async () => {
@@ -165,6 +178,52 @@ test("a job id that is in use or was is refused, and the job that has it goes on
     [1, undefined],
     [3, "conflict"],
   ]);
+});
+
+test("the id of a job that ended long ago may be used again", async () => {
+  const [client] = await clientAndNode();
+  const empty = (job: number, jobId: string): void => {
+    openJob(client, job, { open: { jobId } });
+    client.say({ $case: "sealJob", value: { job, chunkCount: 0 } }, 0);
+  };
+  for (let job = 1; job <= ENDED_JOBS_MAX + 1; job++) empty(job, `id-${job}`);
+  await settle();
+  empty(ENDED_JOBS_MAX + 2, "id-1");
+  empty(ENDED_JOBS_MAX + 3, "id-9");
+  await settle();
+  const ends = new Map(client.said("jobEnded").map(({ job, error }) => [job, error?.code]));
+  expect([2, 3].map((after) => ends.get(ENDED_JOBS_MAX + after))).toEqual([undefined, "conflict"]);
+  expect(ends.size).toBe(ENDED_JOBS_MAX + 3);
+});
+
+test("large values of a job that was cancelled while they came are aborted at the client, once", async () => {
+  const [client, node] = await clientAndNode();
+  oneChunk(client, inline([1]));
+  await settle();
+  const large = { ...values(1), size: PART_BYTES_MAX + 1, partStream: 5 };
+  await answer(node, { $case: "done", value: large });
+  client.say({ $case: "cancelJob", value: { job: 1, reason: "" } });
+  await settle();
+  for (const size of [PART_BYTES_MAX, 1])
+    node.say(
+      {
+        $case: "part",
+        value: { partStream: 5, data: new Uint8Array(size), last: size === 1, aborted: false },
+      },
+      size,
+    );
+  await settle();
+  expect(client.said("part").filter(({ last }) => last)).toMatchObject([{ aborted: true }]);
+  expect([client.end, node.end]).toEqual([undefined, undefined]);
+});
+
+test("a node that has less than nothing of something is dropped", async () => {
+  const bench = await openBench(onTestFinished);
+  const nodes = [
+    await bench.node("n1", 1, { resources: { gpu: -1 } }),
+    await bench.node("n2", 1, { resources: { gpu: Number.NaN } }),
+  ];
+  for (const node of nodes) expect(node.end).toMatchObject({ goodbye: { code: "protocol" } });
 });
 
 const manyLabels = Object.fromEntries(Array.from({ length: 33 }, (_, at) => [`label-${at}`, "x"]));
