@@ -337,6 +337,22 @@ test("large values of a chunk whose item is overdue are aborted before it is tol
   expect(bench.said("chunkFinished").map(({ outcome }) => outcome?.$case)).toEqual(["done", "itemOverdue"]);
 });
 
+test("each grain that ran counts as a chunk in the life of a worker", async () => {
+  const bench = await open();
+  bench.describe(1, { chunksPerWorker: 3 });
+  bench.assign(1, 1, [1, 2, 3, 4], { grain: 2 });
+  await settle();
+  bench.worker(0).returns(1, [1, 2, 3, 4]);
+  await settle();
+  expect(bench.worker(0).signals).toEqual([]);
+  bench.assign(2, 1, [1, 2, 3, 4], { grain: 2 });
+  await settle();
+  const first = { completed: 2, values: inline([1, 2]) };
+  bench.worker(0).answers(2, { $case: "part", value: first });
+  await settle();
+  expect(bench.worker(0).signals).toEqual(["SIGTERM"]);
+});
+
 test("a worker that has grown too large is replaced", async () => {
   const bench = await open();
   bench.describe(1, { rssBytesPerWorker: 1_000 });

@@ -9,6 +9,11 @@ const indices = Array.from({ length: COUNT }, (_, at) => at);
 /** Inputs that loops are made for, as numbers and as they travel. */
 const inputs: readonly (readonly [string, readonly number[], EncodedPayload])[] = [
   ["whole numbers of a range", indices.map((at) => 7 - 2 * at), encodeRange(7, -2, COUNT)],
+  [
+    "whole numbers of a range that leaves 32 bits",
+    indices.map((at) => 2 ** 31 - COUNT + 10 + at),
+    encodeRange(2 ** 31 - COUNT + 10, 1, COUNT),
+  ],
   ["other numbers of a range", indices.map((at) => 0.1 + at * 0.3), encodeRange(0.1, 0.3, COUNT)],
   [
     "listed whole numbers",
