@@ -124,10 +124,9 @@ async function collected({ pool, random, joined }: Stage): Promise<void> {
 async function sideBySide({ cluster, pool, random, joined }: Stage): Promise<void> {
   const count = 20 + random.int(100);
   const task = joined(cluster.tasks.slowSquare(1 + random.int(50)));
-  const results = await pool.map(task, range(count), {
-    concurrency: 2 + random.int(20),
-    chunkSize: 1 + random.int(30),
-  });
+  const concurrency = 2 + random.int(20);
+  const how = { concurrency, chunkSize: concurrency + random.int(30) };
+  const results = await pool.map(task, range(count), how);
   expect(results).toEqual(Array.from({ length: count }, (_, n) => n * n));
 }
 
@@ -138,7 +137,12 @@ async function overdue({ cluster, pool, random }: Stage): Promise<void> {
   const quick = cluster.tasks.slowSquare(10);
   const task = (n: number): number | Promise<number> => (n === bad ? cluster.tasks.never(n) : quick(n));
   const concurrency = 1 + random.int(4);
-  const how = { itemTimeoutMs: 1_000, onError: "collect", chunkSize: 1 + random.int(10), concurrency } as const;
+  const how = {
+    itemTimeoutMs: 1_000,
+    onError: "collect",
+    chunkSize: concurrency + random.int(10),
+    concurrency,
+  } as const;
   const results = await pool.map(task, range(count), how);
   for (const [n, result] of results.entries()) {
     if (result.status === "fulfilled") expect(result.value).toBe(n * n);
