@@ -9,6 +9,7 @@ import {
 } from "heddle";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Cluster } from "../harness/cluster.ts";
+import { failure } from "../harness/waiting.ts";
 
 const MANY = 10_000;
 const squares = (count: number): number[] => Array.from({ length: count }, (_, n) => n * n);
@@ -375,15 +376,4 @@ async function running(cluster: Cluster): Promise<void> {
 /** Asks until the answer is yes: each question is a round trip, so time passes. */
 async function until(question: () => Promise<boolean>): Promise<void> {
   while (!(await question()));
-}
-
-/** What a promise rejects with; rejects when it does not. */
-async function failure(promise: PromiseLike<unknown>): Promise<unknown> {
-  let value: unknown;
-  try {
-    value = await promise;
-  } catch (error) {
-    return error;
-  }
-  throw new Error(`it should have failed, and gave ${String(value)}`);
 }

@@ -32,3 +32,14 @@ export async function settles<T>(
     clearTimeout(timer);
   }
 }
+
+/** What a promise rejects with; rejects when it does not. */
+export async function failure(promise: PromiseLike<unknown>): Promise<unknown> {
+  let value: unknown;
+  try {
+    value = await promise;
+  } catch (error) {
+    return error;
+  }
+  throw new Error(`it should have failed, and gave ${String(value)}`);
+}

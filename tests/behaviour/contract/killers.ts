@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { ItemTimeoutError, PoolInitError, PoolTerminatedError, range, WorkerLostError } from "heddle";
 import { expect, test } from "vitest";
-import { eventually } from "../../harness/waiting.ts";
-import { failure, type PoolRun } from "./pool.ts";
+import { eventually, failure } from "../../harness/waiting.ts";
+import type { PoolRun } from "./pool.ts";
 
 type Get = () => PoolRun;
 

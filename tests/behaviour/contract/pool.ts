@@ -1,6 +1,7 @@
 import { type Fabric, PoolClosedError, PoolTerminatedError, range, repeat, TimeoutError, task } from "heddle";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { RealCluster } from "../../harness/real-cluster.ts";
+import { failure } from "../../harness/waiting.ts";
 
 /** What the calls of a pool do. Ids are those of the catalogue of multiprocessing's behaviours. */
 export interface PoolRun {
@@ -27,17 +28,6 @@ export function describePool(
     });
     for (const describer of describers) describer(() => run);
   });
-}
-
-/** What a promise rejects with; rejects when it does not. */
-export async function failure(promise: PromiseLike<unknown>): Promise<unknown> {
-  let value: unknown;
-  try {
-    value = await promise;
-  } catch (error) {
-    return error;
-  }
-  throw new Error(`it should have failed, and gave ${String(value)}`);
 }
 
 const square = (n: number): number => n * n;
