@@ -4,7 +4,7 @@ import { seededRandom } from "@heddle/kernel";
 export interface TaskContext {
   /** Index of its item in the call's inputs. */
   readonly index: number;
-  /** Which placement of the item it is, from 1: more than 1 when a worker or node died with it, or it failed and is retried. */
+  /** Which placement of the item it is, from 1: more than 1 when a worker or node died with it, it was given back unbegun, or it failed and is retried. */
   readonly attempt: number;
   /** Name of the node. */
   readonly node: string;
