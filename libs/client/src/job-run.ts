@@ -45,6 +45,8 @@ export interface JobParts {
   readonly windowItems?: () => number;
   /** The inputs' own iterator threw, after so many items. Unless given the call fails with that at once. */
   readonly inputsBroke?: (error: unknown) => void;
+  /** The call fails with this: told at once, before anybody who waits for its outcome. */
+  readonly failed?: (error: unknown) => void;
   /** Something of the counts changed. */
   readonly changed?: () => void;
   /** Names the files in a worker's stack as they are called here. */
@@ -208,9 +210,17 @@ export class JobRun {
     else this.fail(this.#lowest === undefined ? endError(this.id, end.outcome, end.error) : this.#lowest.error);
   }
 
+  /** The call is over without a job: its inputs are closed. Nothing when it is settled. */
+  abandon(): void {
+    this.#settle(() => this.#resolve());
+  }
+
   /** Settles it from this side. Answers that still come are ignored. */
   fail(error: unknown): void {
-    this.#settle(() => this.#reject(error));
+    this.#settle(() => {
+      this.#parts.failed?.(error);
+      this.#reject(error);
+    });
   }
 
   /** Items that may be read now. The last word is the window's, but that nothing unread always lets one chunk through. */

@@ -73,6 +73,8 @@ export interface StreamPlan {
   readonly chunkSize: ChunkSize | undefined;
   readonly unreadBytesMax: number;
   readonly inputsBroke: (error: unknown) => void;
+  /** The call fails with this: told at once. */
+  readonly failed: (error: unknown) => void;
   /** Told of the window, which is told what arrives. */
   readonly opened: (window: StreamWindow) => void;
   /** Nothing shall wait for the consumer any more. */
@@ -200,7 +202,7 @@ export class PoolCalls {
       isPrime: plan.fn === undefined,
       localStack: (text) => shipper.localStack(text),
       ...(window === undefined ? {} : { windowItems: () => window.items }),
-      ...(stream === undefined ? {} : { inputsBroke: stream.inputsBroke }),
+      ...(stream === undefined ? {} : { inputsBroke: stream.inputsBroke, failed: stream.failed }),
       ...(changed === undefined ? {} : { changed }),
     });
     return run;
@@ -215,7 +217,7 @@ export class PoolCalls {
       readonly number: number;
     },
   ): Promise<void> {
-    const { options, total } = plan;
+    const { total } = plan;
     const { run, connection, functions } = at;
     const ready = this.#ready(plan, connection); // reads what is captured before the first wait
     using scope = new DisposableStack();
@@ -231,7 +233,7 @@ export class PoolCalls {
       connection.submit({ run, pool: setup.open, artifacts, functions, job });
       await run.outcome;
     } finally {
-      if (!run.settled) run.fail(new HeddleError("internal", "the call is over")); // closes its inputs: its job never began
+      run.abandon();
     }
   }
 

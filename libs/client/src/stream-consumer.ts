@@ -52,6 +52,7 @@ export class StreamConsumer<R> {
       chunkSize,
       unreadBytesMax: STREAM_UNREAD_BYTES_MAX,
       inputsBroke: (error) => this.iterator.inputsBroke(error),
+      failed: (error) => this.iterator.failed(error),
       opened: (window) => {
         this.#window = window;
       },

@@ -75,6 +75,20 @@ describe("join", () => {
 });
 
 describe("imap", () => {
+  test("that is aborted gives nothing more, though results are there", async () => {
+    const { fake, pool } = fabric();
+    const abort = new AbortController();
+    const results = pool.imap(square, [1, 2, 3], { signal: abort.signal });
+    await settle();
+    for (const chunk of [0, 1, 2]) fake.answer(1, chunk, [chunk]);
+    await settle();
+    expect(await results.next()).toEqual({ done: false, value: 0 });
+    const reason = new Error("enough");
+    abort.abort(reason);
+    await expect(results.next()).rejects.toBe(reason);
+    expect(await results.next()).toEqual({ done: true, value: undefined });
+  });
+
   test("gives results in order of the inputs, imapUnordered as they come", async () => {
     const { fake, pool } = fabric();
     const ordered = pool.imap(square, [1, 2, 3]);

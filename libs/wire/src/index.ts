@@ -101,10 +101,8 @@ export {
   adminGetStatus,
   adminListJobs,
   adminListNodes,
-  fromWorker,
   jobsRun,
   nodesAttach,
-  toWorker,
   type WireMethod,
 } from "./methods.ts";
 export type { ValueReaderHooks, ValueWriterHooks } from "./msgpack/hooks.ts";
@@ -132,6 +130,7 @@ export {
   payloadItems,
 } from "./payload.ts";
 export { PayloadEncoder } from "./payload-encoder.ts";
+export { fromWorker, toWorker } from "./pipe.ts";
 export {
   type FlowFollower,
   flowBytes,

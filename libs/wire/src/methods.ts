@@ -1,4 +1,4 @@
-import { entriesCodec, frameCodec, type PieceCodec } from "./frame-codec.ts";
+import { frameCodec } from "./frame-codec.ts";
 import {
   GetStatusRequest,
   GetStatusResponse,
@@ -9,10 +9,8 @@ import {
 } from "./gen/heddle/v1/admin.ts";
 import { RunRequest, RunRequestEntry, RunResponse, RunResponseEntry } from "./gen/heddle/v1/jobs.ts";
 import { AttachRequest, AttachRequestEntry, AttachResponse, AttachResponseEntry } from "./gen/heddle/v1/nodes.ts";
-import { WorkerRequest, WorkerRequestEntry, WorkerResponse, WorkerResponseEntry } from "./gen/heddle/v1/worker.ts";
 import { hotAssignChunk, hotChunkFinished, hotOfferChunk, hotSpanDone } from "./hot-entries.ts";
 import { hotPart } from "./hot-part.ts";
-import { hotChunkReturned, hotRunChunk } from "./hot-worker-entries.ts";
 
 interface Codec<T> {
   encode(message: T): { finish(): Uint8Array };
@@ -27,35 +25,21 @@ export interface WireMethod<Request, Response> {
   readonly response: Codec<Response>;
 }
 
+// Marked as pure, so that bundles of workers and clients leave out what they do not use.
+
 /** A client's stream to the coordinator. */
 export const jobsRun: WireMethod<RunRequest, RunResponse> = {
   path: "/heddle.v1.Jobs/Run",
-  request: frameCodec(RunRequest, RunRequestEntry, hotOfferChunk, hotPart(82)),
-  response: frameCodec(RunResponse, RunResponseEntry, hotSpanDone, hotPart(58)),
+  request: /* @__PURE__ */ frameCodec(RunRequest, RunRequestEntry, hotOfferChunk, hotPart(82)),
+  response: /* @__PURE__ */ frameCodec(RunResponse, RunResponseEntry, hotSpanDone, hotPart(58)),
 };
 
 /** An agent's stream to the coordinator. */
 export const nodesAttach: WireMethod<AttachRequest, AttachResponse> = {
   path: "/heddle.v1.Nodes/Attach",
-  request: frameCodec(AttachRequest, AttachRequestEntry, hotChunkFinished, hotPart(66)),
-  response: frameCodec(AttachResponse, AttachResponseEntry, hotAssignChunk, hotPart(58)),
+  request: /* @__PURE__ */ frameCodec(AttachRequest, AttachRequestEntry, hotChunkFinished, hotPart(66)),
+  response: /* @__PURE__ */ frameCodec(AttachResponse, AttachResponseEntry, hotAssignChunk, hotPart(58)),
 };
-
-/** What an agent says to its workers. */
-export const toWorker: PieceCodec<WorkerRequest> = entriesCodec(
-  WorkerRequest,
-  WorkerRequestEntry,
-  hotRunChunk,
-  hotPart(34),
-);
-
-/** What a worker says to its agent. */
-export const fromWorker: PieceCodec<WorkerResponse> = entriesCodec(
-  WorkerResponse,
-  WorkerResponseEntry,
-  hotChunkReturned,
-  hotPart(26),
-);
 
 /** The fabric in a few numbers. */
 export const adminGetStatus: WireMethod<GetStatusRequest, GetStatusResponse> = {
