@@ -1,7 +1,6 @@
 import {
   ClosedError,
   type Environment,
-  HeddleError,
   JobId,
   mintId,
   PoolClosedError,
