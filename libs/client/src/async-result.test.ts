@@ -59,6 +59,16 @@ test("a timeout that is no number is a TypeError", async () => {
   await expect(result.wait({ timeoutMs: "1" as never })).rejects.toBeInstanceOf(TypeError);
 });
 
+test("options of a wait that are none are TypeErrors that say what there is", async () => {
+  const { result } = pending();
+  await expect(result.get(3 as never)).rejects.toThrow(
+    new TypeError("options of get must be an object, as { timeoutMs: 3 }, got a number"),
+  );
+  await expect(result.get({ timeout: 5 } as never)).rejects.toThrow("get has no option timeout");
+  await expect(result.get({ signal: 5 as never })).rejects.toThrow("signal must be an AbortSignal, got a number");
+  await expect(result.wait({ signal: AbortSignal.abort() } as never)).rejects.toThrow("wait has no option signal");
+});
+
 test("a signal ends the wait with its reason, also when it was aborted before", async () => {
   const { result, resolve } = pending();
   const controller = new AbortController();

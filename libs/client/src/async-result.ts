@@ -1,5 +1,5 @@
 import { type Clock, StateError, TimeoutError } from "@heddle/kernel";
-import { waitRefusal } from "./options.ts";
+import { checkWait } from "./options.ts";
 import type { Progress } from "./progress.ts";
 
 /** Items of a call by what became of them. */
@@ -66,6 +66,7 @@ export class AsyncResult<R> implements PromiseLike<R> {
    * with `signal` with its reason; neither cancels the work.
    */
   async get(options: { readonly timeoutMs?: number; readonly signal?: AbortSignal } = {}): Promise<R> {
+    checkWait("get", options, ["timeoutMs", "signal"]);
     const { timeoutMs, signal } = options;
     signal?.throwIfAborted();
     if (timeoutMs === undefined && signal === undefined) return this.#pending.outcome;
@@ -82,6 +83,7 @@ export class AsyncResult<R> implements PromiseLike<R> {
 
   /** Resolves when it is over or `timeoutMs` has passed; never rejects for what the task did. */
   async wait(options: { readonly timeoutMs?: number } = {}): Promise<void> {
+    checkWait("wait", options);
     try {
       await this.get(options);
     } catch (error) {
@@ -105,8 +107,6 @@ export class AsyncResult<R> implements PromiseLike<R> {
   }
 
   #deadline(timeoutMs: number, reject: (reason: unknown) => void): Disposable {
-    const refusal = waitRefusal(timeoutMs);
-    if (refusal !== undefined) throw refusal;
     const late = (): void => reject(new TimeoutError(`job ${this.jobId} has no result after ${timeoutMs} ms`));
     if (timeoutMs > 0) return this.#clock.setTimer(this.#clock.nowMs() + timeoutMs, late);
     queueMicrotask(late); // a result that is there already wins the race

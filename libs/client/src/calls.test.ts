@@ -349,7 +349,7 @@ describe("a call that cannot begin or go on", () => {
 
   test("is refused for its function, inputs and options, synchronously where nothing is awaited", async () => {
     const { pool } = fabric();
-    expect(() => pool.mapAsync(5 as never, [1])).toThrow(new TypeError("a function is needed, got number"));
+    expect(() => pool.mapAsync(5 as never, [1])).toThrow(new TypeError("a function is needed, got a number"));
     expect(() => pool.mapAsync(square, null as never)).toThrow(TypeError);
     expect(() => pool.mapAsync(square, [1], { chunkSize: 0 })).toThrow(RangeError);
     expect(() => pool.applyAsync(square, [1], null as never)).toThrow(/^options of apply must be an object/);

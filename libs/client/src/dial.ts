@@ -45,7 +45,7 @@ export function endedError(end: SessionEnd, address: string): Error {
         return new UnavailableError(`the coordinator at ${address} gave this client up: ${end.goodbye.message}`);
       return heddleError(end.goodbye.code, `the coordinator at ${address} said goodbye: ${end.goodbye.message}`);
     case "lost":
-      return new UnavailableError(`the coordinator at ${address} lost this client's session: ${end.message}`);
+      return new UnavailableError(`cannot talk to the coordinator at ${address}: ${end.message}`);
     case "expired":
       return new UnavailableError(`the coordinator at ${address} cannot be reached`);
     case "closed":

@@ -1,5 +1,5 @@
 import { type Clock, Fifo, TimeoutError } from "@heddle/kernel";
-import { waitRefusal } from "./options.ts";
+import { checkWait } from "./options.ts";
 import type { Taken, WaitingResults } from "./waiting-results.ts";
 
 /** A call of `next` that waits for a result. */
@@ -43,10 +43,13 @@ export class MapIterator<R> implements AsyncIterableIterator<R, undefined> {
    * The next result, or `done` after the last, again and again. With `timeoutMs` (0 or less: only if it is there now) rejects with TimeoutError when it
    * takes longer, and nothing is lost by that: call it again.
    */
-  next(options: { readonly timeoutMs?: number } = {}): Promise<IteratorResult<R, undefined>> {
-    const { timeoutMs } = options;
-    const refusal = waitRefusal(timeoutMs);
-    if (refusal !== undefined) return Promise.reject(refusal);
+  next(options?: { readonly timeoutMs?: number }): Promise<IteratorResult<R, undefined>> {
+    try {
+      if (options !== undefined) checkWait("next", options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    const timeoutMs = options?.timeoutMs;
     const isFirst = this.#waiters.size === 0;
     const ready = isFirst ? this.#ready() : undefined;
     if (ready !== undefined) return ready as Promise<IteratorResult<R, undefined>>;

@@ -90,8 +90,7 @@ export function checkCallOptions(what: string, options: AnyCallOptions, known: r
   checkName(options.name);
   checkTimeout(options.timeoutMs);
   checkWholeNumber("retries", options.retries, 0, 1_000_000);
-  if (signal !== undefined && !isSignal(signal))
-    throw new TypeError(`signal must be an AbortSignal, got ${described(signal)}`);
+  checkSignal(signal);
   checkLabels(options.labels);
   checkResources(options.resources);
   checkJobId(options.jobId);
@@ -126,12 +125,24 @@ export function checkTimeout(timeoutMs: unknown): void {
   if (!(timeoutMs >= 0)) throw new RangeError(`timeoutMs must be a number from 0, got ${timeoutMs}`);
 }
 
-/** Why one cannot wait for so long; undefined when one can. 0 and less only look. */
-export function waitRefusal(timeoutMs: unknown): TypeError | undefined {
-  if (timeoutMs === undefined || (typeof timeoutMs === "number" && !Number.isNaN(timeoutMs))) return undefined;
-  return new TypeError(
-    `timeoutMs must be a number, got ${typeof timeoutMs === "number" ? "NaN" : described(timeoutMs)}`,
-  );
+/** Throws TypeError for options of a wait that cannot be. 0 and less only look. */
+export function checkWait(
+  what: string,
+  options: { readonly timeoutMs?: unknown; readonly signal?: unknown },
+  known: readonly string[] = ["timeoutMs"],
+): void {
+  checkOptionNames(what, options, known);
+  const { timeoutMs, signal } = options;
+  if (timeoutMs !== undefined && (typeof timeoutMs !== "number" || Number.isNaN(timeoutMs)))
+    throw new TypeError(
+      `timeoutMs must be a number, got ${typeof timeoutMs === "number" ? "NaN" : described(timeoutMs)}`,
+    );
+  checkSignal(signal);
+}
+
+function checkSignal(signal: unknown): void {
+  if (signal !== undefined && !isSignal(signal))
+    throw new TypeError(`signal must be an AbortSignal, got ${described(signal)}`);
 }
 
 /** Items of one chunk run side by side: a smaller chunk would quietly do less than was asked for. */

@@ -354,6 +354,6 @@ export class FabricPool implements AsyncDisposable {
 }
 
 function checkFunction(fn: unknown): AnyFunction {
-  if (typeof fn !== "function") throw new TypeError(`a function is needed, got ${typeof fn}`);
+  if (typeof fn !== "function") throw new TypeError(`a function is needed, got ${described(fn)}`);
   return fn as AnyFunction;
 }

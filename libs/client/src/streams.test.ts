@@ -318,7 +318,7 @@ describe("imap", () => {
     const signal = AbortSignal.abort(new Error("stop"));
     expect(() => pool.imap(square, [1], { signal })).toThrow("stop");
     expect(() => pool.imap(square, 5 as never)).toThrow(TypeError);
-    expect(() => pool.imap(5 as never, [1])).toThrow(new TypeError("a function is needed, got number"));
+    expect(() => pool.imap(5 as never, [1])).toThrow(new TypeError("a function is needed, got a number"));
     expect(() => pool.imap(square, [1], null as never)).toThrow(/^options of imap must be an object/);
     expect(() => pool.imap(square, [1], { bufferSize: 0 })).toThrow(RangeError);
     pool.close();
