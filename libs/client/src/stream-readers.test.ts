@@ -111,6 +111,9 @@ describe("an iterable", () => {
     const odd = { [Symbol.iterator]: () => ({ next: () => 5 }) };
     const error = new TypeError("the inputs' iterator gave 5, which is no { done, value }");
     expect(told(reader(odd as never).read(wanted(1)))).toEqual(["broken", error]);
+    const none = { [Symbol.iterator]: () => 5 };
+    const noneError = new TypeError("the inputs gave a number for an iterator, which has no next()");
+    expect(told(reader(none as never).read(wanted(1)))).toEqual(["broken", noneError]);
   });
 
   test("goes on after an item that cannot travel, with the others' indices", () => {
@@ -284,6 +287,11 @@ describe("an async iterable", () => {
     expect(told(first.read(wanted(1)))).toEqual(["broken", own]);
     const error = new TypeError("the inputs' iterator gave undefined, which is no { done, value }");
     expect(told(second.read(wanted(1)))).toEqual(["broken", error]);
+    const { reads: third } = asyncReader({ [Symbol.asyncIterator]: () => undefined } as never);
+    third.read(wanted(1));
+    await settle();
+    const noneError = new TypeError("the inputs gave undefined for an iterator, which has no next()");
+    expect(told(third.read(wanted(1)))).toEqual(["broken", noneError]);
   });
 
   test("that is closed while an item is awaited is told at once, and what still comes is nobody's", async () => {

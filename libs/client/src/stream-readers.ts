@@ -1,4 +1,5 @@
 import type { ArgumentFunctions } from "./argument-functions.ts";
+import { described } from "./describe.ts";
 import { INPUTS_READ_AHEAD_MAX } from "./limits.ts";
 import { ItemEncoder, type Reader, type Reading, type Wanted } from "./readers.ts";
 
@@ -68,6 +69,12 @@ class Buffer {
   }
 }
 
+/** Throws TypeError for what is no iterator. */
+function checkedIterator<I extends { readonly next: unknown }>(iterator: I): I {
+  if (typeof (iterator as I | undefined | null)?.next === "function") return iterator;
+  throw new TypeError(`the inputs gave ${described(iterator)} for an iterator, which has no next()`);
+}
+
 /** Reads an iterable as far as chunks are wanted, and no further. `chunkSize`: what is lost with an iterator that throws. */
 export class IterableReader implements Reader {
   readonly total = undefined;
@@ -103,7 +110,7 @@ export class IterableReader implements Reader {
 
   #readOne(): void {
     if (this.#iterator === undefined) {
-      this.#iterator = this.#inputs[Symbol.iterator]();
+      this.#iterator = checkedIterator(this.#inputs[Symbol.iterator]());
       return;
     }
     this.#isInside = true;
@@ -183,7 +190,7 @@ export class AsyncIterableReader implements Reader {
     const buffer = this.#buffer;
     this.#isReading = true;
     try {
-      this.#iterator ??= this.#inputs[Symbol.asyncIterator]();
+      this.#iterator ??= checkedIterator(this.#inputs[Symbol.asyncIterator]());
       while (buffer.length < this.#wanted && !buffer.isEnded) {
         const next = await this.#patiently(this.#iterator.next());
         if (!buffer.isEnded) buffer.take(next); // else it was closed meanwhile
