@@ -1,10 +1,11 @@
 import { StateError, TimeoutError } from "@heddle/kernel";
+import { ManualClock } from "@heddle/port-rpc/testing";
 import { expect, test } from "vitest";
 import { AsyncResult } from "./async-result.ts";
-import { StillClock, settle } from "./testing.ts";
+import { settle } from "./testing.ts";
 
 function pending() {
-  const clock = new StillClock();
+  const clock = new ManualClock(settle);
   const { promise, resolve, reject } = Promise.withResolvers<number>();
   const reasons: unknown[] = [];
   const cancel = (reason: unknown): void => {

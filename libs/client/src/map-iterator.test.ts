@@ -1,12 +1,13 @@
 import { TimeoutError } from "@heddle/kernel";
+import { ManualClock } from "@heddle/port-rpc/testing";
 import { encodePayload } from "@heddle/wire";
 import { expect, test } from "vitest";
 import { MapIterator } from "./map-iterator.ts";
-import { StillClock, settle } from "./testing.ts";
+import { settle } from "./testing.ts";
 import { WaitingResults } from "./waiting-results.ts";
 
 function stream(settled = false) {
-  const clock = new StillClock();
+  const clock = new ManualClock(settle);
   const state = { abandoned: 0, holds: 0 };
   const results = new WaitingResults({
     isOrdered: true,

@@ -1,8 +1,9 @@
+import { ManualClock } from "@heddle/port-rpc/testing";
 import { expect, test } from "vitest";
 import type { ItemCounts } from "./async-result.ts";
 import { PROGRESS_PAUSE_MS } from "./limits.ts";
 import { type Progress, ProgressMeter, progressLine, progressOf } from "./progress.ts";
-import { StillClock } from "./testing.ts";
+import { settle } from "./testing.ts";
 
 test("progress has a rate, and the time that the rest takes when both are known", () => {
   expect(progressOf({ done: 3, failed: 1, total: 10 }, 2_000)).toEqual({
@@ -24,7 +25,7 @@ test("progress has a rate, and the time that the rest takes when both are known"
 });
 
 function metered() {
-  const clock = new StillClock();
+  const clock = new ManualClock(settle);
   let counts: ItemCounts = { done: 0, failed: 0, total: 9 };
   const told: [string, number][] = [];
   const meter = new ProgressMeter(clock, () => counts, {

@@ -1,6 +1,7 @@
 // biome-ignore-all lint/style/noRestrictedGlobals: this file stands in for the world, in tests only
-import { type Clock, type Environment, type Logger, type Millis, seededRandom, silentLogger } from "@heddle/kernel";
+import { type Environment, type Logger, seededRandom, silentLogger } from "@heddle/kernel";
 import { MemoryNetwork, type Session, SessionAcceptor, streamRoute } from "@heddle/port-rpc";
+import { ManualClock } from "@heddle/port-rpc/testing";
 import type { AnyFunction, Artifact, ShippedFunction, Shipper } from "@heddle/port-shipper";
 import {
   decodePayload,
@@ -28,49 +29,13 @@ type Kind = NonNullable<RunRequestEntry["kind"]>;
 type Case = Kind["$case"];
 type Said<C extends Case> = Extract<Kind, { $case: C }>["value"];
 
-/** Time that stands still until told. */
-export class StillClock implements Clock {
-  #nowMs = 0;
-  readonly #timers = new Set<{ readonly atMs: Millis; readonly run: () => void }>();
-
-  readonly nowMs = (): Millis => this.#nowMs;
-
-  readonly setTimer = (atMs: Millis, run: () => void): Disposable => {
-    const timer = { atMs, run };
-    this.#timers.add(timer);
-    return { [Symbol.dispose]: () => this.#timers.delete(timer) };
-  };
-
-  /** Timers that are set. */
-  get timerCount(): number {
-    return this.#timers.size;
-  }
-
-  /** Fires what is due within `ms`, earliest first. */
-  async advance(ms: Millis): Promise<void> {
-    const untilMs = this.#nowMs + ms;
-    for (let next = this.#next(untilMs); next !== undefined; next = this.#next(untilMs)) {
-      this.#timers.delete(next);
-      this.#nowMs = Math.max(this.#nowMs, next.atMs);
-      next.run();
-      await settle();
-    }
-    this.#nowMs = untilMs;
-  }
-
-  #next(untilMs: Millis) {
-    const [first] = [...this.#timers].filter((timer) => timer.atMs <= untilMs).sort((a, b) => a.atMs - b.atMs);
-    return first;
-  }
-}
-
 /** A world for one test. Errors that are logged are noted. */
-function stillEnvironment(logged: string[]): Environment & { readonly clock: StillClock } {
+function stillEnvironment(logged: string[]): Environment & { readonly clock: ManualClock } {
   const log: Logger = {
     ...silentLogger,
     error: (message, fields) => void logged.push(`${message}: ${String(fields?.cause)}`),
   };
-  return { clock: new StillClock(), random: seededRandom(1), log };
+  return { clock: new ManualClock(settle), random: seededRandom(1), log };
 }
 
 /** Values as a payload inside its entry. */

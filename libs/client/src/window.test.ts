@@ -1,10 +1,11 @@
+import { ManualClock } from "@heddle/port-rpc/testing";
 import { expect, test } from "vitest";
 import { STREAM_WINDOW_ITEMS_MAX, STREAM_WINDOW_MS } from "./limits.ts";
-import { StillClock } from "./testing.ts";
+import { settle } from "./testing.ts";
 import { StreamWindow } from "./window.ts";
 
 function open(bufferSize?: number, unit = 1, slots = 4) {
-  const clock = new StillClock();
+  const clock = new ManualClock(settle);
   return { clock, window: new StreamWindow(clock, { bufferSize, unit: () => unit, slots: () => slots }) };
 }
 

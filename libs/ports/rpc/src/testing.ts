@@ -23,8 +23,14 @@ export function turn(): Promise<void> {
 /** Time that stands still until told. Timers fire in order of time, then of setting. */
 export class ManualClock implements Clock {
   readonly #timers = new Heap<Timer>((a, b) => a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order));
+  readonly #idle: () => Promise<void>;
   #nowMs = 0;
   #order = 0;
+
+  /** `idle`: resolves when everything that is ready has run. One turn of the event loop unless given. */
+  constructor(idle: () => Promise<void> = turn) {
+    this.#idle = idle;
+  }
 
   readonly nowMs = (): Millis => this.#nowMs;
 
@@ -49,11 +55,11 @@ export class ManualClock implements Clock {
   /** Lets `ms` pass as for an idle process: every timer fires at its time, and what it starts has run before the next. */
   async advance(ms: Millis): Promise<void> {
     const untilMs = this.#nowMs + ms;
-    await turn();
+    await this.#idle();
     for (let next = this.#due(untilMs); next !== undefined; next = this.#due(untilMs)) {
       this.#nowMs = Math.max(this.#nowMs, next.atMs);
       next.run?.();
-      await turn();
+      await this.#idle();
     }
     this.#nowMs = untilMs;
   }

@@ -1,8 +1,9 @@
 // biome-ignore-all lint/style/noRestrictedGlobals: this file stands in for the world, in tests only
-import { type Clock, type Environment, type Millis, seededRandom, silentLogger } from "@heddle/kernel";
+import { type Environment, seededRandom, silentLogger } from "@heddle/kernel";
 import { type Blobs, memoryBlobs, sha256Hex } from "@heddle/port-blobs";
 import type { SeenMark, WorkerEvents, WorkerExit, WorkerProcess, WorkerSpawner } from "@heddle/port-processes";
 import { MemoryNetwork, type Session, SessionAcceptor, type SessionEnd, streamRoute } from "@heddle/port-rpc";
+import { ManualClock } from "@heddle/port-rpc/testing";
 import {
   AssignChunk,
   type AttachRequestEntry,
@@ -34,32 +35,6 @@ type Told<C extends Case> = Extract<Heard, { $case: C }>["value"];
 type WorkerTold = NonNullable<WorkerRequestEntry["kind"]>;
 type Said<C extends WorkerTold["$case"]> = Extract<WorkerTold, { $case: C }>["value"];
 type WorkerTell = NonNullable<WorkerResponseEntry["kind"]>;
-
-/** Time that stands still until told. */
-class StillClock implements Clock {
-  #nowMs = 0;
-  readonly #timers = new Set<{ readonly atMs: Millis; readonly run: () => void }>();
-
-  readonly nowMs = (): Millis => this.#nowMs;
-
-  readonly setTimer = (atMs: Millis, run: () => void): Disposable => {
-    const timer = { atMs, run };
-    this.#timers.add(timer);
-    return { [Symbol.dispose]: () => this.#timers.delete(timer) };
-  };
-
-  async advance(ms: Millis): Promise<void> {
-    const untilMs = this.#nowMs + ms;
-    const due = () => [...this.#timers].filter(({ atMs }) => atMs <= untilMs).sort((a, b) => a.atMs - b.atMs)[0];
-    for (let next = due(); next !== undefined; next = due()) {
-      this.#timers.delete(next);
-      this.#nowMs = Math.max(this.#nowMs, next.atMs);
-      next.run();
-      await settle();
-    }
-    this.#nowMs = untilMs;
-  }
-}
 
 /** Lets everything that is ready run. */
 export async function settle(): Promise<void> {
@@ -181,7 +156,7 @@ export interface NestedClient {
 
 /** An agent whose coordinator and workers are the test. */
 export class Bench implements AsyncDisposable {
-  readonly clock = new StillClock();
+  readonly clock = new ManualClock(settle);
   readonly env: Environment = { clock: this.clock, random: seededRandom(1), log: silentLogger };
   readonly network = new MemoryNetwork(this.env);
   readonly sessions: Session<AttachResponseEntry>[] = [];

@@ -1,7 +1,8 @@
 // biome-ignore-all lint/style/noRestrictedGlobals: this file stands in for the world, in tests only
-import { type Clock, type Environment, type Millis, seededRandom, silentLogger } from "@heddle/kernel";
+import { type Environment, seededRandom, silentLogger } from "@heddle/kernel";
 import { memoryBlobs } from "@heddle/port-blobs";
 import { dialSession, MemoryNetwork, type Session, type SessionEnd } from "@heddle/port-rpc";
+import { ManualClock } from "@heddle/port-rpc/testing";
 import {
   type AttachRequestEntry,
   type AttachResponseEntry,
@@ -49,32 +50,6 @@ const plainJob = {
 };
 const version = protocolVersion("test", 24);
 
-/** Time that stands still until told. */
-class StillClock implements Clock {
-  #nowMs = 0;
-  readonly #timers = new Set<{ readonly atMs: Millis; readonly run: () => void }>();
-
-  readonly nowMs = (): Millis => this.#nowMs;
-
-  readonly setTimer = (atMs: Millis, run: () => void): Disposable => {
-    const timer = { atMs, run };
-    this.#timers.add(timer);
-    return { [Symbol.dispose]: () => this.#timers.delete(timer) };
-  };
-
-  async advance(ms: Millis): Promise<void> {
-    const untilMs = this.#nowMs + ms;
-    const due = () => [...this.#timers].filter(({ atMs }) => atMs <= untilMs).sort((a, b) => a.atMs - b.atMs)[0];
-    for (let next = due(); next !== undefined; next = due()) {
-      this.#timers.delete(next);
-      this.#nowMs = Math.max(this.#nowMs, next.atMs);
-      next.run();
-      await settle();
-    }
-    this.#nowMs = untilMs;
-  }
-}
-
 /** Lets everything that is ready run. */
 export async function settle(): Promise<void> {
   for (let turns = 0; turns < 10; turns++) await new Promise((resolve) => setImmediate(resolve));
@@ -115,7 +90,7 @@ export type Node = Peer<AttachRequestEntry, AttachResponseEntry>;
 
 /** A coordinator whose clients and nodes are the test. */
 export class Bench {
-  readonly clock = new StillClock();
+  readonly clock = new ManualClock(settle);
   readonly env: Environment = { clock: this.clock, random: seededRandom(1), log: silentLogger };
   readonly network = new MemoryNetwork(this.env);
   readonly shell = new CoordinatorShell({ env: this.env, blobs: memoryBlobs(), build: "test", nodeMajor: 24, pid: 1 });
