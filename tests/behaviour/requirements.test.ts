@@ -1,5 +1,6 @@
 import { connect, type Fabric, range, task } from "heddle";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { Gate, meet } from "../harness/gate.ts";
 import { ProcessCluster } from "../harness/process-cluster.ts";
 
 const flags = [
@@ -19,25 +20,26 @@ describe("work that asks for something", () => {
     await cluster[Symbol.asyncDispose]();
   });
 
-  const nodesOf = async (pool: ReturnType<Fabric["pool"]>, options: object = {}): Promise<Set<string>> =>
-    new Set(
-      await pool.map(
-        async () => {
-          await new Promise((resolve) => setTimeout(resolve, 20));
-          return task().node;
-        },
-        range(12),
-        { chunkSize: 1, ...options },
-      ),
-    );
+  /** Nodes that run the tasks, all of which wait until there are so many. */
+  const nodesOf = async (pool: ReturnType<Fabric["pool"]>, count: number, options: object = {}) => {
+    using gate = new Gate();
+    gate.open();
+    const { path } = gate;
+    const where = async (): Promise<string> => {
+      const { node } = task();
+      await meet(path, node, count);
+      return node;
+    };
+    return new Set(await pool.map(where, range(12), { chunkSize: 1, ...options }));
+  };
 
   test("by labels runs only on nodes that carry all of them, the call's before the pool's", async () => {
     await using anywhere = fabric.pool({ labels: { zone: "a" } });
-    expect(await nodesOf(anywhere)).toEqual(new Set(["n1", "n2"]));
-    expect(await nodesOf(anywhere, { labels: { disk: "slow" } })).toEqual(new Set(["n2"]));
+    expect(await nodesOf(anywhere, 2)).toEqual(new Set(["n1", "n2"]));
+    expect(await nodesOf(anywhere, 1, { labels: { disk: "slow" } })).toEqual(new Set(["n2"]));
     await using fast = fabric.pool({ labels: { disk: "fast" } });
-    expect(await nodesOf(fast)).toEqual(new Set(["n1"]));
-    expect(await nodesOf(fast, { labels: { disk: "slow" } })).toEqual(new Set(["n2"]));
+    expect(await nodesOf(fast, 1)).toEqual(new Set(["n1"]));
+    expect(await nodesOf(fast, 1, { labels: { disk: "slow" } })).toEqual(new Set(["n2"]));
   });
 
   test("by resources takes them of its node while it is there: never more than there are", async () => {

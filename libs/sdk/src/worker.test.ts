@@ -384,9 +384,12 @@ describe("a worker process with more than one item", () => {
   test("tells items side by side apart, and gives each its own random numbers", async () => {
     const worker = new Worker(
       `import { task } from "heddle";
+      const others = Promise.withResolvers();
+      let over = 0;
       export default async (x) => {
         const first = task().random();
-        await new Promise((resolve) => setTimeout(resolve, x === 0 ? 20 : 1));
+        if (x === 0) await others.promise;
+        else if (++over === 3) others.resolve();
         return [task().index, first, task().random()];
       };`,
       () => ({ concurrency: 4, seedLow: 3 }),

@@ -1,5 +1,6 @@
 import { type Fabric, PoolClosedError, PoolTerminatedError, range, repeat, TimeoutError, task } from "heddle";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { Gate, passGate } from "../../harness/gate.ts";
 import type { RealCluster } from "../../harness/real-cluster.ts";
 import { failure } from "../../harness/waiting.ts";
 
@@ -244,9 +245,11 @@ export function describeStreams(get: Get): void {
 
   test("next may time out, and loses nothing by it", async () => {
     await using pool = get().fabric.pool();
-    const results = pool.imap((n: number) => new Promise<number>((resolve) => setTimeout(resolve, 300, n)), [7]);
+    using gate = new Gate();
+    const results = pool.imap(passGate, [gate.path]);
     expect(await failure(results.next({ timeoutMs: 1 }))).toBeInstanceOf(TimeoutError);
-    expect(await results.next()).toEqual({ done: false, value: 7 });
+    gate.open();
+    expect(await results.next()).toEqual({ done: false, value: gate.path });
   });
 
   test("istarmap and istarmapUnordered spread their inputs", async () => {
@@ -280,10 +283,12 @@ export function describeStreams(get: Get): void {
   test("a task that waits holds nothing up that was sent behind it, whatever ran before", async () => {
     await using pool = get().fabric.pool({ processes: 2 });
     await takeAll(pool.imap(square, range(2_000))); // so quick that the next ones are sent ahead
-    const wait = (ms: number): Promise<number> => new Promise((resolve) => setTimeout(resolve, ms, ms));
-    const results = pool.imapUnordered(wait, [2_000, 1, 1, 1, 1, 1, 1, 1, 1]);
-    for (let quick = 0; quick < 8; quick++) expect(await results.next()).toEqual({ done: false, value: 1 });
-    expect(await results.next()).toEqual({ done: false, value: 2_000 });
+    using gate = new Gate();
+    const waitOrNot = async (path: string): Promise<string> => (path === "" ? "quick" : passGate(path));
+    const results = pool.imapUnordered(waitOrNot, [gate.path, ...repeat("", 8)]);
+    for (let quick = 0; quick < 8; quick++) expect(await results.next()).toEqual({ done: false, value: "quick" });
+    gate.open();
+    expect(await results.next()).toEqual({ done: false, value: gate.path });
   });
 
   test("inputs may come later, as an async iterable", async () => {
@@ -350,10 +355,13 @@ export function describeOptions(get: Get): void {
     await using pool = get().fabric.pool({ processes: 1 });
     const most = await pool.map(
       async (n: number) => {
-        const state = globalThis as { under?: number; most?: number };
+        const state = globalThis as { under?: number; most?: number; four?: PromiseWithResolvers<void> };
+        state.four ??= Promise.withResolvers<void>();
         state.under = (state.under ?? 0) + 1;
         state.most = Math.max(state.most ?? 0, state.under);
-        await new Promise((resolve) => setTimeout(resolve, 20));
+        if (state.under === 4) state.four.resolve();
+        await state.four.promise; // forever, where fewer go side by side
+        await new Promise(setImmediate);
         state.under--;
         return n < 0 ? 0 : state.most;
       },
