@@ -1,0 +1,68 @@
+import type { VerbName } from "@heddle/wire";
+
+/** One operation, before it has a number. What `values` and `numbers` hold is told at the wire's Verb. */
+export interface OperationRequest {
+  readonly verb: VerbName;
+  /** 32 hex digits, or "@" and a name. */
+  readonly object: string;
+  /** Encoded values. */
+  readonly values?: readonly Uint8Array[];
+  readonly numbers?: readonly number[];
+  /** Of a transaction: its writes. */
+  readonly operations?: readonly OperationRequest[];
+  /** Of a transaction: what it has read. */
+  readonly expectations?: readonly {
+    readonly object: string;
+    readonly key: Uint8Array;
+    readonly revision: number;
+  }[];
+}
+
+/** What came of an operation. */
+export interface OperationReply {
+  readonly values: readonly Uint8Array[];
+  readonly numbers: readonly number[];
+  readonly revision: number;
+}
+
+/** How long to wait, for operations that wait. */
+export interface WaitOptions {
+  /** Milliseconds; unbounded unless given. 0 and less: not at all. */
+  readonly timeoutMs?: number | undefined;
+  /** Ends the wait: it rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Why what is held under a session cannot be counted on now: for as long as it lasts every guard of the session is lost.
+ * "late": the manager was out of reach for a lease; it may come back, and with it the guards. "ended": for good.
+ */
+export type LeaseLoss = { readonly type: "late" | "ended"; readonly reason: string };
+
+/**
+ * A session with the manager as objects and locks use it: in programs over a stream of its own, inside workers through their agent.
+ * Operations of one channel are done in the order in which they are asked; those of one turn travel together. It outlives streams and the manager's
+ * restarts: what has no reply is sent again, and done once.
+ */
+export interface ObjectsChannel {
+  /**
+   * Asks for an operation; resolves with its reply. Guards of the `run` that it is called in travel along. Rejects with the error that the reply says, UnavailableError when the
+   * manager stays out of reach, OutcomeUnknownError when a write was under way as the session ended, SessionLostError for one that was waiting.
+   */
+  call(request: OperationRequest): Promise<OperationReply>;
+  /**
+   * Asks for an operation that may wait (its `numbers[0]` is set here: 0 for a poll, else 1). At its timeout the manager is asked to end the wait, and what it
+   * says counts: the promise resolves when the wait was over before, else rejects with TimeoutError; an abort likewise with the signal's reason.
+   */
+  wait(request: OperationRequest, options?: WaitOptions): Promise<OperationReply>;
+  /** Resolves when everything asked so far has its reply; rejects with the first error of a write that nobody awaited. */
+  flush(): Promise<void>;
+  /** Of the session now; undefined while there is none. What was acquired under another one is lost. */
+  readonly session: number | undefined;
+  /** Undefined while leases hold. Compares clocks at each use, so that a process that was paused knows. */
+  readonly loss: LeaseLoss | undefined;
+  /** Called at each change of `loss`, until disposed. */
+  onLoss(listen: (loss: LeaseLoss | undefined) => void): Disposable;
+  /** Ends the session: its anonymous objects go, what waits rejects with ClosedError. Idempotent. */
+  close(): Promise<void>;
+}
