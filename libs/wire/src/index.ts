@@ -56,6 +56,10 @@ export {
   SpanDone,
 } from "./gen/heddle/v1/jobs.ts";
 export {
+  JournalCommand,
+  JournalRecord,
+} from "./gen/heddle/v1/journal.ts";
+export {
   AssignChunk,
   AttachRequest,
   AttachRequestEntry,
@@ -77,6 +81,38 @@ export {
   WorkerDeath,
 } from "./gen/heddle/v1/nodes.ts";
 export {
+  AttachSession,
+  CloseOwner,
+  CloseSession,
+  Expectation,
+  Guard,
+  ObjectsDefinition,
+  OpenSession,
+  OperateRequest,
+  OperateRequestEntry,
+  OperateResponse,
+  OperateResponseEntry,
+  Operation,
+  OperationBatch,
+  Operations,
+  Replies,
+  Reply,
+  ReplyBatch,
+  SessionEnded,
+  SessionOpened,
+  Verb,
+} from "./gen/heddle/v1/objects.ts";
+export { KeepAliveRequest, KeepAliveResponse, SessionsDefinition } from "./gen/heddle/v1/sessions.ts";
+export {
+  ParentEnded,
+  ParentProcess,
+  ProcessEnded,
+  ProcessSignal,
+  ProcessStarted,
+  SignalProcess,
+  StartProcess,
+} from "./gen/heddle/v1/processes.ts";
+export {
   ArtifactPlace,
   ChunkReturned,
   NestedClose,
@@ -85,9 +121,12 @@ export {
   NestedRequest,
   NestedResponse,
   NestedTaken,
+  ObjectsState,
+  ObjectsState_State,
   PrepareJob,
   ReturnedError,
   RunChunk,
+  RunProcess,
   SkipChunk,
   Skipped,
   TaskWaiting,
@@ -103,9 +142,13 @@ export {
   adminListNodes,
   jobsRun,
   nodesAttach,
+  objectsOperate,
+  sessionsKeepAlive,
   type WireMethod,
 } from "./methods.ts";
 export type { ValueReaderHooks, ValueWriterHooks } from "./msgpack/hooks.ts";
+export { decodeOperations, decodeReplies, encodeOperations, encodeReplies } from "./objects/batches.ts";
+export { type VerbName, verbName, verbOf } from "./objects/verbs.ts";
 export {
   type Completion,
   PART_STREAMS_MAX,

@@ -1,12 +1,12 @@
 import { Encoding, type Version } from "./gen/heddle/v1/common.ts";
 
 /** Newest minor of heddle.v1 that this build speaks. */
-export const PROTOCOL_MINOR = 2;
+export const PROTOCOL_MINOR = 3;
 /**
  * Oldest minor of heddle.v1 that this build still speaks. Minor 1 knew no initializers, no folding and no small chunks that travel as one: such a peer would take
- * what it cannot do and answer wrongly. It was never released.
+ * what it cannot do and answer wrongly. Minor 2 knew neither processes nor shared objects, and would never answer who asks for one. Neither was released.
  */
-export const PROTOCOL_MIN_MINOR = 2;
+export const PROTOCOL_MIN_MINOR = 3;
 
 /** What this build speaks, for Hello and Welcome. `build` is its release, `nodeMajor` the major version of the running Node.js. */
 export function protocolVersion(build: string, nodeMajor: number): Version {
