@@ -102,7 +102,6 @@ export {
   SessionOpened,
   Verb,
 } from "./gen/heddle/v1/objects.ts";
-export { KeepAliveRequest, KeepAliveResponse, SessionsDefinition } from "./gen/heddle/v1/sessions.ts";
 export {
   ParentEnded,
   ParentProcess,
@@ -112,6 +111,7 @@ export {
   SignalProcess,
   StartProcess,
 } from "./gen/heddle/v1/processes.ts";
+export { KeepAliveRequest, KeepAliveResponse, SessionsDefinition } from "./gen/heddle/v1/sessions.ts";
 export {
   ArtifactPlace,
   ChunkReturned,
@@ -147,6 +147,14 @@ export {
   type WireMethod,
 } from "./methods.ts";
 export type { ValueReaderHooks, ValueWriterHooks } from "./msgpack/hooks.ts";
+export {
+  isShared,
+  type Shared,
+  type SharedDescription,
+  SharedReference,
+  shared,
+  sharedDescription,
+} from "./msgpack/shared.ts";
 export { decodeOperations, decodeReplies, encodeOperations, encodeReplies } from "./objects/batches.ts";
 export { type VerbName, verbName, verbOf } from "./objects/verbs.ts";
 export {

@@ -9,6 +9,8 @@ import {
 } from "./gen/heddle/v1/admin.ts";
 import { RunRequest, RunRequestEntry, RunResponse, RunResponseEntry } from "./gen/heddle/v1/jobs.ts";
 import { AttachRequest, AttachRequestEntry, AttachResponse, AttachResponseEntry } from "./gen/heddle/v1/nodes.ts";
+import { OperateRequest, OperateRequestEntry, OperateResponse, OperateResponseEntry } from "./gen/heddle/v1/objects.ts";
+import { KeepAliveRequest, KeepAliveResponse } from "./gen/heddle/v1/sessions.ts";
 import { hotAssignChunk, hotChunkFinished, hotOfferChunk, hotSpanDone } from "./hot-entries.ts";
 import { hotPart } from "./hot-part.ts";
 
@@ -39,6 +41,20 @@ export const nodesAttach: WireMethod<AttachRequest, AttachResponse> = {
   path: "/heddle.v1.Nodes/Attach",
   request: /* @__PURE__ */ frameCodec(AttachRequest, AttachRequestEntry, hotChunkFinished, hotPart(66)),
   response: /* @__PURE__ */ frameCodec(AttachResponse, AttachResponseEntry, hotAssignChunk, hotPart(58)),
+};
+
+/** The stream of a client's or an agent's session to the manager. */
+export const objectsOperate: WireMethod<OperateRequest, OperateResponse> = {
+  path: "/heddle.v1.Objects/Operate",
+  request: /* @__PURE__ */ frameCodec(OperateRequest, OperateRequestEntry, hotPart(50)),
+  response: /* @__PURE__ */ frameCodec(OperateResponse, OperateResponseEntry, hotPart(34)),
+};
+
+/** Beats of sessions to the manager. */
+export const sessionsKeepAlive: WireMethod<KeepAliveRequest, KeepAliveResponse> = {
+  path: "/heddle.v1.Sessions/KeepAlive",
+  request: KeepAliveRequest,
+  response: KeepAliveResponse,
 };
 
 /** The fabric in a few numbers. */

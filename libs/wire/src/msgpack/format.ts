@@ -35,6 +35,8 @@ export const Tag = {
   ERROR: 12,
   /** args: the description that the writer's hook gave for a function. */
   FUNCTION: 13,
+  /** args: a record that describes a shared object, with at least `kind` and `object`. */
+  SHARED: 14,
 } as const;
 
 interface ElementsClass {

@@ -2,6 +2,7 @@ import { HeddleError, SerializationError, type SerializationSide } from "@heddle
 import { toLittleEndian } from "../columns.ts";
 import { arrayKinds, DateClass, errorClasses, Tag, VALUE_DEPTH_MAX, VALUE_OBJECTS_MAX } from "./format.ts";
 import { HookFailure, type ValueReaderHooks } from "./hooks.ts";
+import { SharedReference, sharedDescription } from "./shared.ts";
 import { FieldNames, text } from "./text.ts";
 
 /** Reads values of the tagged MessagePack profile (proto/VALUES.md), one after another. Trusts no byte: SerializationError. */
@@ -228,6 +229,8 @@ export class ValueReader {
         return this.#error();
       case Tag.FUNCTION:
         return this.#function();
+      case Tag.SHARED:
+        return this.#shared();
       default:
         throw this.#broken(`there is no extension ${tag}`);
     }
@@ -276,6 +279,20 @@ export class ValueReader {
     if (hooks === undefined) throw this.#broken("a function, which cannot be made here");
     const revived = HookFailure.guard(() => hooks.reviveFunction(description));
     this.#objects[number] = revived as object;
+    return revived;
+  }
+
+  #shared(): object {
+    const number = this.#objectCount;
+    this.#keep({}); // its place: nothing inside can refer to it
+    this.#enter();
+    const description = sharedDescription(this.#value());
+    this.#depth--;
+    if (description === undefined) throw this.#broken("a shared object is described wrongly");
+    const revive = this.#hooks?.reviveShared;
+    const revived =
+      revive === undefined ? new SharedReference(description) : HookFailure.guard(() => revive(description));
+    this.#objects[number] = revived;
     return revived;
   }
 

@@ -5,6 +5,7 @@ import { arrayKinds, DateClass, Tag, VALUE_DEPTH_MAX, VALUE_OBJECTS_MAX } from "
 import { HookFailure, type ValueWriterHooks } from "./hooks.ts";
 import { pathOf, Step } from "./path.ts";
 import { ScalarWriter } from "./scalar-writer.ts";
+import { isShared, type Shared, shared } from "./shared.ts";
 
 /** Objects of a value that are looked up by walking a list; from there on by a Map. */
 const LISTED_OBJECTS_MAX = 12;
@@ -183,6 +184,7 @@ export class ValueWriter {
   }
 
   #special(value: object, prototype: object): void {
+    if (isShared(value)) return this.#shared(value);
     const form = formOf(value, prototype, this.#classes);
     switch (form.type) {
       case "record":
@@ -226,6 +228,18 @@ export class ValueWriter {
       case "refused":
         throw this.#failure(`it is ${form.what}`);
     }
+  }
+
+  #shared(handle: Shared): void {
+    const description = HookFailure.guard(() => {
+      this.#hooks?.metShared?.(handle);
+      return handle[shared]();
+    });
+    const depth = this.#enter(Step.DESCRIPTION);
+    const start = this.#out.beginExt(Tag.SHARED);
+    this.#value(description);
+    this.#out.endExt(start);
+    this.#depth = depth - 1;
   }
 
   #map(value: Map<unknown, unknown>): void {

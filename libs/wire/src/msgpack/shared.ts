@@ -1,0 +1,42 @@
+/** Under this name an object says that it is shared: it travels as a reference. The same in every copy of this module in a process. */
+export const shared: unique symbol = Symbol.for("heddle.shared");
+
+/** What a reference says: enough to make a live handle of the object elsewhere. Its fields are values. */
+export interface SharedDescription {
+  /** What the object is: "dict", "list", "lock", ... */
+  readonly kind: string;
+  /** Its id at the manager: 32 hex digits, or "@" and its name. */
+  readonly object: string;
+  readonly [option: string]: unknown;
+}
+
+/** A handle of a shared object. */
+export interface Shared {
+  /** Called when the handle is about to travel: that is a use of the object. */
+  [shared](): SharedDescription;
+}
+
+/** A reference that nobody made a live handle of: it travels on as it came. */
+export class SharedReference implements Shared {
+  readonly description: SharedDescription;
+
+  constructor(description: SharedDescription) {
+    this.description = description;
+  }
+
+  [shared](): SharedDescription {
+    return this.description;
+  }
+}
+
+/** Whether it is a handle of a shared object, or a reference to one. */
+export function isShared(value: object): value is Shared {
+  return typeof (value as Partial<Shared>)[shared] === "function";
+}
+
+/** What a reference holds, checked; undefined for what is no description. */
+export function sharedDescription(value: unknown): SharedDescription | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  const { kind, object } = value as Partial<SharedDescription>;
+  return typeof kind === "string" && typeof object === "string" ? (value as SharedDescription) : undefined;
+}
