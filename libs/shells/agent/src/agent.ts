@@ -21,6 +21,7 @@ import { Intake } from "./intake.ts";
 import { NESTED_UNAVAILABLE_MS } from "./limits.ts";
 import { NestedSessions, nestingWorker } from "./nested-sessions.ts";
 import { OutputRelay } from "./output.ts";
+import { Processes } from "./processes.ts";
 import type { ChunkRecord, WorkerRecord } from "./records.ts";
 import {
   deathReport,
@@ -72,6 +73,7 @@ export class AgentShell {
   readonly #artifacts: Artifacts;
   readonly #nested: NestedSessions;
   readonly #intake: Intake;
+  readonly #processes: Processes;
   readonly #driver: CoreDriver<Input, Effect>;
   #inflow = new PayloadInflow();
   #outflow: PayloadOutflow | undefined;
@@ -107,9 +109,24 @@ export class AgentShell {
       nestedClosed: (worker, session) => this.#nested.close(worker, session),
       gone: (worker) => this.#nested.gone(worker),
       output: (worker, stream, line) => {
+        const { lead } = worker;
+        if (lead !== undefined && this.#processes.has(lead)) return this.#output.line(worker, lead, stream, line);
         const job = worker.lastJob;
         // a job of an earlier session is nobody's, and its number may be another's by now
         if (job !== undefined && this.#intake.has(job)) this.#output.line(worker, job, stream, line);
+      },
+    });
+    this.#processes = new Processes({
+      clock: options.env.clock,
+      node: name,
+      artifacts: this.#artifacts,
+      workers: this.#workers,
+      started: (process, pid) =>
+        this.#send({ kind: { $case: "processStarted", value: { process, node: name, pid } } }),
+      ended: (ended) => {
+        this.#output.flush();
+        // behind what it printed, which goes in the bulk lane
+        this.#send({ kind: { $case: "processEnded", value: ended } }, 0);
       },
     });
     const { client, addresses, build, nodeMajor, env } = options;
@@ -186,7 +203,7 @@ export class AgentShell {
         this.#credit = effect.chunks;
         return this.#send({ kind: { $case: "grantCredit", value: { chunks: effect.chunks } } });
       case "drained":
-        return this.#finishDrain();
+        return this.#processes.whenEmpty(() => this.#finishDrain());
       case "set-timer":
         this.#timer?.[Symbol.dispose]();
         this.#timer = this.#env.clock.setTimer(effect.atMs, () => this.#driver.feed({ type: "timer-fired" }));
@@ -263,6 +280,7 @@ export class AgentShell {
     this.#inflow = new PayloadInflow();
     this.#outflow = undefined;
     this.#intake.clear();
+    this.#processes.lost();
     this.#artifacts.lost();
     this.#nested.endAll({ code: "unavailable", message: `the node has lost its coordinator: ${why}` });
     this.#driver.feed({ type: "coordinator-lost" });
@@ -286,6 +304,12 @@ export class AgentShell {
         return this.#driver.feed({ type: "pool-retired", pool: kind.value.pool as PoolNumber });
       case "artifactContent":
         return this.#artifacts.arrived(kind.value, this.#inflow);
+      case "startProcess":
+        return this.#processes.start(kind.value);
+      case "signalProcess":
+        return this.#processes.signal(kind.value);
+      case "parentEnded":
+        return this.#processes.parentEnded(kind.value);
       case undefined:
         return; // a newer peer's entry that this build does not know
       default:

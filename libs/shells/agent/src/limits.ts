@@ -23,3 +23,7 @@ export const INIT_ERROR_BYTES_MAX = 64 * 1024;
 export const INIT_SUMMARY_BYTES_MAX = 1024;
 /** Words about an item's failure, as a worker reports it, in characters. A worker that says more is killed. */
 export const FAILURE_WORDS_MAX = 16 * 1024;
+/** A process of a user that is not ready by then is killed, and could not be started. */
+export const PROCESS_READY_MS = 30_000;
+/** From SIGTERM to SIGKILL, for a process that nobody owns any more. */
+export const PROCESS_STOP_GRACE_MS = 1_000;

@@ -2,12 +2,14 @@ import type { WorkerKey } from "@heddle/core-pool";
 import { NESTING_DEPTH_MAX, PART_BYTES_MAX, ProtocolError, SESSION_WINDOW_BYTES, unreachable } from "@heddle/kernel";
 import type { Goodbye, Session, SessionEnd, SessionHandler } from "@heddle/port-rpc";
 import {
+  type FabricError,
   JobOutcome,
   type NestedEntry,
   type NestedRequest,
   type OpenJob,
   type RunRequestEntry,
   type RunResponseEntry,
+  type StartProcess,
   type WorkerRequestEntry,
 } from "@heddle/wire";
 import { NESTED_QUEUE_BYTES_MAX } from "./limits.ts";
@@ -20,6 +22,8 @@ export interface NestingWorker {
   readonly send: (entry: WorkerRequestEntry) => void;
   /** How many tasks the task that it runs is inside of. */
   readonly depth: () => number;
+  /** The coordinator's number of the process that it is; 0 for a pool's worker. */
+  readonly process: number;
 }
 
 /** Opens a session with the coordinator that this node belongs to. */
@@ -131,9 +135,10 @@ export class NestedSessions {
       throw new ProtocolError(
         `a task said more than ${NESTED_QUEUE_BYTES_MAX} bytes that the coordinator has not taken`,
       );
+    const depth = nested.worker.depth() + 1; // only the agent knows it
+    if (entry.kind?.$case === "startProcess") return startNested(nested, entry.kind.value, depth);
     if (entry.kind?.$case !== "openJob") return nested.session.send(entry, bulkBytes);
     const job = entry.kind.value;
-    const depth = nested.worker.depth() + 1; // only the agent knows it
     // What is said later of a refused job goes on: the coordinator drops what belongs to no job.
     if (depth > NESTING_DEPTH_MAX) return tell(nested, tooDeep(job));
     nested.session.send({ kind: { $case: "openJob", value: { ...job, depth } } }, bulkBytes);
@@ -157,8 +162,21 @@ export class NestedSessions {
 }
 
 /** A worker as its sessions see it. */
-export function nestingWorker({ key, process, lastJob }: WorkerRecord): NestingWorker {
-  return { key, send: (entry) => process.send(entry), depth: () => lastJob?.description.depth ?? 0 };
+export function nestingWorker({ key, process, lastJob, lead }: WorkerRecord): NestingWorker {
+  const depth = (): number => lead?.depth ?? lastJob?.description.depth ?? 0;
+  return { key, send: (entry) => process.send(entry), depth, process: lead?.number ?? 0 };
+}
+
+/** A process that a task or another process starts. */
+function startNested(nested: Nested, start: StartProcess, depth: number): void {
+  const { session, worker } = nested;
+  if (depth <= NESTING_DEPTH_MAX) {
+    const value = { ...start, depth, parentProcess: worker.process };
+    return session.send({ kind: { $case: "startProcess", value } });
+  }
+  const value = depthError(`process ${start.name} is started inside of ${NESTING_DEPTH_MAX} tasks and processes`);
+  const ended = { process: start.process, end: { $case: "refused", value }, why: "" } as const;
+  tell(nested, { kind: { $case: "processEnded", value: ended } });
 }
 
 /** What a session would put into a frame beyond its bounds must not be said to be small. */
@@ -198,11 +216,15 @@ function tellEnded({ worker, number: session }: Pick<Nested, "worker" | "number"
 }
 
 function tooDeep({ job, jobId }: OpenJob): RunResponseEntry {
-  const limit = NESTING_DEPTH_MAX;
-  const message = `job ${jobId} is called by a task inside of ${limit} others: NESTING_DEPTH_MAX is ${limit}; call it from less deep, or compute here`;
-  const limits = { limitName: "NESTING_DEPTH_MAX", limit, actual: limit + 1 };
-  const error = { code: "limit", message, path: "", side: "", ...limits, cause: new Uint8Array(0) };
+  const error = depthError(`job ${jobId} is called by a task inside of ${NESTING_DEPTH_MAX} others`);
   return { kind: { $case: "jobEnded", value: { job, outcome: JobOutcome.FAILED, error } } };
+}
+
+function depthError(what: string): FabricError {
+  const limit = NESTING_DEPTH_MAX;
+  const message = `${what}: NESTING_DEPTH_MAX is ${limit}; call it from less deep, or compute here`;
+  const limits = { limitName: "NESTING_DEPTH_MAX", limit, actual: limit + 1 };
+  return { code: "limit", message, path: "", side: "", ...limits, cause: new Uint8Array(0) };
 }
 
 function goodbyeOf(end: SessionEnd): Goodbye {

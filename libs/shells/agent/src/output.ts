@@ -1,10 +1,16 @@
 import type { Session } from "@heddle/port-rpc";
 import type { AttachRequestEntry } from "@heddle/wire";
 import { OUTPUT_BACKLOG_BYTES, OUTPUT_BLOCK_BYTES } from "./limits.ts";
-import type { JobRecord, WorkerRecord } from "./records.ts";
+import type { WorkerRecord } from "./records.ts";
+
+/** What printed: a job or a process, by the coordinator's number. */
+export interface Printing {
+  readonly number: number;
+  readonly isProcess?: true;
+}
 
 interface Block {
-  readonly job: JobRecord;
+  readonly of: Printing;
   readonly worker: WorkerRecord;
   readonly stderr: boolean;
   readonly lines: string[];
@@ -23,15 +29,15 @@ export class OutputRelay {
     this.#session = session;
   }
 
-  /** Takes one line that a worker printed for a job. */
-  line(worker: WorkerRecord, job: JobRecord, stream: "stdout" | "stderr", line: string): void {
+  /** Takes one line that a worker printed. */
+  line(worker: WorkerRecord, of: Printing, stream: "stdout" | "stderr", line: string): void {
     const stderr = stream === "stderr";
     const block = this.#block;
     const fits =
-      block?.worker === worker && block.job === job && block.stderr === stderr && block.bytes < OUTPUT_BLOCK_BYTES;
+      block?.worker === worker && block.of === of && block.stderr === stderr && block.bytes < OUTPUT_BLOCK_BYTES;
     if (!fits) this.flush();
     if (this.#block === undefined) {
-      this.#block = { job, worker, stderr, lines: [], bytes: 0 };
+      this.#block = { of, worker, stderr, lines: [], bytes: 0 };
       queueMicrotask(() => this.flush());
     }
     this.#block.lines.push(line);
@@ -51,7 +57,9 @@ export class OutputRelay {
     if (this.#dropped > 0) block.lines.unshift(`[${this.#dropped} lines of output dropped: the network is too slow]`);
     this.#dropped = 0;
     const place = { node: this.#node, pid: block.worker.process.pid, attempt: block.worker.lastAttempt };
-    const value = { job: block.job.number as number, place, stderr: block.stderr, text: block.lines.join("\n") };
+    const { number, isProcess = false } = block.of;
+    const by = isProcess ? { job: 0, process: number } : { job: number, process: 0 };
+    const value = { ...by, processName: "", place, stderr: block.stderr, text: block.lines.join("\n") };
     session.send({ kind: { $case: "output", value } }, block.bytes);
   }
 }

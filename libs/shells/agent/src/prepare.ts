@@ -1,5 +1,5 @@
 import { assert } from "@heddle/kernel";
-import type { DescribeJob, PrepareJob } from "@heddle/wire";
+import type { DescribeJob, PrepareJob, RunProcess, StartProcess } from "@heddle/wire";
 import type { JobRecord } from "./records.ts";
 
 /** A function as it was shipped. */
@@ -17,7 +17,11 @@ const NO_FUNCTION: FunctionRef = {
 };
 
 /** Everything that must be on this machine before a chunk of the job can run: code, captured values, arguments of the initializer. */
-export function artifactsOf({ function: fn, combine, initializer }: DescribeJob): ReadonlySet<string> {
+export function artifactsOf({
+  function: fn,
+  combine,
+  initializer,
+}: Pick<DescribeJob, "function" | "combine" | "initializer">): ReadonlySet<string> {
   const hashes = new Set([initializer?.argsArtifact ?? ""]);
   for (const ref of [fn, combine, initializer?.function]) {
     if (ref === undefined) continue;
@@ -46,6 +50,12 @@ export function prepareOf({ number, description, places }: JobRecord, node: stri
     prime,
     weighed: description.rssBytesPerWorker > 0,
   };
+}
+
+/** What the worker of a process is told, first of all. */
+export function runProcessOf(start: StartProcess, node: string, places: ReadonlyMap<string, string>): RunProcess {
+  const { target, name, path, daemon, parent } = start;
+  return { target: target && placedInitializer(target, places), name, path, daemon, node, parent };
 }
 
 function placed(ref: FunctionRef, places: ReadonlyMap<string, string>): PlacedFunction {

@@ -46,9 +46,24 @@ export interface Returned {
   readonly relay: HeldOutgoing | undefined;
 }
 
+/** Whose a worker is that runs one process of a user and no chunks: the pool's core does not know it. */
+export interface WorkerLead {
+  /** The coordinator's number of the process. */
+  readonly number: number;
+  readonly isProcess: true;
+  /** How many tasks and processes it is inside of. */
+  readonly depth: number;
+  /** It said that it can run something. */
+  readonly ready: () => void;
+  /** The worker is gone. */
+  readonly exited: (exit: WorkerExit) => void;
+}
+
 /** A worker process, from its start to its exit. */
 export interface WorkerRecord {
   readonly key: WorkerKey;
+  /** Set for one that is no pool's. */
+  readonly lead: WorkerLead | undefined;
   process: WorkerProcess<WorkerRequestEntry>;
   readonly inflow: PayloadInflow;
   readonly outflow: PayloadOutflow;

@@ -14,7 +14,7 @@ import {
 } from "@heddle/wire";
 import { WORKER_WANTS_MAX } from "./limits.ts";
 import { prepareOf } from "./prepare.ts";
-import type { ChunkRecord, JobRecord, Returned, WorkerRecord } from "./records.ts";
+import type { ChunkRecord, JobRecord, Returned, WorkerLead, WorkerRecord } from "./records.ts";
 import { areKept, checkOutcome, progressOf, valuesOf } from "./returned.ts";
 
 /** What workers tell the agent. */
@@ -57,7 +57,8 @@ export class Workers {
     return this.#records.get(key);
   }
 
-  spawn(key: WorkerKey): void {
+  /** Starts one; for the pool's core unless it has another `lead`. */
+  spawn(key: WorkerKey, lead?: WorkerLead): void {
     const inflow = new PayloadInflow();
     const process = this.#spawner.spawn({
       entries: (entries) => this.#entries(key, entries),
@@ -70,6 +71,7 @@ export class Workers {
     const outflow = new PayloadOutflow((part) => process.send({ kind: { $case: "part", value: part } }));
     this.#records.set(key, {
       key,
+      lead,
       process,
       inflow,
       outflow,
@@ -114,6 +116,11 @@ export class Workers {
     this.#records.get(key)?.process.kill(signal);
   }
 
+  /** Nothing for one that is gone. */
+  tell(key: WorkerKey, entry: WorkerRequestEntry): void {
+    this.#records.get(key)?.process.send(entry);
+  }
+
   /** Answers a worker that asked for an artifact: where it is, or ("") why it cannot be had. */
   place(worker: WorkerRecord, place: ArtifactPlace): void {
     worker.wants--;
@@ -156,6 +163,7 @@ export class Workers {
           throw new ProtocolError(`a worker asked for more than ${WORKER_WANTS_MAX} artifacts at a time`);
         return this.#host.wantArtifact(worker, kind.value.hash);
       case "taskWaiting":
+        if (worker.lead !== undefined) return; // it has no slot to lend
         return this.#host.feed({ type: "task-waiting", worker: worker.key, waiting: kind.value.waiting });
       case "nestedRequest":
         return this.#host.nested(worker, kind.value);
@@ -163,9 +171,11 @@ export class Workers {
         return this.#host.nestedClosed(worker.key, kind.value.session);
       case "workerReady":
         worker.ready = true;
+        if (worker.lead !== undefined) return worker.lead.ready();
         return this.#host.feed({ type: "worker-ready", worker: worker.key });
       case "workerJoined":
         worker.joined = true;
+        if (worker.lead !== undefined) throw new ProtocolError("a worker that runs a process has no pool to join");
         return this.#host.feed({ type: "worker-joined", worker: worker.key });
       case undefined:
         return;
@@ -202,6 +212,11 @@ export class Workers {
     worker.exit = exit;
     this.#host.gone(key);
     worker.inflow.abort();
+    if (worker.lead !== undefined) {
+      worker.lead.exited(worker.offence === undefined ? exit : { ...exit, fault: worker.offence });
+      this.#records.delete(key);
+      return;
+    }
     const mark =
       exit.mark === null ? null : { assignment: exit.mark.assignment as Assignment, offset: exit.mark.offset };
     this.#host.feed({ type: "worker-exited", worker: key, mark, fault: worker.ready ? undefined : startFault(exit) });
@@ -223,7 +238,7 @@ function answerOf({ outcome, runMicros, rssBytes }: ChunkReturned, worker: Worke
 }
 
 /** Why a worker that was never ready is gone. */
-function startFault(exit: WorkerExit): string {
+export function startFault(exit: WorkerExit): string {
   if (exit.fault !== undefined) return exit.fault;
   const how = exit.signal === null ? `exited with code ${exit.exitCode}` : `was killed by ${exit.signal}`;
   const tail = exit.stderrTail === "" ? "" : `: ${exit.stderrTail.slice(-500)}`;

@@ -1,7 +1,13 @@
 import type { Requirements } from "@heddle/core-scheduler";
 import { ArtifactHash, CAPTURED_INLINE_BYTES_MAX, NESTING_DEPTH_MAX, ProtocolError } from "@heddle/kernel";
-import type { FunctionRef, OpenJob, OpenPool } from "@heddle/wire";
-import { AMOUNT_NAME_LENGTH_MAX, AMOUNTS_MAX, CONCURRENCY_MAX, ITEM_TIMEOUT_MS_MAX } from "./limits.ts";
+import type { FunctionRef, OpenJob, OpenPool, StartProcess } from "@heddle/wire";
+import {
+  AMOUNT_NAME_LENGTH_MAX,
+  AMOUNTS_MAX,
+  CONCURRENCY_MAX,
+  ITEM_TIMEOUT_MS_MAX,
+  PROCESS_NAME_LENGTH_MAX,
+} from "./limits.ts";
 
 /*
  * What peers may say of functions, jobs and amounts. Each check throws ProtocolError for what is out of bounds.
@@ -14,10 +20,10 @@ export function checkFunction({ artifact, captured, capturedArtifact }: Function
 }
 
 export function checkInitializer(initializer: NonNullable<OpenPool["initializer"]>): void {
-  if (initializer.function === undefined) throw new ProtocolError("an initializer names no function");
+  if (initializer.function === undefined) throw new ProtocolError("an initializer or a process names no function");
   checkFunction(initializer.function);
   if (initializer.argsArtifact !== "") ArtifactHash(initializer.argsArtifact);
-  checkInline("an initializer's arguments", initializer.args);
+  checkInline("arguments", initializer.args);
 }
 
 /** All but the function. */
@@ -37,6 +43,20 @@ export function checkRequirements(requirements: OpenJob["requirements"]): void {
   if (requirements === undefined) return;
   checkNames("labels", Object.keys(requirements.labels));
   checkAmounts(requirements.resources);
+}
+
+/** All that a client says of a process. */
+export function checkProcess({ process, target, name, path, depth, requirements, parent }: StartProcess): void {
+  if (target === undefined) throw new ProtocolError(`process ${process} has nothing to run`);
+  checkInitializer(target);
+  for (const text of [name, path, parent?.name ?? "none"])
+    if (text === "" || text.length > PROCESS_NAME_LENGTH_MAX)
+      throw new ProtocolError(
+        `a name of a process has ${text.length} characters, 1 to ${PROCESS_NAME_LENGTH_MAX} are possible`,
+      );
+  if (depth > NESTING_DEPTH_MAX)
+    throw new ProtocolError(`process ${name} claims a depth of ${depth}, the limit is ${NESTING_DEPTH_MAX}`);
+  checkRequirements(requirements);
 }
 
 /** Amounts of what a node has or a job needs. */

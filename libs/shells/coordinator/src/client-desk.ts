@@ -14,22 +14,29 @@ import {
   type RegisterClient,
   type RunRequestEntry,
   type RunResponseEntry,
+  type SignalProcess,
+  type StartProcess,
 } from "@heddle/wire";
 import { requirementsOf } from "./checks.ts";
 import { type ClientHost, takeClientEntry } from "./client-entries.ts";
 import type { Office } from "./desk.ts";
 import type { ClientRecord, JobRecord, PoolRecord } from "./ledger.ts";
 import { CLIENT_OUTPUT_BACKLOG_BYTES, CLIENT_RESULT_BACKLOG_BYTES, CLIENTS_MAX } from "./limits.ts";
+import { ProcessDesk } from "./process-desk.ts";
 import { fabricError, sendJobEnded } from "./results.ts";
 
 /** Where clients are served: turns what they say into facts. */
 export class ClientDesk implements ClientHost {
+  /** Processes beside the pools' slots. */
+  readonly processes: ProcessDesk;
   readonly #office: Office;
   #slots = 0;
   #nodes = 0;
 
-  constructor(office: Office) {
+  /** `idle`: told when the last process is over. */
+  constructor(office: Office, idle: () => void) {
     this.#office = office;
+    this.processes = new ProcessDesk(office, (client, output) => this.sendLines(client, output), idle);
   }
 
   /** A new session: its first entry must say who it is. */
@@ -57,7 +64,11 @@ export class ClientDesk implements ClientHost {
 
   /** Sends lines that a job's functions wrote, unless the client reads too slowly: then they are counted and dropped. */
   sendOutput(job: JobRecord, output: Output): void {
-    const { client } = job.pool;
+    this.sendLines(job.pool.client, { ...output, job: job.number });
+  }
+
+  /** The same, of whatever wrote them. */
+  sendLines(client: ClientRecord, output: Output): void {
     const bytes = output.text.length;
     if (client.session.queuedBytes + bytes > CLIENT_OUTPUT_BACKLOG_BYTES) {
       client.droppedLines++;
@@ -67,7 +78,7 @@ export class ClientDesk implements ClientHost {
     client.droppedLines = 0;
     const text =
       dropped > 0 ? `[${dropped} blocks of output dropped: the client reads too slowly]\n${output.text}` : output.text;
-    client.session.send({ kind: { $case: "output", value: { ...output, job: job.number, text } } }, bytes);
+    client.session.send({ kind: { $case: "output", value: { ...output, text } } }, bytes);
   }
 
   /** Holds back new chunks while results pile up before a client that does not read. */
@@ -171,6 +182,14 @@ export class ClientDesk implements ClientHost {
     this.#office.artifacts.store(client, hash, content);
   }
 
+  startProcess(client: ClientRecord, start: StartProcess): void {
+    this.processes.start(client, start);
+  }
+
+  signalProcess(client: ClientRecord, signal: SignalProcess): void {
+    this.processes.signal(client, signal);
+  }
+
   #register(session: Session<RunResponseEntry>, entry: RunRequestEntry): ClientRecord {
     if (entry.kind?.$case !== "registerClient") throw new ProtocolError("a client must register first");
     const registration: RegisterClient = entry.kind.value;
@@ -204,6 +223,7 @@ export class ClientDesk implements ClientHost {
     client.inflow.abort();
     this.#office.env.log.info("client left", { client: client.description });
     this.#office.feed({ type: "client-left", client: client.key });
+    this.processes.clientLeft(client);
     this.#office.artifacts.left(client);
   }
 

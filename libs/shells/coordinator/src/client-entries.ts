@@ -18,6 +18,8 @@ import type {
   PayloadFlow,
   RunRequestEntry,
   SealJob,
+  SignalProcess,
+  StartProcess,
 } from "@heddle/wire";
 import { checkFunction, checkInitializer, checkJob, checkRequirements } from "./checks.ts";
 import type { ClientRecord, JobRecord, PoolRecord } from "./ledger.ts";
@@ -35,6 +37,8 @@ export interface ClientHost {
   readonly offerArtifact: (client: ClientRecord, hash: ArtifactHash, size: number) => void;
   readonly withdrawArtifact: (client: ClientRecord, hash: ArtifactHash) => void;
   readonly storeArtifact: (client: ClientRecord, hash: ArtifactHash, content: PayloadFlow) => void;
+  readonly startProcess: (client: ClientRecord, start: StartProcess) => void;
+  readonly signalProcess: (client: ClientRecord, signal: SignalProcess) => void;
 }
 
 /** Takes one entry of a registered client. Throws ProtocolError or LimitError for what no client may say. */
@@ -72,6 +76,10 @@ export function takeClientEntry(host: ClientHost, client: ClientRecord, entry: R
       return takeArtifact(host, client, kind.value);
     case "withdrawArtifact":
       return host.withdrawArtifact(client, ArtifactHash(kind.value.hash));
+    case "startProcess":
+      return host.startProcess(client, kind.value);
+    case "signalProcess":
+      return host.signalProcess(client, kind.value);
     case "registerClient":
       throw new ProtocolError("a client registered twice in one session");
     case undefined:

@@ -74,7 +74,7 @@ export class CoordinatorShell {
       feed: (input) => this.#driver.feed(input),
       open: () => !this.#stopping,
     };
-    this.#clients = new ClientDesk(office);
+    this.#clients = new ClientDesk(office, () => this.#idled());
     const nodes = new NodeDesk(office, this.#clients, (finish, outcome, runMs) =>
       this.#finished(finish, outcome, runMs),
     );
@@ -116,13 +116,21 @@ export class CoordinatorShell {
   }
 
   async #idle(drainMs: number): Promise<void> {
-    if (this.#ledger.jobs.size === 0) return;
+    if (this.#isIdle()) return;
     const { clock } = this.#env;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#onIdle = resolve;
     using _deadline = clock.setTimer(clock.nowMs() + drainMs, resolve);
     await promise;
     this.#onIdle = undefined;
+  }
+
+  #isIdle(): boolean {
+    return this.#ledger.jobs.size === 0 && this.#clients.processes.size === 0;
+  }
+
+  #idled(): void {
+    if (this.#isIdle()) this.#onIdle?.();
   }
 
   /** Tells the core, lets its wishes use what came, and settles what was announced to the client before. */
@@ -263,7 +271,7 @@ export class CoordinatorShell {
     for (const chunk of job.chunks.keys()) this.#release(job.key, chunk);
     this.#ledger.jobs.delete(job.key);
     this.#remember(job, effect.outcome);
-    if (this.#ledger.jobs.size === 0) this.#onIdle?.(); // what is left of ended jobs is stopped with the rest
+    this.#idled(); // what is left of ended jobs is stopped with the rest
   }
 
   #release(key: JobKey, number: number): void {

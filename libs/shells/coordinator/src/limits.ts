@@ -10,6 +10,12 @@ export const CLIENTS_MAX = 1_000;
 export const NODES_MAX = 1_000;
 /** Pools of one client at a time. One more is refused with goodbye "limit". */
 export const CLIENT_POOLS_MAX = 1_000;
+/** Processes of one client that are not over, those that wait for a node included. One more is refused with LimitError. */
+export const CLIENT_PROCESSES_MAX = 1_000;
+/** Processes of one node that are not over. Where each node that fits has as many, one more is refused with LimitError. */
+export const NODE_PROCESSES_MAX = 256;
+/** Characters in what people call a process, and in its place in the tree of processes. More ends the peer's session. */
+export const PROCESS_NAME_LENGTH_MAX = 200;
 /** Output lines that wait for a client's window, in bytes. Above, lines are dropped and counted. */
 export const CLIENT_OUTPUT_BACKLOG_BYTES = 4 * 1024 * 1024;
 /** Names whose incarnations are counted on after their node is gone. The one that joined longest ago begins again at 1. */

@@ -30,7 +30,7 @@ test("what a node held is known until the core has heard of its loss, also when 
     feed: (input) => driver.feed(input),
     open: () => true,
   };
-  const desk = new NodeDesk(office, new ClientDesk(office), () => undefined);
+  const desk = new NodeDesk(office, new ClientDesk(office, () => undefined), () => undefined);
   const session = {
     id: "1",
     peer: "n1",

@@ -7,6 +7,8 @@ import {
   type Output,
   PayloadInflow,
   PayloadOutflow,
+  type ProcessEnded,
+  type ProcessStarted,
   type RegisterNode,
 } from "@heddle/wire";
 import { checkAmounts } from "./checks.ts";
@@ -45,7 +47,9 @@ export class NodeDesk implements NodeHost {
         }
       },
       link: (up) => {
-        if (node !== undefined) this.#office.feed({ type: "node-silent", node: node.key, silent: !up });
+        if (node === undefined) return;
+        this.#clients.processes.nodeSilent(node, !up);
+        this.#office.feed({ type: "node-silent", node: node.key, silent: !up });
       },
       ended: (end) => {
         if (node !== undefined) this.#leave(node, end.reason);
@@ -61,7 +65,8 @@ export class NodeDesk implements NodeHost {
     this.#office.feed({ type: "chunk-started", assignment });
   }
 
-  output(_node: NodeRecord, output: Output): void {
+  output(node: NodeRecord, output: Output): void {
+    if (output.process !== 0) return this.#clients.processes.output(node, output);
     const job = this.#office.ledger.jobs.get(output.job as never);
     if (job !== undefined) this.#clients.sendOutput(job, output);
   }
@@ -70,7 +75,16 @@ export class NodeDesk implements NodeHost {
     this.#office.artifacts.wanted(node, hash);
   }
 
+  processStarted(node: NodeRecord, started: ProcessStarted): void {
+    this.#clients.processes.hasStarted(node, started);
+  }
+
+  processEnded(node: NodeRecord, ended: ProcessEnded): void {
+    this.#clients.processes.hasEnded(node, ended);
+  }
+
   leaving(node: NodeRecord): void {
+    this.#clients.processes.nodeDrains(node);
     this.#office.feed({ type: "node-drain-requested", node: node.key });
   }
 
@@ -103,6 +117,7 @@ export class NodeDesk implements NodeHost {
     const labels = new Map(Object.entries(registration.labels));
     const resources = new Map(Object.entries(registration.resources));
     this.#office.feed({ type: "node-joined", node: node.key, slots: registration.slots, labels, resources });
+    this.#clients.processes.nodeJoined(node);
     return node;
   }
 
@@ -131,6 +146,7 @@ export class NodeDesk implements NodeHost {
     node.inflow.abort();
     const assignments = [...node.assignments.values()];
     node.assignments.clear();
+    this.#clients.processes.nodeLeft(node);
     this.#office.feed({ type: "node-lost", node: node.key });
     // not before the core has heard: where the session ended while a wish was performed, that is only once all wishes are
     queueMicrotask(() => {

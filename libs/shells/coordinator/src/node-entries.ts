@@ -1,6 +1,14 @@
 import type { AssignmentId, Outcome } from "@heddle/core-scheduler";
 import { ArtifactHash, ProtocolError, unreachable } from "@heddle/kernel";
-import { type AttachRequestEntry, type ChunkFinished, type Output, type PayloadFlow, whenEnded } from "@heddle/wire";
+import {
+  type AttachRequestEntry,
+  type ChunkFinished,
+  type Output,
+  type PayloadFlow,
+  type ProcessEnded,
+  type ProcessStarted,
+  whenEnded,
+} from "@heddle/wire";
 import type { AssignmentRecord, NodeRecord } from "./ledger.ts";
 import { INIT_ERROR_BYTES_MAX, INIT_SUMMARY_LENGTH_MAX } from "./limits.ts";
 import { announceValues, areValuesOf, type Finish, failureOf, userErrorOf } from "./results.ts";
@@ -13,6 +21,8 @@ export interface NodeHost {
   readonly output: (node: NodeRecord, output: Output) => void;
   readonly wantArtifact: (node: NodeRecord, hash: ArtifactHash) => void;
   readonly leaving: (node: NodeRecord) => void;
+  readonly processStarted: (node: NodeRecord, started: ProcessStarted) => void;
+  readonly processEnded: (node: NodeRecord, ended: ProcessEnded) => void;
 }
 
 /** Takes one entry of a registered node. Throws ProtocolError for what no agent may say. */
@@ -36,6 +46,10 @@ export function takeNodeEntry(host: NodeHost, node: NodeRecord, entry: AttachReq
       return host.wantArtifact(node, ArtifactHash(kind.value.hash));
     case "leaveNode":
       return host.leaving(node);
+    case "processStarted":
+      return host.processStarted(node, kind.value);
+    case "processEnded":
+      return host.processEnded(node, kind.value);
     case "registerNode":
       throw new ProtocolError("a node registered twice in one session");
     case undefined:

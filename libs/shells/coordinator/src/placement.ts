@@ -1,0 +1,47 @@
+/** A node as far as placing processes is concerned. */
+export interface Candidate {
+  readonly name: string;
+  readonly labels: ReadonlyMap<string, string>;
+  /** Processes that are placed on it and not over. */
+  readonly processes: number;
+  /** It leaves when what it runs is over. */
+  readonly draining: boolean;
+  /** Nothing is heard of it now. */
+  readonly silent: boolean;
+}
+
+/** What a process asks of its node. */
+export interface Wish {
+  /** Its name; empty for any. */
+  readonly node: string;
+  readonly labels: ReadonlyMap<string, string>;
+}
+
+/** Where a process goes. */
+export type Placement<N extends Candidate> =
+  | { readonly type: "placed"; readonly node: N }
+  /** Nodes fit, and none of them may have another process. */
+  | { readonly type: "full" }
+  /** No node fits. One that does may join. */
+  | { readonly type: "none" };
+
+/** The node that fits and has the fewest processes, then the first by name; one of which nothing is heard only where there is no other. */
+export function place<N extends Candidate>(nodes: Iterable<N>, wish: Wish, processesMax: number): Placement<N> {
+  const fitting = [...nodes].filter((node) => fits(node, wish));
+  if (fitting.length === 0) return { type: "none" };
+  const [first, ...others] = fitting.filter((node) => node.processes < processesMax);
+  if (first === undefined) return { type: "full" };
+  return { type: "placed", node: others.reduce((best, node) => (isBetter(node, best) ? node : best), first) };
+}
+
+function fits({ name, labels, draining }: Candidate, wish: Wish): boolean {
+  if (draining || (wish.node !== "" && wish.node !== name)) return false;
+  for (const [label, value] of wish.labels) if (labels.get(label) !== value) return false;
+  return true;
+}
+
+function isBetter(node: Candidate, than: Candidate): boolean {
+  if (node.silent !== than.silent) return than.silent;
+  if (node.processes !== than.processes) return node.processes < than.processes;
+  return node.name < than.name;
+}

@@ -1,0 +1,251 @@
+import { type ErrorCode, ProtocolError } from "@heddle/kernel";
+import {
+  type FabricError,
+  type Output,
+  type ProcessEnded,
+  ProcessSignal,
+  type ProcessStarted,
+  type SignalProcess,
+  type StartProcess,
+} from "@heddle/wire";
+import { checkProcess } from "./checks.ts";
+import type { Office } from "./desk.ts";
+import type { ClientRecord, NodeRecord } from "./ledger.ts";
+import { CLIENT_PROCESSES_MAX, NODE_PROCESSES_MAX } from "./limits.ts";
+import { type Candidate, place } from "./placement.ts";
+import { fabricError } from "./results.ts";
+
+/** A process, from the wish for it to its end. */
+interface ProcessRecord {
+  /** The coordinator's number of it, with agents and for its children. */
+  readonly key: number;
+  /** Whoever started it, and that one's number for it; undefined once that one is gone and the process lives on. */
+  starter: { readonly client: ClientRecord; readonly number: number } | undefined;
+  /** The program, or the pool's worker, that it belongs to: it ends with that one at the latest, and prints there. */
+  readonly owner: ClientRecord;
+  /** The process that has started it; 0 for none. */
+  readonly parent: number;
+  readonly start: StartProcess;
+  /** Undefined while it waits for a node that fits. */
+  node: PlacingNode | undefined;
+}
+
+interface PlacingNode extends Candidate {
+  readonly record: NodeRecord;
+  readonly placed: Map<number, ProcessRecord>;
+  draining: boolean;
+  silent: boolean;
+}
+
+/** Places processes beside the pools' slots, tells those who started them what becomes of them, and ends those that nobody owns any more. */
+export class ProcessDesk {
+  readonly #office: Office;
+  readonly #print: (client: ClientRecord, output: Output) => void;
+  readonly #idle: () => void;
+  readonly #nodes = new Map<NodeRecord, PlacingNode>();
+  /** All that are not over, by the coordinator's number. */
+  readonly #processes = new Map<number, ProcessRecord>();
+  /** By whoever started them and that one's number. Size of each <= CLIENT_PROCESSES_MAX. */
+  readonly #started = new Map<ClientRecord, Map<number, ProcessRecord>>();
+
+  /** `print`: shows lines to a client. `idle`: told when the last process is over. */
+  constructor(office: Office, print: (client: ClientRecord, output: Output) => void, idle: () => void) {
+    this.#office = office;
+    this.#print = print;
+    this.#idle = idle;
+  }
+
+  /** Processes that are not over. */
+  get size(): number {
+    return this.#processes.size;
+  }
+
+  /** A client wants one. Throws ProtocolError for what no client may say. */
+  start(client: ClientRecord, start: StartProcess): void {
+    checkProcess(start);
+    const own = this.#started.get(client) ?? new Map<number, ProcessRecord>();
+    if (own.has(start.process)) throw new ProtocolError(`process number ${start.process} is in use`);
+    const refuse = (error: FabricError): void => sendEnded(client, start.process, refusal(error));
+    if (!this.#office.open())
+      return refuse(fabricError("unavailable", "the coordinator is stopping and starts no new processes"));
+    if (own.size >= CLIENT_PROCESSES_MAX) return refuse(clientLimit(own.size + 1));
+    const parent = this.#processes.get(start.parentProcess);
+    if (start.parentProcess !== 0 && parent === undefined)
+      return refuse(fabricError("state", `${start.name} was started by a process that is over`));
+    const record: ProcessRecord = {
+      key: this.#office.ledger.mintKey(),
+      starter: { client, number: start.process },
+      owner: parent?.owner ?? client,
+      parent: start.parentProcess,
+      start,
+      node: undefined,
+    };
+    const error = this.#place(record);
+    if (error !== undefined) return refuse(error);
+    this.#started.set(client, own.set(start.process, record));
+    this.#processes.set(record.key, record);
+  }
+
+  /** Whoever started it signals it. One that waits for a node ends by that. */
+  signal(client: ClientRecord, { process, signal }: SignalProcess): void {
+    if (signal !== ProcessSignal.TERMINATE && signal !== ProcessSignal.KILL)
+      throw new ProtocolError(`${signal} is no signal that a client may send`);
+    const record = this.#started.get(client)?.get(process);
+    if (record !== undefined) this.#signal(record, signal);
+  }
+
+  /** A client is gone: what belongs to it ends, and so does what ends with whoever started it. */
+  clientLeft(client: ClientRecord): void {
+    const own = this.#started.get(client);
+    this.#started.delete(client);
+    for (const record of own?.values() ?? []) {
+      record.starter = undefined;
+      if (record.parent === 0) this.#tellParentEnded(record);
+    }
+    for (const record of [...this.#processes.values()]) {
+      const isLeft = own?.get(record.start.process) === record;
+      if (record.owner === client || (isLeft && record.start.daemon)) this.#signal(record, ProcessSignal.STOP);
+    }
+  }
+
+  nodeJoined(record: NodeRecord): void {
+    const { name, registration } = record;
+    const placed = new Map<number, ProcessRecord>();
+    this.#nodes.set(record, {
+      record,
+      name,
+      labels: new Map(Object.entries(registration.labels)),
+      placed,
+      get processes() {
+        return placed.size;
+      },
+      draining: false,
+      silent: false,
+    });
+    for (const waiting of [...this.#processes.values()]) {
+      if (waiting.node !== undefined) continue;
+      const error = this.#place(waiting);
+      if (error !== undefined) this.#end(waiting, refusal(error));
+    }
+  }
+
+  /** It takes no new processes. */
+  nodeDrains(record: NodeRecord): void {
+    const node = this.#nodes.get(record);
+    if (node !== undefined) node.draining = true;
+  }
+
+  /** Nothing is heard of it, or it is heard again. */
+  nodeSilent(record: NodeRecord, silent: boolean): void {
+    const node = this.#nodes.get(record);
+    if (node !== undefined) node.silent = silent;
+  }
+
+  /** Its processes are over: an agent ends what it ran when it loses its coordinator, and its reaper does when it dies. */
+  nodeLeft(record: NodeRecord): void {
+    const node = this.#nodes.get(record);
+    this.#nodes.delete(record);
+    for (const lost of [...(node?.placed.values() ?? [])])
+      this.#end(lost, { end: { $case: "signal", value: "SIGKILL" }, why: `node ${record.name} was lost with it` });
+  }
+
+  /** An agent says that it runs. */
+  hasStarted(record: NodeRecord, { process, pid }: ProcessStarted): void {
+    const starter = this.#nodes.get(record)?.placed.get(process)?.starter;
+    const value = { process: starter?.number ?? 0, node: record.name, pid };
+    starter?.client.session.send({ kind: { $case: "processStarted", value } });
+  }
+
+  /** An agent says that it is over. */
+  hasEnded(record: NodeRecord, { process, end, why }: ProcessEnded): void {
+    if (end === undefined) throw new ProtocolError("a process ended without saying how");
+    const ended = this.#nodes.get(record)?.placed.get(process);
+    if (ended !== undefined) this.#end(ended, { end, why });
+  }
+
+  /** What it prints goes to the program that it belongs to. */
+  output(record: NodeRecord, output: Output): void {
+    const process = this.#nodes.get(record)?.placed.get(output.process);
+    if (process === undefined) return;
+    const number = process.starter?.client === process.owner ? process.starter.number : 0;
+    this.#print(process.owner, { ...output, job: 0, process: number, processName: process.start.name });
+  }
+
+  /** Sends it to a node that fits, or leaves it waiting for one; an error when it can have none. */
+  #place(record: ProcessRecord): FabricError | undefined {
+    const { start } = record;
+    const labels = new Map(Object.entries(start.requirements?.labels ?? {}));
+    const placement = place(this.#nodes.values(), { node: start.node, labels }, NODE_PROCESSES_MAX);
+    if (placement.type === "full") return nodeLimit();
+    if (placement.type === "none") return start.node === "" ? undefined : unschedulable(start);
+    const { node } = placement;
+    record.node = node;
+    node.placed.set(record.key, record);
+    const value = { ...start, process: record.key, requirements: undefined, parentProcess: 0 };
+    node.record.session.send({ kind: { $case: "startProcess", value } });
+    return undefined;
+  }
+
+  #signal(record: ProcessRecord, signal: ProcessSignal): void {
+    const { node, key } = record;
+    if (node !== undefined)
+      node.record.session.send({ kind: { $case: "signalProcess", value: { process: key, signal } } });
+    else
+      this.#end(record, {
+        end: { $case: "signal", value: signal === ProcessSignal.KILL ? "SIGKILL" : "SIGTERM" },
+        why: "",
+      });
+  }
+
+  #end(record: ProcessRecord, how: Pick<ProcessEnded, "end" | "why">): void {
+    const { key, starter, node } = record;
+    this.#processes.delete(key);
+    node?.placed.delete(key);
+    if (starter !== undefined) {
+      const own = this.#started.get(starter.client);
+      own?.delete(starter.number);
+      if (own?.size === 0) this.#started.delete(starter.client);
+      sendEnded(starter.client, starter.number, how);
+    }
+    for (const child of [...this.#processes.values()]) {
+      if (child.parent !== key) continue;
+      this.#tellParentEnded(child);
+      if (child.start.daemon) this.#signal(child, ProcessSignal.STOP);
+    }
+    if (this.#processes.size === 0) this.#idle();
+  }
+
+  #tellParentEnded({ key, node }: ProcessRecord): void {
+    node?.record.session.send({ kind: { $case: "parentEnded", value: { process: key } } });
+  }
+}
+
+/** Behind what it printed. */
+function sendEnded(client: ClientRecord, process: number, { end, why }: Pick<ProcessEnded, "end" | "why">): void {
+  const bytes = why.length + (end?.$case === "refused" ? end.value.message.length : 0);
+  client.session.send({ kind: { $case: "processEnded", value: { process, end, why } } }, bytes);
+}
+
+function refusal(error: FabricError): Pick<ProcessEnded, "end" | "why"> {
+  return { end: { $case: "refused", value: error }, why: "" };
+}
+
+function clientLimit(actual: number): FabricError {
+  const message = `a program may have ${CLIENT_PROCESSES_MAX} processes at a time (CLIENT_PROCESSES_MAX): wait for some to end, or give a Pool the work`;
+  return limitError("CLIENT_PROCESSES_MAX", { limit: CLIENT_PROCESSES_MAX, actual, message });
+}
+
+function nodeLimit(): FabricError {
+  const limit = NODE_PROCESSES_MAX;
+  const message = `each node that fits has ${limit} processes, the most that one may have (NODE_PROCESSES_MAX): wait for some to end`;
+  return limitError("NODE_PROCESSES_MAX", { limit, actual: limit + 1, message });
+}
+
+function limitError(limitName: string, more: Pick<FabricError, "limit" | "actual" | "message">): FabricError {
+  return { ...fabricError("limit" satisfies ErrorCode, more.message), limitName, ...more };
+}
+
+function unschedulable({ name, node }: StartProcess): FabricError {
+  const message = `${name} is to run on node ${JSON.stringify(node)}, which is not there, leaves, or lacks its labels`;
+  return fabricError("unschedulable", message);
+}
