@@ -3,6 +3,7 @@ import {
   HeddleError,
   heddleError,
   LimitError,
+  LockLostError,
   SerializationError,
   WorkerLostError,
 } from "@heddle/kernel";
@@ -36,6 +37,8 @@ function make(name: string, code: string, { message }: Fields): HeddleError | un
       return new SerializationError(message, { path: "", side: "value" });
     case "LimitError":
       return new LimitError("", 0, 0, message);
+    case "LockLostError":
+      return new LockLostError(message, { lock: "", token: 0n, reason: "" });
     case "WorkerLostError":
       return new WorkerLostError(message, NO_LOSS);
     default:

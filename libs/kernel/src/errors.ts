@@ -18,6 +18,14 @@ export type ErrorCode =
   | "authentication"
   | "permission"
   | "cancelled"
+  | "empty"
+  | "full"
+  | "end-of-stream"
+  | "broken-barrier"
+  | "not-held"
+  | "lock-lost"
+  | "session-lost"
+  | "outcome-unknown"
   | "internal";
 
 /** Base of every error that the fabric itself raises. `code` is stable across versions, `message` is for people. */
@@ -245,6 +253,86 @@ export class PermissionError extends HeddleError {
   }
 }
 
+/** Nothing is in the queue, and the call was not to wait for something. */
+export class EmptyError extends HeddleError {
+  override readonly name = "EmptyError";
+  constructor(message: string, options?: ErrorOptions) {
+    super("empty", message, options);
+  }
+}
+
+/** The queue takes no more, and the call was not to wait for room. */
+export class FullError extends HeddleError {
+  override readonly name = "FullError";
+  constructor(message: string, options?: ErrorOptions) {
+    super("full", message, options);
+  }
+}
+
+/** The other end of the pipe is closed, and every message of it was received. */
+export class EndOfStreamError extends HeddleError {
+  override readonly name = "EndOfStreamError";
+  constructor(message: string, options?: ErrorOptions) {
+    super("end-of-stream", message, options);
+  }
+}
+
+/** A party of the barrier is gone, or it was aborted or reset while this one waited. */
+export class BrokenBarrierError extends HeddleError {
+  override readonly name = "BrokenBarrierError";
+  constructor(message: string, options?: ErrorOptions) {
+    super("broken-barrier", message, options);
+  }
+}
+
+/** What was to be released, or is needed, is not held by the one who asks. */
+export class NotHeldError extends HeddleError {
+  override readonly name = "NotHeldError";
+  constructor(message: string, options?: ErrorOptions) {
+    super("not-held", message, options);
+  }
+}
+
+/** Which hold of a lock is over, and why. */
+export interface LockLoss {
+  /** The lock's object: 32 hex digits, or "@" and its name. */
+  readonly lock: string;
+  /** Of the hold that is over. Tokens of one lock only grow. */
+  readonly token: bigint;
+  /** In words. */
+  readonly reason: string;
+}
+
+/** A lock was lost while it was needed: its lease ran out, or it was taken away. What was written under it before stays written. */
+export class LockLostError extends HeddleError implements LockLoss {
+  override readonly name = "LockLostError";
+  readonly lock: string;
+  readonly token: bigint;
+  readonly reason: string;
+  constructor(message: string, loss: LockLoss, options?: ErrorOptions) {
+    super("lock-lost", message, options);
+    this.lock = loss.lock;
+    this.token = loss.token;
+    this.reason = loss.reason;
+  }
+}
+
+/** The session with the manager is over: what was held under it is free, what waited under it waits no more. Nothing was done by this call. */
+export class SessionLostError extends HeddleError {
+  override readonly name = "SessionLostError";
+  constructor(message: string, options?: ErrorOptions) {
+    super("session-lost", message, options);
+  }
+}
+
+/** The session with the manager was over before the answer came: the write was done once, or not at all. */
+export class OutcomeUnknownError extends HeddleError {
+  override readonly name = "OutcomeUnknownError";
+  constructor(message: string, options?: ErrorOptions) {
+    super("outcome-unknown", message, options);
+  }
+}
+
 /** The error class that stands for a code that came over a wire; a HeddleError with that code where the class needs more than words. */
 export function heddleError(code: string, message: string, options?: ErrorOptions): HeddleError {
   const make = WORD_ERRORS[code as ErrorCode];
@@ -272,5 +360,13 @@ const WORD_ERRORS: Readonly<Record<ErrorCode, MakeError>> = {
   authentication: (message, options) => new AuthenticationError(message, options),
   permission: (message, options) => new PermissionError(message, options),
   cancelled: (message, options) => new HeddleError("cancelled", message, options),
+  empty: (message, options) => new EmptyError(message, options),
+  full: (message, options) => new FullError(message, options),
+  "end-of-stream": (message, options) => new EndOfStreamError(message, options),
+  "broken-barrier": (message, options) => new BrokenBarrierError(message, options),
+  "not-held": (message, options) => new NotHeldError(message, options),
+  "lock-lost": (message, options) => new HeddleError("lock-lost", message, options),
+  "session-lost": (message, options) => new SessionLostError(message, options),
+  "outcome-unknown": (message, options) => new OutcomeUnknownError(message, options),
   internal: (message, options) => new HeddleError("internal", message, options),
 };

@@ -23,6 +23,14 @@ export const statusOfCode = {
   authentication: Status.UNAUTHENTICATED,
   permission: Status.PERMISSION_DENIED,
   cancelled: Status.CANCELLED,
+  empty: Status.FAILED_PRECONDITION,
+  full: Status.FAILED_PRECONDITION,
+  "end-of-stream": Status.OUT_OF_RANGE,
+  "broken-barrier": Status.ABORTED,
+  "not-held": Status.FAILED_PRECONDITION,
+  "lock-lost": Status.FAILED_PRECONDITION,
+  "session-lost": Status.ABORTED,
+  "outcome-unknown": Status.UNKNOWN,
   internal: Status.INTERNAL,
 } satisfies Record<ErrorCode, Status>;
 
