@@ -153,6 +153,8 @@ class Process implements WorkerProcess<WorkerRequestEntry>, SimProcess {
       stopSignal: () => new AbortController().signal,
       env: this.#life.environment(context.random(`pid ${this.pid}`), context.env.log),
       pid: this.pid,
+      agentPid: 1,
+      ending: { complain: () => undefined, exit: (exitCode = 0) => this.#die({ signal: null, exitCode }) },
       nodeVersion: "v24.0.0",
       wroteOutput: () => {
         const wrote = this.#wroteOutput;

@@ -21,6 +21,8 @@ export function requestBytes({ kind }: WorkerRequestEntry): number {
       return prepareBytes(kind.value);
     case "artifactPlace":
       return ENTRY_OVERHEAD_BYTES + 3 * (kind.value.location.length + kind.value.missing.length);
+    case "runProcess":
+      return ENTRY_OVERHEAD_BYTES + targetBytes(kind.value.target) + 3 * (kind.value.name.length + kind.value.path.length);
     case "nestedResponse":
       return sum(kind.value.entries, nestedResponseBytes);
     case "nestedEnded":
@@ -49,10 +51,14 @@ type Prepare = Extract<WorkerRequestEntry["kind"], { $case: "prepareJob" }>["val
 function prepareBytes(prepare: Prepare): number {
   const { combine, initializer } = prepare;
   const combineBytes = combine === undefined ? 0 : placedBytes(combine);
-  if (initializer === undefined) return placedBytes(prepare) + combineBytes;
-  const { function: fn, args, argsLocation } = initializer;
-  const functionBytes = fn === undefined ? 0 : placedBytes(fn);
-  return placedBytes(prepare) + combineBytes + functionBytes + args.length + 3 * argsLocation.length;
+  return placedBytes(prepare) + combineBytes + targetBytes(initializer);
+}
+
+/** Of a call that is made once. */
+function targetBytes(target: Prepare["initializer"]): number {
+  if (target === undefined) return 0;
+  const { function: fn, args, argsLocation } = target;
+  return (fn === undefined ? 0 : placedBytes(fn)) + args.length + 3 * argsLocation.length;
 }
 
 /** Of a function and where it lies. */

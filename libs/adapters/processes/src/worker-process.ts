@@ -3,6 +3,7 @@
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { flushCompileCache } from "node:module";
+import { inspect } from "node:util";
 import { openMarks, openWorkerLink, type WorkerLink } from "./worker-link.ts";
 
 /** Compiled code is written down once the worker has had time to load what it needs, for the next worker's sake. */
@@ -20,6 +21,15 @@ export interface WorkerProcessParts {
   /** Takes the mark of a slot back. */
   readonly unmark: (slot: number) => void;
   readonly pid: number;
+  /** Of the process that started this one. */
+  readonly agentPid: number;
+  /** How this process ends by its own decision. */
+  readonly ending: {
+    /** Writes an error that nobody has caught to standard error. */
+    readonly complain: (error: unknown) => void;
+    /** Ends it with this status, else with the one that was set, or 0. */
+    readonly exit: (exitCode?: number) => void;
+  };
   readonly nodeVersion: string;
   /** Whether something was written to standard output or error since it was last asked. Ends lines that were left open. */
   readonly wroteOutput: () => boolean;
@@ -52,6 +62,11 @@ export function openWorkerProcess(): WorkerProcessParts {
     link,
     ...openMarks(),
     pid: process.pid,
+    agentPid: process.ppid,
+    ending: {
+      complain: (error) => void process.stderr.write(`${wordsOf(error)}\n`),
+      exit: (exitCode) => process.exit(exitCode),
+    },
     nodeVersion: process.version,
     wroteOutput: watchOutput(),
     turn: () => new Promise((resolve) => setImmediate(resolve)),
@@ -59,6 +74,16 @@ export function openWorkerProcess(): WorkerProcessParts {
     rssBytes: () => process.memoryUsage.rss(),
     openScope,
   };
+}
+
+/** As Node shows an error that nobody has caught: with its stack, causes and fields. */
+function wordsOf(error: unknown): string {
+  if (typeof error === "string") return error;
+  try {
+    return inspect(error);
+  } catch {
+    return "something was thrown that cannot be described"; // its own getters failed
+  }
 }
 
 function openScope<T>(): TaskScope<T> {

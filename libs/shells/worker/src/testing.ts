@@ -87,6 +87,10 @@ export class Bench {
   #drain = Promise.withResolvers<void>();
   #unflushed = 0;
   #lastAssignment = 0;
+  /** What it wrote of errors that nobody caught. */
+  readonly complaints: unknown[] = [];
+  /** How it ended, as a process of a user's own. */
+  readonly exits: (number | undefined)[] = [];
   readonly #parts = new PayloadAssembler<(payload: EncodedPayload | undefined) => void>();
 
   /** `openScope`: for workers whose items run side by side; by default a scope has no value after an await. */
@@ -127,6 +131,11 @@ export class Bench {
       stopSignal: () => this.stop.signal,
       env,
       pid: 77,
+      agentPid: 7,
+      ending: {
+        complain: (error) => this.complaints.push(error),
+        exit: (exitCode) => this.exits.push(exitCode),
+      },
       nodeVersion: "v24.0.0",
       wroteOutput: () => {
         const { wrote } = this;

@@ -19,6 +19,7 @@ import { FunctionLoops } from "./function-loops.ts";
 import { Functions } from "./functions.ts";
 import { type PlacedInitializer, runInitializer } from "./joining.ts";
 import { QUICK_CHUNK_MS, QUICK_CHUNKS_MIN, TURN_MS } from "./limits.ts";
+import { OwnProcess, type ProcessEnding, type ProcessFacts } from "./own-process.ts";
 import { Relay } from "./relay.ts";
 import type { Folding } from "./results.ts";
 import { CurrentTask, type TaskContext, type TaskPlace, type TaskScope } from "./task-context.ts";
@@ -45,6 +46,8 @@ export interface WorkerOptions {
   readonly env: Environment;
   /** Of this process, for WorkerReady and for the place of a failure. */
   readonly pid: number;
+  /** Of the agent that started it. */
+  readonly agentPid: number;
   readonly nodeVersion: string;
   /** Whether user code wrote to standard output or error since it was last asked. */
   readonly wroteOutput: () => boolean;
@@ -52,6 +55,8 @@ export interface WorkerOptions {
   readonly turn: () => Promise<void>;
   /** Aborts shortly before this process is ended by its agent. */
   readonly stopSignal: () => AbortSignal;
+  /** How a process of a user's own ends. */
+  readonly ending: ProcessEnding;
   /** Resident set of this process now, in bytes. */
   readonly rssBytes: () => number;
   /** A place for values that follow what they were set for. Asked for once, by the first worker whose items run side by side. */
@@ -69,6 +74,10 @@ export interface WorkerRuntime {
   readonly dial: Relay["dial"];
   /** Something of the fabric is awaited until disposed. */
   readonly hold: () => Disposable;
+  /** What this process is: a user's own, or a pool's worker. */
+  readonly process: () => ProcessFacts;
+  /** This process, when it is a user's own, does not end by itself before this is disposed. */
+  readonly keep: () => Disposable;
 }
 
 /** Runs chunks for an agent, one after the other in the order in which they came. Lasts as long as the process. */
@@ -117,6 +126,7 @@ class Worker {
   readonly #functions: Functions;
   readonly #relay: Relay;
   readonly #task: CurrentTask;
+  readonly #process: OwnProcess;
   readonly #loops = new FunctionLoops();
   /** Whether its pool's initializer is through, as far as it has one; "failed" means that nothing runs any more. */
   #joining: "pending" | "joined" | "failed" = "pending";
@@ -138,10 +148,13 @@ class Worker {
     );
     this.#relay = new Relay(({ kind }) => this.#sendNow(kind));
     this.#task = new CurrentTask(options.stopSignal, () => options.openScope());
+    this.#process = new OwnProcess(this.#functions, options.ending, options);
   }
 
   get runtime(): WorkerRuntime {
-    return { task: () => this.#task.get(), dial: this.#relay.dial, hold: this.#relay.hold };
+    const { dial, hold } = this.#relay;
+    const { facts, keep } = this.#process;
+    return { task: () => this.#task.get(), dial, hold, process: facts, keep };
   }
 
   /** Sends in the middle of a chunk, together with what else is said in this turn. */
@@ -187,6 +200,10 @@ class Worker {
       case "nestedTaken":
       case "nestedEnded":
         return this.#relay.hear(kind);
+      case "runProcess":
+        return void this.#process.run(kind.value);
+      case "parentEnded":
+        return this.#process.parentEnded();
       case undefined:
         return; // of a newer agent
       default:
