@@ -7,4 +7,5 @@ import { insideUrl } from "./inside-entry.ts";
 import { publishRuntime } from "./runtime.ts";
 
 const loader = createFunctionLoader({ inside: { heddle: insideUrl } });
-publishRuntime(runWorker({ ...openWorkerProcess(), loader, env: systemEnvironment() }));
+const loadInside = (): Promise<unknown> => import(insideUrl);
+publishRuntime(runWorker({ ...openWorkerProcess(), loader, loadInside, env: systemEnvironment() }));

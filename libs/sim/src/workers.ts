@@ -146,6 +146,7 @@ class Process implements WorkerProcess<WorkerRequestEntry>, SimProcess {
       },
       rssBytes: () => RSS_BYTES,
       openScope: () => new CallScope(),
+      loadInside: () => Promise.reject(new Error("no shared objects in this world")),
       loader: {
         load: async (...from) => this.#asTask(await loader.load(...from)),
         read: (...from) => loader.read(...from),

@@ -1,8 +1,8 @@
 import { type EncodedPayload, Encoding, type PayloadItems } from "@heddle/wire";
 import { type ChunkOutcome, ChunkState, type ChunkTask } from "./chunk-state.ts";
 import { runConcurrently } from "./concurrent-run.ts";
-import { MissingFunction } from "./functions.ts";
 import { OWN_LOOP_ITEMS_MIN } from "./limits.ts";
+import { MissingPart } from "./missing.ts";
 import { runInOwnLoop } from "./own-loop-run.ts";
 import { isThenable } from "./results.ts";
 
@@ -64,7 +64,7 @@ function runUntil(state: ChunkState, items: PayloadItems, from: number, until: n
     try {
       item = items.next();
     } catch (error) {
-      return error instanceof MissingFunction ? resume(state, items, at) : state.refused(error, "argument");
+      return error instanceof MissingPart ? resume(state, items, at) : state.refused(error, "argument");
     }
     try {
       result = state.call(item, at);
@@ -104,7 +104,7 @@ async function runAsync(state: ChunkState, items: PayloadItems, begun: number, f
     try {
       item = items.next();
     } catch (error) {
-      return error instanceof MissingFunction ? resume(state, items, at) : state.refused(error, "argument");
+      return error instanceof MissingPart ? resume(state, items, at) : state.refused(error, "argument");
     }
     try {
       pending = state.call(item, at);

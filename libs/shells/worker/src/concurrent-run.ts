@@ -1,7 +1,7 @@
 import type { PayloadItems } from "@heddle/wire";
 import { type ChunkOutcome, type ChunkState, tupleOf } from "./chunk-state.ts";
 import { type ItemFailure, userFailure } from "./failures.ts";
-import { MissingFunction } from "./functions.ts";
+import { MissingPart } from "./missing.ts";
 import { isThenable } from "./results.ts";
 
 /** Runs up to `concurrency` items at a time where they return promises. Results are in order, whatever order they come in. */
@@ -58,7 +58,7 @@ class ConcurrentRun {
     try {
       item = this.#items.next();
     } catch (error) {
-      if (error instanceof MissingFunction) return this.#fetchAndCall(at);
+      if (error instanceof MissingPart) return this.#fetchAndCall(at);
       return this.#refused(at, error);
     }
     return this.#call(item, at);

@@ -2,6 +2,8 @@ import { CAPTURED_INLINE_BYTES_MAX, ProtocolError, SerializationError } from "@h
 import type { AnyFunction, FunctionLoader, FunctionMaker } from "@heddle/port-shipper";
 import { type ArtifactPlace, decodeValue, type PrepareJob, type ValueReaderHooks } from "@heddle/wire";
 import { ARGUMENT_FUNCTIONS_MAX } from "./limits.ts";
+import { MissingPart } from "./missing.ts";
+import type { SharedObjects } from "./shared-objects.ts";
 
 /** What stands for a function among arguments: which export of which code, and what it captures. */
 interface Description {
@@ -14,13 +16,11 @@ interface Description {
 /** A function that was shipped, and where this machine keeps it: a job's own, the one that folds its results, its pool's initializer. */
 export type PlacedFunction = NonNullable<PrepareJob["combine"]>;
 
-/** Thrown where a function was met among arguments that is not here yet: `Functions.fetch` what the value needs and read it again. */
-export class MissingFunction {}
-
 /** Makes functions of what was shipped: those of jobs, and those among arguments. */
 export class Functions {
   readonly #loader: FunctionLoader;
   readonly #want: (hash: string) => void;
+  readonly #shared: Pick<SharedObjects, "revive" | "load">;
   /** Functions among arguments by what describes them, the one used longest ago first. Size <= ARGUMENT_FUNCTIONS_MAX between items. */
   readonly #made = new Map<string, AnyFunction>();
   /** Where artifacts of such functions were, by hash, the one told longest ago first. Size <= ARGUMENT_FUNCTIONS_MAX. */
@@ -30,10 +30,11 @@ export class Functions {
   /** Those that wait for the agent's answer, by hash. */
   readonly #waiters = new Map<string, ((place: ArtifactPlace) => void)[]>();
 
-  /** `want`: asks the agent where an artifact is; it answers by `placed`. */
-  constructor(loader: FunctionLoader, want: (hash: string) => void) {
+  /** `want`: asks the agent where an artifact is; it answers by `placed`. `shared`: makes handles of shared objects. */
+  constructor(loader: FunctionLoader, want: (hash: string) => void, shared: Pick<SharedObjects, "revive" | "load">) {
     this.#loader = loader;
     this.#want = want;
+    this.#shared = shared;
   }
 
   /** Loads a function. Rejects with ProtocolError, or with what the code itself throws. */
@@ -42,7 +43,7 @@ export class Functions {
     const exported = await this.#atPlace(location, artifact, (at) => this.#loader.load(at, artifact, exportName));
     if (!closure) return exported;
     const values = capturedArtifact === "" ? captured : await this.read(capturedLocation, capturedArtifact);
-    const fn = made(exported, values);
+    const fn = await this.#bound(exported, values);
     this.#origins.set(fn, exported);
     return fn;
   }
@@ -57,21 +58,23 @@ export class Functions {
     return this.#atPlace(location, hash, (at) => this.#loader.read(at, hash));
   }
 
-  /** For reading arguments. `reviveFunction` throws MissingFunction. */
+  /** For reading arguments. `reviveFunction` throws MissingPart. */
   readonly hooks: ValueReaderHooks = {
     reviveFunction: (value) => {
       const known = this.#known(keyOf(descriptionOf(value)));
-      if (known === undefined) throw new MissingFunction();
+      if (known === undefined) throw new MissingPart();
       return known;
     },
+    reviveShared: (description) => this.#shared.revive(description),
   };
 
   /**
-   * Gets the functions that a value needs and that are not here; `read` reads the value with the hooks that it is given. They stay until
+   * Gets the functions and handles that a value needs and that are not here; `read` reads the value with the hooks that it is given. They stay until
    * `forget`, so that the value can then be read, however many they are. Rejects with ProtocolError, or with what the code itself throws.
    */
   async fetch(read: (hooks: ValueReaderHooks) => void): Promise<void> {
     const missing = new Map<string, Description>();
+    let hasShared = false;
     read({
       reviveFunction: (value) => {
         const description = descriptionOf(value);
@@ -80,7 +83,12 @@ export class Functions {
         if (known === undefined) missing.set(key, description);
         return known ?? standIn;
       },
+      reviveShared: () => {
+        hasShared = true;
+        return {};
+      },
     });
+    if (hasShared) await this.#shared.load();
     for (const [key, description] of missing) this.#made.set(key, await this.#make(description));
   }
 
@@ -109,8 +117,23 @@ export class Functions {
   async #make({ artifact, exportName, captured, capturedArtifact }: Description): Promise<AnyFunction> {
     const exported = await this.#anywhere(artifact, (at) => this.#loader.load(at, artifact, exportName));
     if (capturedArtifact !== "")
-      return made(exported, await this.#anywhere(capturedArtifact, (at) => this.#loader.read(at, capturedArtifact)));
-    return captured === undefined ? exported : made(exported, captured);
+      return this.#bound(
+        exported,
+        await this.#anywhere(capturedArtifact, (at) => this.#loader.read(at, capturedArtifact)),
+      );
+    return captured === undefined ? exported : this.#bound(exported, captured);
+  }
+
+  /** The function of a maker, with its captured values. */
+  async #bound(maker: unknown, captured: Uint8Array): Promise<AnyFunction> {
+    const { revive } = this.#shared;
+    try {
+      return made(maker, captured, revive);
+    } catch (error) {
+      if (!(error instanceof MissingPart)) throw error;
+      await this.#shared.load(); // there is a handle of a shared object among them
+      return made(maker, captured, revive);
+    }
   }
 
   /** One that was found now was used now. */
@@ -143,23 +166,25 @@ export class Functions {
   }
 }
 
-function made(maker: unknown, captured: Uint8Array): AnyFunction {
+type Revive = SharedObjects["revive"];
+
+function made(maker: unknown, captured: Uint8Array, revive: Revive): AnyFunction {
   return (maker as FunctionMaker)((functions) => {
-    const values = capturedValues(captured, functions);
+    const values = capturedValues(captured, functions, revive);
     if (!Array.isArray(values)) throw new ProtocolError("captured values are no array");
     return values;
   });
 }
 
 /** `functions`: those of the maker, which captured values name by index. */
-function capturedValues(captured: Uint8Array, functions: readonly AnyFunction[]): unknown {
+function capturedValues(captured: Uint8Array, functions: readonly AnyFunction[], reviveShared: Revive): unknown {
   const reviveFunction = (index: unknown): AnyFunction => {
     const fn = typeof index === "number" ? functions[index] : undefined;
     if (fn === undefined) throw new ProtocolError(`captured values name function ${String(index)}, which there is not`);
     return fn;
   };
   try {
-    return decodeValue(captured, "value", { reviveFunction });
+    return decodeValue(captured, "value", { reviveFunction, reviveShared });
   } catch (cause) {
     if (!(cause instanceof SerializationError)) throw cause;
     throw new ProtocolError(`captured values are broken: ${cause.message}`, { cause });

@@ -1,6 +1,7 @@
 import { ProtocolError, SerializationError } from "@heddle/kernel";
 import { decodeValue, type PrepareJob } from "@heddle/wire";
-import { type Functions, MissingFunction } from "./functions.ts";
+import type { Functions } from "./functions.ts";
+import { MissingPart } from "./missing.ts";
 
 /** A pool's initializer, ready to be run. */
 export type PlacedInitializer = NonNullable<PrepareJob["initializer"]>;
@@ -20,7 +21,7 @@ async function argumentsOf(bytes: Uint8Array, functions: Functions): Promise<rea
   try {
     args = decodeValue(bytes, "argument", functions.hooks);
   } catch (error) {
-    if (!(error instanceof MissingFunction)) throw error;
+    if (!(error instanceof MissingPart)) throw error;
     args = await withFunctions(bytes, functions);
   }
   if (Array.isArray(args)) return args;

@@ -40,6 +40,7 @@ export class OwnProcess {
   readonly #functions: Functions;
   readonly #ending: ProcessEnding;
   readonly #pid: number;
+  readonly #flush: () => Promise<void> | undefined;
   readonly #parentEnded = Promise.withResolvers<void>();
   #isParentAlive = true;
   #facts: ProcessFacts;
@@ -48,13 +49,15 @@ export class OwnProcess {
   #kept = 0;
   #onFree: (() => void) | undefined;
 
-  /** `agentPid`: whose child a pool's worker is. */
+  /** `agentPid`: whose child a pool's worker is. `flush`: what the target has written to shared objects is done before it is over. */
   constructor(
     functions: Functions,
     ending: ProcessEnding,
     { pid, agentPid }: { readonly pid: number; readonly agentPid: number },
+    flush: () => Promise<void> | undefined,
   ) {
     this.#functions = functions;
+    this.#flush = flush;
     this.#ending = ending;
     this.#pid = pid;
     const parent = this.#parent("agent", agentPid);
@@ -85,6 +88,7 @@ export class OwnProcess {
     let exitCode: number | undefined;
     try {
       if (target !== undefined) await runInitializer(target, this.#functions);
+      await this.#flush();
     } catch (error) {
       trimStacks(error);
       this.#ending.complain(error);

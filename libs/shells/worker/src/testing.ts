@@ -87,6 +87,8 @@ export class Bench {
   #drain = Promise.withResolvers<void>();
   #unflushed = 0;
   #lastAssignment = 0;
+  /** What happens when the worker loads `heddle`. */
+  loadInside: () => void = () => undefined;
   /** What it wrote of errors that nobody caught. */
   readonly complaints: unknown[] = [];
   /** How it ended, as a process of a user's own. */
@@ -113,6 +115,7 @@ export class Bench {
       unmark: (slot) => void this.marked.delete(slot),
       rssBytes: () => this.rssBytes,
       openScope,
+      loadInside: () => Promise.resolve(this.loadInside()),
       loader: {
         load: async (location, _hash, name) => {
           this.loads.push(location);

@@ -4,6 +4,7 @@ import type { AnyFunction, FunctionLoader } from "@heddle/port-shipper";
 import {
   type EncodedPayload,
   encodePayload,
+  type Operations,
   type Part,
   PayloadAssembler,
   type PrepareJob,
@@ -22,7 +23,9 @@ import { QUICK_CHUNK_MS, QUICK_CHUNKS_MIN, TURN_MS } from "./limits.ts";
 import { OwnProcess, type ProcessEnding, type ProcessFacts } from "./own-process.ts";
 import { Relay } from "./relay.ts";
 import type { Folding } from "./results.ts";
+import { type InsideObjects, type ObjectsListener, SharedObjects } from "./shared-objects.ts";
 import { CurrentTask, type TaskContext, type TaskPlace, type TaskScope } from "./task-context.ts";
+import { withUnawaited } from "./unawaited.ts";
 
 /** The worker's end of its conversation with the agent. */
 export interface AgentLink {
@@ -61,6 +64,8 @@ export interface WorkerOptions {
   readonly rssBytes: () => number;
   /** A place for values that follow what they were set for. Asked for once, by the first worker whose items run side by side. */
   readonly openScope: <T>() => TaskScope<T>;
+  /** Loads `heddle` as user code in this process sees it. */
+  readonly loadInside: () => Promise<unknown>;
 }
 
 /**
@@ -74,10 +79,24 @@ export interface WorkerRuntime {
   readonly dial: Relay["dial"];
   /** Something of the fabric is awaited until disposed. */
   readonly hold: () => Disposable;
+  /** Shared objects. */
+  readonly objects: WorkerObjects;
+  /** A place for values that follow what they were set for. */
+  readonly openScope: <T>() => TaskScope<T>;
   /** What this process is: a user's own, or a pool's worker. */
   readonly process: () => ProcessFacts;
   /** This process, when it is a user's own, does not end by itself before this is disposed. */
   readonly keep: () => Disposable;
+}
+
+/** The way of user code in this worker to the manager. */
+export interface WorkerObjects {
+  /** Operations of this worker, in order. */
+  readonly operate: (operations: Operations) => void;
+  /** Who hears of replies, and of the session that the agent holds for this worker. */
+  readonly listen: (listener: ObjectsListener) => void;
+  /** What `heddle` does for the worker from now on. */
+  readonly provide: (inside: InsideObjects) => void;
 }
 
 /** Runs chunks for an agent, one after the other in the order in which they came. Lasts as long as the process. */
@@ -124,6 +143,7 @@ class Worker {
   #current: Job | undefined;
   readonly #answers: Answers;
   readonly #functions: Functions;
+  readonly #shared: SharedObjects;
   readonly #relay: Relay;
   readonly #task: CurrentTask;
   readonly #process: OwnProcess;
@@ -143,18 +163,22 @@ class Worker {
     this.#link = options.link;
     this.#lastTurnMs = options.env.clock.nowMs();
     this.#answers = new Answers(options);
-    this.#functions = new Functions(options.loader, (hash) =>
-      this.#sendNow({ $case: "wantArtifact", value: { hash } }),
+    this.#shared = new SharedObjects(({ kind }) => this.#sendNow(kind), options.loadInside);
+    this.#functions = new Functions(
+      options.loader,
+      (hash) => this.#sendNow({ $case: "wantArtifact", value: { hash } }),
+      this.#shared,
     );
     this.#relay = new Relay(({ kind }) => this.#sendNow(kind));
     this.#task = new CurrentTask(options.stopSignal, () => options.openScope());
-    this.#process = new OwnProcess(this.#functions, options.ending, options);
+    this.#process = new OwnProcess(this.#functions, options.ending, options, () => this.#shared.flush());
   }
 
   get runtime(): WorkerRuntime {
     const { dial, hold } = this.#relay;
     const { facts, keep } = this.#process;
-    return { task: () => this.#task.get(), dial, hold, process: facts, keep };
+    const { openScope } = this.#options;
+    return { task: () => this.#task.get(), dial, hold, objects: this.#shared, openScope, process: facts, keep };
   }
 
   /** Sends in the middle of a chunk, together with what else is said in this turn. */
@@ -200,6 +224,9 @@ class Worker {
       case "nestedTaken":
       case "nestedEnded":
         return this.#relay.hear(kind);
+      case "objectReplies":
+      case "objectsState":
+        return this.#shared.hear(kind);
       case "runProcess":
         return void this.#process.run(kind.value);
       case "parentEnded":
@@ -274,6 +301,15 @@ class Worker {
     this.#relay.running(true);
     const outcome = this.#outcomeOf(job, message, input);
     const answer = (known: ChunkOutcome): Promise<void> | undefined => {
+      const writes = this.#shared.flush();
+      if (writes === undefined) return finish(known);
+      const firstOffset = message.span?.offset ?? 0;
+      return writes.then(
+        () => finish(known),
+        (error: unknown) => finish(withUnawaited(known, error, firstOffset)),
+      );
+    };
+    const finish = (known: ChunkOutcome): Promise<void> | undefined => {
       const runMs = clock.nowMs() - startMs;
       this.#relay.running(false);
       this.#task.end();
@@ -291,6 +327,7 @@ class Worker {
     this.#joiner = chunk;
     try {
       await runInitializer(initializer, this.#functions);
+      await this.#shared.flush();
       this.#joining = "joined";
     } catch (error) {
       this.#joining = "failed";

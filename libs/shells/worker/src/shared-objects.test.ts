@@ -1,0 +1,142 @@
+import type { FunctionMaker } from "@heddle/port-shipper";
+import { encodePayload, encodeValue, ObjectsState_State, type SharedDescription, shared } from "@heddle/wire";
+import { describe, expect, test } from "vitest";
+import type { InsideObjects } from "./shared-objects.ts";
+import { Bench } from "./testing.ts";
+
+/** A handle as user code has it. */
+class Handle {
+  readonly object: string;
+
+  constructor(object: string) {
+    this.object = object;
+  }
+
+  size(): number {
+    return this.object.length;
+  }
+
+  [shared](): SharedDescription {
+    return { kind: "dict", object: this.object };
+  }
+}
+
+/** A worker in which `heddle` is not loaded. */
+function benchOf(flush: InsideObjects["flush"] = () => undefined): Bench & { loaded: number } {
+  const bench = Object.assign(new Bench(), { loaded: 0 });
+  bench.loadInside = () => {
+    bench.loaded++;
+    bench.runtime.objects.provide({ revive: ({ object }) => new Handle(object), flush });
+  };
+  return bench;
+}
+
+const sizeOf = (handle: Handle): number => handle.size();
+
+describe("handles of shared objects", () => {
+  test("among inputs are live in the task, and what makes them is loaded when the first is met", async () => {
+    const bench = benchOf();
+    bench.job(1, sizeOf);
+    expect(await bench.run(1, [new Handle("@ab"), new Handle("@abcd")])).toMatchObject({ done: [3, 5] });
+    expect(await bench.run(1, [new Handle("@x")])).toMatchObject({ done: [2] });
+    expect(bench.loaded).toBe(1);
+  });
+
+  test("among captured values are live", async () => {
+    const bench = benchOf();
+    const maker: FunctionMaker = (values) => {
+      const [handle] = values([]) as [Handle];
+      return () => handle.size();
+    };
+    bench.closure(1, maker, encodeValue([new Handle("@captured")], "value"));
+    expect(await bench.run(1, [0])).toMatchObject({ done: [9] });
+  });
+
+  test("among the arguments of an initializer are live", async () => {
+    const bench = benchOf();
+    let size = 0;
+    const initializer = {
+      function: bench.placed("init", (handle: Handle) => {
+        size = handle.size();
+      }),
+      args: encodeValue([new Handle("@in")], "argument"),
+      argsArtifact: "",
+      argsLocation: "",
+    };
+    bench.job(1, () => size, false, { initializer });
+    expect(await bench.run(1, [0])).toMatchObject({ done: [3] });
+  });
+
+  test("travel back as results", async () => {
+    const bench = benchOf();
+    bench.job(1, (object: string) => new Handle(object));
+    expect(await bench.run(1, ["@a"])).toMatchObject({ done: [{ description: { kind: "dict", object: "@a" } }] });
+  });
+});
+
+describe("writes to shared objects", () => {
+  test("are done before their chunk is, whoever awaits them", async () => {
+    const writes = Promise.withResolvers<void>();
+    const bench = benchOf(() => writes.promise);
+    bench.loadInside();
+    bench.job(1, (x: number) => x + 1);
+    const answered = bench.run(1, [1, 2]);
+    await Promise.resolve();
+    expect(bench.answers).toEqual([]);
+    writes.resolve();
+    expect(await answered).toMatchObject({ done: [2, 3] });
+  });
+
+  test("that nobody awaited fail the last item with their error; the values before it stay", async () => {
+    const bench = benchOf(() => Promise.reject(new RangeError("index 9 of a list of 2")));
+    bench.loadInside();
+    bench.job(1, (x: number) => `v${x}`);
+    expect(await bench.run(1, [1, 2, 3])).toMatchObject({
+      completed: 2,
+      values: ["v1", "v2"],
+      offset: 2,
+      error: new RangeError("index 9 of a list of 2"),
+    });
+    expect(await bench.run(1, [1])).toMatchObject({ completed: 0, values: [], offset: 0 });
+  });
+
+  test("say nothing where an item has failed by itself", async () => {
+    const bench = benchOf(() => Promise.reject(new RangeError("index")));
+    bench.loadInside();
+    bench.job(1, (x: number) => {
+      if (x === 2) throw new TypeError("two");
+      return x;
+    });
+    expect(await bench.run(1, [1, 2])).toMatchObject({ completed: 1, values: [1], error: new TypeError("two") });
+  });
+
+  test("of an initializer are done before it is through, and fail it", async () => {
+    const bench = benchOf(() => Promise.reject(new RangeError("index")));
+    bench.loadInside();
+    const fn = bench.placed("init", () => undefined);
+    const initializer = { function: fn, args: encodeValue([], "argument"), argsArtifact: "", argsLocation: "" };
+    bench.job(1, () => 1, false, { initializer });
+    expect(await bench.run(1, [0])).toMatchObject({ initFailure: "RangeError: index" });
+  });
+});
+
+describe("the way to the manager", () => {
+  test("leads through the agent: operations out, replies and the state of the session in", async () => {
+    const bench = benchOf();
+    const heard: unknown[] = [];
+    bench.runtime.objects.listen({
+      replies: (replies) => heard.push(replies),
+      state: (state) => heard.push(state),
+    });
+    const { encoding, count, bytes: data } = encodePayload([1], "value");
+    const batch = { encoding, count, size: data.length, data, partStream: 0 };
+    bench.runtime.objects.operate({ owner: 0, batch, acknowledged: [1, 3] });
+    expect(bench.said("objectOperations")).toEqual([{ owner: 0, batch, acknowledged: [1, 3] }]);
+    const state = { state: ObjectsState_State.OPEN, session: 4, ttlMs: 15_000, code: "", message: "" };
+    bench.tell(
+      { kind: { $case: "objectsState", value: state } },
+      { kind: { $case: "objectReplies", value: { owner: 0, batch } } },
+    );
+    expect(heard).toEqual([state, { owner: 0, batch }]);
+  });
+});
