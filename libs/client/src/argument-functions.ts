@@ -1,5 +1,5 @@
 import type { AnyFunction, Artifact, ShippedFunction, Shipper } from "@heddle/port-shipper";
-import type { ValueWriterHooks } from "@heddle/wire";
+import type { Shared, ValueWriterHooks } from "@heddle/wire";
 
 /** What stands for a function among arguments; the worker makes it from this. */
 export interface FunctionDescription {
@@ -12,12 +12,17 @@ export interface FunctionDescription {
   readonly capturedArtifact?: string;
 }
 
-/** Thrown for a chunk in which functions were met that are not shipped yet: ship them and encode it again. */
+/**
+ * Thrown for a chunk in which functions were met that are not shipped yet, or handles of shared objects that are not made yet: ship and wait for them, and
+ * encode it again.
+ */
 export class UnshippedFunctions {
   readonly fns: readonly AnyFunction[];
+  readonly handles: readonly Shared[];
 
-  constructor(fns: readonly AnyFunction[]) {
+  constructor(fns: readonly AnyFunction[], handles: readonly Shared[] = []) {
     this.fns = fns;
+    this.handles = handles;
   }
 }
 
@@ -28,9 +33,10 @@ const PLACEHOLDER: FunctionDescription = { artifact: "", exportName: "" };
 export class ArgumentFunctions {
   readonly #shipper: Shipper;
   readonly #descriptions = new Map<AnyFunction, FunctionDescription>();
-  /** Why functions cannot be shipped: thrown where they are met. */
-  readonly #refusals = new Map<AnyFunction, unknown>();
+  /** Why functions cannot be shipped, and objects not made: thrown where they are met. */
+  readonly #refusals = new Map<object, unknown>();
   #unshipped = new Set<AnyFunction>();
+  #unmade = new Set<Shared>();
 
   constructor(shipper: Shipper) {
     this.#shipper = shipper;
@@ -45,19 +51,25 @@ export class ArgumentFunctions {
       this.#unshipped.add(fn as AnyFunction);
       return PLACEHOLDER;
     },
+    metShared: (handle) => {
+      if (this.#refusals.has(handle)) throw this.#refusals.get(handle);
+      if (handle.pending !== undefined) this.#unmade.add(handle);
+    },
   };
 
   /** Throws UnshippedFunctions when some were met since it was asked last: all at once, so that no chunk is encoded once for each. */
   checkAllShipped(): void {
-    if (this.#unshipped.size === 0) return;
+    if (this.#unshipped.size + this.#unmade.size === 0) return;
     const fns = [...this.#unshipped];
+    const handles = [...this.#unmade];
     this.#unshipped = new Set();
-    throw new UnshippedFunctions(fns);
+    this.#unmade = new Set();
+    throw new UnshippedFunctions(fns, handles);
   }
 
-  /** A function cannot be shipped: encoding it throws `reason`, where the index of the input is known. */
-  refuse(fn: AnyFunction, reason: unknown): void {
-    this.#refusals.set(fn, reason);
+  /** A function cannot be shipped, or an object not made: encoding it throws `reason`, where the index of the input is known. */
+  refuse(met: AnyFunction | Shared, reason: unknown): void {
+    this.#refusals.set(met, reason);
   }
 
   /** Makes a function ready to be met; resolves to the artifacts that have to be offered. Rejects as Shipper.ship. */
@@ -74,4 +86,10 @@ export class ArgumentFunctions {
 /** All artifacts of a shipped function. */
 export function artifactsOf({ artifact, captured }: ShippedFunction): readonly Artifact[] {
   return captured === undefined || captured instanceof Uint8Array ? [artifact] : [artifact, captured];
+}
+
+/** Resolves when the object of a handle is there: to the artifacts that takes, which are none. Rejects when it cannot be made. */
+export async function made(handle: Shared): Promise<readonly Artifact[]> {
+  await handle.pending;
+  return [];
 }

@@ -23,12 +23,14 @@ import {
   type SpanDone,
   splitPayload,
 } from "@heddle/wire";
-import { UnshippedFunctions } from "./argument-functions.ts";
+import { made, UnshippedFunctions } from "./argument-functions.ts";
 import { OfferedArtifacts } from "./artifacts.ts";
 import { endedError, noCoordinatorError, type SessionDial } from "./dial.ts";
 import type { JobRun } from "./job-run.ts";
 import { FIRST_CONNECT_TIMEOUT_MS } from "./limits.ts";
 import { forget, isOn, type JobRequest, type Line, recount, stopOffering, wakeAll } from "./line.ts";
+import { OpenProcesses, type ProcessRequest } from "./open-processes.ts";
+import type { ProcessRun } from "./process-run.ts";
 
 /** What a client needs of the world. */
 export interface ConnectionOptions {
@@ -113,6 +115,16 @@ export class Connection {
     line.session.send({ kind: { $case: "takeResults", value: { job: run.number, bytes } } });
   }
 
+  /** Starts a process; the rest is told to its run. */
+  startProcess(request: ProcessRequest): void {
+    this.#open().processes.start(request);
+  }
+
+  /** Signals a process that was started here. Nothing for one that is over. */
+  signalProcess(run: ProcessRun, signal: "SIGTERM" | "SIGKILL"): void {
+    this.#line?.processes.signal(run, signal);
+  }
+
   /** The pool is over: its workers may end. */
   closePool(id: PoolId): void {
     if (this.#line?.pools.delete(id))
@@ -161,11 +173,14 @@ export class Connection {
         line.firstAnswer = undefined;
       },
     );
+    const send = (entry: RunRequestEntry): void => session.send(entry);
+    const artifacts = new OfferedArtifacts(send);
     const line: Line = {
       session,
       assembler: new PayloadAssembler(),
       pools: new Set(),
-      artifacts: new OfferedArtifacts((entry) => session.send(entry)),
+      artifacts,
+      processes: new OpenProcesses(send, artifacts),
       jobs: new Map(),
       unsealed: new Set(),
       dormant: new Set(),
@@ -214,6 +229,7 @@ export class Connection {
     line?.dormant.clear();
     this.#waiting.clear();
     for (const { run } of requests) run.fail(error);
+    line?.processes.fail(error);
     const waiters = [...this.#capacityWaiters];
     this.#capacityWaiters.clear();
     for (const waiter of waiters) waiter.reject(error);
@@ -243,8 +259,12 @@ export class Connection {
       case "output": {
         const request = line.jobs.get(kind.value.job);
         const name = request === undefined ? "" : request.job.name || (request.job.function?.displayName ?? "");
-        return this.#options.print(kind.value, name);
+        return this.#options.print(kind.value, kind.value.processName || name);
       }
+      case "processStarted":
+        return line.processes.started(kind.value);
+      case "processEnded":
+        return line.processes.ended(kind.value);
       case undefined:
         return; // a newer peer's entry that this build does not know
       default:
@@ -355,19 +375,22 @@ export class Connection {
     run.fail(error);
   }
 
-  /** The job offers no more until the functions among its inputs are shipped, or refused: that is thrown by the input that has them. */
-  async #shipArguments(line: Line, request: JobRequest, { fns }: UnshippedFunctions): Promise<void> {
+  /**
+   * The job offers no more until the functions among its inputs are shipped and the shared objects made, or refused: that is thrown by the input that has
+   * them.
+   */
+  async #shipArguments(line: Line, request: JobRequest, { fns, handles }: UnshippedFunctions): Promise<void> {
     line.unsealed.delete(request);
-    for (const fn of fns)
+    for (const met of [...handles, ...fns])
       try {
-        const artifacts = await request.functions.ship(fn);
+        const artifacts = typeof met === "function" ? await request.functions.ship(met) : await made(met);
         if (this.#line !== line || !isOn(line, request)) return;
         for (const artifact of artifacts) {
           line.artifacts.use(artifact);
           request.artifacts.push(artifact);
         }
       } catch (error) {
-        request.functions.refuse(fn, error);
+        request.functions.refuse(met, error);
         if (!request.job.collect) break; // the call fails, unless an input before it cannot travel either
       }
     if (this.#line !== line || !isOn(line, request) || request.run.isLost) return;

@@ -1,7 +1,7 @@
 import { ARTIFACT_BYTES_MAX, CAPTURED_INLINE_BYTES_MAX, LimitError, type PoolId } from "@heddle/kernel";
 import type { AnyFunction, Artifact, ShippedFunction, Shipper } from "@heddle/port-shipper";
 import { encodeValue, type FunctionRef, type Initializer, type OpenPool, type Requirements } from "@heddle/wire";
-import { ArgumentFunctions, artifactsOf, UnshippedFunctions } from "./argument-functions.ts";
+import { ArgumentFunctions, artifactsOf, made, UnshippedFunctions } from "./argument-functions.ts";
 
 /** What a pool is told at its construction. */
 export interface PoolSettings {
@@ -38,21 +38,31 @@ export interface PoolSetup {
 /** Makes a pool known: ships its initializer with what that closes over now. Rejects as Shipper.ship, and with SerializationError for its arguments. */
 export async function poolSetup(id: PoolId, settings: PoolSettings, shipper: Shipper): Promise<PoolSetup> {
   const { initializer, initArgs = [] } = settings;
-  const artifacts: Artifact[] = [];
   const open = openPool(id, settings);
-  if (initializer === undefined) return { open, artifacts };
-  const shipping = shipper.ship(initializer);
-  const args = encodeArguments(initArgs, shipper, artifacts);
-  const [shipped, bytes] = await Promise.all([shipping, args]);
+  if (initializer === undefined) return { open, artifacts: [] };
+  const shipped = await shipCall(initializer, initArgs, shipper);
+  return { open: { ...open, initializer: shipped.call }, artifacts: shipped.artifacts };
+}
+
+/** A call that a worker makes once: its function with what that closes over now, and its arguments. Rejects as `poolSetup`. */
+export async function shipCall(
+  fn: AnyFunction,
+  args: readonly unknown[],
+  shipper: Shipper,
+): Promise<{ readonly call: Initializer; readonly artifacts: readonly Artifact[] }> {
+  const artifacts: Artifact[] = [];
+  const shipping = shipper.ship(fn);
+  const encoding = encodeArguments(args, shipper, artifacts);
+  const [shipped, bytes] = await Promise.all([shipping, encoding]);
   artifacts.push(...artifactsOf(shipped));
   const packed = bytes.byteLength <= CAPTURED_INLINE_BYTES_MAX ? undefined : shipper.pack(bytes);
   if (packed !== undefined) artifacts.push(packed);
-  const value: Initializer = {
+  const call: Initializer = {
     function: functionRef(shipped),
     args: packed === undefined ? bytes : new Uint8Array(0),
     argsArtifact: packed?.hash ?? "",
   };
-  return { open: { ...open, initializer: value }, artifacts };
+  return { call, artifacts };
 }
 
 /** What nodes must have; undefined for nothing. */
@@ -99,6 +109,7 @@ async function encodeArguments(args: readonly unknown[], shipper: Shipper, artif
       return bytes;
     } catch (error) {
       if (!(error instanceof UnshippedFunctions)) throw error;
+      await Promise.all(error.handles.map(made));
       for (const fn of error.fns) artifacts.push(...(await functions.ship(fn)));
     }
   }

@@ -107,8 +107,10 @@ class FunctionShipper implements Shipper {
     const root = graph.cells[graph.root];
     const file = root?.kind === "code" ? (root.source.file ?? "") : "";
     const shipping = { name: fn.name, file };
+    const handles = made(captured);
     const bundle = await bundling(shipping, this.#bundles.ofClosure(emit(graph, this.#sources)));
     checkBundle(shipping, bundle.inputs, this.#rules);
+    await handles;
     const shipped = {
       artifact: bundle.artifact,
       exportName: "default",
@@ -122,12 +124,20 @@ class FunctionShipper implements Shipper {
   async #again(fn: AnyFunction, { captured, shipped }: ShippedClosure): Promise<ShippedFunction> {
     const fresh = captured.refresh();
     if (fresh === undefined) return this.#shipClosure(fn);
+    await made(captured);
     return fresh === "same" ? shipped : { ...shipped, captured: packValues(fresh, captured.graph) };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#bundles[Symbol.asyncDispose]();
   }
+}
+
+/** Resolves when the shared objects whose handles are captured are there; rejects when one cannot be made. */
+function made(captured: Captured): Promise<unknown> {
+  const all = Promise.all(captured.unmade().map(({ pending }) => pending));
+  all.catch(() => undefined); // whoever waits for it is told, later
+  return all;
 }
 
 /** A function without a name is called so. */

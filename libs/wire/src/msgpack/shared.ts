@@ -14,6 +14,8 @@ export interface SharedDescription {
 export interface Shared {
   /** Called when the handle is about to travel: that is a use of the object. */
   [shared](): SharedDescription;
+  /** While the manager has not said that the object is there: resolves when it has, rejects when it cannot be made. Whoever ships a handle waits for it. */
+  readonly pending?: Promise<unknown> | undefined;
 }
 
 /** A reference that nobody made a live handle of: it travels on as it came. */

@@ -232,8 +232,9 @@ export class ValueWriter {
 
   #shared(handle: Shared): void {
     const description = HookFailure.guard(() => {
+      const described = handle[shared]();
       this.#hooks?.metShared?.(handle);
-      return handle[shared]();
+      return described;
     });
     const depth = this.#enter(Step.DESCRIPTION);
     const start = this.#out.beginExt(Tag.SHARED);

@@ -82,7 +82,7 @@ export class GraphBuilder {
     const values = this.#encodeAll();
     const cells = this.#cells.filter((cell) => cell !== undefined);
     const graph = { cells, root, functionsInValues: this.#inValues, values };
-    return { graph, refresh: () => this.#refresh() };
+    return { graph, refresh: () => this.#refresh(), unmade: () => this.#values.unmade };
   }
 
   #refresh(): "same" | Uint8Array | undefined {

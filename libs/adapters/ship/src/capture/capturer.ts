@@ -1,4 +1,5 @@
 import type { AnyFunction } from "@heddle/port-shipper";
+import type { Shared } from "@heddle/wire";
 import { ExportFinder } from "../find-export.ts";
 import type { FunctionInspector } from "../inspect.ts";
 import { GraphBuilder, type KnownMember } from "./builder.ts";
@@ -22,6 +23,8 @@ export interface Captured {
    * undefined when it must be captured again.
    */
   refresh(): "same" | Uint8Array | undefined;
+  /** Handles of shared objects among the values that were captured last, which have to be made before the function runs anywhere. */
+  unmade(): readonly Shared[];
 }
 
 /** Finds out all that functions need to run elsewhere. Synchronous: what it sees is of one moment. */

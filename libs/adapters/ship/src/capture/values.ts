@@ -1,6 +1,6 @@
 import { SerializationError } from "@heddle/kernel";
 import type { AnyFunction } from "@heddle/port-shipper";
-import { encodeValue } from "@heddle/wire";
+import { encodeValue, type Shared } from "@heddle/wire";
 import { type Use, valueError } from "./refusals.ts";
 
 /** A variable that travels by value. */
@@ -16,6 +16,7 @@ export class CapturedValues {
   readonly #values: CapturedValue[] = [];
   /** Functions inside values, by what the values have in their place. */
   readonly #indices = new Map<AnyFunction, number>();
+  #unmade = new Set<Shared>();
 
   add(value: CapturedValue): void {
     this.#values.push(value);
@@ -54,10 +55,21 @@ export class CapturedValues {
     }
   }
 
+  /** Handles among the values whose objects were not known to be there when they were encoded last. */
+  get unmade(): readonly Shared[] {
+    return [...this.#unmade];
+  }
+
   #encode(indexOf: (fn: AnyFunction) => number): Uint8Array {
     const values = this.#values.map(({ read }) => read());
+    this.#unmade = new Set();
     try {
-      return encodeValue(values, "value", { reduceFunction: (fn) => indexOf(fn as AnyFunction) });
+      return encodeValue(values, "value", {
+        reduceFunction: (fn) => indexOf(fn as AnyFunction),
+        metShared: (handle) => {
+          if (handle.pending !== undefined) this.#unmade.add(handle);
+        },
+      });
     } catch (error) {
       throw this.#placed(error);
     }
