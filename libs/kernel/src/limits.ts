@@ -15,6 +15,11 @@ export const CHUNK_BYTES_TARGET = 1024 * 1024;
 export const ITEM_BYTES_MAX = 64 * 1024 * 1024;
 /** Payload of one chunk or of one chunk's results. Above: LimitError; the peer that sends more is dropped. */
 export const PAYLOAD_BYTES_MAX = 512 * 1024 * 1024;
+/**
+ * Operations on shared objects that travel together, in bytes: one with the largest item always fits. Above: LimitError at the client; the
+ * peer that sends more is dropped.
+ */
+export const OPERATIONS_BYTES_MAX = ITEM_BYTES_MAX + 16 * 1024 * 1024;
 /** One shipped artifact. Above: LimitError at the client. */
 export const ARTIFACT_BYTES_MAX = 64 * 1024 * 1024;
 /** Captured values that travel inside the description of their job; above it they are an artifact of their own. */

@@ -11,13 +11,29 @@ import {
   jobsRun,
   NodesDefinition,
   nodesAttach,
+  ObjectsAdminDefinition,
+  ObjectsDefinition,
+  objectsAdminBreakLock,
+  objectsAdminDescribeLock,
+  objectsAdminDescribeObject,
+  objectsAdminListLocks,
+  objectsAdminListObjects,
+  objectsAdminListSessions,
+  objectsOperate,
   protocolVersion,
   RunRequest,
+  SessionsDefinition,
+  sessionsKeepAlive,
 } from "./index.ts";
 
 test("every method of the proto files has an object with its path, and codecs of its messages", () => {
-  const methods = [jobsRun, nodesAttach, adminGetStatus, adminListNodes, adminListJobs];
-  const defined = [JobsDefinition, NodesDefinition, AdminDefinition].flatMap(({ fullName, methods: all }) =>
+  const methods = [
+    ...[jobsRun, nodesAttach, adminGetStatus, adminListNodes, adminListJobs, objectsOperate, sessionsKeepAlive],
+    ...[objectsAdminListObjects, objectsAdminDescribeObject, objectsAdminListLocks, objectsAdminDescribeLock],
+    ...[objectsAdminListSessions, objectsAdminBreakLock],
+  ];
+  const services = [JobsDefinition, NodesDefinition, AdminDefinition, ObjectsDefinition, SessionsDefinition];
+  const defined = [...services, ObjectsAdminDefinition].flatMap(({ fullName, methods: all }) =>
     Object.values(all).map((method) => ({ path: `/${fullName}/${method.name}`, ...method })),
   );
   expect(methods.map(({ path }) => path)).toEqual(defined.map(({ path }) => path));
@@ -48,5 +64,6 @@ test("a build says that it reads every encoding there is", () => {
 
 test("the descriptor set is where its URL says, and knows the services", () => {
   const descriptors = readFileSync(descriptorSetUrl).toString("latin1");
-  for (const service of ["Jobs", "Nodes", "Admin"]) expect(descriptors).toContain(service);
+  for (const service of ["Jobs", "Nodes", "Admin", "Objects", "Sessions", "ObjectsAdmin"])
+    expect(descriptors).toContain(service);
 });

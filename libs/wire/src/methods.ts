@@ -10,6 +10,20 @@ import {
 import { RunRequest, RunRequestEntry, RunResponse, RunResponseEntry } from "./gen/heddle/v1/jobs.ts";
 import { AttachRequest, AttachRequestEntry, AttachResponse, AttachResponseEntry } from "./gen/heddle/v1/nodes.ts";
 import { OperateRequest, OperateRequestEntry, OperateResponse, OperateResponseEntry } from "./gen/heddle/v1/objects.ts";
+import {
+  BreakLockRequest,
+  BreakLockResponse,
+  DescribeLockRequest,
+  DescribeLockResponse,
+  DescribeObjectRequest,
+  DescribeObjectResponse,
+  ListLocksRequest,
+  ListLocksResponse,
+  ListObjectsRequest,
+  ListObjectsResponse,
+  ListSessionsRequest,
+  ListSessionsResponse,
+} from "./gen/heddle/v1/objects_admin.ts";
 import { KeepAliveRequest, KeepAliveResponse } from "./gen/heddle/v1/sessions.ts";
 import { hotAssignChunk, hotChunkFinished, hotOfferChunk, hotSpanDone } from "./hot-entries.ts";
 import { hotPart } from "./hot-part.ts";
@@ -76,4 +90,46 @@ export const adminListJobs: WireMethod<ListJobsRequest, ListJobsResponse> = {
   path: "/heddle.v1.Admin/ListJobs",
   request: ListJobsRequest,
   response: ListJobsResponse,
+};
+
+/** A page of shared objects, in order of their ids. */
+export const objectsAdminListObjects: WireMethod<ListObjectsRequest, ListObjectsResponse> = {
+  path: "/heddle.v1.ObjectsAdmin/ListObjects",
+  request: ListObjectsRequest,
+  response: ListObjectsResponse,
+};
+
+/** One shared object. */
+export const objectsAdminDescribeObject: WireMethod<DescribeObjectRequest, DescribeObjectResponse> = {
+  path: "/heddle.v1.ObjectsAdmin/DescribeObject",
+  request: DescribeObjectRequest,
+  response: DescribeObjectResponse,
+};
+
+/** A page of locks and semaphores, in order of their ids. */
+export const objectsAdminListLocks: WireMethod<ListLocksRequest, ListLocksResponse> = {
+  path: "/heddle.v1.ObjectsAdmin/ListLocks",
+  request: ListLocksRequest,
+  response: ListLocksResponse,
+};
+
+/** One lock: who holds it, who waits for it, and whether that can ever end. */
+export const objectsAdminDescribeLock: WireMethod<DescribeLockRequest, DescribeLockResponse> = {
+  path: "/heddle.v1.ObjectsAdmin/DescribeLock",
+  request: DescribeLockRequest,
+  response: DescribeLockResponse,
+};
+
+/** Sessions at the manager, in order of their numbers. */
+export const objectsAdminListSessions: WireMethod<ListSessionsRequest, ListSessionsResponse> = {
+  path: "/heddle.v1.ObjectsAdmin/ListSessions",
+  request: ListSessionsRequest,
+  response: ListSessionsResponse,
+};
+
+/** Takes a lock from its holder. */
+export const objectsAdminBreakLock: WireMethod<BreakLockRequest, BreakLockResponse> = {
+  path: "/heddle.v1.ObjectsAdmin/BreakLock",
+  request: BreakLockRequest,
+  response: BreakLockResponse,
 };

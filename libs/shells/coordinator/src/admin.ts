@@ -9,6 +9,8 @@ export interface Identity {
   readonly serverId: string;
   readonly pid: number;
   readonly startedMs: Millis;
+  /** Address of its manager; undefined when it has none. */
+  readonly manager: string | undefined;
 }
 
 /** Answers the Admin service from the ledger and the core; reads only. */
@@ -24,7 +26,7 @@ export class AdminView {
   }
 
   status(nowMs: Millis): GetStatusResponse {
-    const { build, serverId, pid, startedMs } = this.#identity;
+    const { build, serverId, pid, startedMs, manager = "" } = this.#identity;
     const nodes = this.#core.nodes().filter((node) => node.state === "ready");
     const jobs = this.#core.jobs();
     return {
@@ -38,6 +40,7 @@ export class AdminView {
       chunksWaiting: jobs.reduce((sum, job) => sum + job.chunksWaiting, 0),
       jobs: jobs.length,
       clients: this.#ledger.clients.size,
+      manager,
     };
   }
 

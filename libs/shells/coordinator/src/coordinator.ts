@@ -22,6 +22,7 @@ import { ClientDesk } from "./client-desk.ts";
 import type { Office } from "./desk.ts";
 import { type AssignmentRecord, type JobRecord, Ledger, wireAssignment } from "./ledger.ts";
 import { ENDED_JOB_AGE_MS, ENDED_JOBS_MAX } from "./limits.ts";
+import { type ManagerPlace, ManagerRelay, withoutManager } from "./manager-relay.ts";
 import { NodeDesk } from "./node-desk.ts";
 import { type Finish, fabricError, sendItemFailed, sendJobEnded, sendValues } from "./results.ts";
 
@@ -39,6 +40,8 @@ export interface CoordinatorOptions {
   readonly leaseMs?: number;
   /** Longest pause between frames; HEARTBEAT_MS unless a test says otherwise. */
   readonly heartbeatMs?: number;
+  /** Where the fabric's shared objects are. Without it they are refused in words. */
+  readonly manager?: ManagerPlace;
 }
 
 type Assign = Extract<Effect, { type: "assign-chunk" }>;
@@ -46,7 +49,7 @@ type EndJob = Extract<Effect, { type: "end-job" }>;
 
 /** Performs the scheduler's wishes: the one place where sessions, payloads and the core meet. Serve `routes` with any RpcServer. */
 export class CoordinatorShell {
-  /** What a server must route here: Jobs, Nodes and Admin. */
+  /** What a server must route here: Jobs, Nodes and Admin, and what the manager serves. */
   readonly routes: readonly Route[];
   readonly #env: Environment;
   readonly #core: Scheduler;
@@ -55,6 +58,7 @@ export class CoordinatorShell {
   readonly #clientSessions: SessionAcceptor<RunResponseEntry, RunRequestEntry>;
   readonly #nodeSessions: SessionAcceptor<AttachResponseEntry, AttachRequestEntry>;
   readonly #driver: CoreDriver<Input, Effect>;
+  readonly #relay: ManagerRelay | undefined;
   #stopping = false;
   #timer: Disposable | undefined;
   /** The finish that the core is being told of. */
@@ -79,7 +83,9 @@ export class CoordinatorShell {
       this.#finished(finish, outcome, runMs),
     );
     const serverId = mintId(options.env.random);
-    const identity = { build: options.build, serverId, pid: options.pid, startedMs: options.env.clock.nowMs() };
+    const startedMs = options.env.clock.nowMs();
+    const { build, pid, manager } = options;
+    const identity = { build, serverId, pid, startedMs, manager: manager?.address };
     const sessions = {
       env: options.env,
       serverId,
@@ -89,7 +95,9 @@ export class CoordinatorShell {
     };
     this.#clientSessions = new SessionAcceptor({ ...sessions, onSession: this.#clients.onSession });
     this.#nodeSessions = new SessionAcceptor({ ...sessions, onSession: nodes.onSession });
-    this.routes = this.#route(new AdminView(identity, this.#core, this.#ledger));
+    this.#relay = manager === undefined ? undefined : new ManagerRelay(manager, options.env.log);
+    const admin = new AdminView(identity, this.#core, this.#ledger);
+    this.routes = [...this.#route(admin), ...(this.#relay?.routes ?? withoutManager(sessions))];
   }
 
   /**
@@ -100,7 +108,7 @@ export class CoordinatorShell {
     this.#stopping = true;
     await this.#idle(drainMs);
     const goodbye: Goodbye = { code: "unavailable", message: "the coordinator was stopped" };
-    await Promise.all([this.#clientSessions.close(goodbye), this.#nodeSessions.close(goodbye)]);
+    await Promise.all([this.#clientSessions.close(goodbye), this.#nodeSessions.close(goodbye), this.#relay?.close()]);
     this.#timer?.[Symbol.dispose]();
   }
 

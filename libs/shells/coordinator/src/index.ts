@@ -7,5 +7,7 @@ export {
   CLIENTS_MAX,
   ENDED_JOB_AGE_MS,
   ENDED_JOBS_MAX,
+  MANAGER_STREAMS_MAX,
   NODES_MAX,
 } from "./limits.ts";
+export type { ManagerPlace } from "./manager-relay.ts";

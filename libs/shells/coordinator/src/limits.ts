@@ -34,3 +34,7 @@ export const INIT_ERROR_BYTES_MAX = 64 * 1024;
 export const INIT_SUMMARY_LENGTH_MAX = 1_024;
 /** Small chunks that travel as one. More ends the client's session: what a worker gives back becomes a span for each. */
 export const CHUNK_GRAINS_MAX = 1_024;
+/** Streams to the manager that go through the coordinator at a time. One more is ended at once: its dialer tries again. */
+export const MANAGER_STREAMS_MAX = 4_096;
+/** How long the manager may take to answer a question that goes through the coordinator. Then TimeoutError. */
+export const MANAGER_CALL_TIMEOUT_MS = 10_000;
