@@ -16,6 +16,14 @@ export interface OperationRequest {
     readonly key: Uint8Array;
     readonly revision: number;
   }[];
+  /** Whose operation it is: asked for the error to reject with when the manager refuses it; the refusal itself unless given. */
+  readonly handle?: OperationHandle;
+}
+
+/** What asks for operations and knows more of their refusals. */
+export interface OperationHandle {
+  /** The error to reject with. Called at the reply, before what came after it is heard. */
+  explain(refusal: Error, request: OperationRequest): Error;
 }
 
 /** What came of an operation. */
@@ -51,10 +59,17 @@ export interface ObjectsChannel {
    */
   call(request: OperationRequest): Promise<OperationReply>;
   /**
-   * Asks for an operation that may wait (its `numbers[0]` is set here: 0 for a poll, else 1). At its timeout the manager is asked to end the wait, and what it
+   * Resolves with what `read` makes of the reply; rejects with what it throws. It runs as the reply is heard, before what came after it. So methods need no promise of
+   * their own behind this one, which knows whether anybody awaits it.
+   */
+  call<T>(request: OperationRequest, read: (reply: OperationReply) => T): Promise<T>;
+  /**
+   * Asks for an operation that may wait (its `numbers[0]` is set here, but not that of "watch": 0 for a poll, else 1). At its timeout the manager is asked to end the wait, and what it
    * says counts: the promise resolves when the wait was over before, else rejects with TimeoutError; an abort likewise with the signal's reason.
    */
   wait(request: OperationRequest, options?: WaitOptions): Promise<OperationReply>;
+  /** As `call` with `read`. */
+  wait<T>(request: OperationRequest, options: WaitOptions | undefined, read: (reply: OperationReply) => T): Promise<T>;
   /** Resolves when everything asked so far has its reply; rejects with the first error of a write that nobody awaited. */
   flush(): Promise<void>;
   /** Of the session now; undefined while there is none. What was acquired under another one is lost. */
