@@ -34,6 +34,8 @@ export interface FabricOptions {
   readonly unavailableTimeoutMs: number;
   /** Keeps the caller's process alive until disposed. */
   readonly hold: () => Disposable;
+  /** Keeps it alive for a process that was started, which nobody need await; as `hold` unless given. */
+  readonly keep?: () => Disposable;
   /** Lines that user functions printed, without control characters. */
   readonly print: (stderr: boolean, line: string) => void;
   /** Where progress is shown; undefined for nowhere. */
@@ -123,11 +125,12 @@ export class Fabric implements AsyncDisposable {
 
   /** What this fabric gives its pools. */
   get host(): PoolHost {
-    const { env, shipper, hold, prepare, statusLine } = this.#options;
+    const { env, shipper, hold, keep = hold, prepare, statusLine } = this.#options;
     return {
       env,
       shipper,
       hold,
+      keep,
       statusLine,
       connection: (settings) => {
         prepare?.(settings);
@@ -160,10 +163,10 @@ export class Fabric implements AsyncDisposable {
   }
 }
 
-/** Prefixes each line with where it came from, and takes out what could steer a terminal. */
-function printOutput(print: (stderr: boolean, line: string) => void, output: Output, job: string): void {
+/** Prefixes each line with where it came from (`name`: of the job, or of the process), and takes out what could steer a terminal. */
+function printOutput(print: (stderr: boolean, line: string) => void, output: Output, name: string): void {
   const { place, stderr, text } = output;
-  const prefix = `[${place?.node ?? "?"}/${place?.pid ?? 0} ${job}]`;
+  const prefix = `[${place?.node ?? "?"}/${place?.pid ?? 0} ${name}]`;
   for (const line of text.split("\n")) print(stderr, `${prefix} ${line.replace(CONTROL, "")}`);
 }
 

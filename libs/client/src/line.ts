@@ -4,6 +4,7 @@ import type { EncodedPayload, OpenJob, OpenPool, PayloadAssembler, RunRequestEnt
 import type { ArgumentFunctions } from "./argument-functions.ts";
 import type { OfferedArtifacts } from "./artifacts.ts";
 import type { JobRun } from "./job-run.ts";
+import type { OpenProcesses } from "./open-processes.ts";
 
 /** A job to be run: what the coordinator must know of it beside its chunks. */
 export interface JobRequest {
@@ -23,6 +24,7 @@ export interface Line {
   /** Ids of those that were said to be open. */
   readonly pools: Set<string>;
   readonly artifacts: OfferedArtifacts;
+  readonly processes: OpenProcesses;
   /** Open jobs by number. */
   readonly jobs: Map<number, JobRequest>;
   /** Those of them that may have inputs to offer now, the one that offered last at the end. */

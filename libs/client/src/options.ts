@@ -111,6 +111,27 @@ export function checkCallOptions(what: string, options: AnyCallOptions, known: r
       throw new TypeError(`${name} must be a function, got ${described(options[name])}`);
 }
 
+export const PROCESS_SETTINGS = ["target", "args", "name", "daemon", "node", "labels"] as const;
+
+/** Throws TypeError or RangeError for a process's settings that cannot be. */
+export function checkProcessSettings(
+  settings: {
+    readonly [name in (typeof PROCESS_SETTINGS)[number]]?: unknown;
+  },
+): void {
+  checkOptionNames("a process", settings, PROCESS_SETTINGS);
+  const { target, args, name, daemon, node, labels } = settings;
+  if (typeof target !== "function") throw new TypeError(`target must be a function, got ${described(target)}`);
+  checkArgs(args);
+  checkName(name);
+  if (name === "") throw new RangeError("name must have at least one character");
+  if (daemon !== undefined && typeof daemon !== "boolean")
+    throw new TypeError(`daemon must be true or false, got ${described(daemon)}`);
+  if (node !== undefined && typeof node !== "string")
+    throw new TypeError(`node must be a name, got ${described(node)}`);
+  checkLabels(labels);
+}
+
 /** Throws TypeError unless it is an array: the arguments of one call. */
 export function checkArgs(args: unknown): readonly unknown[] {
   if (args === undefined) return [];

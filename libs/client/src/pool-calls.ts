@@ -31,6 +31,8 @@ export interface PoolHost {
   readonly connection: (settings: PoolSettings) => Connection;
   /** Keeps the caller's process alive until disposed. */
   readonly hold: () => Disposable;
+  /** The caller's process outlives what is kept: until disposed. Nothing is awaited by that. */
+  readonly keep: () => Disposable;
   /** The last line of the caller's terminal, for progress; undefined where there is none. */
   readonly statusLine: StatusLine | undefined;
 }

@@ -243,7 +243,7 @@ test("what a job's functions print reaches the client without what could steer a
   void fake.fabric.pool().mapAsync(square, [1], { name: "squares" });
   await settle();
   const text = "plain\ttab\n\u001b[2Jgone\rback\u0007\u009b1m";
-  fake.tell({ $case: "output", value: { job: 1, place, stderr: true, text } });
+  fake.tell({ $case: "output", value: { job: 1, place, stderr: true, text, process: 0, processName: "" } });
   await settle();
   expect(fake.printed).toEqual(["err [n1/7 squares] plain\ttab", "err [n1/7 squares] [2Jgoneback1m"]);
 });

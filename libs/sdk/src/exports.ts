@@ -4,10 +4,12 @@ export {
   type Callbacks,
   type CallOptions,
   type ChunkSize,
+  type CurrentProcess,
   Fabric,
   type Inputs,
   MapIterator,
   type MapOptions,
+  type ParentProcess,
   type Progress,
   Range,
   type ReduceOptions,
@@ -17,6 +19,8 @@ export {
   repeat,
   type StreamOptions,
   type TypedArrayConstructor,
+  type Waitable,
+  type WaitOptions,
 } from "@heddle/client";
 export {
   AuthenticationError,
@@ -54,5 +58,6 @@ export {
 } from "@heddle/kernel";
 export type { TaskContext } from "@heddle/shell-worker";
 export type { PoolOptions } from "./pool-options.ts";
+export type { ProcessOptions } from "./process-options.ts";
 export type { ConnectOptions } from "./remote.ts";
 export { task } from "./runtime.ts";

@@ -1,3 +1,4 @@
 export { connect } from "./connect.ts";
 export * from "./exports.ts";
 export { Pool } from "./pool.ts";
+export { activeChildren, cpuCount, currentProcess, Process, parentProcess, wait } from "./process.ts";

@@ -1,9 +1,20 @@
 /** What `heddle` is inside a worker: the same names, on the fabric that the worker belongs to. It loads no gRPC, no coordinator and no bundler. */
 import { systemEnvironment } from "@heddle/adapter-system/environment";
-import { Fabric, type FabricOptions } from "@heddle/client";
+import {
+  type CurrentProcess,
+  Fabric,
+  type FabricOptions,
+  FabricProcess,
+  ParentProcess,
+  ProcessFamily,
+  type Waitable,
+  type WaitOptions,
+  waitFor,
+} from "@heddle/client";
 import { StateError } from "@heddle/kernel";
 import { NestedFabric, NestedPool } from "./nested-fabric.ts";
 import { type PoolOptions, poolArguments } from "./pool-options.ts";
+import { type ProcessOptions, processArguments } from "./process-options.ts";
 import { type ConnectOptions, checkConnect, common, reachFabric, remoteFabric } from "./remote.ts";
 import { workerRuntime } from "./runtime.ts";
 
@@ -15,8 +26,8 @@ export * from "./exports.ts";
  */
 export async function connect(address?: string, options: ConnectOptions = {}): Promise<Fabric> {
   checkConnect(address, options);
-  if (address !== undefined) return await reachFabric(address, options, runtime().hold);
-  return new NestedFabric(nestedOptions(options), sharedFabric(undefined));
+  if (address !== undefined) return await reachFabric(address, options, runtime());
+  return new NestedFabric(nestedOptions(options), sharedFabric(undefined), family);
 }
 
 /**
@@ -30,12 +41,54 @@ export class Pool extends NestedPool {
   }
 }
 
+/** As outside; without a fabric it is on the one that the worker belongs to. */
+export class Process extends FabricProcess {
+  /** Throws as outside. */
+  constructor(options: ProcessOptions) {
+    super(...processArguments(options, () => sharedFabric(undefined)), family);
+    if (options.fabric instanceof NestedFabric) options.fabric.keepProcess(this);
+  }
+}
+
+/** This process: a Process, or a worker of a pool. */
+export function currentProcess(): CurrentProcess {
+  return family.current;
+}
+
+/** Whoever has started this process: a program, a Process or a pool's worker; of a worker of a pool its agent. */
+export function parentProcess(): ParentProcess | null {
+  parent ??= new ParentProcess(runtime().process().parent, waiting);
+  return parent;
+}
+
+/** As outside. */
+export function activeChildren(): Process[] {
+  return family.active;
+}
+
+/** As outside. */
+export async function cpuCount(): Promise<number> {
+  const { connection, hold } = sharedFabric(undefined).host;
+  using _hold = hold();
+  return (await connection({}).capacity()).slots;
+}
+
+/** As outside. */
+export function wait<T extends Waitable>(objects: Iterable<T>, options?: WaitOptions): Promise<T[]> {
+  return waitFor(waiting, objects, options);
+}
+
+/** This process and what it has started. */
+const family = new ProcessFamily(() => runtime().process());
+const waiting = { env: systemEnvironment(), hold: () => runtime().hold() };
+let parent: ParentProcess | undefined;
+
 const shared = new Map<string | undefined, Fabric>();
 
 function sharedFabric(address: string | undefined): Fabric {
   let fabric = shared.get(address);
   if (fabric === undefined) {
-    fabric = address === undefined ? new Fabric(nestedOptions({})) : remoteFabric(address, {}, runtime().hold);
+    fabric = address === undefined ? new Fabric(nestedOptions({})) : remoteFabric(address, {}, runtime());
     shared.set(address, fabric);
   }
   return fabric;
@@ -43,8 +96,8 @@ function sharedFabric(address: string | undefined): Fabric {
 
 /** The agent holds the session and dials the coordinator. */
 function nestedOptions(options: ConnectOptions): FabricOptions {
-  const { dial, hold } = runtime();
-  const parts = common(systemEnvironment(), options, hold);
+  const { dial, hold, keep } = runtime();
+  const parts = common(systemEnvironment(), options, { hold, keep });
   return { ...parts, client: undefined, address: "the worker's own fabric", dial };
 }
 

@@ -1,19 +1,31 @@
-import { Fabric, type FabricOptions, FabricPool, type PoolHost, type PoolSettings } from "@heddle/client";
+import {
+  Fabric,
+  type FabricOptions,
+  FabricPool,
+  type FabricProcess,
+  type PoolHost,
+  type PoolSettings,
+  type ProcessFamily,
+} from "@heddle/client";
 import { ClosedError } from "@heddle/kernel";
 
 /**
  * A handle, made by `connect()` in a task, of the fabric that the task's worker belongs to. A worker has one session with it, which all
- * its handles and pools share and which ends with the worker: closing a handle terminates its own pools and no others.
+ * its handles and pools share and which ends with the worker: closing a handle terminates its own pools and processes and no others.
  */
 export class NestedFabric extends Fabric {
   readonly #shared: Fabric;
   /** Made of this handle and not terminated yet. */
   readonly #pools = new Set<FabricPool>();
+  /** Made of this handle. */
+  readonly #processes = new WeakSet<FabricProcess>();
+  readonly #family: ProcessFamily;
   #isClosed = false;
 
-  /** `shared`: has the session. */
-  constructor(options: FabricOptions, shared: Fabric) {
+  /** `shared`: has the session. `family`: this process and what it has started. */
+  constructor(options: FabricOptions, shared: Fabric, family: ProcessFamily) {
     super(options);
+    this.#family = family;
     this.#shared = shared;
   }
 
@@ -38,7 +50,13 @@ export class NestedFabric extends Fabric {
   override async close(): Promise<void> {
     this.#isClosed = true;
     await Promise.all([...this.#pools].map((pool) => pool.terminate()));
+    await Promise.all(this.#family.active.map((child) => (this.#processes.has(child) ? child.terminate() : undefined)));
     await super.close();
+  }
+
+  /** A process of this handle: it ends with it. */
+  keepProcess(process: FabricProcess): void {
+    this.#processes.add(process);
   }
 
   /** A pool of this handle: it is terminated with it. */

@@ -37,12 +37,17 @@ export function checkConnect(address: unknown, options: ConnectOptions): void {
   checkTimeout(options.timeoutMs);
 }
 
-/** Told while something of a fabric is awaited. */
-type Hold = () => Disposable;
+/** How a fabric handle tells its process that it is in use. */
+export interface Holds {
+  /** Told while something of a fabric is awaited. */
+  readonly hold: () => Disposable;
+  /** Told while something is there that this process is to outlive. */
+  readonly keep: () => Disposable;
+}
 
 /** The fabric of the coordinator at an address, once it answers. Rejects with UnavailableError. */
-export async function reachFabric(address: string, options: ConnectOptions, hold?: Hold): Promise<Fabric> {
-  const fabric = remoteFabric(address, options, hold);
+export async function reachFabric(address: string, options: ConnectOptions, holds?: Holds): Promise<Fabric> {
+  const fabric = remoteFabric(address, options, holds);
   try {
     await answered(fabric, options.timeoutMs ?? CONNECT_TIMEOUT_MS);
     return fabric;
@@ -53,13 +58,13 @@ export async function reachFabric(address: string, options: ConnectOptions, hold
 }
 
 /** The fabric of the coordinator at an address, which is dialled when it is first needed. */
-export function remoteFabric(address: string, options: ConnectOptions, hold?: Hold): Fabric {
+export function remoteFabric(address: string, options: ConnectOptions, holds?: Holds): Fabric {
   const env = systemEnvironment();
   const client = lazyGrpcClient();
   const scope = new AsyncDisposableStack();
   scope.use(client);
   const dispose = (): Promise<void> => scope.disposeAsync();
-  const fabric = new Fabric({ ...common(env, options, hold), client, address, dispose });
+  const fabric = new Fabric({ ...common(env, options, holds), client, address, dispose });
   scope.use(onProcessEnd(() => fabric.leave()));
   return fabric;
 }
@@ -67,8 +72,8 @@ export function remoteFabric(address: string, options: ConnectOptions, hold?: Ho
 /** One for all fabrics of this process: they share its last line. */
 const terminal = openTerminal();
 
-/** What every fabric handle of this process has. It keeps the process alive while something is awaited, unless `hold` has another way. */
-export function common(env: Environment, options: ConnectOptions, hold: Hold = processHolds()) {
+/** What every fabric handle of this process has. It keeps the process alive while something is awaited, unless `holds` has another way. */
+export function common(env: Environment, options: ConnectOptions, holds: Holds = ownHolds()) {
   const { pid, host, program, nodeMajor } = hostFacts();
   return {
     env,
@@ -76,10 +81,16 @@ export function common(env: Environment, options: ConnectOptions, hold: Hold = p
     version: protocolVersion(BUILD, nodeMajor),
     description: `${program}@${host} pid ${pid}`,
     unavailableTimeoutMs: options.unavailableTimeoutMs ?? UNAVAILABLE_TIMEOUT_MS,
-    hold,
+    hold: holds.hold,
+    keep: holds.keep,
     print: terminal.print,
     statusLine: terminal.statusLine,
   };
+}
+
+function ownHolds(): Holds {
+  const hold = processHolds();
+  return { hold, keep: hold };
 }
 
 /** Asks until there is an answer: a coordinator that is just starting is no error. */

@@ -1,0 +1,82 @@
+import { TimeoutError } from "@heddle/kernel";
+import { checkWait } from "./options.ts";
+import type { PoolHost } from "./pool-calls.ts";
+
+/** The key of what `wait` calls: see Waitable. */
+export const waitable: unique symbol = Symbol("heddle.waitable");
+/** The key of what tells whether it is ready now: see Waitable. */
+export const isReady: unique symbol = Symbol("heddle.isReady");
+
+/** What can be waited for together with others: it is ready from some time on, or until somebody takes what made it so. */
+export interface Waitable {
+  /**
+   * Resolves when it is ready: at once when it is now. It takes nothing, so that whoever waits can. Once the signal aborts nobody
+   * looks at the promise any more; it may settle or not.
+   */
+  [waitable](signal: AbortSignal): Promise<void>;
+  /** Whether it is ready now, as far as can be told without waiting for it to become so. */
+  [isReady](): boolean | Promise<boolean>;
+}
+
+/** Options of `wait`. */
+export interface WaitOptions {
+  /** Longest wait, in milliseconds; 0 and less only look. For ever unless given. */
+  readonly timeoutMs?: number;
+  /** Ends the wait: it rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Waits until at least one of the objects is ready, and resolves to all that are, in the order given; to none when the time is up, or
+ * when there are none. Rejects with what looking at one of them throws, and with TypeError for what cannot be waited for.
+ */
+export async function waitFor<T extends Waitable>(
+  { env, hold }: Pick<PoolHost, "env" | "hold">,
+  objects: Iterable<T>,
+  options: WaitOptions = {},
+): Promise<T[]> {
+  checkWait("wait", options, ["timeoutMs", "signal"]);
+  const { timeoutMs = Number.POSITIVE_INFINITY, signal } = options;
+  const all = [...objects];
+  for (const object of all) checkWaitable(object);
+  signal?.throwIfAborted();
+  using _hold = hold();
+  const ready = await readyOf(all);
+  if (ready.length > 0 || all.length === 0 || timeoutMs <= 0) return ready;
+  const over = new AbortController();
+  using scope = new DisposableStack();
+  scope.defer(() => over.abort(new TimeoutError("the wait is over")));
+  const { promise: ended, resolve: end, reject } = Promise.withResolvers<"late">();
+  if (timeoutMs < Number.POSITIVE_INFINITY)
+    scope.use(env.clock.setTimer(env.clock.nowMs() + timeoutMs, () => end("late")));
+  if (signal !== undefined) {
+    const abort = (): void => reject(signal.reason);
+    signal.addEventListener("abort", abort, { once: true });
+    scope.defer(() => signal.removeEventListener("abort", abort));
+  }
+  return await untilReady(all, { ended, signal: over.signal });
+}
+
+/** One may be ready and no more when it is looked at: another taker was first. Then it goes on. */
+async function untilReady<T extends Waitable>(
+  all: readonly T[],
+  { ended, signal }: { readonly ended: Promise<"late">; readonly signal: AbortSignal },
+): Promise<T[]> {
+  for (;;) {
+    const waits = all.map((object) => object[waitable](signal));
+    for (const one of waits) one.catch(() => undefined); // those that lose the race
+    if ((await Promise.race([ended, ...waits])) === "late") return await readyOf(all);
+    const ready = await readyOf(all);
+    if (ready.length > 0) return ready;
+  }
+}
+
+async function readyOf<T extends Waitable>(all: readonly T[]): Promise<T[]> {
+  const flags = await Promise.all(all.map((object) => object[isReady]()));
+  return all.filter((_, at) => flags[at]);
+}
+
+function checkWaitable(object: unknown): void {
+  if (typeof object !== "object" || object === null || !(waitable in object))
+    throw new TypeError("wait() waits for processes and connections: each object must be one of them");
+}
