@@ -44,3 +44,27 @@ export const REQUIREMENTS_MAX = 32;
 export const REQUIREMENT_NAME_MAX = 63;
 /** Longest time that one item may be given. More is a RangeError. */
 export const ITEM_TIMEOUT_MS_MAX = 2 ** 31 - 1;
+/** Name of a shared object, in bytes of UTF-8. More is a LimitError. */
+export const OBJECT_NAME_BYTES_MAX = 1_024;
+/** Key of a dict, encoded. More is a LimitError. */
+export const KEY_BYTES_MAX = 1_024;
+/** Arrays inside each other in a key of a dict. More is a LimitError. */
+export const KEY_DEPTH_MAX = 4;
+/** Values of one operation on a shared object, encoded. More is a LimitError: several operations have to carry them. */
+export const OPERATION_BYTES_MAX = 64 * 1024 * 1024;
+/** What an unnamed object holds from the beginning travels in operations of about so many bytes. */
+export const CONTENT_BATCH_BYTES = 1024 * 1024;
+/** So often a `modify` reads and tries to write while others change the same key. Then ConflictError. */
+export const MODIFY_ATTEMPTS_MAX = 100;
+/** So often a transaction runs while others change what it has read. Then ConflictError. */
+export const TRANSACTION_ATTEMPTS_MAX = 50;
+/** From this conflict on a transaction waits for its turn among those that use the same objects. */
+export const TRANSACTION_QUEUED_CONFLICTS = 3;
+/** So long it waits for its turn, in milliseconds; then it runs all the same. */
+export const TRANSACTION_TURN_MS = 10_000;
+/** Locks that transactions take turns by, at most. More sets of objects share them. */
+export const TRANSACTION_LOCKS = 1_024;
+/** Writes of one transaction. More is a LimitError. */
+export const TRANSACTION_OPERATIONS_MAX = 128;
+/** Elements of a shared array. More is a RangeError. */
+export const ARRAY_LENGTH_MAX = 2 ** 23;

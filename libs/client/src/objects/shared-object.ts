@@ -1,0 +1,148 @@
+import { type Shared, type SharedDescription, shared, type VerbName } from "@heddle/wire";
+import type { OperationHandle, OperationReply, OperationRequest, WaitOptions } from "./channel.ts";
+import type { Content } from "./content.ts";
+import type { ObjectsHome } from "./home.ts";
+import { namedObject } from "./names.ts";
+
+/** What a handle is of. */
+export interface SharedSpec {
+  /** What the object is: "dict", "lock", ... */
+  readonly kind: string;
+  /** Its id, when it exists: the handle was made of a description. */
+  readonly object?: string | undefined;
+  /** Get or create the object of this name. Without one, and without an id, it is a new one. Throws TypeError or LimitError for what is no name. */
+  readonly name?: string | undefined;
+  /** What the manager is told beside the kind when it creates it, and whoever receives the handle: numbers, text, booleans. */
+  readonly options?: Readonly<Record<string, unknown>>;
+  /** What it holds when this creates it. */
+  readonly content?: Content | undefined;
+}
+
+/** Makes a handle of what is known of an object. */
+export type Reviver = (home: ObjectsHome, description: SharedDescription) => SharedObject;
+
+/**
+ * What all handles of shared objects have in common. The object is made at the manager at the handle's first use; shipping the handle, or storing it in
+ * another object, is a use.
+ */
+export abstract class SharedObject implements Shared, OperationHandle {
+  readonly #home: ObjectsHome;
+  readonly #spec: SharedSpec;
+  readonly #object: string;
+  /** Undefined until the create is sent, and for what exists. */
+  #created: Promise<void> | undefined;
+  /** The manager has made it, or it was there. */
+  #isCreated: boolean;
+  /** Whether the create made it: undefined before it is answered. */
+  #isNew: boolean | undefined;
+  /** Why it was not made: more to the point than that operations do not find it. */
+  #refusal: Error | undefined;
+
+  constructor(home: ObjectsHome, spec: SharedSpec) {
+    const { object, name } = spec;
+    this.#home = home;
+    this.#spec = spec;
+    this.#object = object ?? (name === undefined ? home.mint() : namedObject(name));
+    this.#isCreated = object !== undefined;
+  }
+
+  /** Its id at the manager: 32 hex digits, or "@" and its name. */
+  get id(): string {
+    return this.#object;
+  }
+
+  /** Whose operations its own are among. */
+  get home(): ObjectsHome {
+    return this.#home;
+  }
+
+  /** A use: the create is sent if it was not. */
+  [shared](): SharedDescription {
+    this.use();
+    return { ...this.traits(), kind: this.#spec.kind, object: this.#object };
+  }
+
+  /** Resolves when the manager has made it, with all that it holds from the beginning: at once when it has. Whoever ships the handle waits for it. */
+  get created(): Promise<void> {
+    this.use();
+    return this.#created ?? Promise.resolve();
+  }
+
+  /** The manager is known to have it. */
+  get isCreated(): boolean {
+    return this.#isCreated;
+  }
+
+  /** Removes the object, for all that have handles of it: they, and what waits on it, get NotFoundError. Resolves to whether it was there. */
+  destroy(): Promise<boolean> {
+    const isFirst = this.#created === undefined;
+    return this.call("destroy", (reply) => reply.numbers[0] === 1 && !(isFirst && this.#isNew === true));
+  }
+
+  /** The error of an operation that the manager refused. */
+  explain(refusal: Error, { verb }: OperationRequest): Error {
+    if (verb === "create") this.#refusal = refusal;
+    return this.#refusal ?? refusal;
+  }
+
+  /** What whoever receives a handle has to know beside kind and id. */
+  protected traits(): Readonly<Record<string, unknown>> {
+    return this.#spec.options ?? {};
+  }
+
+  /** Sends the create, once. What follows on the same channel finds the object. */
+  protected use(): void {
+    if (this.#created !== undefined || this.#isCreated) return;
+    const { kind, options, content } = this.#spec;
+    const home = this.#home;
+    const values = [home.encode({ ...options, kind }), ...(content?.first ?? [])];
+    const sent: Promise<unknown>[] = [
+      this.#ask({ verb: "create", object: this.#object, values, handle: this }, (reply) => {
+        this.#isNew = reply.numbers[0] === 1;
+      }),
+    ];
+    for (const more of content?.rest ?? [])
+      sent.push(this.#ask({ verb: more.verb, object: this.#object, values: more.values, handle: this }, nothing));
+    this.#created = Promise.all(sent).then(() => {
+      this.#isCreated = true;
+    });
+    this.#created.catch(() => undefined); // each operation on it says so
+  }
+
+  /** One operation; `read` makes of the reply what the promise resolves with. */
+  protected call<T>(
+    verb: VerbName,
+    read: (reply: OperationReply) => T,
+    values: readonly Uint8Array[] = NO_VALUES,
+    numbers: readonly number[] = NO_NUMBERS,
+  ): Promise<T> {
+    this.use();
+    return this.#ask({ verb, object: this.#object, values, numbers, handle: this }, read);
+  }
+
+  /** One operation that may wait: `numbers[0]` is set by the channel. */
+  protected wait<T>(
+    verb: VerbName,
+    options: WaitOptions | undefined,
+    read: (reply: OperationReply) => T,
+    values: readonly Uint8Array[] = NO_VALUES,
+    numbers: readonly number[] = NO_NUMBERS,
+  ): Promise<T> {
+    this.use();
+    return this.#home.wait({ verb, object: this.#object, values, numbers, handle: this }, options, read);
+  }
+
+  #ask<T>(request: OperationRequest, read: (reply: OperationReply) => T): Promise<T> {
+    return this.#home.call(request, read);
+  }
+}
+
+const NO_VALUES: readonly Uint8Array[] = [];
+const NO_NUMBERS: readonly number[] = [];
+
+/** Reads a reply that says nothing. */
+export const nothing = (): void => undefined;
+/** Reads a reply of one number, 1 for true. */
+export const flag = (reply: OperationReply): boolean => reply.numbers[0] === 1;
+/** Reads a reply of one number. */
+export const number = (reply: OperationReply): number => reply.numbers[0] ?? 0;
