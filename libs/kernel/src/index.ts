@@ -1,4 +1,5 @@
 export { assert, InvariantViolation, unreachable } from "./assert.ts";
+export type { AsyncScope } from "./async-scope.ts";
 export { type BackoffPolicy, backoffMs } from "./backoff.ts";
 export type { Brand } from "./brand.ts";
 export type { Clock, Millis } from "./clock.ts";

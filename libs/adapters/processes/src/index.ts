@@ -1,3 +1,4 @@
+export { openScope } from "./async-scope.ts";
 export {
   DISPOSE_WAIT_MS,
   LINK_END_GRACE_MS,

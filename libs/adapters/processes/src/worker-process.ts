@@ -1,9 +1,10 @@
 /**
  * What a worker process is made of besides the code that runs chunks. Imported by workers only, so it brings in little.
  */
-import { AsyncLocalStorage } from "node:async_hooks";
 import { flushCompileCache } from "node:module";
 import { inspect } from "node:util";
+import type { AsyncScope } from "@heddle/kernel";
+import { openScope } from "./async-scope.ts";
 import { openMarks, openWorkerLink, type WorkerLink } from "./worker-link.ts";
 
 /** Compiled code is written down once the worker has had time to load what it needs, for the next worker's sake. */
@@ -40,15 +41,7 @@ export interface WorkerProcessParts {
   /** Resident set of this process now, in bytes. */
   readonly rssBytes: () => number;
   /** A place for values that follow what they were set for through promises and timers. */
-  readonly openScope: <T>() => TaskScope<T>;
-}
-
-/** A value for everything that a call begins. */
-export interface TaskScope<T> {
-  /** Calls `run`; it and what it begins get `value`. */
-  readonly run: <R>(value: T, run: () => R) => R;
-  /** The value of what runs now, if it has one. */
-  readonly get: () => T | undefined;
+  readonly openScope: <T>() => AsyncScope<T>;
 }
 
 /** Takes over what the spawner of this process left open. From now on it ends with its agent. Call it once. */
@@ -84,11 +77,6 @@ function wordsOf(error: unknown): string {
   } catch {
     return "something was thrown that cannot be described"; // its own getters failed
   }
-}
-
-function openScope<T>(): TaskScope<T> {
-  const storage = new AsyncLocalStorage<T>();
-  return { run: (value, run) => storage.run(value, run), get: () => storage.getStore() };
 }
 
 /**

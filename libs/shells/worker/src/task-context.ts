@@ -1,4 +1,6 @@
-import { seededRandom } from "@heddle/kernel";
+import { type AsyncScope, seededRandom } from "@heddle/kernel";
+
+export type { AsyncScope as TaskScope } from "@heddle/kernel";
 
 /** What a task may know of itself. */
 export interface TaskContext {
@@ -21,13 +23,6 @@ export interface TaskContext {
    * asks for task().
    */
   random(): number;
-}
-
-/** A value for everything that a call begins, through promises and timers. */
-export interface TaskScope<T> {
-  readonly run: <R>(value: T, run: () => R) => R;
-  /** The value of what runs now, if it has one. */
-  readonly get: () => T | undefined;
 }
 
 /** What items of a chunk have in common. */
@@ -59,11 +54,11 @@ export class CurrentTask {
   /** The item that asked last; undefined when none of this chunk did. */
   #asked: ScopedItem | undefined;
   #isScoped = false;
-  #scope: TaskScope<ScopedItem> | undefined;
+  #scope: AsyncScope<ScopedItem> | undefined;
   readonly #stopSignal: () => AbortSignal;
-  readonly #openScope: () => TaskScope<ScopedItem>;
+  readonly #openScope: () => AsyncScope<ScopedItem>;
 
-  constructor(stopSignal: () => AbortSignal, openScope: () => TaskScope<ScopedItem>) {
+  constructor(stopSignal: () => AbortSignal, openScope: () => AsyncScope<ScopedItem>) {
     this.#stopSignal = stopSignal;
     this.#openScope = openScope;
   }
