@@ -1,0 +1,23 @@
+/** Bounds of a journal in SQLite. */
+
+/** Records of one commit lie in rows of about this size, in bytes; a larger record has a row of its own. */
+export const ROW_BYTES_TARGET = 256 * 1024;
+/** What the thread reads ahead of whoever recovers, in bytes; one row at least. */
+export const READ_BYTES_TARGET = 1024 * 1024;
+/** Rows that one step of a truncation deletes; appends go on between the steps. */
+export const TRUNCATE_ROWS_MAX = 64;
+/** Pages in the write-ahead log above which they move into the database as soon as nothing comes for CHECKPOINT_IDLE_MS. */
+export const CHECKPOINT_IDLE_PAGES = 256;
+export const CHECKPOINT_IDLE_MS = 50;
+/** Pages in the write-ahead log above which they move at once, and appends wait for it: 16 MiB. */
+export const CHECKPOINT_PAGES_MAX = 4_096;
+/** How long a second owner waits for the first to end, which may be about to. Then JournalLockedError. */
+export const LOCK_WAIT_MS = 1_000;
+/**
+ * Space that a snapshot leaves to the records, in bytes, or this part of the disk where that is less. A snapshot that would leave less is
+ * refused with JournalFullError before any of it is written.
+ */
+export const SNAPSHOT_RESERVE_BYTES = 16 * 1024 * 1024;
+export const SNAPSHOT_RESERVE_PART = 1 / 16;
+/** A snapshot is flushed to disk after so many bytes, so that no append waits long behind its last flush. */
+export const SNAPSHOT_FLUSH_BYTES = 8 * 1024 * 1024;

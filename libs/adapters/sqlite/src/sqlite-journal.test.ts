@@ -1,0 +1,121 @@
+import { readdirSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { silentLogger } from "@heddle/kernel";
+import type { Journal } from "@heddle/port-journal";
+import { journalContract, recovered } from "@heddle/port-journal/contract";
+import { afterAll, describe, expect, test } from "vitest";
+import { openSqliteJournal } from "./index.ts";
+import { swapLog } from "./testing/broken-log.ts";
+import { copyAsKilled } from "./testing/image.ts";
+import { scratchDirectory } from "./testing/scratch.ts";
+
+const scratch = scratchDirectory();
+afterAll(() => scratch[Symbol.dispose]());
+const bytes = (length: number, fill = 7): Uint8Array => new Uint8Array(length).fill(fill);
+
+journalContract("SQLite", async () => {
+  let directory = scratch.fresh();
+  const opened: Journal[] = [];
+  return {
+    open: async () => {
+      const journal = await openSqliteJournal({ directory, log: silentLogger });
+      opened.push(journal);
+      return journal;
+    },
+    kill: async () => {
+      const next = scratch.fresh();
+      copyAsKilled(directory, next);
+      directory = next;
+    },
+    setFull: (isFull) => {
+      const log = join(directory, "journal.db-wal");
+      if (isFull) swapLog(log, "/dev/full", "w");
+      else swapLog(log, log, "r+");
+    },
+    breakDisk: () => {
+      const log = join(directory, "journal.db-wal");
+      swapLog(log, log, "r");
+    },
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all(opened.map((journal) => journal[Symbol.asyncDispose]()));
+    },
+  };
+});
+
+async function openReady(directory: string): Promise<Journal> {
+  const journal = await openSqliteJournal({ directory, log: silentLogger });
+  await recovered(journal);
+  return journal;
+}
+
+describe("a journal in SQLite", () => {
+  test("only its user can enter the directory and read the files", async () => {
+    const directory = scratch.fresh();
+    await using journal = await openReady(directory);
+    await journal.append([bytes(10)]);
+    await journal.saveSnapshot(1, [bytes(10)]);
+    expect(statSync(directory).mode & 0o777).toBe(0o700);
+    const files = readdirSync(directory).sort();
+    expect(files).toEqual(["acknowledged", "journal.db", "journal.db-wal", "owner.json", "snapshot-0000000000000001"]);
+    for (const file of files) expect([file, statSync(join(directory, file)).mode & 0o777]).toEqual([file, 0o600]);
+  });
+
+  test("closed in order it is three files at most, and no process, thread or lock", async () => {
+    const directory = scratch.fresh();
+    {
+      await using journal = await openReady(directory);
+      await journal.append([bytes(10)]);
+      await journal.saveSnapshot(1, []);
+    }
+    expect(readdirSync(directory).sort()).toEqual(["acknowledged", "journal.db", "snapshot-0000000000000001"]);
+  });
+
+  test("records of every size around a row's and a page's come back", async () => {
+    const directory = scratch.fresh();
+    const sizes = [0, 1, 4_050, 4_096, 262_128, 262_144, 262_145, 600_000, 1, 0];
+    {
+      await using journal = await openReady(directory);
+      await journal.append(sizes.map((size, at) => bytes(size, at)));
+      await Promise.all(sizes.map((size, at) => journal.append([bytes(size, at)])));
+    }
+    await using journal = await openSqliteJournal({ directory, log: silentLogger });
+    let at = 0;
+    for await (const one of journal.recover()) {
+      const size = sizes[at % sizes.length] ?? -1;
+      const isSame = one.type === "record" && Buffer.from(one.bytes).equals(bytes(size, at % sizes.length));
+      expect([one.position, isSame]).toEqual([at + 1, true]);
+      at++;
+    }
+    expect(at).toBe(2 * sizes.length);
+  });
+
+  test("snapshots let go of records: the database stops growing", async () => {
+    const directory = scratch.fresh();
+    const sizes: number[] = [];
+    {
+      await using journal = await openReady(directory);
+      for (let round = 0; round < 8; round++) {
+        for (let commit = 0; commit < 20; commit++) await journal.append([bytes(100_000)]);
+        await journal.saveSnapshot(journal.position, [bytes(10)]);
+        expect(readdirSync(directory).filter((name) => name.startsWith("snapshot-"))).toHaveLength(
+          Math.min(round + 1, 2),
+        );
+        sizes.push(journal.bytesSinceSnapshot);
+      }
+    }
+    expect(sizes).toEqual(sizes.map(() => 0));
+    expect(statSync(join(directory, "journal.db")).size).toBeLessThan(8_000_000);
+  });
+
+  test("what was left of a snapshot that never became one is cleared away", async () => {
+    const directory = scratch.fresh();
+    {
+      await using journal = await openReady(directory);
+      await journal.append([bytes(1)]);
+    }
+    writeFileSync(join(directory, "snapshot-0000000000000001.tmp"), "half");
+    await using journal = await openSqliteJournal({ directory, log: silentLogger });
+    expect(await recovered(journal)).toHaveLength(1);
+    expect(readdirSync(directory)).not.toContain("snapshot-0000000000000001.tmp");
+  });
+});

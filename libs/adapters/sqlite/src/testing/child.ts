@@ -1,0 +1,36 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+
+/** appender.ts in a process of its own. */
+export interface Appender extends AsyncDisposable {
+  readonly process: ChildProcess;
+  /** What it prints. */
+  readonly lines: AsyncIterator<string>;
+  /** Kills it with -9; resolves when it is gone, with the rest of its lines. */
+  kill(): Promise<string[]>;
+}
+
+/** Starts it; `prefix` is what runs Node, such as strace and its options. Disposing kills it. */
+export function startAppender(args: readonly string[], prefix: readonly string[] = []): Appender {
+  const entry = new URL("./appender.ts", import.meta.url).pathname;
+  const [command = "", ...rest] = [...prefix, process.execPath, "--conditions=@heddle/source", entry, ...args];
+  const child = spawn(command, rest, { stdio: ["ignore", "pipe", "inherit"] });
+  const exited = once(child, "exit");
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const kill = async (): Promise<string[]> => {
+    child.kill("SIGKILL");
+    await exited;
+    const left: string[] = [];
+    for (let line = await lines.next(); line.done !== true; line = await lines.next()) left.push(line.value);
+    return left;
+  };
+  return {
+    process: child,
+    lines,
+    kill,
+    [Symbol.asyncDispose]: async () => {
+      await kill();
+    },
+  };
+}
