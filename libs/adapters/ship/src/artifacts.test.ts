@@ -79,3 +79,19 @@ test("what was refused is tried again", async () => {
   project.write("missing.ts", "export const g = 1;");
   expect((await shipper.ship(f)).exportName).toBe("f");
 });
+
+test("each function of shipped code can be shipped on from where it runs, as the same artifact", async () => {
+  using project = new Project({
+    "tasks.ts": "export const f = (n: number) => n + 1; export const g = (n: number) => 2 * n;",
+  });
+  const { f } = await project.import<{ f: AnyFunction }>("tasks.ts");
+  await using outside = createShipper();
+  const { artifact } = await outside.ship(f);
+  project.store(artifact);
+  const there = await project.import<{ f: AnyFunction; g: AnyFunction }>(`artifacts/${artifact.hash}.mjs`);
+  await using inside = createShipper();
+  const shipped = await Promise.all([inside.ship(there.f), inside.ship(there.g)]);
+  expect(shipped.map(({ exportName }) => exportName)).toEqual(["f", "g"]);
+  for (const one of shipped) expect(one.artifact.hash).toBe(artifact.hash);
+  expect((await project.load(shipped[1] ?? shipped[0]))(20)).toBe(40);
+});

@@ -13,7 +13,8 @@ import { packageRoot, restoredUrl, type Sources } from "./sources.ts";
 /** A module and all that it imports, in one file. */
 export interface Bundle {
   readonly artifact: Artifact;
-  readonly exportNames: ReadonlySet<string>;
+  /** Undefined for code that was shipped before: it is what runs here, and so exports what was found in it. */
+  readonly exportNames: ReadonlySet<string> | undefined;
   readonly inputs: BundleInputs;
 }
 
@@ -52,12 +53,12 @@ export async function bundleModule(module: Module, settings: BundleSettings): Pr
 }
 
 /** Shipped code that ships functions of its own: an artifact is whole, and known everywhere by its name. */
-function shippedBefore({ file, exportName }: Module): Bundle | undefined {
+function shippedBefore({ file }: Module): Bundle | undefined {
   const hash = basename(file, ".mjs");
   if (!/^[0-9a-f]{64}$/.test(hash)) return undefined;
   const bytes = readFileSync(file);
   if (createHash("sha256").update(bytes).digest("hex") !== hash) return undefined;
-  return { artifact: { hash, bytes }, exportNames: new Set([exportName]), inputs: NO_INPUTS };
+  return { artifact: { hash, bytes }, exportNames: undefined, inputs: NO_INPUTS };
 }
 
 /** Puts what a closure imports into its module. Rejects as `bundleModule`. */

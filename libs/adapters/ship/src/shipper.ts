@@ -95,7 +95,7 @@ class FunctionShipper implements Shipper {
     const shipping = { name: fn.name, file };
     if (exportName === "*") throw shipError(shipping, "is a module, which cannot be called: pass one of its exports");
     const bundle = await bundling(shipping, this.#bundles.ofModule(found));
-    if (!bundle.exportNames.has(exportName))
+    if (bundle.exportNames?.has(exportName) === false)
       throw shipError(shipping, `is not an export of ${file} as it is on disk now`);
     checkBundle(shipping, bundle.inputs, this.#rules);
     return { artifact: bundle.artifact, exportName, displayName: displayName(fn), captured: undefined };
