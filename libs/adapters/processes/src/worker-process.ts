@@ -58,7 +58,7 @@ export function openWorkerProcess(): WorkerProcessParts {
     agentPid: process.ppid,
     ending: {
       complain: (error) => void process.stderr.write(`${wordsOf(error)}\n`),
-      exit: (exitCode) => process.exit(exitCode),
+      exit: (exitCode) => process.exit(exitCode ?? process.exitCode),
     },
     nodeVersion: process.version,
     wroteOutput: watchOutput(),
