@@ -66,5 +66,33 @@ export const TRANSACTION_TURN_MS = 10_000;
 export const TRANSACTION_LOCKS = 1_024;
 /** Writes of one transaction. More is a LimitError. */
 export const TRANSACTION_OPERATIONS_MAX = 128;
-/** Elements of a shared array. More is a RangeError. */
-export const ARRAY_LENGTH_MAX = 2 ** 23;
+/** Changes that one reading of a watch brings, at most; the next brings more. */
+export const WATCH_CHANGES_MAX = 1_000;
+/** Operations on shared objects that one entry carries, at most; more go in the next entry. */
+export const OPERATIONS_PER_ENTRY_MAX = 512;
+/** Their bytes, about; a larger operation goes alone. */
+export const OPERATIONS_ENTRY_BYTES_MAX = 256 * 1024;
+/** Operations of one session that were sent and have no reply, but those that wait for others. Further ones wait for their turn. */
+export const OPERATIONS_IN_FLIGHT_MAX = 1_024;
+/** Bytes of what was sent and has no reply; one operation may always be. Further ones wait for their turn. */
+export const OPERATION_BYTES_IN_FLIGHT_MAX = 64 * 1024 * 1024;
+/** Operations of one session that wait for their turn. More is a LimitError: await some, or flush. */
+export const OPERATIONS_QUEUED_MAX = 2_000_000;
+/** Their bytes. More is a LimitError: await some, or flush. */
+export const OPERATION_BYTES_QUEUED_MAX = 1024 * 1024 * 1024;
+/** Operations of one session that wait for others: for locks, items, events. More is a LimitError. */
+export const OPERATIONS_WAITING_MAX = 100_000;
+/** Errors of writes that nobody awaits, kept for `flush`. Of more only the first ones are. */
+export const UNOBSERVED_ERRORS_MAX = 100;
+/** Longest wait of a session's close for the replies to what was asked before. Then that rejects with ClosedError. */
+export const OBJECTS_CLOSE_MS = 2_000;
+/** How long the manager's own address may take to answer before the coordinator is asked to relay. */
+export const MANAGER_ANSWER_MS = 2_000;
+/** How long a stream to the manager may be without a link before the coordinator is asked again where the manager is. */
+export const MANAGER_LINKLESS_MS = 5_000;
+/** Lease of a session with the manager, unless `ttlMs` says otherwise. */
+export const OBJECTS_TTL_MS = 15_000;
+/** Longest time between two looks at the clock that goes on while the machine is suspended. */
+export const SUSPEND_LOOK_MS = 20;
+/** A suspended machine's clock of all time gains on the clock of running time by more than this. */
+export const SUSPEND_MS = 1_000;

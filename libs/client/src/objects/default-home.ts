@@ -7,7 +7,7 @@ export interface ObjectsFabric {
   /** Its own session, for objects that are made of no manager. */
   readonly home: ObjectsHome;
   /** A session of its own. */
-  openHome(options: { readonly ttlMs?: number | undefined }): ObjectsHome;
+  openObjects(options: { readonly ttlMs?: number | undefined }): ObjectsHome;
 }
 
 /** Finds the fabric at an address; without one that of whoever gives none. */
