@@ -120,7 +120,7 @@ export interface Operation {
 
 /** Why an operation was not done. */
 export interface Refusal {
-  /** A word of the kernel's error code list, or "range", "type", "busy", "empty", "full", "cancelled". */
+  /** A word of the kernel's error code list, or "range", "type", "busy", "empty", "full", "not-held", "lock-lost", "broken-barrier", "end-of-stream". */
   readonly code: string;
   /** What was wrong, where, and what to do. */
   readonly message: string;
@@ -163,5 +163,7 @@ export type Command =
 /** What is to be said, and to whom. Only once everything up to the command's revision is durable. */
 export type Effect =
   | { readonly type: "open-session"; readonly session: SessionNumber; readonly nonce: string; readonly ttlMs: number }
+  /** The opening with that nonce is refused: there are as many sessions as there may be. */
+  | { readonly type: "refuse-session"; readonly nonce: string; readonly refusal: Refusal }
   | { readonly type: "reply"; readonly session: SessionNumber; readonly owner: number; readonly reply: Reply }
   | { readonly type: "end-session"; readonly session: SessionNumber; readonly code: string; readonly message: string };

@@ -1,0 +1,5 @@
+export { isWrite } from "./handlers.ts";
+export { OBJECT_LIMITS, type ObjectLimits } from "./limits.ts";
+export { Objects, type ObjectsOptions } from "./objects.ts";
+export type { CellCode, ObjectKind, Spec } from "./spec.ts";
+export * from "./types.ts";

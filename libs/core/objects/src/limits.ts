@@ -1,0 +1,66 @@
+import { ITEM_BYTES_MAX } from "@heddle/kernel";
+
+/**
+ * Bounds of the shared objects. What would go above one is refused with code "limit" and that name; nothing is done then.
+ * They are part of what a log means: a build with other bounds must start from a snapshot, not from a log of an older build.
+ */
+export interface ObjectLimits {
+  /** Sessions that live. Above: the opening is refused. */
+  readonly SESSIONS_MAX: number;
+  /** Owners of one session that live. Above: the operations of a new one are refused. */
+  readonly OWNERS_MAX: number;
+  /** Numbers of closed owners remembered by each session, the highest; what is not above the lowest of them counts as closed, unless it lives. */
+  readonly CLOSED_OWNERS_MAX: number;
+  /** Replies of one owner that it did not acknowledge. Above: its operations are refused, and such a refusal is not remembered. */
+  readonly OPERATIONS_IN_FLIGHT_MAX: number;
+  /** Operations that wait at one object, readers included. */
+  readonly WAITERS_MAX: number;
+  /** Readers that wait for changes, of all objects. */
+  readonly WATCHERS_MAX: number;
+  /** Objects of all sessions. */
+  readonly OBJECTS_MAX: number;
+  /** Entries of a dict, items of a list or queue, messages to one end of a pipe. What takes away is always done. */
+  readonly OBJECT_ITEMS_MAX: number;
+  /** The name of an object, as UTF-16 units. */
+  readonly NAME_BYTES_MAX: number;
+  /** A key of a dict, encoded. */
+  readonly KEY_BYTES_MAX: number;
+  /** Arrays inside each other in a key. */
+  readonly KEY_DEPTH_MAX: number;
+  /** One value, encoded; all cells of a value or array. */
+  readonly ITEM_BYTES_MAX: number;
+  /** Everything that is kept: keys, values, items, replies that are not acknowledged, and ITEM_OVERHEAD_BYTES for each. What takes away is always done. */
+  readonly DATA_BYTES_MAX: number;
+  /** Operations, and expectations, of one transaction. */
+  readonly TRANSACTION_OPERATIONS_MAX: number;
+  /** Locks that guard one operation. */
+  readonly GUARDS_MAX: number;
+  /** Changes of one object that are remembered for those who watch it. The oldest are forgotten: who needs them is told so. */
+  readonly HISTORY_CHANGES_MAX: number;
+  /** Bytes of all changes remembered. The histories of the objects that were watched least recently are forgotten. */
+  readonly HISTORY_BYTES_MAX: number;
+}
+
+/** What the manager runs with. */
+export const OBJECT_LIMITS: ObjectLimits = {
+  SESSIONS_MAX: 10_000,
+  OWNERS_MAX: 10_000,
+  CLOSED_OWNERS_MAX: 4_096,
+  OPERATIONS_IN_FLIGHT_MAX: 1_024,
+  WAITERS_MAX: 10_000,
+  WATCHERS_MAX: 10_000,
+  OBJECTS_MAX: 100_000,
+  OBJECT_ITEMS_MAX: 1_000_000,
+  NAME_BYTES_MAX: 1_024,
+  KEY_BYTES_MAX: 1_024,
+  KEY_DEPTH_MAX: 4,
+  ITEM_BYTES_MAX,
+  DATA_BYTES_MAX: 2 * 1024 * 1024 * 1024,
+  TRANSACTION_OPERATIONS_MAX: 128,
+  GUARDS_MAX: 16,
+  HISTORY_CHANGES_MAX: 1_024,
+  HISTORY_BYTES_MAX: 64 * 1024 * 1024,
+};
+
+/** What each kept value counts beside its bytes: about what it costs in memory. */
+export const ITEM_OVERHEAD_BYTES = 64;
