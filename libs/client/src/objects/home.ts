@@ -9,7 +9,11 @@ import {
   type ValueWriterHooks,
 } from "@heddle/wire";
 import type { ObjectsChannel, OperationReply, OperationRequest, WaitOptions } from "./channel.ts";
+import type { Flows } from "./flows.ts";
+import { Holdings } from "./holdings.ts";
+import { OperationPromise } from "./operation-promise.ts";
 import { type Reviver, SharedObject } from "./shared-object.ts";
+import { Unheard } from "./unheard.ts";
 
 /** What makes handles, by the kind of object. */
 export type Kinds = Readonly<Record<string, Reviver>>;
@@ -21,21 +25,35 @@ export interface ObjectsHomeOptions {
   /** Time for pauses between tries, chance for ids. */
   readonly env: Pick<Environment, "clock" | "random">;
   readonly kinds: Kinds;
+  /** Keeps the caller's process alive until disposed, where only a timer is waited for. */
+  readonly keepAlive: () => Disposable;
+  /** Who asks for locks: the same for all homes of a process. */
+  readonly flows: Flows;
 }
 
 /** Where the operations of handles go, and what reads and writes their values: one for each session with the manager. */
 export class ObjectsHome {
   readonly env: Pick<Environment, "clock" | "random">;
+  readonly keepAlive: () => Disposable;
+  /** Who asks for locks. */
+  readonly flows: Flows;
+  /** What is held under the session. */
+  readonly holdings = new Holdings();
   readonly #open: () => ObjectsChannel;
   readonly #kinds: Kinds;
   #channel: ObjectsChannel | undefined;
   /** Creates of other sessions that operations asked now have to wait for: they name the objects. */
   #awaited: Promise<unknown> | undefined;
+  /** Operations that had to wait so. */
+  #asked: Promise<unknown> | undefined;
+  readonly #unheard = new Unheard();
 
-  constructor({ channel, env, kinds }: ObjectsHomeOptions) {
+  constructor({ channel, env, kinds, keepAlive, flows }: ObjectsHomeOptions) {
     this.#open = channel;
     this.env = env;
     this.#kinds = kinds;
+    this.keepAlive = keepAlive;
+    this.flows = flows;
   }
 
   /** The session's channel. */
@@ -57,19 +75,28 @@ export class ObjectsHome {
   /** As the channel's, after what the operation's values refer to is known to the manager. */
   call<T>(request: OperationRequest, read: (reply: OperationReply) => T): Promise<T> {
     if (this.#awaited === undefined) return this.channel().call(request, read);
-    return this.#awaited.then(() => this.channel().call(request, read));
+    return this.#late(this.#awaited, () => this.channel().call(request, read));
   }
 
   /** As `call`, for what may wait. */
   wait<T>(request: OperationRequest, options: WaitOptions | undefined, read: (reply: OperationReply) => T): Promise<T> {
     if (this.#awaited === undefined) return this.channel().wait(request, options, read);
-    return this.#awaited.then(() => this.channel().wait(request, options, read));
+    return this.#late(this.#awaited, () => this.channel().wait(request, options, read));
   }
 
-  /** As the channel's: resolves at once when nothing was asked. */
+  /** A promise that rejects as those of the channel do: nobody need look at it, `flush` says its error then. */
+  refuse<T>(error: unknown): Promise<T> {
+    const promise = new OperationPromise<T>();
+    promise.fail({ make: () => error, isOurs: false });
+    this.#unheard.note(promise, error);
+    return promise;
+  }
+
+  /** As the channel's, and for what was not asked of it for its arguments' sake. Resolves at once when nothing was asked. */
   async flush(): Promise<void> {
-    await this.#awaited;
+    await this.#asked;
     await this.#channel?.flush();
+    this.#unheard.raise();
   }
 
   /** A value as bytes: handles inside travel as references. Throws SerializationError for what cannot travel and LimitError for what is too large. */
@@ -100,6 +127,18 @@ export class ObjectsHome {
     },
     reviveShared: (description) => this.revive(description),
   };
+
+  /** Asks once the objects in the values are known to the manager; before what is asked later. */
+  #late<T>(awaited: Promise<unknown>, ask: () => Promise<T>): Promise<T> {
+    const promise = new OperationPromise<T>();
+    const fail = (error: unknown): void => {
+      promise.fail({ make: () => error, isOurs: false });
+      this.#unheard.note(promise, error);
+    };
+    const done = awaited.then(ask).then((value) => promise.fulfil(value), fail);
+    this.#asked = Promise.all([this.#asked, done]);
+    return promise;
+  }
 
   /** Its create went out on another channel, so nothing orders it before what is asked here. */
   #met(handle: Shared): void {

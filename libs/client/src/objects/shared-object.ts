@@ -68,6 +68,11 @@ export abstract class SharedObject implements Shared, OperationHandle {
     return this.#created ?? Promise.resolve();
   }
 
+  /** What whoever ships the handle waits for: undefined once the manager is known to have the object. */
+  get pending(): Promise<void> | undefined {
+    return this.#isCreated ? undefined : this.#created;
+  }
+
   /** The manager is known to have it. */
   get isCreated(): boolean {
     return this.#isCreated;
@@ -116,20 +121,36 @@ export abstract class SharedObject implements Shared, OperationHandle {
     values: readonly Uint8Array[] = NO_VALUES,
     numbers: readonly number[] = NO_NUMBERS,
   ): Promise<T> {
-    this.use();
-    return this.#ask({ verb, object: this.#object, values, numbers, handle: this }, read);
+    return this.attempt(() => {
+      this.use();
+      return this.#ask({ verb, object: this.#object, values, numbers, handle: this }, read);
+    });
   }
 
   /** One operation that may wait: `numbers[0]` is set by the channel. */
-  protected wait<T>(
+  protected callWaiting<T>(
     verb: VerbName,
     options: WaitOptions | undefined,
     read: (reply: OperationReply) => T,
     values: readonly Uint8Array[] = NO_VALUES,
     numbers: readonly number[] = NO_NUMBERS,
   ): Promise<T> {
-    this.use();
-    return this.#home.wait({ verb, object: this.#object, values, numbers, handle: this }, options, read);
+    return this.attempt(() => {
+      this.use();
+      return this.#home.wait({ verb, object: this.#object, values, numbers, handle: this }, options, read);
+    });
+  }
+
+  /**
+   * What `ask` throws the promise rejects with: methods that give promises throw nothing. They are not `async`: such a promise would hide whether anybody awaits
+   * what was asked, and be an unhandled rejection when nobody does.
+   */
+  protected attempt<T>(ask: () => Promise<T>): Promise<T> {
+    try {
+      return ask();
+    } catch (error) {
+      return this.#home.refuse(error);
+    }
   }
 
   #ask<T>(request: OperationRequest, read: (reply: OperationReply) => T): Promise<T> {
