@@ -80,6 +80,12 @@ export async function refusesOnce(directory: string): Promise<never> {
   return await forEver();
 }
 
+/** Takes no note of SIGTERM. */
+export async function deaf(): Promise<never> {
+  process.on("SIGTERM", () => undefined);
+  return await forEver();
+}
+
 export async function meetsOthers(gate: string, name: string, count: number): Promise<void> {
   await meet(gate, name, count);
 }
