@@ -1,0 +1,41 @@
+import { expect, test } from "vitest";
+import { type Candidate, place } from "./placement.ts";
+
+const node = (name: string, processes: number, more: Partial<Candidate> = {}): Candidate => {
+  return { name, processes, labels: new Map(), draining: false, silent: false, ...more };
+};
+const labelled = (name: string, processes: number, disk: string): Candidate =>
+  node(name, processes, { labels: new Map([["disk", disk]]) });
+const any = { node: "", labels: new Map<string, string>() };
+const chosen = (nodes: readonly Candidate[], wish: Partial<typeof any> = {}, max = 4): string => {
+  const placement = place(nodes, { ...any, ...wish }, max);
+  return placement.type === "placed" ? placement.node.name : placement.type;
+};
+
+test("a process goes to the node with the fewest, then to the first by name", () => {
+  expect(chosen([node("c", 1), node("b", 0), node("a", 0)])).toBe("a");
+  expect(chosen([node("a", 2), node("b", 1), node("c", 3)])).toBe("b");
+});
+
+test("a node of which nothing is heard comes last, one that leaves never", () => {
+  expect(chosen([node("a", 0, { silent: true }), node("b", 3)])).toBe("b");
+  expect(chosen([node("b", 1, { silent: true }), node("a", 1, { silent: true })])).toBe("a");
+  expect(chosen([node("a", 0, { draining: true }), node("b", 3)])).toBe("b");
+  expect(chosen([node("a", 0, { draining: true })])).toBe("none");
+});
+
+test("labels and a name must all fit", () => {
+  const nodes = [labelled("a", 0, "slow"), labelled("b", 2, "fast"), labelled("c", 1, "fast")];
+  const labels = new Map([["disk", "fast"]]);
+  expect(chosen(nodes, { labels })).toBe("c");
+  expect(chosen(nodes, { labels, node: "b" })).toBe("b");
+  expect(chosen(nodes, { labels, node: "a" })).toBe("none");
+  expect(chosen(nodes, { labels: new Map([...labels, ["gpu", "yes"]]) })).toBe("none");
+  expect(chosen([])).toBe("none");
+});
+
+test("a full node takes none; where all that fit are full it is not a lack of nodes", () => {
+  expect(chosen([node("a", 4), node("b", 5)])).toBe("full");
+  expect(chosen([node("a", 4), node("b", 0)], { node: "a" })).toBe("full");
+  expect(chosen([node("a", 4), node("b", 3, { silent: true })])).toBe("b");
+});
