@@ -19,10 +19,12 @@ type Options = Pick<WorkerOptions, "link" | "pid" | "wroteOutput" | "rssBytes">;
 /** Tells the agent what came of chunks: one answer for each, then the parts of what does not fit into it. */
 export class Answers {
   readonly #options: Options;
-  #lastPartStream = 0;
+  readonly #mintStream: () => number;
 
-  constructor(options: Options) {
+  /** `mintStream`: numbers parts. */
+  constructor(options: Options, mintStream: () => number) {
     this.#options = options;
+    this.#mintStream = mintStream;
   }
 
   /** It was left out. */
@@ -83,9 +85,4 @@ export class Answers {
     }
     return undefined;
   }
-
-  readonly #mintStream = (): number => {
-    this.#lastPartStream = this.#lastPartStream >= 0xffff_ffff ? 1 : this.#lastPartStream + 1;
-    return this.#lastPartStream;
-  };
 }

@@ -1,5 +1,5 @@
 import type { FunctionMaker } from "@heddle/port-shipper";
-import { encodePayload, encodeValue, ObjectsState_State, type SharedDescription, shared } from "@heddle/wire";
+import { Encoding, encodeValue, ObjectsState_State, type SharedDescription, shared, splitPayload } from "@heddle/wire";
 import { describe, expect, test } from "vitest";
 import type { InsideObjects } from "./shared-objects.ts";
 import { Bench } from "./testing.ts";
@@ -121,22 +121,30 @@ describe("writes to shared objects", () => {
 });
 
 describe("the way to the manager", () => {
-  test("leads through the agent: operations out, replies and the state of the session in", async () => {
+  test("leads through the agent: operations out, replies and the state of the session in, whatever their size", async () => {
     const bench = benchOf();
     const heard: unknown[] = [];
     bench.runtime.objects.listen({
-      replies: (replies) => heard.push(replies),
+      replies: (batch) => heard.push(batch.length),
       state: (state) => heard.push(state),
     });
-    const { encoding, count, bytes: data } = encodePayload([1], "value");
-    const batch = { encoding, count, size: data.length, data, partStream: 0 };
-    bench.runtime.objects.operate({ owner: 0, batch, acknowledged: [1, 3] });
-    expect(bench.said("objectOperations")).toEqual([{ owner: 0, batch, acknowledged: [1, 3] }]);
+    bench.runtime.objects.operate({ batch: Uint8Array.of(1, 2), count: 1, acknowledged: [1, 3] });
+    bench.runtime.objects.operate({ batch: new Uint8Array(300_000), count: 1, acknowledged: [] });
+    const [small, large] = bench.said("objectOperations");
+    expect(small).toMatchObject({ owner: 0, batch: { count: 1, size: 2, partStream: 0 }, acknowledged: [1, 3] });
+    expect(large?.batch).toMatchObject({ size: 300_000, partStream: 1 });
+    expect(bench.said("part").map(({ data, last }) => [data.length, last])).toEqual([
+      [131_072, false],
+      [131_072, false],
+      [37_856, true],
+    ]);
     const state = { state: ObjectsState_State.OPEN, session: 4, ttlMs: 15_000, code: "", message: "" };
-    bench.tell(
-      { kind: { $case: "objectsState", value: state } },
-      { kind: { $case: "objectReplies", value: { owner: 0, batch } } },
-    );
-    expect(heard).toEqual([state, { owner: 0, batch }]);
+    bench.tell({ kind: { $case: "objectsState", value: state } });
+    for (const bytes of [new Uint8Array(3), new Uint8Array(200_000)]) {
+      const { header, parts } = splitPayload({ encoding: Encoding.UNSPECIFIED, count: 1, bytes }, () => 9);
+      bench.tell({ kind: { $case: "objectReplies", value: { owner: 0, batch: header } } });
+      for (const part of parts) bench.tell({ kind: { $case: "part", value: part } });
+    }
+    expect(heard).toEqual([state, 3, 200_000]);
   });
 });

@@ -1,14 +1,26 @@
-import type { ObjectsState, Operations, Replies, SharedDescription, WorkerResponseEntry } from "@heddle/wire";
+import {
+  Encoding,
+  type ObjectsState,
+  type SharedDescription,
+  splitPayload,
+  type WorkerResponseEntry,
+} from "@heddle/wire";
 import { MissingPart } from "./missing.ts";
 
-/** What the agent says of shared objects. */
-export type ObjectsEntry =
-  | { readonly $case: "objectReplies"; readonly value: Replies }
-  | { readonly $case: "objectsState"; readonly value: ObjectsState };
+/** Operations that leave together. */
+export interface WorkerOperations {
+  /** Replies that have come: first number and how many, pair by pair. */
+  readonly acknowledged: number[];
+  /** An OperationBatch. */
+  readonly batch: Uint8Array;
+  /** How many operations it has; with none the agent says how its session stands, and opens one. */
+  readonly count: number;
+}
 
 /** Who makes use of the way to the manager: `heddle` as user code in this worker sees it. */
 export interface ObjectsListener {
-  readonly replies: (replies: Replies) => void;
+  /** A ReplyBatch. */
+  readonly replies: (batch: Uint8Array) => void;
   readonly state: (state: ObjectsState) => void;
 }
 
@@ -26,13 +38,15 @@ export interface InsideObjects {
 /** Shared objects as this worker meets them: its way to the manager through the agent, and handles among values. */
 export class SharedObjects {
   readonly #send: (entry: WorkerResponseEntry) => void;
+  readonly #mintStream: () => number;
   readonly #load: () => Promise<unknown>;
   #inside: InsideObjects | undefined;
   #listener: ObjectsListener | undefined;
 
-  /** `send`: to the agent. `load`: makes `heddle` call `provide`. */
-  constructor(send: (entry: WorkerResponseEntry) => void, load: () => Promise<unknown>) {
+  /** `send`: to the agent. `mintStream`: numbers parts. `load`: makes `heddle` call `provide`. */
+  constructor(send: (entry: WorkerResponseEntry) => void, mintStream: () => number, load: () => Promise<unknown>) {
     this.#send = send;
+    this.#mintStream = mintStream;
     this.#load = load;
   }
 
@@ -40,18 +54,25 @@ export class SharedObjects {
     this.#inside = inside;
   };
 
-  /** Operations for the manager; what comes of them goes to the listener. */
-  readonly operate = (operations: Operations): void => {
-    this.#send({ kind: { $case: "objectOperations", value: operations } });
+  /** Operations for the manager; what comes of them goes to the listener. The parts of a large batch follow it at once: nothing overtakes them. */
+  readonly operate = ({ acknowledged, batch, count }: WorkerOperations): void => {
+    const { header, parts } = splitPayload({ encoding: Encoding.UNSPECIFIED, count, bytes: batch }, this.#mintStream);
+    this.#send({ kind: { $case: "objectOperations", value: { owner: 0, batch: header, acknowledged } } });
+    for (const part of parts) this.#send({ kind: { $case: "part", value: part } });
   };
 
   readonly listen = (listener: ObjectsListener): void => {
     this.#listener = listener;
   };
 
-  hear(entry: ObjectsEntry): void {
-    if (entry.$case === "objectReplies") this.#listener?.replies(entry.value);
-    else this.#listener?.state(entry.value);
+  /** What came of operations, in one piece. */
+  replied(batch: Uint8Array): void {
+    this.#listener?.replies(batch);
+  }
+
+  /** How the agent's session with the manager stands. */
+  stands(state: ObjectsState): void {
+    this.#listener?.state(state);
   }
 
   /** Makes a handle; throws MissingPart while `heddle` is not loaded. */

@@ -237,6 +237,8 @@ export class Bench {
       const missing = this.place === "" ? "nobody has it" : "";
       const value = { hash: kind.value.hash, location: this.place, missing };
       queueMicrotask(() => this.tell({ kind: { $case: "artifactPlace", value } }));
+    } else if (kind?.$case === "objectOperations" && kind.value.batch !== undefined) {
+      this.#parts.open(kind.value.batch, () => undefined);
     } else if (kind?.$case === "part") {
       const complete = this.#parts.add(kind.value);
       complete?.tag(complete.payload);

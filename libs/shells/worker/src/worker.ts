@@ -4,10 +4,10 @@ import type { AnyFunction, FunctionLoader } from "@heddle/port-shipper";
 import {
   type EncodedPayload,
   encodePayload,
-  type Operations,
   type Part,
   PayloadAssembler,
   type PrepareJob,
+  type Replies,
   type RunChunk,
   type WorkerRequestEntry,
   type WorkerResponseEntry,
@@ -23,7 +23,7 @@ import { QUICK_CHUNK_MS, QUICK_CHUNKS_MIN, TURN_MS } from "./limits.ts";
 import { OwnProcess, type ProcessEnding, type ProcessFacts } from "./own-process.ts";
 import { Relay } from "./relay.ts";
 import type { Folding } from "./results.ts";
-import { type InsideObjects, type ObjectsListener, SharedObjects } from "./shared-objects.ts";
+import { type InsideObjects, type ObjectsListener, SharedObjects, type WorkerOperations } from "./shared-objects.ts";
 import { CurrentTask, type TaskContext, type TaskPlace, type TaskScope } from "./task-context.ts";
 import { withUnawaited } from "./unawaited.ts";
 
@@ -92,7 +92,7 @@ export interface WorkerRuntime {
 /** The way of user code in this worker to the manager. */
 export interface WorkerObjects {
   /** Operations of this worker, in order. */
-  readonly operate: (operations: Operations) => void;
+  readonly operate: (operations: WorkerOperations) => void;
   /** Who hears of replies, and of the session that the agent holds for this worker. */
   readonly listen: (listener: ObjectsListener) => void;
   /** What `heddle` does for the worker from now on. */
@@ -138,7 +138,8 @@ class Worker {
   /** By number, the one used least recently first. Size <= WORKER_JOBS_MAX. */
   readonly #jobs = new Map<number, Job>();
   readonly #chunks = new Fifo<Chunk>();
-  readonly #inputs = new PayloadAssembler<Chunk>();
+  /** Items of chunks, and replies for shared objects. */
+  readonly #inputs = new PayloadAssembler<Chunk | SharedObjects>();
   /** The job used last. */
   #current: Job | undefined;
   readonly #answers: Answers;
@@ -162,8 +163,9 @@ class Worker {
     this.#options = options;
     this.#link = options.link;
     this.#lastTurnMs = options.env.clock.nowMs();
-    this.#answers = new Answers(options);
-    this.#shared = new SharedObjects(({ kind }) => this.#sendNow(kind), options.loadInside);
+    const mintStream = streamNumbers();
+    this.#answers = new Answers(options, mintStream);
+    this.#shared = new SharedObjects(({ kind }) => this.#sendNow(kind), mintStream, options.loadInside);
     this.#functions = new Functions(
       options.loader,
       (hash) => this.#sendNow({ $case: "wantArtifact", value: { hash } }),
@@ -225,8 +227,9 @@ class Worker {
       case "nestedEnded":
         return this.#relay.hear(kind);
       case "objectReplies":
+        return this.#replied(kind.value);
       case "objectsState":
-        return this.#shared.hear(kind);
+        return this.#shared.stands(kind.value);
       case "runProcess":
         return void this.#process.run(kind.value);
       case "parentEnded":
@@ -256,9 +259,17 @@ class Worker {
 
   #add(part: Part): void {
     const completion = this.#inputs.add(part);
-    if (completion === undefined || completion.tag.state.type !== "coming") return;
+    if (completion === undefined) return;
     const { tag: chunk, payload } = completion;
+    if (chunk instanceof SharedObjects) return payload === undefined ? undefined : chunk.replied(payload.bytes);
+    if (chunk.state.type !== "coming") return;
     chunk.state = payload === undefined ? { type: "skipped" } : { type: "ready", input: payload };
+  }
+
+  #replied({ batch }: Replies): void {
+    if (batch === undefined) throw new ProtocolError("replies came without their batch");
+    const whole = this.#inputs.open(batch, this.#shared);
+    if (whole !== undefined) this.#shared.replied(whole.bytes);
   }
 
   /**
@@ -417,6 +428,15 @@ class Worker {
       this.#lastTurnMs = env.clock.nowMs();
     });
   }
+}
+
+/** Numbers for payloads that go in parts. */
+function streamNumbers(): () => number {
+  let last = 0;
+  return () => {
+    last = last >= 0xffff_ffff ? 1 : last + 1;
+    return last;
+  };
 }
 
 function placeOf({ node, jobId, seedLow, seedHigh }: PrepareJob, attempt: number): TaskPlace {
