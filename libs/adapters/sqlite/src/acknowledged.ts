@@ -1,5 +1,6 @@
 import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 import { FRAME_HEADER_BYTES, isSealed, readHeader, sealedHeader } from "./frames.ts";
+import { isNoSpace } from "./no-space.ts";
 
 const NOTHING = new Uint8Array(0);
 
@@ -20,8 +21,7 @@ export class Acknowledged implements Disposable {
     try {
       writeSync(this.#fd, sealedHeader(position, NOTHING), 0, FRAME_HEADER_BYTES, 0);
     } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code !== "ENOSPC" && code !== "EDQUOT") throw error;
+      if (!isNoSpace(error)) throw error;
     }
   }
 

@@ -67,7 +67,7 @@ export class JournalDatabase {
     });
     this.#position = rows.at(-1)?.last ?? this.#position;
     this.#acknowledged.write(this.#position);
-    for (const { frames } of rows) this.#logPages += 2 + Math.ceil(frames.byteLength / PAGE_BYTES);
+    for (const { frames } of rows) this.#logPages += 1 + Math.ceil(frames.byteLength / PAGE_BYTES);
   }
 
   /** The rows from the one that holds `from`, or is the first behind it: some now, the others from `readOn`. */

@@ -1,7 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Logger } from "@heddle/kernel";
 import { JournalLockedError } from "@heddle/port-journal";
+import { isNoSpace } from "./no-space.ts";
 
 /** Names one process for ever: its id may be given to another, its start and the machine's may not. */
 interface OwnerRecord {
@@ -27,14 +29,23 @@ export function lockedError(directory: string): JournalLockedError {
   return lockedBy(directory, readOwner(directory));
 }
 
-/** Writes this process down as the owner, for whoever comes next. Call it once the database is locked. Gives what `resign` wants. */
-export function becomeOwner(directory: string): string {
+/**
+ * Writes this process down as the owner, for whoever comes next. Call it once the database is locked. Gives what `resign` wants. On a full
+ * disk nothing is written, and the lock on the database is all that keeps others out.
+ */
+export function becomeOwner(directory: string, log: Logger): string {
   const nonce = randomBytes(8).toString("hex");
   const startTicks = statOf(process.pid)?.startTicks ?? "";
   const record: OwnerRecord = { pid: process.pid, bootId: bootId(), startTicks, nonce };
   const temporary = `${ownerFile(directory)}.tmp`;
-  writeFileSync(temporary, JSON.stringify(record), { mode: 0o600 });
-  renameSync(temporary, ownerFile(directory));
+  try {
+    writeFileSync(temporary, JSON.stringify(record), { mode: 0o600 });
+    renameSync(temporary, ownerFile(directory));
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    if (!isNoSpace(error)) throw error;
+    log.warn("no space to write down who owns the journal", { directory });
+  }
   return nonce;
 }
 

@@ -4,6 +4,7 @@ import { JournalFullError, RECORD_BYTES_MAX } from "@heddle/port-journal";
 import { Damage } from "./damage.ts";
 import { FRAME_HEADER_BYTES, isSealed, readHeader, sealedHeader } from "./frames.ts";
 import { SNAPSHOT_FLUSH_BYTES, SNAPSHOT_RESERVE_BYTES, SNAPSHOT_RESERVE_PART } from "./limits.ts";
+import { isNoSpace } from "./no-space.ts";
 
 const MAGIC = "heddle snapshot 1";
 const NAME = /^snapshot-(\d{16})$/;
@@ -54,8 +55,7 @@ export class SnapshotFiles {
       await rename(temporary, this.path(position));
     } catch (error) {
       await rm(temporary, { force: true });
-      const { code } = error as NodeJS.ErrnoException;
-      if (code !== "ENOSPC" && code !== "EDQUOT") throw error;
+      if (!isNoSpace(error)) throw error;
       throw new JournalFullError(`no space in ${this.#directory} for a snapshot`, { cause: error });
     }
     await syncDirectory(this.#directory);

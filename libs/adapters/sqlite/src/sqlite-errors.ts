@@ -1,5 +1,6 @@
 import { Damage } from "./damage.ts";
 import type { ErrorKind } from "./messages.ts";
+import { isNoSpace } from "./no-space.ts";
 
 /** Primary result codes, https://sqlite.org/rescode.html. */
 const SQLITE_ERROR = 1;
@@ -29,11 +30,12 @@ export function kindOf(error: unknown): ErrorKind {
     case SQLITE_FULL:
       return "full";
     default:
-      return kindOfCode((error as NodeJS.ErrnoException).code);
+      return kindOfSystemError(error);
   }
 }
 
-function kindOfCode(code: string | undefined): ErrorKind {
-  if (code === "ENOSPC" || code === "EDQUOT") return "full";
-  return code === "ERR_OUT_OF_RANGE" ? "damaged" : "failed"; // a number in a row is none that we would write
+function kindOfSystemError(error: unknown): ErrorKind {
+  if (isNoSpace(error)) return "full";
+  // a number in a row that is none of those that we write
+  return (error as NodeJS.ErrnoException).code === "ERR_OUT_OF_RANGE" ? "damaged" : "failed";
 }

@@ -37,7 +37,7 @@ export async function openSqliteJournal(options: SqliteJournalOptions): Promise<
   checkOwner(directory);
   const { thread, position } = await ThreadClient.start(directory, options.bytesMax, log);
   try {
-    return new SqliteJournal({ directory, log, thread, position, nonce: becomeOwner(directory) });
+    return new SqliteJournal({ directory, log, thread, position, nonce: becomeOwner(directory, log) });
   } catch (error) {
     await thread.stop();
     throw error;

@@ -61,7 +61,8 @@ class WalScan {
     }
     let end = committed;
     while (end < this.#frameCount && this.#isOfThisLog(end)) end++;
-    return (end - committed) * this.#frameBytes;
+    const torn = (end - committed) * this.#frameBytes;
+    return end < this.#frameCount ? torn : torn + this.#view.byteLength - this.#start(end); // a frame that was not finished
   }
 
   /** Whether a whole transaction, or part of one, lies behind the one that the frame belongs to. */

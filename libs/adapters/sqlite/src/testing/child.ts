@@ -7,6 +7,8 @@ export interface Appender extends AsyncDisposable {
   readonly process: ChildProcess;
   /** What it prints. */
   readonly lines: AsyncIterator<string>;
+  /** What it prints until it ends. */
+  rest(): Promise<string[]>;
   /** Kills it with -9; resolves when it is gone, with the rest of its lines. */
   kill(): Promise<string[]>;
 }
@@ -14,20 +16,24 @@ export interface Appender extends AsyncDisposable {
 /** Starts it; `prefix` is what runs Node, such as strace and its options. Disposing kills it. */
 export function startAppender(args: readonly string[], prefix: readonly string[] = []): Appender {
   const entry = new URL("./appender.ts", import.meta.url).pathname;
-  const [command = "", ...rest] = [...prefix, process.execPath, "--conditions=@heddle/source", entry, ...args];
-  const child = spawn(command, rest, { stdio: ["ignore", "pipe", "inherit"] });
+  const [command = "", ...options] = [...prefix, process.execPath, "--conditions=@heddle/source", entry, ...args];
+  const child = spawn(command, options, { stdio: ["ignore", "pipe", "inherit"] });
   const exited = once(child, "exit");
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const kill = async (): Promise<string[]> => {
-    child.kill("SIGKILL");
-    await exited;
+  const rest = async (): Promise<string[]> => {
     const left: string[] = [];
     for (let line = await lines.next(); line.done !== true; line = await lines.next()) left.push(line.value);
+    await exited;
     return left;
+  };
+  const kill = (): Promise<string[]> => {
+    child.kill("SIGKILL");
+    return rest();
   };
   return {
     process: child,
     lines,
+    rest,
     kill,
     [Symbol.asyncDispose]: async () => {
       await kill();
