@@ -96,3 +96,5 @@ export const OBJECTS_TTL_MS = 15_000;
 export const SUSPEND_LOOK_MS = 20;
 /** A suspended machine's clock of all time gains on the clock of running time by more than this. */
 export const SUSPEND_MS = 1_000;
+/** Owners that an agent has closed and says to be closed again on the next stream. Of more only the newest are. */
+export const CLOSED_OWNERS_MAX = 1_024;

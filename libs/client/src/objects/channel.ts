@@ -33,6 +33,14 @@ export interface OperationReply {
   readonly revision: number;
 }
 
+/** A lock that is held. */
+export interface HeldLock {
+  /** The lock's object. */
+  readonly lock: string;
+  /** As the manager told it. */
+  readonly token: number;
+}
+
 /** How long to wait, for operations that wait. */
 export interface WaitOptions {
   /** Milliseconds; unbounded unless given. 0 and less: not at all. */
@@ -70,6 +78,11 @@ export interface ObjectsChannel {
   wait(request: OperationRequest, options?: WaitOptions): Promise<OperationReply>;
   /** As `call` with `read`. */
   wait<T>(request: OperationRequest, options: WaitOptions | undefined, read: (reply: OperationReply) => T): Promise<T>;
+  /**
+   * Calls `run`. What it writes, through whatever it awaits, is refused with LockLostError when one of the locks is not held by its token any more, or when `loss` says that
+   * it is lost. Reads, and what is done with locks themselves, are not. Nested ones add up. The token is read at each write: a guard may have another one meanwhile.
+   */
+  withGuards<R>(guards: readonly HeldLock[], run: () => R): R;
   /** Resolves when everything asked so far has its reply; rejects with the first error of a write that nobody awaited. */
   flush(): Promise<void>;
   /** Of the session now; undefined while there is none. What was acquired under another one is lost. */

@@ -1,6 +1,15 @@
 export { type AcceptedHandler, type AcceptorOptions, SessionAcceptor } from "./accepting-sessions.ts";
 export { type DialOptions, dialSession } from "./dialing-session.ts";
 export type { Frame, Goodbye, Hello, SessionControl, Version, Welcome } from "./frame.ts";
+export {
+  CLOCK_RATE_BOUND,
+  endlessLeases,
+  type KeptLease,
+  type LeaseKeeper,
+  type LeaseTerms,
+  leaseUntilMs,
+  SCHEDULING_GUARD_MS,
+} from "./leases.ts";
 export type { SessionSizes } from "./limits.ts";
 export type { Link, LinkEnd } from "./link.ts";
 export { MemoryNetwork } from "./memory.ts";

@@ -1,0 +1,457 @@
+import {
+  type AsyncScope,
+  ClosedError,
+  type Environment,
+  LockLostError,
+  type Millis,
+  OutcomeUnknownError,
+  SessionLostError,
+  TimeoutError,
+  UnavailableError,
+} from "@heddle/kernel";
+import type { LeaseKeeper, LeaseTerms } from "@heddle/port-rpc";
+import { decodeReplies, encodeOperations, type Guard, type Reply } from "@heddle/wire";
+import { FIRST_CONNECT_TIMEOUT_MS, OBJECTS_CLOSE_MS, UNOBSERVED_ERRORS_MAX } from "../limits.ts";
+import type { HeldLock, LeaseLoss, ObjectsChannel, OperationReply, OperationRequest, WaitOptions } from "./channel.ts";
+import { LeaseWatch } from "./lease-watch.ts";
+import { NO_GUARDS, PendingOperation } from "./operation.ts";
+import { OperationLine } from "./operation-line.ts";
+import type { Failure } from "./operation-promise.ts";
+import { refusalOf, whatOf } from "./reply-errors.ts";
+import type { ObjectsEnd, ObjectsTransport, TransportListener } from "./transport.ts";
+import { traitsOf } from "./verb-traits.ts";
+
+/** What a session with the manager is made of. */
+export interface ObjectsSessionOptions {
+  readonly env: Environment;
+  readonly transport: ObjectsTransport;
+  readonly leases: LeaseKeeper;
+  /** A place for the guards of what runs now. */
+  readonly openScope: <T>() => AsyncScope<T>;
+  /** Keeps the caller's process alive until disposed. */
+  readonly hold: () => Disposable;
+  /** Longest wait for a manager that vanished. Then what is pending rejects with UnavailableError, and the session is given up. */
+  readonly unavailableTimeoutMs: number;
+  /** Time that goes on while the machine is suspended. */
+  readonly bootClock?: (() => Millis) | undefined;
+}
+
+/** Where the session stands. "idle": there is none, the next operation opens it. "opening", "down": there is no stream to send on. */
+type State = "idle" | "opening" | "open" | "down" | "closed";
+
+/** Waits for replies to what was asked before it. */
+interface Flush {
+  /** Number of the last operation it waits for. */
+  readonly seq: number;
+  /** How many of them have no reply. */
+  left: number;
+  readonly done: () => void;
+}
+
+/** Gives what waits the promise that was asked for, and takes what it is for. */
+const asIs = (reply: OperationReply): OperationReply => reply;
+
+/** The channel of a program, or of an agent's worker: which of the two is the transport's matter. */
+export class ObjectsSession implements ObjectsChannel {
+  readonly #options: ObjectsSessionOptions;
+  readonly #line = new OperationLine();
+  readonly #leases: LeaseWatch;
+  readonly #lossListeners = new Set<(loss: LeaseLoss | undefined) => void>();
+  readonly #flushes = new Set<Flush>();
+  /** Writes that failed and that nobody has looked at, in order. */
+  #unobserved: PendingOperation[] = [];
+  #scope: AsyncScope<readonly HeldLock[]> | undefined;
+  #state: State = "idle";
+  #session: number | undefined;
+  #lastSeq = 0;
+  #isFlushing = false;
+  /** Alive while operations have no reply. */
+  #hold: Disposable | undefined;
+  /** The manager cannot be reached now. */
+  #isAway = true;
+  /** Why, as far as it was told. */
+  #awayWhy = "nobody answers";
+  /** Set while operations wait for a manager that is away. */
+  #patience: Disposable | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: ObjectsSessionOptions) {
+    this.#options = options;
+    this.#leases = new LeaseWatch({
+      clock: options.env.clock,
+      bootClock: options.bootClock,
+      keeper: options.leases,
+      changed: (loss) => this.#lossChanged(loss),
+      over: () => this.#ended({ code: "expired", message: "the manager does not know the session any more" }),
+    });
+  }
+
+  get session(): number | undefined {
+    return this.#session;
+  }
+
+  get loss(): LeaseLoss | undefined {
+    return this.#leases.loss;
+  }
+
+  onLoss(listen: (loss: LeaseLoss | undefined) => void): Disposable {
+    const own = (loss: LeaseLoss | undefined): void => listen(loss);
+    this.#lossListeners.add(own);
+    return { [Symbol.dispose]: () => void this.#lossListeners.delete(own) };
+  }
+
+  call(request: OperationRequest): Promise<OperationReply>;
+  call<T>(request: OperationRequest, read: (reply: OperationReply) => T): Promise<T>;
+  call(request: OperationRequest, read: (reply: OperationReply) => unknown = asIs): Promise<unknown> {
+    const traits = traitsOf(request.verb);
+    const guards = traits.isGuarded ? this.#guards() : NO_GUARDS;
+    const operation = new PendingOperation(++this.#lastSeq, request, { traits, isWaiting: false, guards, read });
+    if (guards !== NO_GUARDS && this.#refuseUnderLoss(operation)) return operation.promise;
+    this.#ask(operation);
+    return operation.promise;
+  }
+
+  wait(request: OperationRequest, options?: WaitOptions): Promise<OperationReply>;
+  wait<T>(request: OperationRequest, options: WaitOptions | undefined, read: (reply: OperationReply) => T): Promise<T>;
+  wait(
+    request: OperationRequest,
+    { timeoutMs, signal }: WaitOptions = {},
+    read: (reply: OperationReply) => unknown = asIs,
+  ): Promise<unknown> {
+    const isPoll = timeoutMs !== undefined && timeoutMs <= 0;
+    const traits = traitsOf(request.verb);
+    const isWaiting = !isPoll || !traits.canPoll;
+    const numbers = request.verb === "watch" ? undefined : [isWaiting ? 1 : 0, ...(request.numbers?.slice(1) ?? [])];
+    const guards = traits.isGuarded ? this.#guards() : NO_GUARDS;
+    const operation = new PendingOperation(++this.#lastSeq, request, { traits, isWaiting, guards, numbers, read });
+    if (signal?.aborted) {
+      operation.reject({ make: () => signal.reason, isOurs: false });
+      return operation.promise;
+    }
+    if (guards !== NO_GUARDS && this.#refuseUnderLoss(operation)) return operation.promise;
+    this.#ask(operation);
+    if (operation.isSettled) return operation.promise;
+    if (isPoll && isWaiting) this.#stopWaiting(operation, timedOut(operation, 0));
+    else if (isWaiting) operation.patience = this.#limit(operation, timeoutMs, signal);
+    return operation.promise;
+  }
+
+  async flush(): Promise<void> {
+    if (this.#line.flushCount > 0) await this.#replied();
+    const failed = this.#unobserved.find(({ promise }) => !promise.isObserved);
+    this.#unobserved = [];
+    if (failed !== undefined) await failed.promise;
+  }
+
+  /** Runs a function: what it writes, through whatever it awaits, is refused when one of the locks is not held by its token any more. */
+  withGuards<R>(guards: readonly HeldLock[], run: () => R): R {
+    this.#scope ??= this.#options.openScope<readonly HeldLock[]>();
+    const outer = this.#scope.get() ?? [];
+    return this.#scope.run([...outer, ...guards], run);
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    using _hold = this.#options.hold();
+    for (const operation of this.#line.pending())
+      if (!operation.isAwaitedByFlush) this.#reject(operation, { make: closedError, isOurs: true });
+    if (this.#line.flushCount > 0) {
+      const { clock } = this.#options.env;
+      const { promise: late, resolve } = Promise.withResolvers<void>();
+      using _late = clock.setTimer(clock.nowMs() + OBJECTS_CLOSE_MS, resolve);
+      await Promise.race([this.#replied(), late]);
+    }
+    this.#over("closed", "the session was closed", () => ({ make: closedError, isOurs: true }));
+    await this.#options.transport.close();
+  }
+
+  /** Resolves when what was asked so far has its replies, or is over. */
+  #replied(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#flushes.add({ seq: this.#lastSeq, left: this.#line.flushCount, done: resolve });
+    return promise;
+  }
+
+  #guards(): Guard[] {
+    const held = this.#scope?.get();
+    if (held === undefined || held.length === 0) return NO_GUARDS;
+    return held.map(({ lock, token }) => ({ lock, token }));
+  }
+
+  /** A write under a guard that is lost is not asked. */
+  #refuseUnderLoss(operation: PendingOperation): boolean {
+    const { loss } = this;
+    const [guard] = operation.guards;
+    if (loss === undefined || guard === undefined) return false;
+    const { lock, token } = guard;
+    const make = (): Error =>
+      new LockLostError(`${whatOf(operation)} was not done: its lock is lost, for ${loss.reason}`, {
+        lock,
+        token: BigInt(token),
+        reason: loss.reason,
+      });
+    this.#reject(operation, { make, isOurs: true });
+    return true;
+  }
+
+  #ask(operation: PendingOperation): void {
+    if (this.#state === "closed" || this.#closing !== undefined) {
+      operation.reject({ make: closedError, isOurs: true });
+      return;
+    }
+    try {
+      this.#line.push(operation);
+    } catch (error) {
+      this.#reject(operation, { make: () => error, isOurs: true });
+      return;
+    }
+    this.#hold ??= this.#options.hold();
+    if (this.#state === "idle") this.#open();
+    else if (this.#state === "open") this.#leaveSoon();
+    if (this.#isAway) this.#awaitManager();
+  }
+
+  #open(): void {
+    this.#state = "opening";
+    this.#isAway = true;
+    this.#options.transport.open(this.#listener);
+  }
+
+  readonly #listener: TransportListener = {
+    opened: (terms) => this.#opened(terms),
+    interrupted: () => {
+      if (this.#state === "open") this.#state = "down";
+    },
+    linked: (up, why) => {
+      if (up && this.#state !== "open") return; // until it has opened the session it is not there
+      this.#isAway = !up;
+      if (why !== "") this.#awayWhy = why;
+      if (up) this.#managerIsThere();
+      else if (this.#line.size > 0) this.#awaitManager();
+    },
+    replies: (_owner, batch) => {
+      for (const reply of decodeReplies(batch)) this.#answered(reply);
+      this.#settled();
+      if (this.#state === "open") this.#leaveSoon();
+    },
+    lost: (why) => this.#leases.lost(why),
+    ended: (end) => this.#ended(end),
+    failed: (error) => this.#over("idle", error.message, () => ({ make: () => error, isOurs: false })),
+  };
+
+  #opened(terms: LeaseTerms): void {
+    this.#session = terms.session;
+    this.#state = "open";
+    this.#isAway = false;
+    this.#managerIsThere();
+    this.#leases.opened(terms);
+    this.#line.again();
+    this.#leave();
+  }
+
+  /** What is asked in one turn leaves together. */
+  #leaveSoon(): void {
+    if (this.#isFlushing) return;
+    this.#isFlushing = true;
+    queueMicrotask(() => {
+      this.#isFlushing = false;
+      this.#leave();
+    });
+  }
+
+  #leave(): void {
+    if (this.#state !== "open") return;
+    const { transport } = this.#options;
+    for (let next = this.#line.take(); next !== undefined; next = this.#line.take()) {
+      const { operations, acknowledged } = next;
+      const batch = encodeOperations(operations);
+      transport.send({ owner: 0, acknowledged, batch, count: operations.length });
+    }
+  }
+
+  #answered(reply: Reply): void {
+    const operation = this.#line.answered(reply);
+    if (operation === undefined) return; // it was sent twice, and answered twice
+    const { error } = reply;
+    if (error === undefined) this.#granted(operation, reply);
+    else if (operation.impatience !== undefined && (error.code === "cancelled" || error.code === "busy"))
+      this.#reject(operation, operation.impatience.failure);
+    else {
+      const refusal = refusalOf(error, operation);
+      const { handle } = operation.request;
+      const explained = handle === undefined ? refusal : handle.explain(refusal, operation.request);
+      this.#reject(operation, { make: () => explained, isOurs: true });
+    }
+    this.#count(operation);
+  }
+
+  #granted(operation: PendingOperation, reply: Reply): void {
+    if (operation.isSettled) this.#giveBack(operation, reply);
+    else operation.resolve(reply);
+  }
+
+  /** Its caller was told that it is over, when nobody could say; now it is granted. */
+  #giveBack({ traits: { name }, object }: PendingOperation, { numbers }: Reply): void {
+    if (name !== "lock-acquire" && name !== "semaphore-acquire") return;
+    const verb = name === "lock-acquire" ? "lock-release" : "semaphore-return";
+    void this.call({ verb, object, numbers: numbers.slice(0, 1) });
+  }
+
+  /** The flushes that wait for it. */
+  #count({ seq, isAwaitedByFlush }: PendingOperation): void {
+    if (!isAwaitedByFlush || this.#flushes.size === 0) return;
+    for (const flush of this.#flushes) if (seq <= flush.seq && --flush.left === 0) this.#flushed(flush);
+  }
+
+  #flushed(flush: Flush): void {
+    this.#flushes.delete(flush);
+    flush.done();
+  }
+
+  /** After some were answered: nothing may be left. */
+  #settled(): void {
+    if (this.#line.size > 0) return;
+    this.#hold?.[Symbol.dispose]();
+    this.#hold = undefined;
+    this.#managerIsThere();
+  }
+
+  /** Rejects it; when nobody looks at a write, `flush` will tell. */
+  #reject(operation: PendingOperation, failure: Failure): void {
+    if (operation.isSettled) return;
+    operation.reject(failure);
+    if (!operation.isWrite || !operation.isAwaitedByFlush || operation.promise.isObserved) return;
+    if (this.#unobserved.length >= UNOBSERVED_ERRORS_MAX)
+      this.#unobserved = this.#unobserved.filter(({ promise }) => !promise.isObserved);
+    if (this.#unobserved.length < UNOBSERVED_ERRORS_MAX) this.#unobserved.push(operation);
+  }
+
+  /** Ends the wait of an operation at its timeout, and when its signal aborts. */
+  #limit(
+    operation: PendingOperation,
+    timeoutMs: number | undefined,
+    signal: AbortSignal | undefined,
+  ): Disposable | undefined {
+    if (signal === undefined && (timeoutMs === undefined || timeoutMs === Number.POSITIVE_INFINITY)) return undefined;
+    const { clock } = this.#options.env;
+    const timer =
+      timeoutMs === undefined || timeoutMs === Number.POSITIVE_INFINITY
+        ? undefined
+        : clock.setTimer(clock.nowMs() + timeoutMs, () => this.#stopWaiting(operation, timedOut(operation, timeoutMs)));
+    const aborted = (): void => this.#stopWaiting(operation, { make: () => signal?.reason, isOurs: false });
+    signal?.addEventListener("abort", aborted, { once: true });
+    return {
+      [Symbol.dispose]: () => {
+        timer?.[Symbol.dispose]();
+        signal?.removeEventListener("abort", aborted);
+      },
+    };
+  }
+
+  /** The caller waits no more: what the manager says to that decides. Nobody has to be asked about what was not sent. */
+  #stopWaiting(operation: PendingOperation, failure: Failure): void {
+    if (operation.isSettled || operation.impatience !== undefined) return;
+    operation.patience?.[Symbol.dispose]();
+    operation.patience = undefined;
+    if (this.#line.withdraw(operation)) {
+      this.#reject(operation, failure);
+      this.#count(operation);
+      this.#settled();
+      return;
+    }
+    operation.impatience = { failure };
+    void this.call({ verb: "cancel", object: operation.object, numbers: [operation.seq] });
+    if (this.loss !== undefined) this.#stopAsking(operation);
+  }
+
+  /** Nobody can say what became of its wait: it is over for its caller. Should it be granted, it is given back. */
+  #stopAsking(operation: PendingOperation): void {
+    const { impatience, traits } = operation;
+    if (impatience !== undefined && traits.canBeForgotten) this.#reject(operation, impatience.failure);
+  }
+
+  #lossChanged(loss: LeaseLoss | undefined): void {
+    if (loss !== undefined) for (const operation of this.#line.pending()) this.#stopAsking(operation);
+    for (const listen of [...this.#lossListeners]) listen(loss);
+  }
+
+  /** The manager says that the session is over. */
+  #ended({ code, message }: ObjectsEnd): void {
+    if (this.#state === "idle" || this.#state === "closed") return;
+    void this.#options.transport.close();
+    const why = `the session with the manager is over (${code}): ${message}`;
+    this.#over("idle", why, (operation) => {
+      if (operation.impatience !== undefined && !operation.traits.outlastsSession) return operation.impatience.failure;
+      const wasSent = this.#line.isSent(operation);
+      return { make: () => endError(operation, wasSent, why), isOurs: true };
+    });
+  }
+
+  /**
+   * There is no session any more; what is pending fails. When it is not closed, the next operation opens another: those who hear of the loss may ask it at once, so what
+   * belonged to this one is put aside before.
+   */
+  #over(next: "idle" | "closed", why: string, failureOf: (operation: PendingOperation) => Failure): void {
+    if (this.#state === "closed") return;
+    const hadSession = this.#session !== undefined;
+    const failures = [...this.#line.pending()].map((operation) => ({ operation, failure: failureOf(operation) }));
+    const flushes = [...this.#flushes];
+    this.#line.clear();
+    this.#state = next;
+    this.#session = undefined;
+    for (const { operation, failure } of failures) this.#reject(operation, failure);
+    if (hadSession) this.#leases.ended(why);
+    for (const flush of flushes) this.#flushed(flush);
+    this.#settled();
+  }
+
+  #managerIsThere(): void {
+    this.#patience?.[Symbol.dispose]();
+    this.#patience = undefined;
+  }
+
+  /** Operations wait for a manager that is away: not for ever. Time in which this process itself stood still does not count. */
+  #awaitManager(): void {
+    if (this.#patience !== undefined) return;
+    const { env, unavailableTimeoutMs } = this.#options;
+    const timeoutMs =
+      this.#session === undefined ? Math.min(FIRST_CONNECT_TIMEOUT_MS, unavailableTimeoutMs) : unavailableTimeoutMs;
+    const deadlineMs = env.clock.nowMs() + timeoutMs;
+    this.#patience = env.clock.setTimer(deadlineMs, () => {
+      this.#patience = undefined;
+      if (env.clock.nowMs() > deadlineMs + STANDSTILL_MS) return this.#awaitManager();
+      this.#unavailable(timeoutMs);
+    });
+  }
+
+  #unavailable(timeoutMs: number): void {
+    const { transport } = this.#options;
+    const why = `the manager at ${transport.address} could not be reached for ${timeoutMs} ms: ${this.#awayWhy}`;
+    void transport.close();
+    this.#over("idle", why, () => ({ make: () => new UnavailableError(why), isOurs: true }));
+  }
+}
+
+/** A timer that fires later than this was kept waiting by this process itself. */
+const STANDSTILL_MS = 500;
+
+function timedOut(operation: PendingOperation, timeoutMs: number): Failure {
+  const make = (): Error => new TimeoutError(`${whatOf(operation)}: still not so far after ${timeoutMs} ms`);
+  return { make, isOurs: true };
+}
+
+function closedError(): Error {
+  return new ClosedError("the session with the manager was closed");
+}
+
+/** What became of an operation whose session ended before its reply. */
+function endError(operation: PendingOperation, wasSent: boolean, why: string): Error {
+  const what = whatOf(operation);
+  if (wasSent && operation.traits.outlastsSession)
+    return new OutcomeUnknownError(`${what} was done once or not at all: ${why}`);
+  return new SessionLostError(`${what} was not done: ${why}`);
+}
