@@ -21,7 +21,7 @@ const APPLICATION_ID = 0x4865646c;
 const FORMAT = 1;
 
 /** The files of a journal that its thread works with. */
-export const journalFiles = (directory: string): Record<"database" | "log" | "acknowledged", string> => ({
+const journalFiles = (directory: string): Record<"database" | "log" | "acknowledged", string> => ({
   database: join(directory, "journal.db"),
   log: join(directory, "journal.db-wal"),
   acknowledged: join(directory, "acknowledged"),
