@@ -33,6 +33,8 @@ export const sdkEntries = {
   cli: "apps/cli/src/main.ts",
   coordinator: "apps/coordinator/src/main.ts",
   agent: "apps/agent/src/main.ts",
+  // beside whatever opens a journal
+  "journal-thread": "libs/adapters/sqlite/src/journal-thread.ts",
 };
 
 /** Every package below libs/ and apps/, by name. */
