@@ -196,7 +196,8 @@ export class Dict<K extends Key = Key, V = unknown> extends WatchedObject {
 
 const NO_BYTES = new Uint8Array();
 
-function encodePairs(home: ObjectsHome, what: string, entries: unknown): Uint8Array[] {
+/** Keys and values in turn. Throws as `entriesOf`, `encodeKey` and the home's `encode`. */
+export function encodePairs(home: ObjectsHome, what: string, entries: unknown): Uint8Array[] {
   const pairs: Uint8Array[] = [];
   for (const [key, value] of entriesOf(what, entries)) pairs.push(encodeKey(key), home.encode(value));
   return pairs;

@@ -164,7 +164,8 @@ export function isDescending(options: SortOptions): boolean {
   return descending;
 }
 
-function encodeItems(home: ObjectsHome, what: string, items: unknown): Uint8Array[] {
+/** Throws TypeError for what is not iterable, and as the home's `encode`. */
+export function encodeItems(home: ObjectsHome, what: string, items: unknown): Uint8Array[] {
   return Array.from(itemsOf(what, items), (item) => home.encode(item));
 }
 
