@@ -1,4 +1,3 @@
-import { TimeoutError } from "@heddle/kernel";
 import { checkWait } from "./options.ts";
 import type { PoolHost } from "./pool-calls.ts";
 
@@ -40,34 +39,27 @@ export async function waitFor<T extends Waitable>(
   const all = [...objects];
   for (const object of all) checkWaitable(object);
   signal?.throwIfAborted();
-  using _hold = hold();
-  const ready = await readyOf(all);
-  if (ready.length > 0 || all.length === 0 || timeoutMs <= 0) return ready;
-  const over = new AbortController();
   using scope = new DisposableStack();
-  scope.defer(() => over.abort(new TimeoutError("the wait is over")));
+  scope.use(hold());
   const { promise: ended, resolve: end, reject } = Promise.withResolvers<"late">();
-  if (timeoutMs < Number.POSITIVE_INFINITY)
-    scope.use(env.clock.setTimer(env.clock.nowMs() + timeoutMs, () => end("late")));
+  ended.catch(() => undefined); // heard where it is raced
   if (signal !== undefined) {
     const abort = (): void => reject(signal.reason);
     signal.addEventListener("abort", abort, { once: true });
     scope.defer(() => signal.removeEventListener("abort", abort));
   }
-  return await untilReady(all, { ended, signal: over.signal });
-}
-
-/** One may be ready and no more when it is looked at: another taker was first. Then it goes on. */
-async function untilReady<T extends Waitable>(
-  all: readonly T[],
-  { ended, signal }: { readonly ended: Promise<"late">; readonly signal: AbortSignal },
-): Promise<T[]> {
+  if (timeoutMs > 0 && timeoutMs < Number.POSITIVE_INFINITY)
+    scope.use(env.clock.setTimer(env.clock.nowMs() + timeoutMs, () => end("late")));
+  const over = new AbortController();
+  scope.defer(() => over.abort());
+  const isOnlyLook = timeoutMs <= 0 || all.length === 0;
   for (;;) {
-    const waits = all.map((object) => object[waitable](signal));
-    for (const one of waits) one.catch(() => undefined); // those that lose the race
+    const ready = await Promise.race([ended, readyOf(all)]);
+    if (ready === "late") return [];
+    if (ready.length > 0 || isOnlyLook) return ready;
+    const waits = all.map((object) => object[waitable](over.signal));
+    // one may be ready and no more when it is looked at: another taker was first
     if ((await Promise.race([ended, ...waits])) === "late") return await readyOf(all);
-    const ready = await readyOf(all);
-    if (ready.length > 0) return ready;
   }
 }
 
