@@ -36,7 +36,8 @@ export class ArgumentFunctions {
   /** Why functions cannot be shipped, and objects not made: thrown where they are met. */
   readonly #refusals = new Map<object, unknown>();
   #unshipped = new Set<AnyFunction>();
-  #unmade = new Set<Shared>();
+  /** As often as they were met. */
+  #unmade: Shared[] = [];
 
   constructor(shipper: Shipper) {
     this.#shipper = shipper;
@@ -53,17 +54,17 @@ export class ArgumentFunctions {
     },
     metShared: (handle) => {
       if (this.#refusals.has(handle)) throw this.#refusals.get(handle);
-      if (handle.pending !== undefined) this.#unmade.add(handle);
+      if (handle.pending !== undefined) this.#unmade.push(handle);
     },
   };
 
   /** Throws UnshippedFunctions when some were met since it was asked last: all at once, so that no chunk is encoded once for each. */
   checkAllShipped(): void {
-    if (this.#unshipped.size + this.#unmade.size === 0) return;
+    if (this.#unshipped.size + this.#unmade.length === 0) return;
     const fns = [...this.#unshipped];
-    const handles = [...this.#unmade];
+    const handles = this.#unmade;
     this.#unshipped = new Set();
-    this.#unmade = new Set();
+    this.#unmade = [];
     throw new UnshippedFunctions(fns, handles);
   }
 
@@ -88,8 +89,12 @@ export function artifactsOf({ artifact, captured }: ShippedFunction): readonly A
   return captured === undefined || captured instanceof Uint8Array ? [artifact] : [artifact, captured];
 }
 
-/** Resolves when the object of a handle is there: to the artifacts that takes, which are none. Rejects when it cannot be made. */
+/**
+ * Resolves when the object of a handle that was met is there, and the handle is to be encoded again: to the artifacts that takes, which are none. Rejects when it cannot be
+ * made.
+ */
 export async function made(handle: Shared): Promise<readonly Artifact[]> {
   await handle.pending;
+  handle.askedAgain?.();
   return [];
 }

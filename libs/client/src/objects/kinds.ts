@@ -1,7 +1,15 @@
+import { Barrier } from "./barrier.ts";
+import { Condition } from "./condition.ts";
+import { Connection } from "./connection.ts";
 import { Dict } from "./dict.ts";
+import { Event } from "./event.ts";
 import type { Kinds } from "./home.ts";
 import { List } from "./list.ts";
+import { Lock } from "./lock.ts";
 import { Namespace } from "./namespace.ts";
+import { reviveQueue } from "./queue.ts";
+import { RLock } from "./rlock.ts";
+import { Semaphore } from "./semaphore.ts";
 import { SharedArray } from "./shared-array.ts";
 import { Value } from "./value.ts";
 
@@ -12,4 +20,12 @@ export const KINDS: Kinds = {
   namespace: Namespace.revive,
   value: Value.revive,
   array: SharedArray.revive,
+  lock: Lock.revive,
+  rlock: RLock.revive,
+  semaphore: Semaphore.revive,
+  condition: Condition.revive,
+  event: Event.revive,
+  barrier: Barrier.revive,
+  queue: reviveQueue,
+  pipe: Connection.revive,
 };

@@ -16,6 +16,8 @@ export interface Shared {
   [shared](): SharedDescription;
   /** While the manager has not said that the object is there: resolves when it has, rejects when it cannot be made. Whoever ships a handle waits for it. */
   readonly pending?: Promise<unknown> | undefined;
+  /** Called after `pending` by whoever throws the description away and asks for it again: once for each. What the call did counts for the next one. */
+  askedAgain?(): void;
 }
 
 /** A reference that nobody made a live handle of: it travels on as it came. */
