@@ -22,5 +22,7 @@ export const LOCK_WAIT_MS = 500;
  */
 export const SNAPSHOT_RESERVE_BYTES = 16 * 1024 * 1024;
 export const SNAPSHOT_RESERVE_PART = 1 / 16;
+/** What is written of a snapshot, or read, in one go: a piece of more is taken whole. */
+export const SNAPSHOT_CHUNK_BYTES = 1024 * 1024;
 /** A snapshot is flushed to disk after so many bytes, so that no append waits long behind its last flush. */
 export const SNAPSHOT_FLUSH_BYTES = 8 * 1024 * 1024;

@@ -1,4 +1,4 @@
-import { chmodSync, lstatSync, mkdirSync } from "node:fs";
+import { chmodSync, mkdirSync, statSync } from "node:fs";
 import { PermissionError } from "@heddle/kernel";
 
 /**
@@ -7,7 +7,7 @@ import { PermissionError } from "@heddle/kernel";
  */
 export function privateDirectory(path: string): void {
   mkdirSync(path, { recursive: true, mode: 0o700 });
-  const found = lstatSync(path);
+  const found = statSync(path);
   if (!found.isDirectory()) throw new PermissionError(`${path} is not a directory`);
   const uid = process.getuid?.();
   if (uid === undefined) return;

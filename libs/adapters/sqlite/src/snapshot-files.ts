@@ -1,9 +1,9 @@
 import { type FileHandle, open, readdir, rename, rm, statfs } from "node:fs/promises";
 import { join } from "node:path";
-import { JournalFullError, RECORD_BYTES_MAX } from "@heddle/port-journal";
+import { JournalFullError } from "@heddle/port-journal";
 import { Damage } from "./damage.ts";
 import { FRAME_HEADER_BYTES, isSealed, readHeader, sealedHeader } from "./frames.ts";
-import { SNAPSHOT_FLUSH_BYTES, SNAPSHOT_RESERVE_BYTES, SNAPSHOT_RESERVE_PART } from "./limits.ts";
+import { SNAPSHOT_CHUNK_BYTES, SNAPSHOT_FLUSH_BYTES, SNAPSHOT_RESERVE_BYTES, SNAPSHOT_RESERVE_PART } from "./limits.ts";
 import { isNoSpace } from "./no-space.ts";
 
 const MAGIC = "heddle snapshot 1";
@@ -80,16 +80,30 @@ export class SnapshotFiles {
 
 async function writeWhole(path: string, position: number, pieces: readonly Uint8Array[]): Promise<void> {
   await using file = await open(path, "w", 0o600);
-  const head = new TextEncoder().encode(`${MAGIC} ${pieces.length}`);
   let unflushed = 0;
-  for (const [number, bytes] of [[position, head] as const, ...pieces.map((piece, at) => [at + 1, piece] as const)]) {
-    await file.writev([sealedHeader(number, bytes), bytes]);
-    unflushed += bytes.byteLength;
+  for (const chunk of chunksOf(position, pieces)) {
+    await file.writeFile(chunk);
+    unflushed += chunk.byteLength;
     if (unflushed < SNAPSHOT_FLUSH_BYTES) continue;
     await file.datasync();
     unflushed = 0;
   }
   await file.sync();
+}
+
+/** The snapshot's bytes, small pieces together: a system call for each would take longer than all the rest. */
+function* chunksOf(position: number, pieces: readonly Uint8Array[]): Generator<Uint8Array> {
+  let parts: Uint8Array[] = [];
+  let bytes = 0;
+  for (let number = 0; number <= pieces.length; number++) {
+    const piece = pieces[number - 1] ?? new TextEncoder().encode(`${MAGIC} ${pieces.length}`);
+    parts.push(sealedHeader(number === 0 ? position : number, piece), piece);
+    bytes += FRAME_HEADER_BYTES + piece.byteLength;
+    if (bytes < SNAPSHOT_CHUNK_BYTES && number < pieces.length) continue;
+    yield Buffer.concat(parts, bytes);
+    parts = [];
+    bytes = 0;
+  }
 }
 
 async function readWhole(path: string, position: number, each: (piece: Uint8Array) => void): Promise<void> {
@@ -105,34 +119,45 @@ async function readWhole(path: string, position: number, each: (piece: Uint8Arra
 class FrameReader {
   readonly #file: FileHandle;
   readonly #path: string;
-  /** Bytes not read yet. */
-  left: number;
+  #unread: number;
+  /** Read and not taken yet. */
+  #chunk = new Uint8Array(0);
 
   constructor(file: FileHandle, path: string, size: number) {
     this.#file = file;
     this.#path = path;
-    this.left = size;
+    this.#unread = size;
+  }
+
+  /** Bytes behind the frames that were taken. */
+  get left(): number {
+    return this.#chunk.byteLength + this.#unread;
   }
 
   /** The bytes of the next frame, which has this number. */
   async next(number: number): Promise<Uint8Array> {
-    const header = await this.#take(FRAME_HEADER_BYTES, number);
-    const { number: found, length } = readHeader(header);
-    const bytes = await this.#take(Math.min(length, RECORD_BYTES_MAX + 1), number);
-    if (found !== number || !isSealed(header, bytes)) throw this.#damage(number);
+    if (this.#chunk.byteLength < FRAME_HEADER_BYTES) await this.#fill(FRAME_HEADER_BYTES, number);
+    const { number: found, length } = readHeader(this.#chunk);
+    const end = FRAME_HEADER_BYTES + length;
+    if (this.#chunk.byteLength < end) await this.#fill(end, number);
+    const bytes = this.#chunk.slice(FRAME_HEADER_BYTES, end);
+    if (found !== number || !isSealed(this.#chunk, bytes)) throw this.#damage(number);
+    this.#chunk = this.#chunk.subarray(end);
     return bytes;
   }
 
-  async #take(length: number, number: number): Promise<Uint8Array> {
-    if (length > this.left) throw this.#damage(number);
-    const bytes = new Uint8Array(length);
-    for (let at = 0; at < length; ) {
-      const { bytesRead } = await this.#file.read(bytes, at, length - at);
+  /** Has at least so many bytes in the chunk, and more where a small frame needs them. */
+  async #fill(bytes: number, number: number): Promise<void> {
+    if (bytes > this.left) throw this.#damage(number);
+    const chunk = new Uint8Array(Math.min(this.left, Math.max(bytes, SNAPSHOT_CHUNK_BYTES)));
+    chunk.set(this.#chunk);
+    for (let at = this.#chunk.byteLength; at < chunk.byteLength; ) {
+      const { bytesRead } = await this.#file.read(chunk, at, chunk.byteLength - at);
       if (bytesRead === 0) throw this.#damage(number);
       at += bytesRead;
     }
-    this.left -= length;
-    return bytes;
+    this.#unread -= chunk.byteLength - this.#chunk.byteLength;
+    this.#chunk = chunk;
   }
 
   #damage(number: number): Damage {

@@ -89,6 +89,32 @@ describe("a journal in SQLite", () => {
     expect(at).toBe(2 * sizes.length);
   });
 
+  test("a snapshot has pieces of every size, and as many as it likes", async () => {
+    const directory = scratch.fresh();
+    const sizes = [
+      0,
+      1,
+      1_048_543,
+      1_048_544,
+      1_048_576,
+      5_000_000,
+      3,
+      ...Array.from({ length: 50_000 }, (_, at) => at % 90),
+    ];
+    const pieces = sizes.map((size, at) => bytes(size, at));
+    {
+      await using journal = await openReady(directory);
+      await journal.append([bytes(1)]);
+      await journal.saveSnapshot(1, pieces);
+    }
+    await using journal = await openSqliteJournal({ directory, log: silentLogger });
+    for await (const one of journal.recover()) {
+      if (one.type === "record") throw new Error(`record ${one.position} is behind the snapshot`);
+      expect(one.pieces).toHaveLength(pieces.length);
+      expect(one.pieces.every((piece, at) => Buffer.from(piece).equals(pieces[at] ?? bytes(1)))).toBe(true);
+    }
+  });
+
   test("snapshots let go of records: the database stops growing", async () => {
     const directory = scratch.fresh();
     const sizes: number[] = [];

@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import { Fifo, type HeddleError, type Logger, unreachable } from "@heddle/kernel";
 import { JournalDamagedError, JournalFailedError, JournalFullError } from "@heddle/port-journal";
@@ -31,7 +30,7 @@ export class ThreadClient {
     this.#directory = directory;
     const workerData: ThreadOptions = { directory, bytesMax, signal: this.#signal };
     this.#worker = new Worker(threadEntry, { workerData, execArgv: [], name: "heddle-journal" });
-    this.#exited = once(this.#worker, "exit");
+    this.#exited = new Promise((resolve) => this.#worker.once("exit", resolve));
     this.#worker.on("message", (answer: Answer) => this.#take(answer));
     this.#worker.on("error", (error) => this.#end(error));
     this.#worker.on("exit", () => this.#end(undefined));
