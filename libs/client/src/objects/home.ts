@@ -1,4 +1,4 @@
-import { type Environment, mintId } from "@heddle/kernel";
+import { ClosedError, type Environment, mintId } from "@heddle/kernel";
 import {
   decodeValue,
   encodeValue,
@@ -42,6 +42,7 @@ export class ObjectsHome {
   readonly #open: () => ObjectsChannel;
   readonly #kinds: Kinds;
   #channel: ObjectsChannel | undefined;
+  #isClosed = false;
   /** Creates of other sessions that operations asked now have to wait for: they name the objects. */
   #awaited: Promise<unknown> | undefined;
   /** Operations that had to wait so. */
@@ -56,8 +57,9 @@ export class ObjectsHome {
     this.flows = flows;
   }
 
-  /** The session's channel. */
+  /** The session's channel. Throws ClosedError once it was closed. */
   channel(): ObjectsChannel {
+    if (this.#isClosed) throw new ClosedError("the manager was closed");
     this.#channel ??= this.#open();
     return this.#channel;
   }
@@ -97,6 +99,12 @@ export class ObjectsHome {
     await this.#asked;
     await this.#channel?.flush();
     this.#unheard.raise();
+  }
+
+  /** Ends the session, if there is one: `channel` throws ClosedError from now on. Idempotent. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#channel?.close();
   }
 
   /** A value as bytes: handles inside travel as references. Throws SerializationError for what cannot travel and LimitError for what is too large. */

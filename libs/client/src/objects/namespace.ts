@@ -16,7 +16,11 @@ export class Namespace<T extends object = Record<string, unknown>> extends Share
   }
 
   /** Made by `manager.namespace()`. */
-  static create<T extends object>(home: ObjectsHome, init: T | undefined, name: string | undefined): Namespace<T> {
+  static create<T extends object>(
+    home: ObjectsHome,
+    init: Partial<T> | undefined,
+    name: string | undefined,
+  ): Namespace<T> {
     if (init !== undefined && (typeof init !== "object" || init === null || Symbol.iterator in init))
       throw new TypeError(`init must be an object, as { name: value }, got ${described(init)}`);
     const values = Object.entries(init ?? {}).flatMap(([field, value]) => [encodeKey(field), home.encode(value)]);
