@@ -106,7 +106,7 @@ export function knowsItself(directory: string): void {
   report(directory, "itself", { ...mine, parent: parent?.name, parentPid: parent?.pid, isAlive: parent?.isAlive() });
 }
 
-/** PROC-06: a tree of processes, each of which says where it is. */
+/** A tree of processes, each of which says where it is. */
 export async function branches(directory: string, path: readonly number[]): Promise<void> {
   const name = currentProcess().name;
   appendFileSync(join(directory, "paths"), `${JSON.stringify({ path, name })}\n`);
@@ -119,7 +119,7 @@ export async function branches(directory: string, path: readonly number[]): Prom
   }
 }
 
-/** PROC-07: what a process sees of its parent before and after that one's end. */
+/** What a process sees of its parent before and after that one's end. */
 export async function watchesParent(directory: string): Promise<void> {
   const parent = parentProcess();
   if (parent === null) throw new Error("no parent");

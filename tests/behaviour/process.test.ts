@@ -49,7 +49,7 @@ describe.each(clusters)("processes on %s", (_name, open) => {
     );
   };
 
-  test("a sleeping process is looked at without waiting, terminated, and joined again", async () => {
+  test("PROC-02: a sleeping process is looked at without waiting, terminated, and joined again", async () => {
     const process = await started(tasks.sleeps);
     await process.join({ timeoutMs: 0 });
     await process.join({ timeoutMs: -1 });
@@ -63,7 +63,7 @@ describe.each(clusters)("processes on %s", (_name, open) => {
     expect(process.exitCode).toBe(-15);
   });
 
-  test("one that never looks up is killed, and terminated", async () => {
+  test("PROC-02: one that never looks up is killed, and terminated", async () => {
     const [first, second] = await Promise.all([started(tasks.computes), started(tasks.computes)]);
     await Promise.all([first.kill(), second.terminate()]);
     await cluster.drive(Promise.all([first.join(), second.join()]));
@@ -82,7 +82,7 @@ describe.each(clusters)("processes on %s", (_name, open) => {
     expect(process.exitCode).toBe(5);
   });
 
-  test("a handle is closed once the process is over, and then of no use", async () => {
+  test("PROC-03: a handle is closed once the process is over, and then of no use", async () => {
     using gate = new Gate();
     const process = await started(tasks.waitsAt, { args: [gate.path] });
     expect(() => process.close()).toThrow(/is alive: join\(\) or terminate\(\) it before close\(\)/);
@@ -201,7 +201,7 @@ describe.each(clusters)("processes on %s", (_name, open) => {
     expect(process_.name).toBe("Ada");
   });
 
-  test("processes start processes, two levels deep", async () => {
+  test("PROC-06: processes start processes, two levels deep", async () => {
     const directory = scratch();
     const process = await ended(tasks.branches, { args: [directory, []] });
     expect(process.exitCode).toBe(0);
@@ -222,7 +222,7 @@ describe.each(clusters)("processes on %s", (_name, open) => {
     ]);
   });
 
-  test("a grandchild sees the end of its parent, and lives on", async () => {
+  test("PROC-07: a grandchild sees the end of its parent, and lives on", async () => {
     const directory = scratch();
     const parent = await started(tasks.isWatched, { args: [directory, false] });
     const childPid = await read(directory, "child");

@@ -84,6 +84,20 @@ test("it outlives what is kept, and complains before it waits", async () => {
   expect(bench.exits).toEqual([1]);
 });
 
+test("what it wrote to shared objects is done before it is over, and what that fails with is complained of", async () => {
+  const bench = new Bench();
+  const writes = Promise.withResolvers<void>();
+  bench.runtime.objects.provide({ revive: () => ({}), flush: () => writes.promise });
+  run(bench, () => {
+    throw new Error("its own");
+  });
+  await settle();
+  expect([bench.exits, bench.complaints]).toEqual([[], [new Error("its own")]]);
+  writes.reject(new Error("of a write"));
+  await settle();
+  expect([bench.exits, bench.complaints]).toEqual([[1], [new Error("its own"), new Error("of a write")]]);
+});
+
 test("a pool's worker is a process of its agent's, and does not end by what it runs", async () => {
   const bench = new Bench();
   bench.job(1, () => void bench.runtime.keep());

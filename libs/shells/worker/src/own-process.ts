@@ -86,15 +86,14 @@ export class OwnProcess {
     const known = this.#parent(parent?.name ?? "", parent?.pid ?? 0);
     this.#facts = { name, path, pid: this.#pid, node, daemon, parent: known };
     let exitCode: number | undefined;
-    try {
-      if (target !== undefined) await runInitializer(target, this.#functions);
-      await this.#flush();
-    } catch (error) {
+    const complain = (error: unknown): void => {
       trimStacks(error);
       this.#ending.complain(error);
       exitCode = 1;
-    }
+    };
+    if (target !== undefined) await runInitializer(target, this.#functions).catch(complain);
     if (this.#kept > 0) await new Promise<void>((resolve) => (this.#onFree = resolve));
+    await this.#flush()?.catch(complain); // also what a target that failed has written before
     this.#ending.exit(exitCode);
   }
 
