@@ -13,6 +13,8 @@ import {
 import { Connection } from "./connection.ts";
 import { rpcDial, type SessionDial } from "./dial.ts";
 import { QUESTION_TIMEOUT_MS } from "./limits.ts";
+import type { ObjectsChannel } from "./objects/channel.ts";
+import { FabricSessions, type ObjectsFacilities } from "./objects/fabric-sessions.ts";
 import { FabricPool } from "./pool.ts";
 import type { PoolHost, StatusLine } from "./pool-calls.ts";
 import type { PoolSettings } from "./pool-setup.ts";
@@ -42,6 +44,8 @@ export interface FabricOptions {
   readonly statusLine?: StatusLine | undefined;
   /** Told of each new pool, before it is used. */
   readonly prepare?: (settings: PoolSettings) => void;
+  /** For shared objects; there are none on this handle unless given. */
+  readonly objects?: ObjectsFacilities | undefined;
   /** Called once, after the session was closed. */
   readonly dispose?: () => Promise<void>;
 }
@@ -50,6 +54,7 @@ export interface FabricOptions {
 export class Fabric implements AsyncDisposable {
   readonly #options: FabricOptions;
   readonly #connection: Connection;
+  readonly #sessions: FabricSessions;
   #closing: Promise<void> | undefined;
 
   constructor(options: FabricOptions) {
@@ -62,6 +67,7 @@ export class Fabric implements AsyncDisposable {
       printOutput(options.print, { ...output, text: localStack(output.text) }, job);
     };
     this.#connection = new Connection({ ...options, dial, print });
+    this.#sessions = new FabricSessions(options);
   }
 
   /** The coordinator's address. */
@@ -87,6 +93,14 @@ export class Fabric implements AsyncDisposable {
   /** The fabric in a few numbers. Rejects with UnavailableError or TimeoutError. */
   status(): Promise<GetStatusResponse> {
     return this.#ask(() => this.#call(adminGetStatus, {}));
+  }
+
+  /**
+   * A session with the manager of shared objects, opened at its first use and closed with the fabric: without options the one that all such callers have in common, else one of its
+   * own. `ttlMs`: its lease, 15 s unless given. Throws ClosedError, and StateError where there is no way to a manager.
+   */
+  objects(options?: { readonly ttlMs?: number | undefined }): ObjectsChannel {
+    return options === undefined ? this.#sessions.default : this.#sessions.open(options);
   }
 
   /** Resolves when the fabric can run something. Rejects with UnavailableError, also after `timeoutMs`. */
@@ -118,9 +132,9 @@ export class Fabric implements AsyncDisposable {
    * gets to say why; what comes after all connects anew.
    */
   async leave(): Promise<void> {
-    if (!this.#connection.isOpen) return;
+    if (!this.#connection.isOpen && !this.#sessions.isOpen) return;
     using _hold = this.#options.hold();
-    await this.#connection.leave();
+    await Promise.all([this.#connection.leave(), this.#sessions.leave()]);
   }
 
   /** What this fabric gives its pools. */
@@ -145,7 +159,9 @@ export class Fabric implements AsyncDisposable {
     await using scope = new AsyncDisposableStack();
     scope.defer(async () => dispose?.());
     scope.use(shipper);
+    const closing = this.#sessions.close();
     await this.#connection.close(new ClosedError("the fabric was closed by its owner"));
+    await closing;
   }
 
   #call<Request, Response>(method: UnaryMethod<Request, Response>, request: Request): Promise<Response> {

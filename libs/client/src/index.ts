@@ -7,6 +7,19 @@ export type { RemotePlace } from "./failure.ts";
 export type { Inputs } from "./inputs.ts";
 export { QUESTION_TIMEOUT_MS, UNAVAILABLE_TIMEOUT_MS } from "./limits.ts";
 export { MapIterator } from "./map-iterator.ts";
+export type {
+  HeldLock,
+  LeaseLoss,
+  ObjectsChannel,
+  OperationReply,
+  OperationRequest,
+} from "./objects/channel.ts";
+export type { ObjectsFacilities } from "./objects/fabric-sessions.ts";
+export { type LocateManager, managerOf } from "./objects/manager-address.ts";
+export { ManagerStream, type ManagerStreamOptions } from "./objects/manager-stream.ts";
+export { ObjectsSession, type ObjectsSessionOptions } from "./objects/session.ts";
+export { streamLeases } from "./objects/stream-leases.ts";
+export type { ObjectsEnd, ObjectsTransport, OutgoingOperations, TransportListener } from "./objects/transport.ts";
 export { checkOptionNames, checkTimeout, POOL_SETTINGS, PROCESS_SETTINGS } from "./options.ts";
 export { type ParentFacts, ParentProcess } from "./parent-process.ts";
 export { FabricPool, type MapResult, type StreamResult } from "./pool.ts";

@@ -1,5 +1,7 @@
+import { openScope } from "@heddle/adapter-processes";
 import { environmentVariable, systemEnvironment } from "@heddle/adapter-system";
 import { Fabric } from "@heddle/client";
+import { endlessLeases } from "@heddle/port-rpc";
 import { EmbeddedFabric } from "./embedded.ts";
 import { type ConnectOptions, checkConnect, common, reachFabric, remoteFabric } from "./remote.ts";
 
@@ -34,6 +36,7 @@ function embeddedFabric(options: ConnectOptions): Fabric {
     ...common(env, options),
     client: embedded.client,
     address: embedded.address,
+    objects: { openScope, leases: endlessLeases },
     prepare: (settings) => embedded.prepare(settings),
     dispose: () => embedded[Symbol.asyncDispose](),
   });

@@ -1,5 +1,13 @@
+import { openScope } from "@heddle/adapter-processes";
 import { createShipper } from "@heddle/adapter-ship";
-import { hostFacts, onProcessEnd, openTerminal, processHolds, systemEnvironment } from "@heddle/adapter-system";
+import {
+  bootClock,
+  hostFacts,
+  onProcessEnd,
+  openTerminal,
+  processHolds,
+  systemEnvironment,
+} from "@heddle/adapter-system";
 import {
   checkOptionNames,
   checkTimeout,
@@ -83,6 +91,7 @@ export function common(env: Environment, options: ConnectOptions, holds: Holds =
     unavailableTimeoutMs: options.unavailableTimeoutMs ?? UNAVAILABLE_TIMEOUT_MS,
     hold: holds.hold,
     keep: holds.keep,
+    objects: { openScope, bootClock },
     print: terminal.print,
     statusLine: terminal.statusLine,
   };

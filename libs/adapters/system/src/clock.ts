@@ -1,4 +1,5 @@
-import type { Clock } from "@heddle/kernel";
+import { uptime } from "node:os";
+import type { Clock, Millis } from "@heddle/kernel";
 
 /** Longest delay that Node's timers take; a later timer is set again on the way. */
 const TIMER_DELAY_MS_MAX = 0x7fff_ffff;
@@ -23,4 +24,9 @@ export function systemClock(): Clock {
       return { [Symbol.dispose]: () => clearTimeout(timer) };
     },
   };
+}
+
+/** Time since this machine was started, also while it was suspended: then the clock of this process stands still. In steps of 10 ms. */
+export function bootClock(): Millis {
+  return uptime() * 1_000;
 }

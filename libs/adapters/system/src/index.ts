@@ -1,4 +1,4 @@
-export { systemClock } from "./clock.ts";
+export { bootClock, systemClock } from "./clock.ts";
 export { systemEnvironment } from "./environment.ts";
 export { type FileBlobsOptions, fileBlobs } from "./file-blobs.ts";
 export {

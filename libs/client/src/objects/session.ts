@@ -34,6 +34,8 @@ export interface ObjectsSessionOptions {
   readonly unavailableTimeoutMs: number;
   /** Time that goes on while the machine is suspended. */
   readonly bootClock?: (() => Millis) | undefined;
+  /** Called once, when it was closed. */
+  readonly closed?: () => void;
 }
 
 /** Where the session stands. "idle": there is none, the next operation opens it. "opening", "down": there is no stream to send on. */
@@ -150,6 +152,20 @@ export class ObjectsSession implements ObjectsChannel {
     return this.#scope.run([...outer, ...guards], run);
   }
 
+  /** The manager knows of it, or is being told. */
+  get isOpen(): boolean {
+    return this.#state !== "idle" && this.#state !== "closed";
+  }
+
+  /** The process ends: says goodbye, and leaves what is pending unsettled. What comes after all opens another session. */
+  async leave(): Promise<void> {
+    if (!this.isOpen || this.#closing !== undefined) return;
+    using _hold = this.#options.hold();
+    for (const { patience } of this.#line.clear()) patience?.[Symbol.dispose]();
+    this.#over("idle", "this process ends", () => ({ make: closedError, isOurs: true }));
+    await this.#options.transport.close();
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -166,6 +182,7 @@ export class ObjectsSession implements ObjectsChannel {
       await Promise.race([this.#replied(), late]);
     }
     this.#over("closed", "the session was closed", () => ({ make: closedError, isOurs: true }));
+    this.#options.closed?.();
     await this.#options.transport.close();
   }
 

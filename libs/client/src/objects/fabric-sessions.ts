@@ -1,0 +1,97 @@
+import { type AsyncScope, ClosedError, type Environment, type Millis, StateError } from "@heddle/kernel";
+import type { LeaseKeeper, RpcClient, Version } from "@heddle/port-rpc";
+import { OBJECTS_TTL_MS } from "../limits.ts";
+import type { ObjectsChannel } from "./channel.ts";
+import { managerOf } from "./manager-address.ts";
+import { ManagerStream } from "./manager-stream.ts";
+import { ObjectsSession } from "./session.ts";
+import { streamLeases } from "./stream-leases.ts";
+import type { ObjectsTransport } from "./transport.ts";
+
+/** What sessions with the manager need beside what a fabric needs anyway. */
+export interface ObjectsFacilities {
+  /** A place for what follows a call through promises and timers. */
+  readonly openScope: <T>() => AsyncScope<T>;
+  /** Keeps sessions alive; by beats of this event loop unless given. */
+  readonly leases?: LeaseKeeper;
+  /** Time that goes on while the machine is suspended. */
+  readonly bootClock?: () => Millis;
+  /** The way to the manager for one more session; a stream of its own, found through the coordinator, unless given. */
+  readonly transport?: (ttlMs: number) => ObjectsTransport;
+}
+
+/** What sessions are made of. */
+export interface FabricSessionsOptions {
+  readonly env: Environment;
+  readonly client: RpcClient | undefined;
+  /** The coordinator's. */
+  readonly address: string;
+  readonly version: Version;
+  readonly description: string;
+  readonly unavailableTimeoutMs: number;
+  readonly hold: () => Disposable;
+  /** Undefined where there are no shared objects. */
+  readonly objects?: ObjectsFacilities | undefined;
+}
+
+/** The sessions of a fabric handle with the manager: one for all that want no other, and those that were asked for. */
+export class FabricSessions {
+  readonly #options: FabricSessionsOptions;
+  readonly #open = new Set<ObjectsSession>();
+  #default: ObjectsSession | undefined;
+  #isClosed = false;
+
+  constructor(options: FabricSessionsOptions) {
+    this.#options = options;
+  }
+
+  /** The one for all that want no other. Throws ClosedError, and StateError where there is none to be had. */
+  get default(): ObjectsChannel {
+    this.#default ??= this.#make({});
+    return this.#default;
+  }
+
+  /** One more, whose lease is `ttlMs` (15 s unless given). Throws as `default`. */
+  open(options: { readonly ttlMs?: number | undefined }): ObjectsChannel {
+    return this.#make(options);
+  }
+
+  /** Each is told to end, and nothing more can be asked. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await Promise.all([...this.#open].map((session) => session.close()));
+  }
+
+  /** The process ends: the manager need not wait for leases. */
+  async leave(): Promise<void> {
+    await Promise.all([...this.#open].map((session) => session.leave()));
+  }
+
+  /** There is a session that the manager would wait for. */
+  get isOpen(): boolean {
+    return [...this.#open].some(({ isOpen }) => isOpen);
+  }
+
+  #make({ ttlMs = OBJECTS_TTL_MS }: { readonly ttlMs?: number | undefined }): ObjectsSession {
+    const { env, client, objects, unavailableTimeoutMs, hold } = this.#options;
+    if (this.#isClosed) throw new ClosedError("the fabric was closed");
+    const transport = objects?.transport?.(ttlMs) ?? this.#stream(ttlMs);
+    const leases = objects?.leases ?? (client === undefined ? undefined : streamLeases(env, client));
+    if (objects === undefined || transport === undefined || leases === undefined)
+      throw new StateError("this fabric has no way to a manager: no shared objects, locks and queues");
+    const { openScope, bootClock } = objects;
+    const session: ObjectsSession = new ObjectsSession({
+      ...{ env, transport, leases, openScope, hold, unavailableTimeoutMs, bootClock },
+      closed: () => void this.#open.delete(session),
+    });
+    this.#open.add(session);
+    return session;
+  }
+
+  #stream(ttlMs: number): ObjectsTransport | undefined {
+    const { env, client, version, address, description } = this.#options;
+    if (client === undefined) return undefined;
+    const locate = managerOf(client, address);
+    return new ManagerStream({ env, client, version, address, description, locate, ttlMs });
+  }
+}
