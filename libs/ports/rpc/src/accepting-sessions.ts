@@ -6,8 +6,14 @@ import type { Link } from "./link.ts";
 import type { Session, SessionHandler } from "./session.ts";
 import { commonMinor } from "./version.ts";
 
-/** What the owner of an accepted session wants to hear; `link` says whether the peer can be reached, from the first link on. */
-export type AcceptedHandler<In> = SessionHandler<In> & { readonly link?: (up: boolean) => void };
+/**
+ * What the owner of an accepted session wants to hear; `link` says whether the peer can be reached, from the first link on. `room` is asked after
+ * each frame: while what it gave is pending nothing more is read from the peer, its acknowledgements included, so it must not wait for the peer.
+ */
+export type AcceptedHandler<In> = SessionHandler<In> & {
+  readonly link?: (up: boolean) => void;
+  readonly room?: () => Promise<void> | undefined;
+};
 
 /** How an acceptor introduces itself, and who listens. */
 export interface AcceptorOptions<Out, In> {
@@ -67,6 +73,8 @@ export class SessionAcceptor<Out, In> {
       if (session !== undefined) {
         session.receive(link, frame);
         if (session.ended) break;
+        const room = session.room();
+        if (room !== undefined) await room;
         continue;
       }
       timer[Symbol.dispose]();
@@ -123,6 +131,7 @@ export class SessionAcceptor<Out, In> {
         entries: (entries) => handler?.entries(entries),
         linked: (up) => handler?.link?.(up),
         silent: () => undefined,
+        room: () => handler?.room?.(),
         ended: (end) => {
           this.#sessions.delete(hello.sessionId);
           handler?.ended(end);

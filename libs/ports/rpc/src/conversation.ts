@@ -15,6 +15,8 @@ export interface ConversationOwner<In> {
   readonly linked: (up: boolean) => void;
   /** The peer gives no sign of life: another link is to be found, by whoever can. Called again while it lasts. */
   readonly silent: (why: string) => void;
+  /** Set by whoever may have to wait before it takes more: until when. */
+  readonly room?: () => Promise<void> | undefined;
   readonly ended: (end: SessionEnd) => void;
 }
 
@@ -85,6 +87,11 @@ export class Conversation<Out, In> implements Session<Out> {
 
   get ended(): boolean {
     return this.#ended;
+  }
+
+  /** What to wait for before the next frame is read. */
+  room(): Promise<void> | undefined {
+    return this.#owner.room?.();
   }
 
   send(entry: Out, bulkBytes?: number, pace: Pace = "now"): void {
