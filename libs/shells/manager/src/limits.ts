@@ -1,0 +1,41 @@
+/** Bounds of a manager, beside those of its core. */
+
+/** Lease of a session that asks for none. */
+export const SESSION_TTL_MS = 15_000;
+/** Shortest lease of a session; one that asks for less gets it. */
+export const SESSION_TTL_MS_MIN = 2_000;
+/** Longest lease of a session; one that asks for more gets it. */
+export const SESSION_TTL_MS_MAX = 300_000;
+/** How much faster or slower one clock may run than another: leases last this part longer here, and end this part sooner at their holders. */
+export const CLOCK_RATE_BOUND = 0.002;
+/**
+ * Between the moment at which a lease has run out and the end of its session: what came from the network meanwhile, while this process was busy
+ * or did not run, is heard first.
+ */
+export const LAST_HEARING_MS = 50;
+/** Text about a session for people, in UTF-16 units; cut there. */
+export const DESCRIPTION_LENGTH_MAX = 200;
+/** Bytes of commands that gather while a commit is under way. Above: nothing more is read from any stream until the disk has them. */
+export const GATHERED_BYTES_MAX = 16 * 1024 * 1024;
+/** Commands of one commit lie in records of about this size; one command is never cut. */
+export const RECORD_BYTES_TARGET = 16 * 1024 * 1024;
+/** Replies that wait for one stream's reader, in bytes. Above: what it asks for is parked until no more than a window of them waits. */
+export const REPLY_BACKLOG_BYTES = 32 * 1024 * 1024;
+/** What one stream has parked, in bytes. Above: it is ended with goodbye "protocol", for no client asks for so much at a time. */
+export const PARKED_BYTES_MAX = 256 * 1024 * 1024;
+/** Payloads of one stream that are announced and not complete, in bytes. Above: as with PARKED_BYTES_MAX. */
+export const ASSEMBLING_BYTES_MAX = 256 * 1024 * 1024;
+/** Pairs of acknowledgements of an owner that wait for its next write. Above: they are journalled by themselves. */
+export const ACKNOWLEDGED_PAIRS_MAX = 256;
+/** Records behind the newest snapshot, in bytes, above which the next one is taken, unless that snapshot itself is larger. */
+export const SNAPSHOT_BYTES_MIN = 16 * 1024 * 1024;
+/** Pieces of a snapshot have about this size. */
+export const SNAPSHOT_PIECE_BYTES = 1024 * 1024;
+/** Pause before a disk that was full is tried again. */
+export const PROBE_PAUSE_MS = 1_000;
+/** What is written to see whether there is room again, in bytes: enough that the next writes find room, too. */
+export const PROBE_BYTES = 64 * 1024;
+/** Objects or locks in one answer to an operator. The others are on the next page. */
+export const PAGE_ITEMS_MAX = 1_000;
+/** Moments that are remembered to tell how long a lock has been held; of the older half every second one is forgotten. */
+export const MOMENTS_MAX = 4_096;

@@ -1,0 +1,141 @@
+import { type Environment, HEARTBEAT_MS, LEASE_MS, type Millis, mintId } from "@heddle/kernel";
+import type { Journal } from "@heddle/port-journal";
+import { type Link, type Route, SessionAcceptor, streamRoute } from "@heddle/port-rpc";
+import {
+  type KeepAliveRequest,
+  type KeepAliveResponse,
+  type OperateRequestEntry,
+  type OperateResponseEntry,
+  objectsOperate,
+  protocolVersion,
+  sessionsKeepAlive,
+} from "@heddle/wire";
+import { answerBeats } from "./beats.ts";
+import { Leases } from "./leases.ts";
+import { OperateDesk } from "./operate-desk.ts";
+import { Replica } from "./replica.ts";
+import { TTL_BOUNDS, type TtlBounds } from "./ttl.ts";
+
+/** What a manager needs of the world. */
+export interface ManagerOptions {
+  readonly env: Environment;
+  /** Where its state is kept; not yet recovered. The caller disposes it after the shell. */
+  readonly journal: Journal;
+  /** Release, for people and Hello. */
+  readonly build: string;
+  /** Major version of Node.js, for Hello. */
+  readonly nodeMajor: number;
+  readonly pid: number;
+  /** Silence after which a stream is given up; LEASE_MS unless a test says otherwise. The leases of sessions are another thing. */
+  readonly leaseMs?: Millis;
+  /** Longest pause between frames; HEARTBEAT_MS unless a test says otherwise. */
+  readonly heartbeatMs?: Millis;
+  /** Leases that sessions may have; from 2 s to 5 minutes, 15 s by default, unless a test says otherwise. */
+  readonly ttl?: TtlBounds;
+  /**
+   * What keeps a session alive: "beats" of its holder, or that its stream is open, which is enough where both ends are one process and share its
+   * pauses. "beats" unless given. Without its stream a session lives for a lease in either case.
+   */
+  readonly keptBy?: "beats" | "streams";
+}
+
+/** Serves shared objects and leased locks: what it says was done is on disk. Serve `routes` with any RpcServer once `start()` resolved. */
+export class ManagerShell {
+  /** What a server must route here: Objects, Sessions and ObjectsAdmin. */
+  readonly routes: readonly Route[];
+  /** Resolves when nobody knows what is on disk, or it cannot be read again: nothing is answered any more, and the process must end. */
+  readonly failed: Promise<Error>;
+  readonly #env: Environment;
+  readonly #replica: Replica;
+  readonly #leases: Leases;
+  readonly #desk: OperateDesk;
+  readonly #streams: SessionAcceptor<OperateResponseEntry, OperateRequestEntry>;
+  readonly #beats = new Set<Link<KeepAliveResponse, KeepAliveRequest>>();
+  #isOver = false;
+
+  constructor(options: ManagerOptions) {
+    const { env, journal } = options;
+    this.#env = env;
+    const failed = Promise.withResolvers<Error>();
+    this.failed = failed.promise;
+    this.#replica = new Replica({
+      env,
+      journal,
+      say: (outcomes) => this.#desk.say(outcomes),
+      full: (isFull) => this.#full(isFull),
+      undone: (batches, error) => this.#desk.undone(batches, error),
+      failed: (error) => {
+        this.#end();
+        failed.resolve(error instanceof Error ? error : new Error(String(error)));
+      },
+    });
+    this.#leases = new Leases({
+      clock: env.clock,
+      expire: (session) => this.#desk.expire(session),
+      isKept: (session) => options.keptBy === "streams" && this.#desk.isConnected(session),
+    });
+    this.#desk = new OperateDesk({
+      env,
+      replica: this.#replica,
+      leases: this.#leases,
+      ttl: options.ttl ?? TTL_BOUNDS,
+    });
+    this.#streams = new SessionAcceptor({
+      env,
+      serverId: mintId(env.random),
+      version: protocolVersion(options.build, options.nodeMajor),
+      leaseMs: options.leaseMs ?? LEASE_MS,
+      heartbeatMs: options.heartbeatMs ?? HEARTBEAT_MS,
+      onSession: this.#desk.onSession,
+    });
+    this.routes = [
+      streamRoute(objectsOperate, (link) => void this.#accept(link, () => this.#streams.accept(link))),
+      streamRoute(sessionsKeepAlive, (link) => void this.#accept(link, () => this.#answerBeats(link))),
+    ];
+  }
+
+  /** Makes the state that the journal keeps; every session of it gets a whole lease from now. Rejects when the journal cannot be trusted. */
+  async start(): Promise<void> {
+    await this.#replica.start();
+    for (const { session, ttlMs } of this.#replica.core.sessions()) this.#leases.open(session, ttlMs);
+  }
+
+  /**
+   * Stops politely: new sessions are refused, what is under way gets to the disk and is answered, then every stream is told goodbye. Leases go on
+   * with the next manager on the journal. `drainMs`: how long the disk may take. Bounded in time.
+   */
+  async stop(drainMs: Millis): Promise<void> {
+    if (this.#isOver) return;
+    this.#desk.stop();
+    const { clock } = this.#env;
+    const late = Promise.withResolvers<void>();
+    using _deadline = clock.setTimer(clock.nowMs() + drainMs, late.resolve);
+    await Promise.race([this.#replica.stop(), late.promise]);
+    this.#leases.stop();
+    await this.#streams.close({ code: "unavailable", message: "the manager was stopped" });
+    this.#end();
+    await Promise.all([...this.#beats].map((link) => link[Symbol.asyncDispose]()));
+  }
+
+  async #accept<Out, In>(link: Link<Out, In>, accept: () => void): Promise<void> {
+    if (!this.#isOver) await this.#replica.ready();
+    if (this.#isOver) await link[Symbol.asyncDispose]();
+    else accept();
+  }
+
+  #answerBeats(link: Link<KeepAliveResponse, KeepAliveRequest>): void {
+    this.#beats.add(link);
+    void link.closed.then(() => this.#beats.delete(link));
+    void answerBeats(link, this.#leases, () => this.#isOver);
+  }
+
+  #full(isFull: boolean): void {
+    this.#leases.suspend(isFull);
+    if (!isFull) this.#desk.resume();
+  }
+
+  #end(): void {
+    this.#isOver = true;
+    this.#leases.stop();
+  }
+}

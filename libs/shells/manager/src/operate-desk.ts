@@ -1,0 +1,320 @@
+import type { Command, Operation, Reply, SessionNumber } from "@heddle/core-objects";
+import { assert, type Environment, type HeddleError, LimitError, ProtocolError, unreachable } from "@heddle/kernel";
+import type { AcceptedHandler, Session } from "@heddle/port-rpc";
+import type { OpenSession, OperateRequestEntry, OperateResponseEntry } from "@heddle/wire";
+import type { Batch, Outcome } from "./group-commit.ts";
+import type { Leases } from "./leases.ts";
+import { DESCRIPTION_LENGTH_MAX } from "./limits.ts";
+import { type OperateHost, OperateStream, type Writes } from "./operate-stream.ts";
+import type { Replica } from "./replica.ts";
+import { clampedTtlMs, type TtlBounds } from "./ttl.ts";
+
+/** What a desk works with. */
+export interface OperateDeskOptions {
+  readonly env: Environment;
+  readonly replica: Replica;
+  readonly leases: Leases;
+  readonly ttl: TtlBounds;
+}
+
+/** Where streams are served: each session on the newest one that says it is its. */
+export class OperateDesk implements OperateHost {
+  readonly #env: Environment;
+  readonly #replica: Replica;
+  readonly #leases: Leases;
+  readonly #ttl: TtlBounds;
+  readonly #all = new Set<OperateStream>();
+  readonly #bySession = new Map<SessionNumber, OperateStream>();
+  /** Streams with replies that leave at the end of this turn. */
+  readonly #speaking = new Set<OperateStream>();
+  /** What could not be journalled and is to be when there is room again, once each. */
+  readonly #deferred = new Map<string, Command>();
+  #isStopping = false;
+
+  constructor({ env, replica, leases, ttl }: OperateDeskOptions) {
+    this.#env = env;
+    this.#replica = replica;
+    this.#leases = leases;
+    this.#ttl = ttl;
+  }
+
+  /** A new stream. */
+  readonly onSession = (wire: Session<OperateResponseEntry>): AcceptedHandler<OperateRequestEntry> => {
+    const stream = new OperateStream(wire, this);
+    this.#all.add(stream);
+    return {
+      entries: (entries) => stream.take(entries),
+      room: () => this.#replica.room(),
+      ended: () => this.#left(stream),
+    };
+  };
+
+  /** Whether a stream of the session is open. */
+  isConnected(session: SessionNumber): boolean {
+    return this.#bySession.has(session);
+  }
+
+  /** No new sessions from now on. */
+  stop(): void {
+    this.#isStopping = true;
+  }
+
+  /** Says what may be said now, in order. Replies of one turn leave together. */
+  say(outcomes: readonly Outcome[]): void {
+    for (const outcome of outcomes)
+      switch (outcome.type) {
+        case "reply":
+          this.#reply(outcome.session, outcome.owner, outcome.reply);
+          break;
+        case "open-session":
+          this.#opened(outcome.session, outcome.ttlMs);
+          break;
+        case "end-session":
+          this.#ended(outcome.session, outcome.code, outcome.message);
+          break;
+        case "refuse-session": // its stream was told at once
+          break;
+        case "tell":
+          outcome.tell();
+          break;
+        default:
+          unreachable(outcome);
+      }
+  }
+
+  isServing(): boolean {
+    return this.#replica.isServing;
+  }
+
+  open(stream: OperateStream, { nonce, ttlMs, description }: OpenSession): void {
+    if (!/^[0-9a-f]{32}$/.test(nonce)) throw new ProtocolError("a session's nonce is 32 hex digits");
+    if (this.#isStopping)
+      return this.#refuseStream(stream, "unavailable", "the manager is stopping and opens no new sessions");
+    if (this.#replica.isFull) return this.#refuseStream(stream, "limit", fullText("sessions cannot be opened"));
+    this.#unbind(stream);
+    const effects = this.#replica.apply({
+      type: "session-opened",
+      nonce,
+      ttlMs: clampedTtlMs(ttlMs, this.#ttl),
+      description: description.slice(0, DESCRIPTION_LENGTH_MAX),
+    });
+    const opened = effects.find((effect) => effect.type === "open-session");
+    if (opened === undefined) {
+      const refused = effects.find((effect) => effect.type === "refuse-session");
+      assert(refused !== undefined, "a session is opened or refused");
+      return this.#refuseStream(stream, refused.refusal.code, refused.refusal.message);
+    }
+    this.#leases.open(opened.session, opened.ttlMs);
+    this.#bind(stream, opened.session);
+  }
+
+  attach(stream: OperateStream, session: SessionNumber): void {
+    this.#unbind(stream);
+    const ttlMs = this.#leases.extend(session);
+    if (ttlMs === undefined) {
+      const message = `session ${session} is not known any more: it was closed, or its lease ran out`;
+      const value = { code: "unknown", message };
+      const tell = (): void => stream.wire.send({ kind: { $case: "sessionEnded", value } });
+      return this.#replica.say([{ type: "tell", tell, lost: () => undefined }]);
+    }
+    this.#bind(stream, session);
+    this.#replica.say([{ type: "open-session", session, nonce: "", ttlMs }]);
+  }
+
+  write(stream: OperateStream, owner: number, writes: Writes, batch: Uint8Array | undefined): void {
+    const { session } = stream;
+    if (session === undefined) return;
+    this.#leases.extend(session);
+    if (this.#replica.isFull) return this.#refuseWrites(session, owner, writes.operations);
+    this.#replica.apply({ type: "operations-asked", session, owner, ...writes }, batch);
+  }
+
+  read(stream: OperateStream, owner: number, operation: Operation): void {
+    const { session } = stream;
+    if (session === undefined) return;
+    this.#leases.extend(session);
+    const reads = stream.reads.get(owner);
+    if (reads === undefined) stream.reads.set(owner, new Map([[operation.seq, operation]]));
+    else reads.set(operation.seq, operation);
+    this.#replica.read(session, owner, operation);
+  }
+
+  refuse({ session }: OperateStream, owner: number, reply: Reply): void {
+    if (session !== undefined) this.#replica.say([{ type: "reply", session, owner, reply }]);
+  }
+
+  closeOwner(stream: OperateStream, owner: number): void {
+    stream.reads.delete(owner);
+    if (stream.session !== undefined) this.#do({ type: "owner-closed", session: stream.session, owner });
+  }
+
+  closeSession(stream: OperateStream): void {
+    const { session } = stream;
+    if (session === undefined) return;
+    stream.session = undefined;
+    this.#leases.close(session);
+    this.#do({ type: "session-closed", session });
+  }
+
+  /** Its lease has run out. */
+  expire(session: SessionNumber): void {
+    const stream = this.#bySession.get(session);
+    if (stream !== undefined) stream.session = undefined;
+    this.#env.log.info("a session's lease ran out", { session, stream: stream?.wire.peer });
+    this.#replica.apply({ type: "session-expired", session });
+  }
+
+  /** The disk has room again. */
+  resume(): void {
+    const deferred = [...this.#deferred.values()];
+    this.#deferred.clear();
+    for (const command of deferred) this.#replica.apply(command);
+    this.unpark();
+  }
+
+  /** Operations are taken again. */
+  unpark(): void {
+    for (const stream of this.#all) stream.unpark();
+  }
+
+  /** The disk was full: what these batches did is gone. Whoever wrote is told so, whoever read reads again. */
+  undone(batches: readonly Batch[], error: HeddleError): void {
+    for (const { commands, outcomes } of batches) {
+      for (const command of commands) this.#undo(command);
+      for (const outcome of outcomes) if (outcome.type === "tell") outcome.lost(error);
+    }
+    for (const stream of this.#all)
+      for (const [owner, reads] of stream.reads)
+        for (const operation of [...reads.values()])
+          if (stream.session !== undefined) this.#replica.read(stream.session, owner, operation);
+    this.unpark();
+  }
+
+  #undo(command: Command): void {
+    switch (command.type) {
+      case "operations-asked":
+        return this.#refuseWrites(command.session, command.owner, command.operations);
+      case "session-opened":
+        return this.#closeUnopened();
+      case "session-expired": {
+        // it lives on; its stream, which was told nothing yet, attaches anew
+        const { session } = command;
+        const ttlMs = this.#replica.core.session(session)?.ttlMs;
+        if (ttlMs !== undefined) this.#leases.open(session, ttlMs);
+        const stream = this.#bySession.get(session);
+        if (stream !== undefined) this.#refuseStream(stream, "unavailable", fullText("the session goes on"));
+        return;
+      }
+      case "owner-closed":
+      case "session-closed":
+        return this.#defer(command);
+      case "lock-broken": // who asked for it is told
+        return;
+      default:
+        return unreachable(command);
+    }
+  }
+
+  /** Sessions that are not: their openers were not told yet, and are told why. */
+  #closeUnopened(): void {
+    for (const [session, stream] of [...this.#bySession]) {
+      if (this.#replica.core.session(session) !== undefined) continue;
+      this.#leases.close(session);
+      this.#refuseStream(stream, "limit", fullText("sessions cannot be opened"));
+    }
+  }
+
+  #do(command: Extract<Command, { type: "owner-closed" | "session-closed" }>): void {
+    if (this.#replica.isFull) this.#defer(command);
+    else this.#replica.apply(command);
+  }
+
+  #defer(command: Extract<Command, { type: "owner-closed" | "session-closed" }>): void {
+    const owner = command.type === "owner-closed" ? command.owner : "all";
+    this.#deferred.set(`${command.session} ${owner}`, command);
+  }
+
+  /** What was done before, and is only asked for again, is answered as it was. */
+  #refuseWrites(session: SessionNumber, owner: number, operations: readonly Operation[]): void {
+    for (const { seq } of operations) {
+      const known = this.#replica.core.recall(session, owner, seq);
+      if (known === "waiting") continue;
+      const reply = known ?? refusal(seq, this.#replica.core.revision);
+      this.#replica.say([{ type: "reply", session, owner, reply }]);
+    }
+  }
+
+  #bind(stream: OperateStream, session: SessionNumber): void {
+    const older = this.#bySession.get(session);
+    stream.bind(session);
+    this.#bySession.set(session, stream);
+    if (older === undefined || older === stream) return;
+    older.session = undefined;
+    this.#refuseStream(older, "conflict", `session ${session} goes on on a newer stream`);
+  }
+
+  #unbind(stream: OperateStream): void {
+    for (const [session, bound] of this.#bySession) if (bound === stream) this.#bySession.delete(session);
+    stream.session = undefined;
+  }
+
+  #left(stream: OperateStream): void {
+    stream.end();
+    this.#all.delete(stream);
+    const { session } = stream;
+    this.#unbind(stream);
+    if (session !== undefined) this.#leases.extend(session);
+  }
+
+  #refuseStream(stream: OperateStream, code: string, message: string): void {
+    this.#unbind(stream);
+    void stream.wire.close({ code, message });
+  }
+
+  #reply(session: SessionNumber, owner: number, reply: Reply): void {
+    const stream = this.#bySession.get(session);
+    if (stream === undefined) return; // it is asked for again, on another one
+    if (stream.reads.size > 0) stream.answered(owner, reply.seq);
+    stream.replies.add(owner, reply);
+    if (this.#speaking.size === 0) queueMicrotask(() => this.#flush());
+    this.#speaking.add(stream);
+  }
+
+  #flush(): void {
+    for (const stream of this.#speaking) stream.replies.flush();
+    this.#speaking.clear();
+  }
+
+  #opened(session: SessionNumber, ttlMs: number): void {
+    const stream = this.#bySession.get(session);
+    if (stream?.isOpening !== true) return;
+    stream.isOpening = false;
+    stream.replies.flush();
+    stream.wire.send({ kind: { $case: "sessionOpened", value: { session, ttlMs } } });
+  }
+
+  #ended(session: SessionNumber, code: string, message: string): void {
+    const stream = this.#bySession.get(session);
+    if (stream === undefined) return;
+    stream.replies.flush();
+    stream.wire.send({ kind: { $case: "sessionEnded", value: { code, message } } }, 0);
+    this.#bySession.delete(session);
+    if (stream.session === session) stream.session = undefined;
+  }
+}
+
+/** What nobody can do while the disk is full. */
+export function fullText(what: string): string {
+  return `the manager's disk is full: ${what} until there is room; reads go on`;
+}
+
+/** The same as an error. */
+export function fullError(what: string): LimitError {
+  return new LimitError("DISK_SPACE", 0, 0, fullText(what));
+}
+
+function refusal(seq: number, revision: number): Reply {
+  const limit = { name: "DISK_SPACE", limit: 0, actual: 0 };
+  const why = { code: "limit", message: fullText("nothing can be written"), limit };
+  return { seq, values: [], numbers: [], revision, refusal: why };
+}

@@ -1,0 +1,214 @@
+import { type Command, type Effect, isWrite, Objects, type Operation, type SessionNumber } from "@heddle/core-objects";
+import { assert, type Environment } from "@heddle/kernel";
+import { type Journal, JournalFullError } from "@heddle/port-journal";
+import { type Batch, GroupCommit, type Outcome } from "./group-commit.ts";
+import { PROBE_BYTES, PROBE_PAUSE_MS, SNAPSHOT_BYTES_MIN } from "./limits.ts";
+import { emptyRecord } from "./records.ts";
+import { recoverState, values, writePieces } from "./snapshots.ts";
+
+/** What a replica needs of the shell around it. */
+export interface ReplicaOptions {
+  readonly env: Environment;
+  readonly journal: Journal;
+  /** Says what may be said now, in order. */
+  readonly say: (outcomes: readonly Outcome[]) => void;
+  /** The disk is full (true), or has room again (false). */
+  readonly full: (isFull: boolean) => void;
+  /** The state is that of the journal again; what these batches did is gone, and nobody was told of it. */
+  readonly undone: (batches: readonly Batch[], error: JournalFullError) => void;
+  /** Nobody knows what the journal keeps: this process must end. Called once. */
+  readonly failed: (error: unknown) => void;
+}
+
+/** The state and the journal that it follows from: commands are done at once, what came of them is said when they are on disk. */
+export class Replica {
+  readonly #options: ReplicaOptions;
+  readonly #commits: GroupCommit;
+  #core = new Objects({ values });
+  #state: "starting" | "serving" | "rebuilding" | "over" = "starting";
+  #isFull = false;
+  #probe: Disposable | undefined;
+  #ready = Promise.withResolvers<void>();
+  #snapshotBytes = 0;
+  /** A snapshot is being made. `position`: it was taken and waits for its commit. */
+  #snapshot: { readonly position: number; readonly pieces: readonly Uint8Array[] } | "saving" | undefined;
+  #saving: Promise<void> = Promise.resolve();
+
+  constructor(options: ReplicaOptions) {
+    this.#options = options;
+    this.#commits = new GroupCommit({
+      journal: options.journal,
+      leaving: (position) => this.#snapshotIfDue(position),
+      durable: (batch, position) => this.#durable(batch, position),
+      full: (batches, error) => void this.#rebuild(batches, error),
+      failed: (error) => this.#fail(error),
+    });
+  }
+
+  get core(): Objects {
+    return this.#core;
+  }
+
+  /** Whether commands and reads are taken now. */
+  get isServing(): boolean {
+    return this.#state === "serving";
+  }
+
+  /** Whether nothing can be written. */
+  get isFull(): boolean {
+    return this.#isFull;
+  }
+
+  /** Resolves when commands and reads are taken. */
+  ready(): Promise<void> {
+    return this.#ready.promise;
+  }
+
+  /** What to wait for before more commands are taken; undefined when there is room for some. */
+  room(): Promise<void> | undefined {
+    return this.#commits.room();
+  }
+
+  /** Makes the state that the journal keeps. */
+  async start(): Promise<void> {
+    await this.#recover();
+    this.#serve();
+  }
+
+  /** Does a command. What came of it is said once it is on disk. */
+  apply(command: Command, batch?: Uint8Array): readonly Effect[] {
+    assert(this.isServing && !this.#isFull, "commands are done while the journal takes them");
+    const effects = this.#core.step(command);
+    this.#commits.add(command, effects, batch);
+    return effects;
+  }
+
+  /** Reads. What was read is said once all of it is on disk. Gives whether there was an answer. */
+  read(session: SessionNumber, owner: number, operation: Operation): boolean {
+    assert(this.isServing && !isWrite(operation.verb), "only what does not write is read");
+    const effects = this.#core.read(session, owner, operation);
+    if (effects.length > 0) this.say(effects);
+    return effects.length > 0;
+  }
+
+  /** Says something once everything that was done before is on disk: now, when it is. */
+  say(outcomes: readonly Outcome[]): void {
+    if (this.#state !== "over" && !this.#commits.hold(outcomes)) this.#options.say(outcomes);
+  }
+
+  /** Resolves when everything that was done before is on disk. Rejects when there is no room for it. */
+  settled(): Promise<void> {
+    return new Promise((resolve, reject) => this.say([{ type: "tell", tell: resolve, lost: reject }]));
+  }
+
+  /** Takes nothing more, and lets what is under way end. */
+  async stop(): Promise<void> {
+    this.#probe?.[Symbol.dispose]();
+    if (this.#state === "serving") await this.settled().catch(() => undefined);
+    await this.#saving;
+    this.#end();
+  }
+
+  #end(): void {
+    this.#state = "over";
+    this.#commits.end();
+    this.#probe?.[Symbol.dispose]();
+  }
+
+  #serve(): void {
+    this.#state = "serving";
+    this.#ready.resolve();
+  }
+
+  async #recover(): Promise<void> {
+    const { env, journal } = this.#options;
+    const startedMs = env.clock.nowMs();
+    const { core, snapshotBytes, records } = await recoverState(journal);
+    this.#core = core;
+    this.#snapshotBytes = snapshotBytes;
+    const tookMs = Math.round(env.clock.nowMs() - startedMs);
+    env.log.info("state recovered", { position: journal.position, snapshotBytes, records, tookMs });
+  }
+
+  #durable(batch: Batch, position: number): void {
+    const taken = this.#snapshot;
+    if (typeof taken === "object" && taken.position === position) this.#save(taken);
+    this.#options.say(batch.outcomes);
+  }
+
+  #fail(error: unknown): void {
+    this.#end();
+    this.#options.failed(error);
+  }
+
+  /** The disk is full: forgets what it could not keep, and goes on for those who only read. */
+  async #rebuild(batches: readonly Batch[], error: JournalFullError): Promise<void> {
+    const { env, full, undone } = this.#options;
+    env.log.error("the disk is full: writes are refused until there is room", { message: error.message });
+    this.#isFull = true;
+    this.#state = "rebuilding";
+    this.#ready = Promise.withResolvers();
+    if (typeof this.#snapshot === "object") this.#snapshot = undefined;
+    full(true);
+    try {
+      await this.#recover();
+    } catch (cause) {
+      this.#fail(cause);
+      return;
+    }
+    if (this.#state !== "rebuilding") return;
+    this.#serve();
+    undone(batches, error);
+    this.#probeLater();
+  }
+
+  #probeLater(): void {
+    const { clock } = this.#options.env;
+    this.#probe = clock.setTimer(clock.nowMs() + PROBE_PAUSE_MS, () => void this.#tryRoom());
+  }
+
+  async #tryRoom(): Promise<void> {
+    const { env, journal, full } = this.#options;
+    try {
+      await journal.append([emptyRecord(PROBE_BYTES)]);
+    } catch (error) {
+      if (this.#state === "over") return;
+      if (error instanceof JournalFullError) this.#probeLater();
+      else this.#fail(error);
+      return;
+    }
+    if (this.#state === "over") return;
+    env.log.info("there is room on the disk again: writes are taken", {});
+    this.#isFull = false;
+    full(false);
+  }
+
+  /** Takes a snapshot as a commit leaves: the one moment at which the state is that of a position, whatever comes meanwhile. */
+  #snapshotIfDue(position: number): void {
+    const { journal } = this.#options;
+    if (this.#snapshot !== undefined) return;
+    if (journal.bytesSinceSnapshot <= Math.max(SNAPSHOT_BYTES_MIN, this.#snapshotBytes)) return;
+    this.#snapshot = { position, pieces: [...writePieces(this.#core.snapshot())] };
+  }
+
+  #save({ position, pieces }: { readonly position: number; readonly pieces: readonly Uint8Array[] }): void {
+    const { env, journal } = this.#options;
+    this.#snapshot = "saving";
+    const bytes = pieces.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    const startedMs = env.clock.nowMs();
+    const save = async (): Promise<void> => {
+      try {
+        await journal.saveSnapshot(position, pieces);
+        this.#snapshotBytes = bytes;
+        env.log.info("snapshot saved", { position, bytes, tookMs: Math.round(env.clock.nowMs() - startedMs) });
+      } catch (error) {
+        if (this.#state === "over") return;
+        if (!(error instanceof JournalFullError)) return this.#fail(error);
+        env.log.warn("no room for a snapshot: the journal grows on", { position, bytes, message: error.message });
+        this.#snapshotBytes = journal.bytesSinceSnapshot + bytes; // not at the very next commit again
+      }
+      this.#snapshot = undefined;
+    };
+    this.#saving = save();
+  }
+}
