@@ -32,6 +32,7 @@ export const sdkEntries = {
   inside: "libs/sdk/src/inside.ts",
   cli: "apps/cli/src/main.ts",
   coordinator: "apps/coordinator/src/main.ts",
+  manager: "apps/manager/src/main.ts",
   agent: "apps/agent/src/main.ts",
   // beside whatever opens a journal
   "journal-thread": "libs/adapters/sqlite/src/journal-thread.ts",

@@ -17,6 +17,7 @@ const fromSource = import.meta.url.endsWith(".ts");
 
 /** The servers' own programs: this one starts them, or becomes them. */
 export const programs = {
+  manager: new URL(fromSource ? "../../manager/src/main.ts" : "./manager.js", import.meta.url),
   coordinator: new URL(fromSource ? "../../coordinator/src/main.ts" : "./coordinator.js", import.meta.url),
   agent: new URL(fromSource ? "../../agent/src/main.ts" : "./agent.js", import.meta.url),
 } as const;
@@ -46,7 +47,11 @@ export const upSettings: SettingTable<UpConfig> = {
     max: 65_536,
   }),
   listen: text("ADDRESS", "serve here: 127.0.0.1:PORT (0 picks a free one), [::1]:PORT or unix:PATH", DEFAULT_ADDRESS),
-  dataDir: text("DIR", "keep shipped code here; without it in temporary directories", undefined),
+  dataDir: text(
+    "DIR",
+    "keep shared objects and shipped code here; without it in temporary directories, and they end with it",
+    undefined,
+  ),
   ...serverSettings,
   logLevel: choice(logLevels, "least important log entry to write to standard error", "warn"),
   leaseMs: count("MS", undefined, undefined, { min: 100, max: 86_400_000 }),

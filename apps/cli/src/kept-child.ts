@@ -1,26 +1,29 @@
 import { type Child, endText } from "./children.ts";
 
-/** Pause before a dead agent is started again: doubled with every death, up to the longest. */
+/** Pause before a dead child is started again: doubled with every death, up to the longest. */
 const PAUSE_MS = { first: 200, longest: 5_000 } as const;
-/** An agent that served for so long starts with the first pause again. */
+/** One that served for so long starts with the first pause again. */
 const STEADY_MS = 10_000;
-/** Deaths in a row before the agent ever served. After so many, nothing will help. */
+/** Deaths in a row before it ever served. After so many, nothing will help. */
 const STILLBORN_MAX = 5;
 
-/** What an agent is kept with. */
-export interface KeptAgentOptions {
-  /** Starts it, always under the same name. */
+/** What a child is kept with. */
+export interface KeptChildOptions {
+  /** Starts it, always under the same name and where it was before. */
   readonly start: () => Child;
   readonly say: (message: string) => void;
   /** Called at most once: it died again and again before it served. */
   readonly gaveUp: (why: string) => void;
 }
 
-/** An agent of `heddle up`: whenever it dies it is started again, so that the death of a node is not that of the fabric. */
-export class KeptAgent {
+/**
+ * An agent or the manager of `heddle up`: whenever it dies it is started again, so that the death of a node is not that of the fabric, and
+ * what shared objects hold is there again before their leases end.
+ */
+export class KeptChild {
   /** Resolves when it serves for the first time. Never rejects: `gaveUp` is told. */
   readonly serving: Promise<void>;
-  readonly #options: KeptAgentOptions;
+  readonly #options: KeptChildOptions;
   readonly #serves: () => void;
   #child: Child;
   #pauseMs: number = PAUSE_MS.first;
@@ -28,7 +31,7 @@ export class KeptAgent {
   #isEnding = false;
   #retry: NodeJS.Timeout | undefined;
 
-  constructor(options: KeptAgentOptions) {
+  constructor(options: KeptChildOptions) {
     this.#options = options;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.serving = promise;

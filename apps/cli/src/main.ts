@@ -80,15 +80,18 @@ function addServers(program: Command, parentFd: number | undefined): void {
     const { main: serve }: ServerModule = await import(url.href);
     return serve({ args: [...args, ...inherited], parseFile: parseYaml });
   };
-  server("up", "start a coordinator and agents on this machine; Ctrl-C stops them", (args) =>
+  server("up", "start a manager, a coordinator and agents on this machine; Ctrl-C stops them", (args) =>
     upCommand([...args, ...inherited]),
   );
   server("coordinator", "run a coordinator", become(programs.coordinator));
+  server("manager", "run a manager, which keeps shared objects and locks", become(programs.manager));
   server("agent", "make this machine a node of a fabric", become(programs.agent));
 }
 
 async function upCommand(args: readonly string[]): Promise<void> {
-  const summary = "Starts a coordinator and agents as child processes; Ctrl-C or SIGTERM stops them all.";
+  const summary =
+    "Starts a manager (at a socket of its own, which the coordinator tells its clients), a coordinator and agents as child processes; Ctrl-C or " +
+    "SIGTERM stops them all.";
   const readFile = (path: string): string => readFileSync(path, "utf8");
   const sources = { args, environment: process.env, readFile, parseFile: parseYaml };
   const resolution = hinting("up", () => resolveSettings(upSettings, sources));

@@ -9,10 +9,10 @@ import {
   signalExitCode,
   writeAddressFile,
 } from "@heddle/adapter-command";
-import { availableSlots } from "@heddle/adapter-system";
+import { availableSlots, temporaryDirectory } from "@heddle/adapter-system";
 import { Child, endText } from "./children.ts";
 import { programs, type UpConfig } from "./config.ts";
-import { KeptAgent } from "./kept-agent.ts";
+import { KeptChild } from "./kept-child.ts";
 
 /** How long children may take to serve. */
 const START_MS = 60_000;
@@ -21,7 +21,7 @@ const STOP_GRACE_MS = 10_000;
 /** How long children may take when nobody waits for them. */
 const HURRY_MS = 3_000;
 
-/** Runs a coordinator and agents as child processes until told to stop, or until the coordinator dies. Resolves with the exit code. */
+/** Runs a manager, a coordinator and agents as child processes until told to stop, or until the coordinator dies. Resolves with the exit code. */
 export async function up(config: UpConfig): Promise<number> {
   const fabric = new Fabric(config);
   const stop = Promise.withResolvers<void>();
@@ -74,14 +74,17 @@ function say(message: string): void {
 
 /** The processes of one fabric. */
 class Fabric {
-  /** Resolves when it cannot go on: the coordinator ended, or an agent will not serve. */
+  /** Resolves when it cannot go on: the coordinator ended, or the manager or an agent will not serve. */
   readonly failed: Promise<Ending>;
   /** Worker processes over all agents. */
   readonly slots: number;
   readonly #config: UpConfig;
   readonly #fail: (ending: Ending) => void;
   readonly #processes: readonly number[];
-  readonly #agents: KeptAgent[] = [];
+  readonly #agents: KeptChild[] = [];
+  /** Of the manager's socket: it serves at the same address whenever it is started again. */
+  readonly #sockets = temporaryDirectory("heddle-up-");
+  #manager: KeptChild | undefined;
   #coordinator: Child | undefined;
   #isStopping = false;
 
@@ -100,9 +103,12 @@ class Fabric {
     const { listen, logLevel, drainMs } = this.#config;
     // Its agents drain before it is stopped: then nothing is left to wait for.
     const common = ["--log-level", logLevel, "--drain-ms"];
+    const manager = `unix:${join(this.#sockets.path, "manager")}`;
+    const served = ["--listen", manager, ...timing(this.#config), ...common, String(drainMs)];
+    this.#manager = this.#keep("manager", "manager", served);
+    await inTime("manager", this.#manager.serving);
     const coordinator = this.#spawn("coordinator", "coordinator", [
-      "--listen",
-      listen,
+      ...["--listen", listen, "--manager", manager],
       ...timing(this.#config),
       ...common,
       "0",
@@ -118,30 +124,33 @@ class Fabric {
     for (const [index, processes] of this.#processes.entries()) {
       const name = `${base}-${index + 1}`;
       const args = ["--coordinator", String(address), "--name", name, "--processes", String(processes)];
-      this.#agents.push(this.#keep(name, [...args, ...common, String(drainMs)]));
+      this.#agents.push(this.#keep("agent", name, [...args, ...common, String(drainMs)]));
     }
     await Promise.all(this.#agents.map((agent) => inTime(agent.name, agent.serving)));
     return String(address);
   }
 
-  /** Agents first, so that what runs may end and reach its client, then the coordinator. Bounded in time: what does not end is killed. */
+  /** Agents first, so that what runs may end and reach its client, then the servers. Bounded in time: what does not end is killed. */
   async stop(): Promise<void> {
     this.#isStopping = true;
     const graceMs = this.#config.drainMs + STOP_GRACE_MS;
     await Promise.all(this.#agents.map((agent) => agent.end(graceMs)));
     await this.#coordinator?.end(STOP_GRACE_MS);
+    await this.#manager?.end(graceMs);
+    this.#sockets[Symbol.dispose]();
   }
 
   /** Ends everything at once, and this process with it. */
   async hurry(exitCode: number): Promise<never> {
     this.#isStopping = true;
-    await Promise.all([...this.#agents, this.#coordinator].map((child) => child?.hurry(HURRY_MS)));
+    await Promise.all([...this.#agents, this.#coordinator, this.#manager].map((child) => child?.hurry(HURRY_MS)));
+    this.#sockets[Symbol.dispose]();
     return process.exit(exitCode);
   }
 
-  #keep(name: string, args: readonly string[]): KeptAgent {
+  #keep(program: keyof typeof programs, name: string, args: readonly string[]): KeptChild {
     const gaveUp = (why: string): void => this.#fail({ why: `${why}: stopping everything`, exitCode: exitCodes.error });
-    return new KeptAgent({ start: () => this.#spawn("agent", name, args), say, gaveUp });
+    return new KeptChild({ start: () => this.#spawn(program, name, args), say, gaveUp });
   }
 
   #spawn(program: keyof typeof programs, name: string, args: readonly string[]): Child {

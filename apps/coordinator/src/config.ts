@@ -8,6 +8,7 @@ export const ARTIFACTS_BYTES_MAX = 1024 * 1024 * 1024;
 export interface CoordinatorConfig extends ServerValues {
   readonly listen: string;
   readonly dataDir: string | undefined;
+  readonly manager: string | undefined;
   readonly logLevel: LogLevel;
   /** For tests. */
   readonly leaseMs: number | undefined;
@@ -19,6 +20,11 @@ const DAY_MS = 86_400_000;
 export const settings: SettingTable<CoordinatorConfig> = {
   listen: text("ADDRESS", "serve here: 127.0.0.1:PORT (0 picks a free one), [::1]:PORT or unix:PATH", "127.0.0.1:7433"),
   dataDir: text("DIR", "keep shipped code here; without it in a temporary directory", undefined),
+  manager: text(
+    "ADDRESS",
+    "the manager of this fabric, for shared objects and locks; without it there are none",
+    undefined,
+  ),
   ...serverSettings,
   logLevel: choice(logLevels, "least important log entry to write to standard error", "info"),
   leaseMs: count("MS", undefined, undefined, { min: 100, max: DAY_MS }),

@@ -1,10 +1,15 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { packageVersion, type RunningServer, runServer, type ServerInvocation } from "@heddle/adapter-command";
-import { createGrpcServer } from "@heddle/adapter-grpc";
+import {
+  adviseOnAddress,
+  packageVersion,
+  type RunningServer,
+  runServer,
+  type ServerInvocation,
+} from "@heddle/adapter-command";
+import { createGrpcClient, createGrpcServer } from "@heddle/adapter-grpc";
 import { fileBlobs, hostFacts, systemEnvironment, temporaryDirectory } from "@heddle/adapter-system";
-import { UnavailableError } from "@heddle/kernel";
 import { CoordinatorShell, descriptorSetUrl } from "@heddle/shell-coordinator";
 import { ARTIFACTS_BYTES_MAX, type CoordinatorConfig, settings } from "./config.ts";
 
@@ -23,7 +28,7 @@ async function start(config: CoordinatorConfig): Promise<RunningServer> {
   mkdirSync(directory, { recursive: true });
   const blobs = scope.use(fileBlobs(join(directory, "artifacts"), { maxBytes: ARTIFACTS_BYTES_MAX }));
   const { pid, nodeMajor } = hostFacts();
-  const { leaseMs, heartbeatMs } = config;
+  const { leaseMs, heartbeatMs, manager } = config;
   const shell = new CoordinatorShell({
     env,
     blobs,
@@ -32,13 +37,14 @@ async function start(config: CoordinatorConfig): Promise<RunningServer> {
     pid,
     ...(leaseMs === undefined ? {} : { leaseMs }),
     ...(heartbeatMs === undefined ? {} : { heartbeatMs }),
+    ...(manager === undefined ? {} : { manager: { address: manager, client: scope.use(createGrpcClient()) } }),
   });
   const server = createGrpcServer({
     log: env.log,
     descriptorSet: fileURLToPath(descriptorSetUrl),
     healthServices: ["heddle.v1.Jobs", "heddle.v1.Nodes", "heddle.v1.Admin"],
   });
-  const { address } = scope.use(await server.listen(config.listen, shell.routes).catch(advise));
+  const { address } = scope.use(await server.listen(config.listen, shell.routes).catch(adviseOnAddress));
   const owned = scope.move();
   return {
     log: env.log,
@@ -47,13 +53,6 @@ async function start(config: CoordinatorConfig): Promise<RunningServer> {
     stop: () => shell.stop(config.drainMs),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
-}
-
-/** Says what to do about an address that another has. */
-function advise(error: unknown): never {
-  if (!(error instanceof UnavailableError && /EADDRINUSE|already|in use/.test(error.message))) throw error;
-  const advice = "another server listens there: choose another --listen, 127.0.0.1:0 picks a free port";
-  throw new UnavailableError(`${error.message}\n${advice}`, { cause: error });
 }
 
 if (import.meta.main) await main();

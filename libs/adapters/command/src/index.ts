@@ -5,6 +5,7 @@ export { didYouMean, nearest } from "./nearest.ts";
 export { packageVersion } from "./package-version.ts";
 export { ParentLink } from "./parent-link.ts";
 export {
+  adviseOnAddress,
   type RunningServer,
   runServer,
   type ServerInvocation,

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import type { Logger } from "@heddle/kernel";
+import { type Logger, UnavailableError } from "@heddle/kernel";
 import { removeAddressFile, type ServerFacts, writeAddressFile } from "./address-file.ts";
 import { exitCodeOf, exitCodes, messageOf } from "./exit-codes.ts";
 import { helpText } from "./help.ts";
@@ -47,6 +47,8 @@ export interface RunningServer extends AsyncDisposable {
   readonly serving: Promise<{ readonly line: string; readonly facts: ServerFacts }>;
   /** Resolves when it is over without having been stopped: why. */
   readonly ended: Promise<string>;
+  /** The exit code of a server that is over so; that of an error unless given. */
+  readonly endedExitCode?: number;
   /** Ends its work politely, in bounded time. */
   readonly stop: () => Promise<void>;
 }
@@ -96,7 +98,7 @@ export async function runServer<T extends ServerValues>(
     case "ended":
       console.error(`${name}: ${reason.why}`);
       await within(RELEASE_MS, server[Symbol.asyncDispose]());
-      return process.exit(exitCodes.error);
+      return process.exit(server.endedExitCode ?? exitCodes.error);
     case "orphaned":
       server.log.info("ending at once: the process that started this server is gone");
       await within(ABANDON_MS, server[Symbol.asyncDispose]());
@@ -137,6 +139,13 @@ function fail(name: string, error: unknown): never {
   console.error(`${name}: ${messageOf(error)}`);
   const code = exitCodeOf(error);
   return process.exit(code === exitCodes.usage || code === exitCodes.denied ? exitCodes.usage : exitCodes.error);
+}
+
+/** For an address that cannot be served: says what to do when another has it. Rethrows whatever it is. */
+export function adviseOnAddress(error: unknown): never {
+  if (!(error instanceof UnavailableError && /EADDRINUSE|already|in use/.test(error.message))) throw error;
+  const advice = "another server listens there: choose another --listen, 127.0.0.1:0 picks a free port";
+  throw new UnavailableError(`${error.message}\n${advice}`, { cause: error });
 }
 
 /** Waits for `work`, but not longer than `ms`; a failure of it is told and no reason to stay. */

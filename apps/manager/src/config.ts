@@ -1,0 +1,29 @@
+import { choice, count, type ServerValues, type SettingTable, serverSettings, text } from "@heddle/adapter-command";
+import { type LogLevel, logLevels } from "@heddle/adapter-system";
+
+/** What a manager can be told. */
+export interface ManagerConfig extends ServerValues {
+  readonly listen: string;
+  readonly dataDir: string | undefined;
+  readonly logLevel: LogLevel;
+  /** For tests. */
+  readonly leaseMs: number | undefined;
+  readonly heartbeatMs: number | undefined;
+  readonly ttlMinMs: number | undefined;
+}
+
+const DAY_MS = 86_400_000;
+
+export const settings: SettingTable<ManagerConfig> = {
+  listen: text("ADDRESS", "serve here: 127.0.0.1:PORT (0 picks a free one), [::1]:PORT or unix:PATH", "127.0.0.1:7435"),
+  dataDir: text(
+    "DIR",
+    "keep objects, locks and sessions here; without it in a temporary directory, and they end with it",
+    undefined,
+  ),
+  ...serverSettings,
+  logLevel: choice(logLevels, "least important log entry to write to standard error", "info"),
+  leaseMs: count("MS", undefined, undefined, { min: 100, max: DAY_MS }),
+  heartbeatMs: count("MS", undefined, undefined, { min: 10, max: DAY_MS }),
+  ttlMinMs: count("MS", undefined, undefined, { min: 10, max: DAY_MS }),
+};

@@ -1,0 +1,62 @@
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import {
+  adviseOnAddress,
+  exitCodes,
+  packageVersion,
+  type RunningServer,
+  runServer,
+  type ServerInvocation,
+} from "@heddle/adapter-command";
+import { createGrpcServer } from "@heddle/adapter-grpc";
+import { openSqliteJournal } from "@heddle/adapter-sqlite";
+import { hostFacts, systemEnvironment, temporaryDirectory } from "@heddle/adapter-system";
+import { descriptorSetUrl, ManagerShell, TTL_BOUNDS } from "@heddle/shell-manager";
+import { type ManagerConfig, settings } from "./config.ts";
+
+/** Runs a manager as this process. */
+export function main(
+  invocation: ServerInvocation = { args: process.argv.slice(2), parseFile: JSON.parse },
+): Promise<never> {
+  const summary = "Keeps shared objects and leased locks for the programs and tasks of a fabric.";
+  return runServer({ name: "manager", summary, settings, start }, invocation);
+}
+
+async function start(config: ManagerConfig): Promise<RunningServer> {
+  await using scope = new AsyncDisposableStack();
+  const env = systemEnvironment({ level: config.logLevel });
+  const directory = config.dataDir ?? scope.use(temporaryDirectory("heddle-manager-")).path;
+  const journal = scope.use(await openSqliteJournal({ directory: join(directory, "journal"), log: env.log }));
+  const { pid, nodeMajor } = hostFacts();
+  const { leaseMs, heartbeatMs, ttlMinMs } = config;
+  const shell = new ManagerShell({
+    env,
+    journal,
+    build: packageVersion(import.meta.url),
+    nodeMajor,
+    pid,
+    ...(leaseMs === undefined ? {} : { leaseMs }),
+    ...(heartbeatMs === undefined ? {} : { heartbeatMs }),
+    ...(ttlMinMs === undefined ? {} : { ttl: { ...TTL_BOUNDS, minMs: ttlMinMs } }),
+  });
+  await shell.start();
+  const server = createGrpcServer({
+    log: env.log,
+    descriptorSet: fileURLToPath(descriptorSetUrl),
+    healthServices: ["heddle.v1.Objects", "heddle.v1.Sessions", "heddle.v1.ObjectsAdmin"],
+  });
+  const { address } = scope.use(await server.listen(config.listen, shell.routes).catch(adviseOnAddress));
+  const owned = scope.move();
+  return {
+    log: env.log,
+    serving: Promise.resolve({ line: `manager serves at ${address} (pid ${pid})`, facts: { address, pid } }),
+    ended: shell.failed.then(
+      ({ message }) => `${message}\nnobody knows what is on disk until it is read again: start the manager anew`,
+    ),
+    endedExitCode: exitCodes.internal,
+    stop: () => shell.stop(config.drainMs),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+if (import.meta.main) await main();
