@@ -8,17 +8,20 @@ import {
 } from "@heddle/adapter-system";
 import type { PoolSettings } from "@heddle/client";
 import type { Environment } from "@heddle/kernel";
+import { memoryJournal } from "@heddle/port-journal";
 import { MemoryNetwork, type RpcClient } from "@heddle/port-rpc";
 import { AgentShell } from "@heddle/shell-agent";
 import { CoordinatorShell } from "@heddle/shell-coordinator";
+import { ManagerShell } from "@heddle/shell-manager";
 import { BUILD } from "./build.ts";
 import { workerEntry } from "./worker-entry.ts";
 
 const ADDRESS = "embedded";
+const MANAGER_ADDRESS = "embedded-manager";
 /** Code that the embedded fabric keeps in its temporary directory. */
 const BLOBS_BYTES_MAX = 512 * 1024 * 1024;
 
-/** A fabric inside this process: coordinator and agents over an in-memory Rpc, with real worker processes. Opens no port, lasts as long as the process. */
+/** A fabric inside this process: coordinator, manager and agents over an in-memory Rpc, with real worker processes. Opens no port, lasts as long as the process. */
 export class EmbeddedFabric implements AsyncDisposable {
   readonly address = ADDRESS;
   readonly client: RpcClient;
@@ -36,9 +39,23 @@ export class EmbeddedFabric implements AsyncDisposable {
     this.client = this.#network;
     const blobs = this.#scope.use(fileBlobs(this.#directory, { maxBytes: BLOBS_BYTES_MAX }));
     const { pid, nodeMajor } = hostFacts();
-    const coordinator = new CoordinatorShell({ env, blobs, build: BUILD, nodeMajor, pid });
+    const manager = new ManagerShell({
+      ...{ env, build: BUILD, nodeMajor, pid },
+      journal: this.#scope.use(memoryJournal()),
+      keptBy: "streams",
+    });
+    this.#scope.defer(() => manager.stop(0));
+    const coordinator = new CoordinatorShell({
+      ...{ env, blobs, build: BUILD, nodeMajor, pid },
+      manager: { address: MANAGER_ADDRESS, client: this.#network },
+    });
     this.#scope.defer(() => coordinator.stop(0));
-    this.#network.listen(ADDRESS, coordinator.routes).catch((cause: unknown) => {
+    const serving = [
+      manager.start(),
+      this.#network.listen(MANAGER_ADDRESS, manager.routes),
+      this.#network.listen(ADDRESS, coordinator.routes),
+    ];
+    Promise.all(serving).catch((cause: unknown) => {
       env.log.error("the embedded fabric cannot serve", { cause: String(cause) });
     });
   }
