@@ -26,7 +26,8 @@ export function create(state: State, operation: Operation, owner: Owner): Reply 
   if (state.objects.size >= state.limits.OBJECTS_MAX)
     throw overLimit(state, "OBJECTS_MAX", state.objects.size + 1, "there are too many objects, destroy some");
   const creator = isNamed(ref) ? undefined : owner.session;
-  const object = makeObject(state, { ref, spec, creator, created: state.revision });
+  const lock = spec.kind === "condition" ? lockNamed(state, spec.lock) : undefined;
+  const object = makeObject({ ref, spec, creator, created: state.revision }, lock);
   fillObject(state, object, content);
   enlist(state, object);
   if (object.type === "pipe") for (const end of object.ends) hold(end, owner);
@@ -48,8 +49,8 @@ export interface Identity {
   readonly created: Revision;
 }
 
-/** A new object without content. Refuses a condition whose lock is none. */
-export function makeObject(state: State, identity: Identity): SharedObject {
+/** A new object without content; a condition needs its lock. */
+export function makeObject(identity: Identity, lock: Lock | undefined): SharedObject {
   const { spec, created } = identity;
   const base = { ...identity, changed: created, bytes: 0, readers: new Line<never>(), history: undefined };
   switch (spec.kind) {
@@ -73,7 +74,7 @@ export function makeObject(state: State, identity: Identity): SharedObject {
     case "semaphore":
       return { ...base, spec, type: "semaphore", free: spec.initial, holds: new Map(), line: new Line() };
     case "condition":
-      return { ...base, type: "condition", lock: lockNamed(state, spec.lock), line: new Line() };
+      return { ...base, type: "condition", lock, line: new Line() };
     case "event":
       return { ...base, type: "event", set: false };
     case "barrier":

@@ -64,3 +64,8 @@ export const OBJECT_LIMITS: ObjectLimits = {
 
 /** What each kept value counts beside its bytes: about what it costs in memory. */
 export const ITEM_OVERHEAD_BYTES = 64;
+
+/** Values of one piece of a snapshot, at most. */
+export const SNAPSHOT_PIECE_ITEMS = 1_024;
+/** Bytes of values at which a piece of a snapshot is full; a larger value is in parts of this size. */
+export const SNAPSHOT_PIECE_BYTES = 1024 * 1024;

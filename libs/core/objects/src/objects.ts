@@ -4,9 +4,22 @@ import { readings, writings } from "./handlers.ts";
 import { OBJECT_LIMITS, type ObjectLimits } from "./limits.ts";
 import { addReader, tellReaders } from "./readers.ts";
 import { overLimit, Refused, refusal, refused } from "./replies.ts";
+import { restoreInto } from "./restore.ts";
 import { addOwner, endOwner, endSession, isClosed, openSession } from "./sessions.ts";
-import type { Owner, Session, State } from "./state.ts";
+import { piecesOf, type SnapshotPiece } from "./snapshot.ts";
+import type { Lock, Owner, Semaphore, Session, SharedObject, State } from "./state.ts";
 import type { Command, Effect, Operation, Reply, Revision, SessionNumber, ValueCodec } from "./types.ts";
+import { validateState } from "./validate.ts";
+import {
+  type LockView,
+  lockView,
+  type ObjectView,
+  objectView,
+  type SessionView,
+  sessionView,
+  type WaitView,
+  waitsOf,
+} from "./views.ts";
 import { lostGuard, replyBytes, settle } from "./waits.ts";
 
 /** What the core is told once. */
@@ -39,6 +52,13 @@ export class Objects {
       watched: new Set(),
       historyBytes: 0,
     };
+  }
+
+  /** The state that `snapshot()` of another one gave: the same commands make the same of it. Throws InvariantViolation for what is no snapshot. */
+  static restore(pieces: Iterable<SnapshotPiece>, options: ObjectsOptions): Objects {
+    const objects = new Objects(options);
+    restoreInto(objects.#state, pieces);
+    return objects;
   }
 
   /** Of the last command or operation that was done. */
@@ -92,6 +112,66 @@ export class Objects {
     const reply = this.#read(there, owner, operation);
     if (reply !== undefined) state.effects.push({ type: "reply", session, owner, reply });
     return state.effects;
+  }
+
+  /**
+   * What became of an operation that writes: its reply while that is kept, or that it waits. Undefined: it was never seen, or its reply was
+   * acknowledged. For those who cannot write to the log now and are asked again for what they did before.
+   */
+  recall(session: SessionNumber, owner: number, seq: number): Reply | "waiting" | undefined {
+    const there = this.#state.sessions.get(session)?.owners.get(owner);
+    return there?.waiting.has(seq) ? "waiting" : there?.replies.get(seq);
+  }
+
+  /**
+   * The whole state but for readers that wait, in pieces that are always in the same order: equal states have equal pieces. They are made as
+   * they are taken: all are to be taken before the next step.
+   */
+  snapshot(): Iterable<SnapshotPiece> {
+    return piecesOf(this.#state);
+  }
+
+  /** Checks every invariant of STATES.md; throws InvariantViolation. Costs as much as there is state. */
+  validate(): void {
+    validateState(this.#state);
+  }
+
+  /** Of all objects, in the order in which they were created. */
+  objects(): ObjectView[] {
+    return Array.from(this.#state.objects.values(), objectView);
+  }
+
+  /** Undefined when there is none of that name or id. */
+  object(ref: string): ObjectView | undefined {
+    const object = this.#state.objects.get(ref);
+    return object && objectView(object);
+  }
+
+  /** Of all locks and semaphores, in the order in which they were created. */
+  locks(): LockView[] {
+    return [...this.#state.objects.values()].flatMap((object) => (isLock(object) ? [lockView(object)] : []));
+  }
+
+  /** Undefined when there is no lock or semaphore of that name or id. */
+  lock(ref: string): LockView | undefined {
+    const object = this.#state.objects.get(ref);
+    return object !== undefined && isLock(object) ? lockView(object) : undefined;
+  }
+
+  /** Of all that live, in the order in which they were opened. */
+  sessions(): SessionView[] {
+    return Array.from(this.#state.sessions.values(), sessionView);
+  }
+
+  /** Undefined when it does not live. */
+  session(session: SessionNumber): SessionView | undefined {
+    const there = this.#state.sessions.get(session);
+    return there && sessionView(there);
+  }
+
+  /** Every wait for a lock: who waits, for what, and who holds it. */
+  waits(): WaitView[] {
+    return waitsOf(this.#state);
   }
 
   #read(session: Session, owner: number, operation: Operation): Reply | undefined {
@@ -176,6 +256,10 @@ export class Objects {
       tellReaders(state, object, (operation, after) => readings.get(operation.verb)?.(state, operation, after));
     state.touched.clear();
   }
+}
+
+function isLock(object: SharedObject): object is Lock | Semaphore {
+  return object.type === "lock" || object.type === "semaphore";
 }
 
 /** Does an operation that is seen for the first time. Undefined: it waits. */
