@@ -1,3 +1,4 @@
+import type { LockLostError } from "@heddle/kernel";
 import type { VerbName } from "@heddle/wire";
 
 /** One operation, before it has a number. What `values` and `numbers` hold is told at the wire's Verb. */
@@ -39,6 +40,8 @@ export interface HeldLock {
   readonly lock: string;
   /** As the manager told it. */
   readonly token: number;
+  /** Why it cannot be counted on now, when it says so itself; else the `loss` of the channel that is asked counts. */
+  readonly loss?: LockLostError | undefined;
 }
 
 /** How long to wait, for operations that wait. */

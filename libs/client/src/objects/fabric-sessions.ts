@@ -1,7 +1,7 @@
 import { type AsyncScope, ClosedError, type Environment, type Millis, StateError } from "@heddle/kernel";
 import type { LeaseKeeper, RpcClient, Version } from "@heddle/port-rpc";
 import { OBJECTS_TTL_MS } from "../limits.ts";
-import type { ObjectsChannel } from "./channel.ts";
+import type { HeldLock, ObjectsChannel } from "./channel.ts";
 import { managerOf } from "./manager-address.ts";
 import { ManagerStream } from "./manager-stream.ts";
 import { ObjectsSession } from "./session.ts";
@@ -12,6 +12,8 @@ import type { ObjectsTransport } from "./transport.ts";
 export interface ObjectsFacilities {
   /** A place for what follows a call through promises and timers. */
   readonly openScope: <T>() => AsyncScope<T>;
+  /** The attempt of the task that runs now, one object for each; undefined outside of tasks, and unless given. */
+  readonly attempt?: () => object | undefined;
   /** Keeps sessions alive; by beats of this event loop unless given. */
   readonly leases?: LeaseKeeper;
   /** Time that goes on while the machine is suspended. */
@@ -39,6 +41,7 @@ export class FabricSessions {
   readonly #options: FabricSessionsOptions;
   readonly #open = new Set<ObjectsSession>();
   #default: ObjectsSession | undefined;
+  #guards: AsyncScope<readonly HeldLock[]> | undefined;
   #isClosed = false;
 
   constructor(options: FabricSessionsOptions) {
@@ -80,8 +83,9 @@ export class FabricSessions {
     if (objects === undefined || transport === undefined || leases === undefined)
       throw new StateError("this fabric has no way to a manager: no shared objects, locks and queues");
     const { openScope, bootClock } = objects;
+    this.#guards ??= openScope<readonly HeldLock[]>();
     const session: ObjectsSession = new ObjectsSession({
-      ...{ env, transport, leases, openScope, hold, unavailableTimeoutMs, bootClock },
+      ...{ env, transport, leases, openScope, guards: this.#guards, hold, unavailableTimeoutMs, bootClock },
       closed: () => void this.#open.delete(session),
     });
     this.#open.add(session);

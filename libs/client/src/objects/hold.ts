@@ -1,5 +1,5 @@
 import { LockLostError, NotHeldError, OutcomeUnknownError, SessionLostError } from "@heddle/kernel";
-import type { LeaseLoss, ObjectsChannel } from "./channel.ts";
+import type { HeldLock, LeaseLoss, ObjectsChannel } from "./channel.ts";
 import type { Flow } from "./flows.ts";
 
 /** A share of a hold. */
@@ -24,7 +24,7 @@ export interface HoldOf {
 }
 
 /** A lock or a permit that the manager granted under a session: what its guards have in common. Made at the reply that grants it. */
-export class Hold {
+export class Hold implements HeldLock {
   /** Those that are not released, the newest last. */
   readonly guards: Share[] = [];
   readonly #of: HoldOf;

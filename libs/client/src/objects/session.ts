@@ -28,6 +28,8 @@ export interface ObjectsSessionOptions {
   readonly leases: LeaseKeeper;
   /** A place for the guards of what runs now. */
   readonly openScope: <T>() => AsyncScope<T>;
+  /** That place, when several sessions with one manager have it in common: a lock of one guards what is written in another. */
+  readonly guards?: AsyncScope<readonly HeldLock[]> | undefined;
   /** Keeps the caller's process alive until disposed. */
   readonly hold: () => Disposable;
   /** Longest wait for a manager that vanished. Then what is pending rejects with UnavailableError, and the session is given up. */
@@ -79,6 +81,7 @@ export class ObjectsSession implements ObjectsChannel {
 
   constructor(options: ObjectsSessionOptions) {
     this.#options = options;
+    this.#scope = options.guards;
     this.#leases = new LeaseWatch({
       clock: options.env.clock,
       bootClock: options.bootClock,
@@ -201,8 +204,20 @@ export class ObjectsSession implements ObjectsChannel {
 
   /** A write under a guard that is lost is not asked. */
   #refuseUnderLoss(operation: PendingOperation): boolean {
+    const held = this.#scope?.get() ?? [];
+    const lost = held.find((one) => one.loss !== undefined)?.loss;
+    if (lost !== undefined) this.#reject(operation, { make: () => lost, isOurs: false });
+    return (
+      lost !== undefined ||
+      this.#refuseUnderOwnLoss(
+        operation,
+        held.find((one) => !("loss" in one)),
+      )
+    );
+  }
+
+  #refuseUnderOwnLoss(operation: PendingOperation, guard: HeldLock | undefined): boolean {
     const { loss } = this;
-    const [guard] = operation.guards;
     if (loss === undefined || guard === undefined) return false;
     const { lock, token } = guard;
     const make = (): Error =>
@@ -457,7 +472,11 @@ export class ObjectsSession implements ObjectsChannel {
 const STANDSTILL_MS = 500;
 
 function timedOut(operation: PendingOperation, timeoutMs: number): Failure {
-  const make = (): Error => new TimeoutError(`${whatOf(operation)}: still not so far after ${timeoutMs} ms`);
+  const { handle } = operation.request;
+  const make = (): Error => {
+    const error = new TimeoutError(`${whatOf(operation)}: still not so far after ${timeoutMs} ms`);
+    return handle === undefined ? error : handle.explain(error, operation.request);
+  };
   return { make, isOurs: true };
 }
 
