@@ -120,7 +120,7 @@ export async function branches(directory: string, path: readonly number[]): Prom
 }
 
 /** What a process sees of its parent before and after that one's end. */
-export async function watchesParent(directory: string): Promise<void> {
+async function watchesParent(directory: string): Promise<void> {
   const parent = parentProcess();
   if (parent === null) throw new Error("no parent");
   await parent.join({ timeoutMs: 0 });
