@@ -7,6 +7,7 @@ import {
   FabricProcess,
   ParentProcess,
   ProcessFamily,
+  provideFabrics,
   type Waitable,
   type WaitOptions,
   waitFor,
@@ -106,3 +107,5 @@ function runtime() {
   if (found === undefined) throw new StateError("this module is for the inside of workers");
   return found;
 }
+
+provideFabrics(sharedFabric);
