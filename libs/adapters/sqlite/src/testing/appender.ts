@@ -13,8 +13,19 @@ import { recordAt } from "./records.ts";
 
 const [directory = "", mode, count] = process.argv.slice(2);
 
+const pause = new Int32Array(new SharedArrayBuffer(4));
+
+/** Comes back when the line is out, however slowly it is read: a kill must not take what was said. */
 function say(line: string): void {
-  writeSync(1, `${line}\n`);
+  for (;;) {
+    try {
+      writeSync(1, `${line}\n`);
+      return;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EAGAIN") throw error;
+      Atomics.wait(pause, 0, 0, 1);
+    }
+  }
 }
 
 try {
