@@ -93,8 +93,11 @@ class SqliteJournal implements Journal {
 
   async *recover(): AsyncIterable<Recovered> {
     if (this.#closed !== undefined) throw this.#closedError();
-    if (this.#recovery !== "none") throw new StateError("a journal is recovered once");
+    if (this.#recovery === "begun" || this.#uncommittedBytes > 0)
+      throw new StateError("a journal is recovered while nothing else is under way");
     this.#recovery = "begun";
+    await this.#saving;
+    this.#bytesSinceSnapshot = 0;
     const snapshot = await this.#newestSnapshot();
     if (snapshot !== undefined) yield snapshot;
     let next = (snapshot?.position ?? 0) + 1;

@@ -164,7 +164,22 @@ export function journalContract(name: string, make: () => Promise<JournalFixture
       expect(await recovered(second)).toEqual(["1=a"]);
     });
 
-    test("nothing is stored before the journal was recovered to its end, and it is recovered once", async () => {
+    test("what is kept can be read again between appends, which go on behind it", async () => {
+      await using place = await make();
+      await using journal = await openReady(place);
+      await journal.append(records("a", "b"));
+      await journal.saveSnapshot(1, records("s"));
+      const bytes = journal.bytesSinceSnapshot;
+      const appended = journal.append(records("c"));
+      await expect(recovered(journal)).rejects.toThrow(StateError);
+      await appended;
+      expect(await recovered(journal)).toEqual(["1:s", "2=b", "3=c"]);
+      expect(journal.bytesSinceSnapshot).toBe(bytes + 1);
+      await journal.append(records("d"));
+      expect(await recovered(journal)).toEqual(["1:s", "2=b", "3=c", "4=d"]);
+    });
+
+    test("nothing is stored before the journal was recovered to its end, and no two recover it at a time", async () => {
       await using place = await make();
       {
         await using journal = await openReady(place);

@@ -78,9 +78,11 @@ class MemoryJournal implements Journal {
   }
 
   async *recover(): AsyncIterable<Recovered> {
-    if (this.#recovery !== "none") throw new StateError("a journal is recovered once");
     if (this.#closed !== undefined) throw closed();
+    if (this.#recovery === "begun" || this.#uncommittedBytes > 0)
+      throw new StateError("a journal is recovered while nothing else is under way");
     this.#recovery = "begun";
+    await this.#snapshots;
     const { snapshots, records, firstPosition } = this.#store;
     const newest = snapshots.at(-1);
     if (newest !== undefined) yield { type: "snapshot", ...newest, pieces: newest.pieces.map(copyOf) };
