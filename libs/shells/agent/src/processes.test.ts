@@ -140,6 +140,18 @@ test("one that is stopped is killed when it is there a second later; one that is
   expect([stopped.signals, terminated.signals]).toEqual([["SIGTERM", "SIGKILL"], ["SIGTERM"]]);
 });
 
+test("one that is stopped before it is ready is killed a second later all the same, one that outlives SIGTERM lives", async () => {
+  const bench = await opened();
+  const [stopped, terminated] = [await start(bench, 1), await start(bench, 2)];
+  signal(bench, 1, ProcessSignal.STOP);
+  signal(bench, 2, ProcessSignal.TERMINATE);
+  await settle();
+  for (const worker of [stopped, terminated])
+    worker?.say({ $case: "workerReady", value: { pid: worker.pid, nodeVersion: "v24.0.0" } });
+  await bench.clock.advance(PROCESS_READY_MS);
+  expect([stopped?.signals, terminated?.signals]).toEqual([["SIGTERM", "SIGKILL"], ["SIGTERM"]]);
+});
+
 test("it hears that its parent is over, also when that was before it was there", async () => {
   const bench = await opened();
   const early = bench.workers.length;

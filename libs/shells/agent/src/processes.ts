@@ -37,6 +37,8 @@ interface Run {
   isStarted: boolean;
   /** A signal was sent: an early end is no failure to start. */
   isSignalled: boolean;
+  /** It has a second to end: the timer is that one's. */
+  isStopping: boolean;
   isOrphan: boolean;
   /** Kills it when it is not ready, or does not stop, in time. */
   timer: Disposable | undefined;
@@ -76,6 +78,7 @@ export class Processes {
       worker: undefined,
       isStarted: false,
       isSignalled: false,
+      isStopping: false,
       isOrphan: false,
       timer: undefined,
       fault: undefined,
@@ -147,7 +150,10 @@ export class Processes {
   }
 
   #send(run: Run, worker: WorkerKey, signal: ProcessSignal): void {
-    if (signal === ProcessSignal.STOP) this.#killAfter(run, PROCESS_STOP_GRACE_MS, undefined);
+    if (signal === ProcessSignal.STOP) {
+      run.isStopping = true;
+      this.#killAfter(run, PROCESS_STOP_GRACE_MS, undefined);
+    }
     this.#options.workers.kill(worker, signal === ProcessSignal.KILL ? "SIGKILL" : "SIGTERM");
   }
 
@@ -163,7 +169,7 @@ export class Processes {
   #ready(run: Run): void {
     const pid = run.worker === undefined ? undefined : this.#options.workers.get(run.worker)?.process.pid;
     if (!this.has(run.lead) || pid === undefined) return;
-    if (!run.isSignalled) run.timer?.[Symbol.dispose](); // else it may be the one that ends it
+    if (!run.isStopping) run.timer?.[Symbol.dispose]();
     run.isStarted = true;
     this.#options.started(run.start.process, pid);
   }
