@@ -34,6 +34,8 @@ export const sdkEntries = {
   coordinator: "apps/coordinator/src/main.ts",
   manager: "apps/manager/src/main.ts",
   agent: "apps/agent/src/main.ts",
+  // beside whatever connects
+  "lease-thread": "libs/sdk/src/lease-thread.ts",
   // beside whatever opens a journal
   "journal-thread": "libs/adapters/sqlite/src/journal-thread.ts",
 };

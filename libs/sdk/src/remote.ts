@@ -7,6 +7,7 @@ import {
   openTerminal,
   processHolds,
   systemEnvironment,
+  threadLeases,
 } from "@heddle/adapter-system";
 import {
   checkOptionNames,
@@ -20,6 +21,7 @@ import { backoffMs, type Environment, UnavailableError } from "@heddle/kernel";
 import { protocolVersion } from "@heddle/wire";
 import { BUILD } from "./build.ts";
 import { lazyGrpcClient } from "./lazy-grpc.ts";
+import { leaseThreadEntry } from "./lease-thread-entry.ts";
 
 /** Options of `connect`. */
 export interface ConnectOptions {
@@ -72,10 +74,19 @@ export function remoteFabric(address: string, options: ConnectOptions, holds?: H
   const scope = new AsyncDisposableStack();
   scope.use(client);
   const dispose = (): Promise<void> => scope.disposeAsync();
-  const fabric = new Fabric({ ...common(env, options, holds), client, address, dispose });
+  const fabric = new Fabric({
+    ...common(env, options, holds),
+    client,
+    address,
+    objects: { openScope, bootClock, leases },
+    dispose,
+  });
   scope.use(onProcessEnd(() => fabric.leave()));
   return fabric;
 }
+
+/** One thread for the sessions of all fabrics of this process. */
+const leases = threadLeases({ env: systemEnvironment(), entry: leaseThreadEntry });
 
 /** One for all fabrics of this process: they share its last line. */
 const terminal = openTerminal();
@@ -91,7 +102,6 @@ export function common(env: Environment, options: ConnectOptions, holds: Holds =
     unavailableTimeoutMs: options.unavailableTimeoutMs ?? UNAVAILABLE_TIMEOUT_MS,
     hold: holds.hold,
     keep: holds.keep,
-    objects: { openScope, bootClock },
     print: terminal.print,
     statusLine: terminal.statusLine,
   };

@@ -9,6 +9,7 @@ export {
   processHolds,
   temporaryDirectory,
 } from "./host.ts";
+export { type LeaseThreadOptions, serveLeaseThread, threadLeases } from "./lease-thread.ts";
 export { type LogLevel, type LogOptions, logLevels, stderrLogger } from "./log.ts";
 export { systemRandom } from "./random.ts";
 export { compileCacheDirectory, privateDirectory, runtimeDirectory } from "./runtime-directory.ts";

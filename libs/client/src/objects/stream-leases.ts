@@ -105,9 +105,8 @@ class BeatenLease implements KeptLease {
       this.#forget();
       return this.#tell();
     }
-    const wasLost = this.#env.clock.nowMs() >= this.#validUntilMs;
     this.#validUntilMs = Math.max(this.#validUntilMs, leaseUntilMs(sentMs, ttlMs));
-    if (wasLost) this.#tell();
+    this.#tell();
   }
 
   #tell(): void {

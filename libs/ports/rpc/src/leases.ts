@@ -18,7 +18,7 @@ export interface KeptLease extends Disposable {
   validUntilMs(): Millis;
   /** The manager has said that it knows the session no more. */
   readonly isOver: boolean;
-  /** Called, soon, when a lease that had run out is valid again, and when the session is over; until disposed. */
+  /** Called, soon, when the lease was extended, and when the session is over; until disposed. */
   onChange(listen: () => void): Disposable;
 }
 
