@@ -142,7 +142,7 @@ function needSame(there: SharedObject, spec: Spec, session: Session): void {
 const ID = /^[0-9a-f]{32}$/;
 
 function needName(state: State, ref: string): void {
-  if (ref.length - 1 > state.limits.NAME_BYTES_MAX)
+  if (isNamed(ref) && ref.length - 1 > state.limits.NAME_BYTES_MAX)
     throw overLimit(state, "NAME_BYTES_MAX", ref.length - 1, "the object's name is too long");
   if (isNamed(ref) ? ref.length === 1 : !ID.test(ref))
     throw refused("invalid-argument", `${showRef(ref)} is not an object: 32 hex digits, or "@" and a name`);

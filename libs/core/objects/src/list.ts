@@ -1,6 +1,7 @@
 import { compareValues } from "@heddle/values";
 import { changed, charge, decode, keep, needRoom, sameValue, valueAt, weight } from "./content.ts";
 import { remember } from "./history.ts";
+import { ITEM_OVERHEAD_BYTES } from "./limits.ts";
 import { called, done, overLimit, readNumbers, readValues, refused, values } from "./replies.ts";
 import { Sequence } from "./sequence.ts";
 import type { List, State } from "./state.ts";
@@ -89,7 +90,7 @@ export function listReverse(state: State, list: List, operation: Operation): Rep
 
 export function listClear(state: State, list: List, operation: Operation): Reply {
   if (list.items.length === 0) return done(state, operation);
-  charge(state, list, -list.bytes);
+  charge(state, list, ITEM_OVERHEAD_BYTES - list.bytes);
   reorder(state, list, []);
   if (list.history !== undefined) remember(state, list, "clear", {});
   return done(state, operation);
