@@ -14,7 +14,11 @@ import { Connection } from "./connection.ts";
 import { rpcDial, type SessionDial } from "./dial.ts";
 import { QUESTION_TIMEOUT_MS } from "./limits.ts";
 import type { ObjectsChannel } from "./objects/channel.ts";
+import { FabricHomes } from "./objects/fabric-homes.ts";
 import { FabricSessions, type ObjectsFacilities } from "./objects/fabric-sessions.ts";
+import type { ObjectsHome } from "./objects/home.ts";
+import { Manager, type ManagerOptions } from "./objects/manager.ts";
+import { checkOptionNames } from "./options.ts";
 import { FabricPool } from "./pool.ts";
 import type { PoolHost, StatusLine } from "./pool-calls.ts";
 import type { PoolSettings } from "./pool-setup.ts";
@@ -55,6 +59,7 @@ export class Fabric implements AsyncDisposable {
   readonly #options: FabricOptions;
   readonly #connection: Connection;
   readonly #sessions: FabricSessions;
+  readonly #homes: FabricHomes;
   #closing: Promise<void> | undefined;
 
   constructor(options: FabricOptions) {
@@ -68,6 +73,7 @@ export class Fabric implements AsyncDisposable {
     };
     this.#connection = new Connection({ ...options, dial, print });
     this.#sessions = new FabricSessions(options);
+    this.#homes = new FabricHomes(options, (own) => this.objects(own));
   }
 
   /** The coordinator's address. */
@@ -115,6 +121,30 @@ export class Fabric implements AsyncDisposable {
         ? undefined
         : env.clock.setTimer(env.clock.nowMs() + timeoutMs, () => reject(new UnavailableError(message)));
     await Promise.race([this.#connection.capacity(), late]);
+  }
+
+  /** A session of its own with this fabric's manager of shared objects. Throws TypeError and RangeError for what is no option. */
+  manager(options: Omit<ManagerOptions, "fabric" | "address"> = {}): Manager {
+    checkOptionNames("a manager", options, ["ttlMs"]);
+    return new Manager({ ...options, fabric: this });
+  }
+
+  /** Of objects that belong to no manager of their own: they share the fabric's session. */
+  get home(): ObjectsHome {
+    return this.#homes.default;
+  }
+
+  /**
+   * Undefined when nothing that was asked of the manager through this handle is without an answer, but for what waits for others. Else resolves when all of it is answered;
+   * rejects with the first error of a write that nobody awaited.
+   */
+  flushObjects(): Promise<void> | undefined {
+    return this.#homes.flush();
+  }
+
+  /** Of the objects of a manager. */
+  openObjects(options: { readonly ttlMs?: number | undefined }): ObjectsHome {
+    return this.#homes.open(options);
   }
 
   /** What is open fails with a HeddleError of code "closed". Idempotent. */

@@ -9,7 +9,7 @@ import {
 import type { PoolSettings } from "@heddle/client";
 import type { Environment } from "@heddle/kernel";
 import { memoryJournal } from "@heddle/port-journal";
-import { MemoryNetwork, type RpcClient } from "@heddle/port-rpc";
+import { endlessLeases, MemoryNetwork, type RpcClient } from "@heddle/port-rpc";
 import { AgentShell } from "@heddle/shell-agent";
 import { CoordinatorShell } from "@heddle/shell-coordinator";
 import { ManagerShell } from "@heddle/shell-manager";
@@ -94,6 +94,7 @@ export class EmbeddedFabric implements AsyncDisposable {
         pid,
         build: BUILD,
         nodeMajor,
+        managerLeases: endlessLeases,
       }),
     );
   }

@@ -6,6 +6,7 @@ import {
   type FabricOptions,
   FabricProcess,
   ParentProcess,
+  PipeTransport,
   ProcessFamily,
   provideFabrics,
   type Waitable,
@@ -13,6 +14,7 @@ import {
   waitFor,
 } from "@heddle/client";
 import { StateError } from "@heddle/kernel";
+import { endlessLeases } from "@heddle/port-rpc";
 import { NestedFabric, NestedPool } from "./nested-fabric.ts";
 import { type PoolOptions, poolArguments } from "./pool-options.ts";
 import { type ProcessOptions, processArguments } from "./process-options.ts";
@@ -27,8 +29,8 @@ export * from "./exports.ts";
  */
 export async function connect(address?: string, options: ConnectOptions = {}): Promise<Fabric> {
   checkConnect(address, options);
-  if (address !== undefined) return await reachFabric(address, options, runtime());
-  return new NestedFabric(nestedOptions(options), sharedFabric(undefined), family);
+  if (address !== undefined) return kept(await reachFabric(address, options, runtime()));
+  return kept(new NestedFabric(nestedOptions(options), sharedFabric(undefined), family));
 }
 
 /**
@@ -83,23 +85,55 @@ export function wait<T extends Waitable>(objects: Iterable<T>, options?: WaitOpt
 const family = new ProcessFamily(() => runtime().process());
 const waiting = { env: systemEnvironment(), hold: () => runtime().hold() };
 let parent: ParentProcess | undefined;
+/** Of the sessions that code in this worker has opened, each an owner in the agent's session. */
+let lastOwner = 0;
 
 const shared = new Map<string | undefined, Fabric>();
+/** All that code in this worker has, but for those that it has closed: writes through them belong to the chunk that runs. */
+const fabrics = new Set<Fabric>();
 
 function sharedFabric(address: string | undefined): Fabric {
   let fabric = shared.get(address);
   if (fabric === undefined) {
-    fabric = address === undefined ? new Fabric(nestedOptions({})) : remoteFabric(address, {}, runtime());
+    fabric = kept(address === undefined ? new Fabric(nestedOptions({})) : remoteFabric(address, {}, runtime()));
     shared.set(address, fabric);
   }
   return fabric;
 }
 
+function kept(fabric: Fabric): Fabric {
+  fabrics.add(fabric);
+  return fabric;
+}
+
+/** As InsideObjects.flush, of all fabrics. */
+function flush(): Promise<void> | undefined {
+  const flushing: Promise<void>[] = [];
+  for (const fabric of fabrics) {
+    const flushed = fabric.flushObjects();
+    if (flushed !== undefined) flushing.push(flushed);
+  }
+  return flushing.length === 0 ? undefined : all(flushing);
+}
+
+/** Waits for all of them, whichever fails. */
+async function all(flushing: readonly Promise<void>[]): Promise<void> {
+  for (const outcome of await Promise.allSettled(flushing)) if (outcome.status === "rejected") throw outcome.reason;
+}
+
 /** The agent holds the session and dials the coordinator. */
 function nestedOptions(options: ConnectOptions): FabricOptions {
-  const { dial, hold, keep } = runtime();
-  const parts = common(systemEnvironment(), options, { hold, keep });
-  return { ...parts, client: undefined, address: "the worker's own fabric", dial };
+  const { dial, hold, keep, objects, openScope, attempt } = runtime();
+  const env = systemEnvironment();
+  const parts = common(env, options, { hold, keep });
+  const transport = (): PipeTransport => new PipeTransport(objects, ++lastOwner, env);
+  return {
+    ...parts,
+    client: undefined,
+    address: "the worker's own fabric",
+    dial,
+    objects: { openScope, attempt, leases: endlessLeases, transport },
+  };
 }
 
 function runtime() {
@@ -109,3 +143,4 @@ function runtime() {
 }
 
 provideFabrics(sharedFabric);
+runtime().objects.provide({ revive: (description) => sharedFabric(undefined).home.revive(description), flush });

@@ -22,10 +22,15 @@ export function requestBytes({ kind }: WorkerRequestEntry): number {
     case "artifactPlace":
       return ENTRY_OVERHEAD_BYTES + 3 * (kind.value.location.length + kind.value.missing.length);
     case "runProcess":
-      return ENTRY_OVERHEAD_BYTES + targetBytes(kind.value.target) + 3 * (kind.value.name.length + kind.value.path.length);
+      return (
+        ENTRY_OVERHEAD_BYTES + targetBytes(kind.value.target) + 3 * (kind.value.name.length + kind.value.path.length)
+      );
     case "nestedResponse":
       return sum(kind.value.entries, nestedResponseBytes);
+    case "objectReplies":
+      return ENTRY_OVERHEAD_BYTES + payloadBytes(kind.value.batch);
     case "nestedEnded":
+    case "objectsState":
       return ENTRY_OVERHEAD_BYTES + 3 * kind.value.message.length;
     default:
       return ENTRY_OVERHEAD_BYTES;
@@ -41,6 +46,8 @@ export function responseBytes({ kind }: WorkerResponseEntry): number {
       return ENTRY_OVERHEAD_BYTES + outcomeBytes(kind.value.outcome);
     case "nestedRequest":
       return sum(kind.value.entries, nestedRequestBytes);
+    case "objectOperations":
+      return ENTRY_OVERHEAD_BYTES + payloadBytes(kind.value.batch) + 9 * kind.value.acknowledged.length;
     default:
       return ENTRY_OVERHEAD_BYTES;
   }

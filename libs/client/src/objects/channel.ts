@@ -88,6 +88,8 @@ export interface ObjectsChannel {
   withGuards<R>(guards: readonly HeldLock[], run: () => R): R;
   /** Resolves when everything asked so far has its reply; rejects with the first error of a write that nobody awaited. */
   flush(): Promise<void>;
+  /** There is nothing for `flush` to wait for, nor to tell. */
+  readonly isQuiet: boolean;
   /** Of the session now; undefined while there is none. What was acquired under another one is lost. */
   readonly session: number | undefined;
   /** Undefined while leases hold. Compares clocks at each use, so that a process that was paused knows. */

@@ -29,6 +29,8 @@ export interface ObjectsHomeOptions {
   readonly keepAlive: () => Disposable;
   /** Who asks for locks: the same for all homes of a process. */
   readonly flows: Flows;
+  /** Called when it is closed. */
+  readonly closed?: () => void;
 }
 
 /** Where the operations of handles go, and what reads and writes their values: one for each session with the manager. */
@@ -49,7 +51,10 @@ export class ObjectsHome {
   #asked: Promise<unknown> | undefined;
   readonly #unheard = new Unheard();
 
-  constructor({ channel, env, kinds, keepAlive, flows }: ObjectsHomeOptions) {
+  readonly #closed: (() => void) | undefined;
+
+  constructor({ channel, env, kinds, keepAlive, flows, closed }: ObjectsHomeOptions) {
+    this.#closed = closed;
     this.#open = channel;
     this.env = env;
     this.#kinds = kinds;
@@ -101,10 +106,16 @@ export class ObjectsHome {
     this.#unheard.raise();
   }
 
+  /** There is nothing for `flush` to wait for, nor to tell. */
+  get isQuiet(): boolean {
+    return this.#asked === undefined && this.#unheard.isEmpty && (this.#channel === undefined || this.#channel.isQuiet);
+  }
+
   /** Ends the session, if there is one: `channel` throws ClosedError from now on. Idempotent. */
   async close(): Promise<void> {
     this.#isClosed = true;
     await this.#channel?.close();
+    this.#closed?.();
   }
 
   /** A value as bytes: handles inside travel as references. Throws SerializationError for what cannot travel and LimitError for what is too large. */
@@ -144,7 +155,10 @@ export class ObjectsHome {
       this.#unheard.note(promise, error);
     };
     const done = awaited.then(ask).then((value) => promise.fulfil(value), fail);
-    this.#asked = Promise.all([this.#asked, done]);
+    const asked = Promise.all([this.#asked, done]).then(() => {
+      if (this.#asked === asked) this.#asked = undefined;
+    });
+    this.#asked = asked;
     return promise;
   }
 

@@ -141,6 +141,10 @@ export class ObjectsSession implements ObjectsChannel {
     return operation.promise;
   }
 
+  get isQuiet(): boolean {
+    return this.#line.flushCount === 0 && this.#unobserved.length === 0;
+  }
+
   async flush(): Promise<void> {
     if (this.#line.flushCount > 0) await this.#replied();
     const failed = this.#unobserved.find(({ promise }) => !promise.isObserved);

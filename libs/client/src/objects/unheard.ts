@@ -10,6 +10,11 @@ const FAILURES_MAX = 100;
 export class Unheard {
   #failures: { readonly promise: Looked; readonly error: unknown }[] = [];
 
+  /** There is nothing to be heard. */
+  get isEmpty(): boolean {
+    return this.#failures.length === 0;
+  }
+
   /** `promise` fails with `error`. */
   note(promise: Looked, error: unknown): void {
     if (promise.isObserved) return;

@@ -1,8 +1,9 @@
+import { ManagerStream, managerOf, OBJECTS_TTL_MS, streamLeases } from "@heddle/client";
 import { type Assignment, type Effect, type Input, type PoolNumber, WorkerPool } from "@heddle/core-pool";
 import { assert, CoreDriver, type Environment, NodeName, unreachable } from "@heddle/kernel";
 import type { Blobs } from "@heddle/port-blobs";
 import type { WorkerSpawner } from "@heddle/port-processes";
-import { dialSession, type RpcClient, type Session } from "@heddle/port-rpc";
+import { dialSession, type LeaseKeeper, type RpcClient, type Session } from "@heddle/port-rpc";
 import {
   type AttachRequestEntry,
   type AttachResponseEntry,
@@ -20,6 +21,7 @@ import { Artifacts } from "./artifacts.ts";
 import { Intake } from "./intake.ts";
 import { NESTED_UNAVAILABLE_MS } from "./limits.ts";
 import { NestedSessions, nestingWorker } from "./nested-sessions.ts";
+import { ObjectRelay, owningWorker } from "./object-relay.ts";
 import { OutputRelay } from "./output.ts";
 import { Processes } from "./processes.ts";
 import type { ChunkRecord, WorkerRecord } from "./records.ts";
@@ -57,6 +59,8 @@ export interface AgentOptions {
   readonly pid: number;
   readonly build: string;
   readonly nodeMajor: number;
+  /** Keeps the node's session with the manager alive; by beats of this event loop unless given. */
+  readonly managerLeases?: LeaseKeeper;
   /** The coordinator knows this node and is in reach (true), or is out of reach (false). */
   readonly onLink?: (up: boolean) => void;
 }
@@ -72,6 +76,7 @@ export class AgentShell {
   readonly #output: OutputRelay;
   readonly #artifacts: Artifacts;
   readonly #nested: NestedSessions;
+  readonly #objects: ObjectRelay;
   readonly #intake: Intake;
   readonly #processes: Processes;
   readonly #driver: CoreDriver<Input, Effect>;
@@ -107,7 +112,12 @@ export class AgentShell {
         void this.#artifacts.place(hash).then((place) => this.#workers.place(worker, place)),
       nested: (worker, request) => this.#nested.request(nestingWorker(worker), request),
       nestedClosed: (worker, session) => this.#nested.close(worker, session),
-      gone: (worker) => this.#nested.gone(worker),
+      objects: (worker, operations) => this.#objects.operate(owningWorker(worker), operations),
+      ownerClosed: (worker, owner) => this.#objects.closed(worker, owner),
+      gone: (worker) => {
+        this.#nested.gone(worker);
+        this.#objects.gone(worker);
+      },
       output: (worker, stream, line) => {
         const { lead } = worker;
         if (lead !== undefined && this.#processes.has(lead)) return this.#output.line(worker, lead, stream, line);
@@ -121,8 +131,7 @@ export class AgentShell {
       node: name,
       artifacts: this.#artifacts,
       workers: this.#workers,
-      started: (process, pid) =>
-        this.#send({ kind: { $case: "processStarted", value: { process, node: name, pid } } }),
+      started: (process, pid) => this.#send({ kind: { $case: "processStarted", value: { process, node: name, pid } } }),
       ended: (ended) => {
         this.#output.flush();
         // behind what it printed, which goes in the bulk lane
@@ -135,6 +144,15 @@ export class AgentShell {
       const { address } = this.#uplink;
       const unavailableTimeoutMs = NESTED_UNAVAILABLE_MS;
       return dialSession({ env, client, method: jobsRun, address, version, unavailableTimeoutMs, handler });
+    });
+    this.#objects = new ObjectRelay({
+      env,
+      transport: new ManagerStream({
+        ...{ env, client, version, address: addresses.join(","), ttlMs: OBJECTS_TTL_MS },
+        description: `agent ${name}@${options.host} pid ${options.pid}`,
+        locate: () => managerOf(client, this.#uplink.address)(),
+      }),
+      leases: options.managerLeases ?? streamLeases(env, client),
     });
     this.#uplink = new Uplink(
       { env, client, addresses, version },
@@ -166,7 +184,8 @@ export class AgentShell {
     this.#timer?.[Symbol.dispose]();
     this.#nested.shut({ code: "unavailable", message: "the node was drained" });
     const end = (): void => this.#end({ refused: undefined });
-    this.#uplink.close({ code: "closed", message: "the node was drained" }).then(end, end);
+    const goodbye = { code: "closed", message: "the node was drained" };
+    Promise.all([this.#objects.close(), this.#uplink.close(goodbye)]).then(end, end);
   }
 
   #perform(effect: Effect): void {
@@ -284,8 +303,10 @@ export class AgentShell {
     this.#artifacts.lost();
     this.#nested.endAll({ code: "unavailable", message: `the node has lost its coordinator: ${why}` });
     this.#driver.feed({ type: "coordinator-lost" });
-    if (final) this.#end({ refused: why });
-    else if (this.#draining) this.#finishDrain();
+    if (final) {
+      void this.#objects.close();
+      this.#end({ refused: why });
+    } else if (this.#draining) this.#finishDrain();
   }
 
   #entry({ kind }: AttachResponseEntry): void {

@@ -27,3 +27,5 @@ export const FAILURE_WORDS_MAX = 16 * 1024;
 export const PROCESS_READY_MS = 30_000;
 /** From SIGTERM to SIGKILL, for a process that nobody owns any more. */
 export const PROCESS_STOP_GRACE_MS = 1_000;
+/** Sessions with the manager that the code in one worker has at a time: its own and one for each Manager. The worker that opens more is dropped. */
+export const WORKER_OWNERS_MAX = 1_024;

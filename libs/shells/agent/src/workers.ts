@@ -5,6 +5,7 @@ import {
   type ArtifactPlace,
   type ChunkReturned,
   type NestedRequest,
+  type Operations,
   type PayloadFlow,
   PayloadInflow,
   PayloadOutflow,
@@ -34,6 +35,10 @@ export interface WorkersHost {
   readonly nested: (worker: WorkerRecord, request: NestedRequest) => void;
   /** It speaks no more in that session. */
   readonly nestedClosed: (worker: WorkerKey, session: number) => void;
+  /** Its code operates on shared objects. */
+  readonly objects: (worker: WorkerRecord, operations: Operations) => void;
+  /** An owner of its is over. */
+  readonly ownerClosed: (worker: WorkerKey, owner: number) => void;
   /** The worker is gone. The core is told next. */
   readonly gone: (worker: WorkerKey) => void;
   readonly output: (worker: WorkerRecord, stream: "stdout" | "stderr", line: string) => void;
@@ -169,6 +174,10 @@ export class Workers {
         return this.#host.nested(worker, kind.value);
       case "nestedClose":
         return this.#host.nestedClosed(worker.key, kind.value.session);
+      case "objectOperations":
+        return this.#host.objects(worker, kind.value);
+      case "objectOwnerClosed":
+        return this.#host.ownerClosed(worker.key, kind.value.owner);
       case "workerReady":
         worker.ready = true;
         if (worker.lead !== undefined) return worker.lead.ready();

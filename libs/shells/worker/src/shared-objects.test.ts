@@ -124,12 +124,12 @@ describe("the way to the manager", () => {
   test("leads through the agent: operations out, replies and the state of the session in, whatever their size", async () => {
     const bench = benchOf();
     const heard: unknown[] = [];
-    bench.runtime.objects.listen({
+    bench.runtime.objects.listen(0, {
       replies: (batch) => heard.push(batch.length),
       state: (state) => heard.push(state),
     });
-    bench.runtime.objects.operate({ batch: Uint8Array.of(1, 2), count: 1, acknowledged: [1, 3] });
-    bench.runtime.objects.operate({ batch: new Uint8Array(300_000), count: 1, acknowledged: [] });
+    bench.runtime.objects.operate({ owner: 0, batch: Uint8Array.of(1, 2), count: 1, acknowledged: [1, 3] });
+    bench.runtime.objects.operate({ owner: 0, batch: new Uint8Array(300_000), count: 1, acknowledged: [] });
     const [small, large] = bench.said("objectOperations");
     expect(small).toMatchObject({ owner: 0, batch: { count: 1, size: 2, partStream: 0 }, acknowledged: [1, 3] });
     expect(large?.batch).toMatchObject({ size: 300_000, partStream: 1 });
@@ -146,5 +146,8 @@ describe("the way to the manager", () => {
       for (const part of parts) bench.tell({ kind: { $case: "part", value: part } });
     }
     expect(heard).toEqual([state, 3, 200_000]);
+    bench.runtime.objects.closeOwner(0);
+    bench.runtime.objects.closeOwner(0);
+    expect(bench.said("objectOwnerClosed")).toEqual([{ owner: 0 }]);
   });
 });

@@ -9,6 +9,8 @@ import { MissingPart } from "./missing.ts";
 
 /** Operations that leave together. */
 export interface WorkerOperations {
+  /** 0, or that of a session which the worker's code has opened by itself: each is an owner of its own. */
+  readonly owner: number;
   /** Replies that have come: first number and how many, pair by pair. */
   readonly acknowledged: number[];
   /** An OperationBatch. */
@@ -41,7 +43,8 @@ export class SharedObjects {
   readonly #mintStream: () => number;
   readonly #load: () => Promise<unknown>;
   #inside: InsideObjects | undefined;
-  #listener: ObjectsListener | undefined;
+  /** By owner. */
+  readonly #listeners = new Map<number, ObjectsListener>();
 
   /** `send`: to the agent. `mintStream`: numbers parts. `load`: makes `heddle` call `provide`. */
   constructor(send: (entry: WorkerResponseEntry) => void, mintStream: () => number, load: () => Promise<unknown>) {
@@ -55,24 +58,30 @@ export class SharedObjects {
   };
 
   /** Operations for the manager; what comes of them goes to the listener. The parts of a large batch follow it at once: nothing overtakes them. */
-  readonly operate = ({ acknowledged, batch, count }: WorkerOperations): void => {
+  readonly operate = ({ owner, acknowledged, batch, count }: WorkerOperations): void => {
     const { header, parts } = splitPayload({ encoding: Encoding.UNSPECIFIED, count, bytes: batch }, this.#mintStream);
-    this.#send({ kind: { $case: "objectOperations", value: { owner: 0, batch: header, acknowledged } } });
+    this.#send({ kind: { $case: "objectOperations", value: { owner, batch: header, acknowledged } } });
     for (const part of parts) this.#send({ kind: { $case: "part", value: part } });
   };
 
-  readonly listen = (listener: ObjectsListener): void => {
-    this.#listener = listener;
+  /** Who hears what concerns an owner, until it is closed. */
+  readonly listen = (owner: number, listener: ObjectsListener): void => {
+    this.#listeners.set(owner, listener);
+  };
+
+  /** The owner is over: what it holds is free. */
+  readonly closeOwner = (owner: number): void => {
+    if (this.#listeners.delete(owner)) this.#send({ kind: { $case: "objectOwnerClosed", value: { owner } } });
   };
 
   /** What came of operations, in one piece. */
-  replied(batch: Uint8Array): void {
-    this.#listener?.replies(batch);
+  replied(owner: number, batch: Uint8Array): void {
+    this.#listeners.get(owner)?.replies(batch);
   }
 
   /** How the agent's session with the manager stands. */
   stands(state: ObjectsState): void {
-    this.#listener?.state(state);
+    for (const listener of [...this.#listeners.values()]) listener.state(state);
   }
 
   /** Makes a handle; throws MissingPart while `heddle` is not loaded. */

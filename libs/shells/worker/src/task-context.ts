@@ -105,6 +105,11 @@ export class CurrentTask {
     };
   }
 
+  /** The same object as long as the same item runs; undefined when none does. */
+  attempt(): object | undefined {
+    return this.#item();
+  }
+
   #item(): ScopedItem | undefined {
     const place = this.#place;
     if (place === undefined) return undefined;

@@ -75,6 +75,8 @@ export interface WorkerOptions {
 export interface WorkerRuntime {
   /** The item that runs now; undefined when none does. */
   readonly task: () => TaskContext | undefined;
+  /** Stands for the attempt of the item that runs now: one object for each. */
+  readonly attempt: () => object | undefined;
   /** Opens a session with the coordinator that the worker belongs to. */
   readonly dial: Relay["dial"];
   /** Something of the fabric is awaited until disposed. */
@@ -93,8 +95,10 @@ export interface WorkerRuntime {
 export interface WorkerObjects {
   /** Operations of this worker, in order. */
   readonly operate: (operations: WorkerOperations) => void;
-  /** Who hears of replies, and of the session that the agent holds for this worker. */
-  readonly listen: (listener: ObjectsListener) => void;
+  /** Who hears what concerns an owner: of replies, and of the session that the agent holds for this worker. */
+  readonly listen: (owner: number, listener: ObjectsListener) => void;
+  /** The owner is over: what it holds is free. */
+  readonly closeOwner: (owner: number) => void;
   /** What `heddle` does for the worker from now on. */
   readonly provide: (inside: InsideObjects) => void;
 }
@@ -132,6 +136,11 @@ interface Chunk {
     | { readonly type: "skipped" };
 }
 
+/** Replies that come in parts. */
+interface RepliesTo {
+  readonly owner: number;
+}
+
 class Worker {
   readonly #options: WorkerOptions;
   readonly #link: AgentLink;
@@ -139,7 +148,7 @@ class Worker {
   readonly #jobs = new Map<number, Job>();
   readonly #chunks = new Fifo<Chunk>();
   /** Items of chunks, and replies for shared objects. */
-  readonly #inputs = new PayloadAssembler<Chunk | SharedObjects>();
+  readonly #inputs = new PayloadAssembler<Chunk | RepliesTo>();
   /** The job used last. */
   #current: Job | undefined;
   readonly #answers: Answers;
@@ -180,7 +189,17 @@ class Worker {
     const { dial, hold } = this.#relay;
     const { facts, keep } = this.#process;
     const { openScope } = this.#options;
-    return { task: () => this.#task.get(), dial, hold, objects: this.#shared, openScope, process: facts, keep };
+    const attempt = (): object | undefined => this.#task.attempt();
+    return {
+      task: () => this.#task.get(),
+      attempt,
+      dial,
+      hold,
+      objects: this.#shared,
+      openScope,
+      process: facts,
+      keep,
+    };
   }
 
   /** Sends in the middle of a chunk, together with what else is said in this turn. */
@@ -261,15 +280,15 @@ class Worker {
     const completion = this.#inputs.add(part);
     if (completion === undefined) return;
     const { tag: chunk, payload } = completion;
-    if (chunk instanceof SharedObjects) return payload === undefined ? undefined : chunk.replied(payload.bytes);
+    if ("owner" in chunk) return payload === undefined ? undefined : this.#shared.replied(chunk.owner, payload.bytes);
     if (chunk.state.type !== "coming") return;
     chunk.state = payload === undefined ? { type: "skipped" } : { type: "ready", input: payload };
   }
 
-  #replied({ batch }: Replies): void {
+  #replied({ owner, batch }: Replies): void {
     if (batch === undefined) throw new ProtocolError("replies came without their batch");
-    const whole = this.#inputs.open(batch, this.#shared);
-    if (whole !== undefined) this.#shared.replied(whole.bytes);
+    const whole = this.#inputs.open(batch, { owner });
+    if (whole !== undefined) this.#shared.replied(owner, whole.bytes);
   }
 
   /**

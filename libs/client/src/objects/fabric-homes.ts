@@ -1,0 +1,73 @@
+import type { Environment } from "@heddle/kernel";
+import type { ObjectsChannel } from "./channel.ts";
+import type { ObjectsFacilities } from "./fabric-sessions.ts";
+import { type Flow, Flows } from "./flows.ts";
+import { ObjectsHome } from "./home.ts";
+import { KINDS } from "./kinds.ts";
+
+/** What homes are made of. */
+export interface FabricHomesOptions {
+  readonly env: Environment;
+  readonly hold: () => Disposable;
+  /** Undefined where there are no shared objects. */
+  readonly objects?: ObjectsFacilities | undefined;
+}
+
+/** The homes of a fabric handle, one for each of its sessions with the manager: one that all objects have in common which belong to no Manager, and one for each Manager. */
+export class FabricHomes {
+  readonly #options: FabricHomesOptions;
+  readonly #channel: (options?: { readonly ttlMs?: number | undefined }) => ObjectsChannel;
+  readonly #flows: Flows;
+  #default: ObjectsHome | undefined;
+  /** Those that are not closed. */
+  readonly #homes = new Set<ObjectsHome>();
+
+  /** `channel`: the fabric's own session without options, else one more. */
+  constructor(
+    options: FabricHomesOptions,
+    channel: (options?: { readonly ttlMs?: number | undefined }) => ObjectsChannel,
+  ) {
+    this.#options = options;
+    this.#channel = channel;
+    const { objects } = options;
+    this.#flows = new Flows({
+      openScope: () => objects?.openScope<Flow>() ?? noScope,
+      attempt: () => objects?.attempt?.(),
+    });
+  }
+
+  get default(): ObjectsHome {
+    this.#default ??= this.#make(() => this.#channel());
+    return this.#default;
+  }
+
+  open(options: { readonly ttlMs?: number | undefined }): ObjectsHome {
+    return this.#make(() => this.#channel(options));
+  }
+
+  /** Undefined when nothing was asked that has no answer, and no error waits to be heard. Else as ObjectsHome.flush, of all. */
+  flush(): Promise<void> | undefined {
+    const busy: ObjectsHome[] = [];
+    for (const home of this.#homes) if (!home.isQuiet) busy.push(home);
+    return busy.length === 0 ? undefined : flushed(busy);
+  }
+
+  #make(channel: () => ObjectsChannel): ObjectsHome {
+    const { env, hold } = this.#options;
+    const home: ObjectsHome = new ObjectsHome({
+      ...{ channel, env, kinds: KINDS, keepAlive: hold, flows: this.#flows },
+      closed: () => void this.#homes.delete(home),
+    });
+    this.#homes.add(home);
+    return home;
+  }
+}
+
+/** Where there are no shared objects nothing is held either. */
+const noScope = { run: <R>(_value: unknown, run: () => R): R => run(), get: () => undefined };
+
+/** All are waited for, whichever fails. */
+async function flushed(homes: readonly ObjectsHome[]): Promise<void> {
+  for (const outcome of await Promise.allSettled(homes.map((home) => home.flush())))
+    if (outcome.status === "rejected") throw outcome.reason;
+}
