@@ -29,6 +29,17 @@ test("an inline function that makes pools and fabrics of its own runs, sees erro
   expect(frames).toEqual([expect.stringMatching(/^closures\.ts:\d+:\d+\)?$/)]);
 });
 
+test("a TypeScript project starts processes, one of which starts another", async () => {
+  expect(JSON.parse(await heddle.run("processes.ts"))).toEqual({
+    parent: null,
+    own: ["MainProcess", true],
+    live: ["starter", "Process-2"],
+    first: "starter",
+    codes: [3, -15],
+    again: "state",
+  });
+});
+
 test("a strict TypeScript project type-checks, the declarations of the package included", async () => {
   const tsc = join(import.meta.dirname, "../../node_modules/typescript/bin/tsc");
   expect(await heddle.run(tsc, ["-p", "."])).toBe("");
