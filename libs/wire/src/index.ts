@@ -117,11 +117,11 @@ export {
   ListSessionsResponse,
   LockHolder,
   LockStatus,
+  LockWait,
   LockWaiter,
   ObjectStatus,
   ObjectsAdminDefinition,
   SessionStatus,
-  WaitEdge,
 } from "./gen/heddle/v1/objects_admin.ts";
 export {
   ParentEnded,

@@ -55,6 +55,11 @@ export class Leases {
     return lease.ttlMs;
   }
 
+  /** Its stream is about to go: where that has kept it, its holder was heard until now. */
+  leave(session: SessionNumber): void {
+    if (this.#options.isKept(session)) this.extend(session);
+  }
+
   close(session: SessionNumber): void {
     this.#leases.delete(session);
   }

@@ -10,6 +10,7 @@ import {
   protocolVersion,
   sessionsKeepAlive,
 } from "@heddle/wire";
+import { AdminView } from "./admin.ts";
 import { answerBeats } from "./beats.ts";
 import { Leases } from "./leases.ts";
 import { OperateDesk } from "./operate-desk.ts";
@@ -88,9 +89,16 @@ export class ManagerShell {
       heartbeatMs: options.heartbeatMs ?? HEARTBEAT_MS,
       onSession: this.#desk.onSession,
     });
+    const admin = new AdminView({
+      clock: env.clock,
+      replica: this.#replica,
+      leases: this.#leases,
+      isConnected: (session) => this.#desk.isConnected(session),
+    });
     this.routes = [
       streamRoute(objectsOperate, (link) => void this.#accept(link, () => this.#streams.accept(link))),
       streamRoute(sessionsKeepAlive, (link) => void this.#accept(link, () => this.#answerBeats(link))),
+      ...admin.routes,
     ];
   }
 

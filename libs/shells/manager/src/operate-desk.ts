@@ -1,7 +1,8 @@
 import type { Command, Operation, Reply, SessionNumber } from "@heddle/core-objects";
-import { assert, type Environment, type HeddleError, LimitError, ProtocolError, unreachable } from "@heddle/kernel";
+import { assert, type Environment, type HeddleError, ProtocolError, unreachable } from "@heddle/kernel";
 import type { AcceptedHandler, Session } from "@heddle/port-rpc";
 import type { OpenSession, OperateRequestEntry, OperateResponseEntry } from "@heddle/wire";
+import { fullReply, fullText } from "./full.ts";
 import type { Batch, Outcome } from "./group-commit.ts";
 import type { Leases } from "./leases.ts";
 import { DESCRIPTION_LENGTH_MAX } from "./limits.ts";
@@ -239,7 +240,7 @@ export class OperateDesk implements OperateHost {
     for (const { seq } of operations) {
       const known = this.#replica.core.recall(session, owner, seq);
       if (known === "waiting") continue;
-      const reply = known ?? refusal(seq, this.#replica.core.revision);
+      const reply = known ?? fullReply(seq, this.#replica.core.revision);
       this.#replica.say([{ type: "reply", session, owner, reply }]);
     }
   }
@@ -262,8 +263,8 @@ export class OperateDesk implements OperateHost {
     stream.end();
     this.#all.delete(stream);
     const { session } = stream;
+    if (session !== undefined) this.#leases.leave(session);
     this.#unbind(stream);
-    if (session !== undefined) this.#leases.extend(session);
   }
 
   #refuseStream(stream: OperateStream, code: string, message: string): void {
@@ -301,20 +302,4 @@ export class OperateDesk implements OperateHost {
     this.#bySession.delete(session);
     if (stream.session === session) stream.session = undefined;
   }
-}
-
-/** What nobody can do while the disk is full. */
-export function fullText(what: string): string {
-  return `the manager's disk is full: ${what} until there is room; reads go on`;
-}
-
-/** The same as an error. */
-export function fullError(what: string): LimitError {
-  return new LimitError("DISK_SPACE", 0, 0, fullText(what));
-}
-
-function refusal(seq: number, revision: number): Reply {
-  const limit = { name: "DISK_SPACE", limit: 0, actual: 0 };
-  const why = { code: "limit", message: fullText("nothing can be written"), limit };
-  return { seq, values: [], numbers: [], revision, refusal: why };
 }

@@ -3,6 +3,7 @@ import { assert, type Environment } from "@heddle/kernel";
 import { type Journal, JournalFullError } from "@heddle/port-journal";
 import { type Batch, GroupCommit, type Outcome } from "./group-commit.ts";
 import { PROBE_BYTES, PROBE_PAUSE_MS, SNAPSHOT_BYTES_MIN } from "./limits.ts";
+import { Moments } from "./moments.ts";
 import { emptyRecord } from "./records.ts";
 import { recoverState, values, writePieces } from "./snapshots.ts";
 
@@ -24,6 +25,8 @@ export interface ReplicaOptions {
 export class Replica {
   readonly #options: ReplicaOptions;
   readonly #commits: GroupCommit;
+  /** When what was done was done. */
+  readonly moments = new Moments();
   #core = new Objects({ values });
   #state: "starting" | "serving" | "rebuilding" | "over" = "starting";
   #isFull = false;
@@ -72,12 +75,14 @@ export class Replica {
   /** Makes the state that the journal keeps. */
   async start(): Promise<void> {
     await this.#recover();
+    this.moments.note(0, this.#options.env.clock.nowMs());
     this.#serve();
   }
 
   /** Does a command. What came of it is said once it is on disk. */
   apply(command: Command, batch?: Uint8Array): readonly Effect[] {
     assert(this.isServing && !this.#isFull, "commands are done while the journal takes them");
+    this.moments.note(this.#core.revision, this.#options.env.clock.nowMs());
     const effects = this.#core.step(command);
     this.#commits.add(command, effects, batch);
     return effects;
