@@ -35,6 +35,7 @@ export class JournalDatabase {
   readonly #acknowledged: Acknowledged;
   readonly #insert: StatementSync;
   #position: number;
+  /** Those that are being read. */
   #rows: Iterator<Record<string, unknown>> | undefined;
   /** About how many pages are in the write-ahead log and not yet in the database. */
   #logPages = 0;
@@ -84,7 +85,10 @@ export class JournalDatabase {
     const rows: Row[] = [];
     for (let bytes = 0; bytes < READ_BYTES_TARGET; ) {
       const next = this.#rows?.next();
-      if (next === undefined || next.done === true) return { rows, isLast: true };
+      if (next === undefined || next.done === true) {
+        this.#rows = undefined;
+        return { rows, isLast: true };
+      }
       const row = checkedRow(next.value, this.#file);
       rows.push(row);
       bytes += row.frames.byteLength;
@@ -117,14 +121,14 @@ export class JournalDatabase {
     return bytes;
   }
 
-  /** Whether moving the log into the database pays as soon as there is nothing else to do. */
+  /** Whether moving the log into the database pays as soon as there is nothing else to do. Not while somebody reads: SQLite refuses. */
   get wantsCheckpoint(): boolean {
-    return this.#logPages > CHECKPOINT_IDLE_PAGES;
+    return this.#rows === undefined && this.#logPages > CHECKPOINT_IDLE_PAGES;
   }
 
   /** Whether it is time to do that now, whatever waits. */
   get needsCheckpoint(): boolean {
-    return this.#logPages > CHECKPOINT_PAGES_MAX;
+    return this.wantsCheckpoint && this.#logPages > CHECKPOINT_PAGES_MAX;
   }
 
   /** Moves the log into the database. On a full disk the log stays and is tried again later: it has all that counts. */

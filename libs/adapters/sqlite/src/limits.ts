@@ -15,7 +15,7 @@ export const CHECKPOINT_IDLE_MS = 50;
  */
 export const CHECKPOINT_PAGES_MAX = 1_024;
 /** How long a second owner waits for the first to end, which may be about to. Then JournalLockedError. */
-export const LOCK_WAIT_MS = 500;
+export const LOCK_WAIT_MS = 250;
 /**
  * Space that a snapshot leaves to the records, in bytes, or this part of the disk where that is less. A snapshot that would leave less is
  * refused with JournalFullError before any of it is written.

@@ -19,7 +19,7 @@ export interface Row {
 export type Request =
   /** Stores all rows or none. */
   | { readonly type: "append"; readonly rows: readonly Row[] }
-  /** Gives the rows from the one that holds this position. Comes once, before everything else. */
+  /** Gives the rows from the one that holds this position. Nothing else comes until the last of them was given. */
   | { readonly type: "read"; readonly from: number }
   /** Gives further rows. */
   | { readonly type: "read-on" }

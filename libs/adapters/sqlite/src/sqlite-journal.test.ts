@@ -1,12 +1,17 @@
 import { readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { setTimeout as delay } from "node:timers/promises";
 import { silentLogger } from "@heddle/kernel";
 import type { Journal } from "@heddle/port-journal";
 import { journalContract, recovered } from "@heddle/port-journal/contract";
 import { afterAll, describe, expect, test } from "vitest";
 import { openSqliteJournal } from "./index.ts";
+import { CHECKPOINT_IDLE_MS } from "./limits.ts";
 import { swapLog } from "./testing/broken-log.ts";
+import { startAppender } from "./testing/child.ts";
 import { copyAsKilled } from "./testing/image.ts";
+import { checkRecords } from "./testing/records.ts";
 import { scratchDirectory } from "./testing/scratch.ts";
 
 const scratch = scratchDirectory();
@@ -113,6 +118,55 @@ describe("a journal in SQLite", () => {
       expect(one.pieces).toHaveLength(pieces.length);
       expect(one.pieces.every((piece, at) => Buffer.from(piece).equals(pieces[at] ?? bytes(1)))).toBe(true);
     }
+  });
+
+  test("what comes while a commit is under way leaves in the next one", async () => {
+    const directory = scratch.fresh();
+    {
+      await using journal = await openReady(directory);
+      const first = journal.append([bytes(10)]);
+      await Promise.resolve();
+      await Promise.resolve(); // the first has left alone
+      await Promise.all([first, ...Array.from({ length: 1_000 }, () => journal.append([bytes(10)]))]);
+    }
+    using database = new DatabaseSync(join(directory, "journal.db"), { readOnly: true });
+    const rows = database.prepare("SELECT first, last FROM rows ORDER BY first").all();
+    expect(rows.map((row) => ({ ...row }))).toEqual([
+      { first: 1, last: 1 },
+      { first: 2, last: 1_001 },
+    ]);
+  });
+
+  test("the write-ahead log moves into the database when nothing comes, and does not grow while much does", async () => {
+    const directory = scratch.fresh();
+    const sizeOf = (file: string): number => statSync(join(directory, file)).size;
+    await using journal = await openReady(directory);
+    for (let commit = 0; commit < 15; commit++) await journal.append([bytes(100_000)]);
+    const deadline = performance.now() + 10_000;
+    while (sizeOf("journal.db") < 1_500_000 && performance.now() < deadline) await delay(10);
+    expect(sizeOf("journal.db")).toBeGreaterThan(1_500_000);
+    for (let commit = 0; commit < 300; commit++) await journal.append([bytes(100_000)]);
+    expect(sizeOf("journal.db")).toBeGreaterThan(25_000_000);
+    expect(sizeOf("journal.db-wal")).toBeLessThan(8_000_000);
+  });
+
+  test("a process that has nothing else to do ends, though its journal was not closed, and nothing is lost", async () => {
+    const directory = scratch.fresh();
+    await using appender = startAppender([directory, "count", "30"]);
+    expect((await appender.rest()).at(-1)).toBe("30");
+    expect(appender.process.exitCode).toBe(0);
+    await using journal = await openSqliteJournal({ directory, log: silentLogger });
+    expect(await checkRecords(journal)).toBe(30);
+  });
+
+  test("who reads again and takes long over it finds the journal well", async () => {
+    await using journal = await openReady(scratch.fresh());
+    for (let commit = 0; commit < 25; commit++) await journal.append([bytes(100_000)]);
+    let read = 0;
+    for await (const _ of journal.recover()) if (++read === 1) await delay(3 * CHECKPOINT_IDLE_MS);
+    expect(read).toBe(25);
+    await journal.append([bytes(1)]);
+    expect(journal.position).toBe(26);
   });
 
   test("snapshots let go of records: the database stops growing", async () => {

@@ -93,7 +93,8 @@ class SqliteJournal implements Journal {
 
   async *recover(): AsyncIterable<Recovered> {
     if (this.#closed !== undefined) throw this.#closedError();
-    if (this.#recovery === "begun" || this.#uncommittedBytes > 0)
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#recovery === "begun" || this.#committing !== undefined)
       throw new StateError("a journal is recovered while nothing else is under way");
     this.#recovery = "begun";
     await this.#saving;

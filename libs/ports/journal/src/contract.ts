@@ -317,6 +317,7 @@ export function journalContract(name: string, make: () => Promise<JournalFixture
       for (const append of failing) await expect(append).rejects.toThrow(JournalFailedError);
       await expect(journal.append(records("d"))).rejects.toThrow(JournalFailedError);
       await expect(journal.saveSnapshot(1, [])).rejects.toThrow(JournalFailedError);
+      await expect(recovered(journal)).rejects.toThrow(JournalFailedError);
       await journal[Symbol.asyncDispose]();
       await using next = await place.open();
       const back = await recovered(next);

@@ -79,7 +79,8 @@ class MemoryJournal implements Journal {
 
   async *recover(): AsyncIterable<Recovered> {
     if (this.#closed !== undefined) throw closed();
-    if (this.#recovery === "begun" || this.#uncommittedBytes > 0)
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#recovery === "begun" || this.#committing !== undefined)
       throw new StateError("a journal is recovered while nothing else is under way");
     this.#recovery = "begun";
     await this.#snapshots;

@@ -3,7 +3,7 @@
  * the snapshot at p is "p". It prints "open POSITION", then the position of every acknowledged record, each on a line.
  *
  * - load: appends for ever, 16 at a time, with a snapshot every 500 records.
- * - count: appends COUNT records one by one and ends without closing anything.
+ * - count: appends COUNT records one by one; then it has nothing to do, and closes nothing.
  * - hold: appends nothing and stays.
  */
 import { writeSync } from "node:fs";
@@ -52,7 +52,6 @@ try {
   if (mode === "load") await Promise.all([saveForEver(), ...Array.from({ length: 16 }, appendForEver)]);
   if (mode === "hold") setInterval(() => undefined, 1_000);
   for (let left = mode === "count" ? Number(count) : 0; left > 0; left--) await appendNext();
-  if (mode === "count") process.exit(0);
 } catch (error) {
   say(`error ${error instanceof Error ? `${error.name}: ${error.message}` : String(error)}`);
   process.exit(70);

@@ -10,11 +10,16 @@ export interface Scratch extends Disposable {
 }
 
 export function scratchDirectory(): Scratch {
-  const path = mkdtempSync(join(tmpdir(), "sqlite-journal-test-"));
+  let path: string | undefined;
   let count = 0;
   return {
-    fresh: () => join(path, String(count++)),
-    [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }),
+    fresh: () => {
+      path ??= mkdtempSync(join(tmpdir(), "sqlite-journal-test-"));
+      return join(path, String(count++));
+    },
+    [Symbol.dispose]: () => {
+      if (path !== undefined) rmSync(path, { recursive: true, force: true });
+    },
   };
 }
 
