@@ -8,9 +8,10 @@ export { MemoryJournalStore, memoryJournal, type Write, type WriteOutcome } from
  */
 export interface Journal extends AsyncDisposable {
   /**
-   * Reads what is kept, to its end: the newest whole snapshot if there is one, then every record after it, in order. Before the first append,
-   * and again whenever the owner wants back to what is kept: nothing is stored until it came to its end. The bytes are the reader's own. Throws
-   * JournalDamagedError when what is kept cannot be trusted, JournalFailedError after an outcome was unknown, StateError while an append is under way or what is kept is being read.
+   * Reads what is kept, to its end: the newest whole snapshot if there is one, then every record after it, in order. Before the first
+   * append, and again whenever the owner wants back to what is kept: nothing is stored until it came to its end. The bytes are the
+   * reader's own. Throws JournalDamagedError when what is kept cannot be trusted, JournalFailedError after an unknown outcome, StateError
+   * while an append is under way or what is kept is being read.
    */
   recover(): AsyncIterable<Recovered>;
   /**
