@@ -23,8 +23,10 @@ interface ProcessRecord {
   starter: { readonly client: ClientRecord; readonly number: number } | undefined;
   /** The program, or the pool's worker, that it belongs to: it ends with that one at the latest, and prints there. */
   readonly owner: ClientRecord;
-  /** The process that has started it; 0 for none. */
-  readonly parent: number;
+  /** The process that has started it, if one has. */
+  readonly parent: ProcessRecord | undefined;
+  /** Those that it has started and that are not over. */
+  readonly children: Set<ProcessRecord>;
   readonly start: StartProcess;
   /** Undefined while it waits for a node that fits. */
   node: PlacingNode | undefined;
@@ -47,6 +49,10 @@ export class ProcessDesk {
   readonly #processes = new Map<number, ProcessRecord>();
   /** By whoever started them and that one's number. Size of each <= CLIENT_PROCESSES_MAX. */
   readonly #started = new Map<ClientRecord, Map<number, ProcessRecord>>();
+  /** By whom they belong to. */
+  readonly #owned = new Map<ClientRecord, Set<ProcessRecord>>();
+  /** Those that no node fits, oldest first. */
+  readonly #waiting = new Set<ProcessRecord>();
 
   /** `print`: shows lines to a client. `idle`: told when the last process is over. */
   constructor(office: Office, print: (client: ClientRecord, output: Output) => void, idle: () => void) {
@@ -72,18 +78,16 @@ export class ProcessDesk {
     const parent = this.#processes.get(start.parentProcess);
     if (start.parentProcess !== 0 && parent === undefined)
       return refuse(fabricError("state", `${start.name} was started by a process that is over`));
-    const record: ProcessRecord = {
-      key: this.#office.ledger.mintKey(),
-      starter: { client, number: start.process },
-      owner: parent?.owner ?? client,
-      parent: start.parentProcess,
-      start,
-      node: undefined,
-    };
+    const key = this.#office.ledger.mintKey();
+    const starter = { client, number: start.process };
+    const owner = parent?.owner ?? client;
+    const record: ProcessRecord = { key, starter, owner, parent, children: new Set(), start, node: undefined };
     const error = this.#place(record);
     if (error !== undefined) return refuse(error);
     this.#started.set(client, own.set(start.process, record));
-    this.#processes.set(record.key, record);
+    this.#processes.set(key, record);
+    this.#owned.set(owner, (this.#owned.get(owner) ?? new Set()).add(record));
+    parent?.children.add(record);
   }
 
   /** Whoever started it signals it. One that waits for a node ends by that. */
@@ -96,16 +100,14 @@ export class ProcessDesk {
 
   /** A client is gone: what belongs to it ends, and so does what ends with whoever started it. */
   clientLeft(client: ClientRecord): void {
-    const own = this.#started.get(client);
+    const own = [...(this.#started.get(client)?.values() ?? [])];
     this.#started.delete(client);
-    for (const record of own?.values() ?? []) {
+    for (const record of own) {
       record.starter = undefined;
-      if (record.parent === 0) this.#tellParentEnded(record);
+      if (record.parent === undefined) this.#tellParentEnded(record);
     }
-    for (const record of [...this.#processes.values()]) {
-      const isLeft = own?.get(record.start.process) === record;
-      if (record.owner === client || (isLeft && record.start.daemon)) this.#signal(record, ProcessSignal.STOP);
-    }
+    const ending = new Set([...(this.#owned.get(client) ?? []), ...own.filter(({ start }) => start.daemon)]);
+    for (const record of ending) this.#signal(record, ProcessSignal.STOP);
   }
 
   nodeJoined(record: NodeRecord): void {
@@ -122,8 +124,7 @@ export class ProcessDesk {
       draining: false,
       silent: false,
     });
-    for (const waiting of [...this.#processes.values()]) {
-      if (waiting.node !== undefined) continue;
+    for (const waiting of [...this.#waiting]) {
       const error = this.#place(waiting);
       if (error !== undefined) this.#end(waiting, refusal(error));
     }
@@ -177,9 +178,14 @@ export class ProcessDesk {
     const labels = new Map(Object.entries(start.requirements?.labels ?? {}));
     const placement = place(this.#nodes.values(), { node: start.node, labels }, NODE_PROCESSES_MAX);
     if (placement.type === "full") return nodeLimit();
-    if (placement.type === "none") return start.node === "" ? undefined : unschedulable(start);
+    if (placement.type === "none") {
+      if (start.node !== "") return unschedulable(start);
+      this.#waiting.add(record);
+      return undefined;
+    }
     const { node } = placement;
     record.node = node;
+    this.#waiting.delete(record);
     node.placed.set(record.key, record);
     const value = { ...start, process: record.key, requirements: undefined, parentProcess: 0 };
     node.record.session.send({ kind: { $case: "startProcess", value } });
@@ -200,15 +206,15 @@ export class ProcessDesk {
   #end(record: ProcessRecord, how: Pick<ProcessEnded, "end" | "why">): void {
     const { key, starter, node } = record;
     this.#processes.delete(key);
+    this.#waiting.delete(record);
     node?.placed.delete(key);
+    record.parent?.children.delete(record);
+    removeFrom(this.#owned, record.owner, record);
     if (starter !== undefined) {
-      const own = this.#started.get(starter.client);
-      own?.delete(starter.number);
-      if (own?.size === 0) this.#started.delete(starter.client);
+      removeFrom(this.#started, starter.client, starter.number);
       sendEnded(starter.client, starter.number, how);
     }
-    for (const child of [...this.#processes.values()]) {
-      if (child.parent !== key) continue;
+    for (const child of [...record.children]) {
       this.#tellParentEnded(child);
       if (child.start.daemon) this.#signal(child, ProcessSignal.STOP);
     }
@@ -218,6 +224,13 @@ export class ProcessDesk {
   #tellParentEnded({ key, node }: ProcessRecord): void {
     node?.record.session.send({ kind: { $case: "parentEnded", value: { process: key } } });
   }
+}
+
+/** Takes one out of a group of many; empty groups are not kept. */
+function removeFrom<K, T>(groups: Map<K, { delete(one: T): boolean; readonly size: number }>, of: K, one: T): void {
+  const group = groups.get(of);
+  group?.delete(one);
+  if (group?.size === 0) groups.delete(of);
 }
 
 /** Behind what it printed. */
