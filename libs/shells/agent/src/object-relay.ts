@@ -138,9 +138,10 @@ export class ObjectRelay {
   }
 
   #opened(terms: LeaseTerms): void {
-    this.#isOpen = true;
     this.#terms = terms;
+    this.#isOpen = false; // what the lease says of it is part of what is told next
     this.#leases.opened(terms);
+    this.#isOpen = true;
     this.#tellAll(stateOf(ObjectsState_State.OPEN, terms));
   }
 
