@@ -56,6 +56,11 @@ export class CellLock {
     return this.#find()?.created ?? Promise.resolve();
   }
 
+  /** Undefined when it does, and for none. */
+  get pending(): Promise<void> | undefined {
+    return this.#lock?.pending;
+  }
+
   #find(): Lock | RLock | undefined {
     this.#lock ??= this.#make();
     return this.#lock;

@@ -45,7 +45,7 @@ export class ObjectsHome {
   readonly #kinds: Kinds;
   #channel: ObjectsChannel | undefined;
   #isClosed = false;
-  /** Creates of other sessions that operations asked now have to wait for: they name the objects. */
+  /** Creates that operations asked now have to wait for: those of other sessions' objects that they name, and of named objects, which may be refused. */
   #awaited: Promise<unknown> | undefined;
   /** Operations that had to wait so. */
   #asked: Promise<unknown> | undefined;
@@ -79,16 +79,24 @@ export class ObjectsHome {
     return mintId(this.env.random);
   }
 
-  /** As the channel's, after what the operation's values refer to is known to the manager. */
+  /** As the channel's, once what the operation needs is known to the manager. */
   call<T>(request: OperationRequest, read: (reply: OperationReply) => T): Promise<T> {
     if (this.#awaited === undefined) return this.channel().call(request, read);
-    return this.#late(this.#awaited, () => this.channel().call(request, read));
+    return this.#late(this.#awaited, request, () => this.channel().call(request, read));
   }
 
   /** As `call`, for what may wait. */
   wait<T>(request: OperationRequest, options: WaitOptions | undefined, read: (reply: OperationReply) => T): Promise<T> {
     if (this.#awaited === undefined) return this.channel().wait(request, options, read);
-    return this.#late(this.#awaited, () => this.channel().wait(request, options, read));
+    return this.#late(this.#awaited, request, () => this.channel().wait(request, options, read));
+  }
+
+  /** What is asked from now on is asked once this is settled too. */
+  awaitFirst(settled: Promise<unknown>): void {
+    const awaited = Promise.allSettled([this.#awaited, settled]).then(() => {
+      if (this.#awaited === awaited) this.#awaited = undefined;
+    });
+    this.#awaited = awaited;
   }
 
   /** A promise that rejects as those of the channel do: nobody need look at it, `flush` says its error then. */
@@ -147,14 +155,18 @@ export class ObjectsHome {
     reviveShared: (description) => this.revive(description),
   };
 
-  /** Asks once the objects in the values are known to the manager; before what is asked later. */
-  #late<T>(awaited: Promise<unknown>, ask: () => Promise<T>): Promise<T> {
+  /** Asks once what is awaited is settled; before what is asked later. Not at all when the handle's object could not be made. */
+  #late<T>(awaited: Promise<unknown>, { handle }: OperationRequest, ask: () => Promise<T>): Promise<T> {
     const promise = new OperationPromise<T>();
     const fail = (error: unknown): void => {
       promise.fail({ make: () => error, isOurs: false });
       this.#unheard.note(promise, error);
     };
-    const done = awaited.then(ask).then((value) => promise.fulfil(value), fail);
+    const askIfMade = (): Promise<T> => {
+      if (handle instanceof SharedObject && handle.refusal !== undefined) throw handle.refusal;
+      return ask();
+    };
+    const done = awaited.then(askIfMade).then((value) => promise.fulfil(value), fail);
     const asked = Promise.all([this.#asked, done]).then(() => {
       if (this.#asked === asked) this.#asked = undefined;
     });
@@ -164,10 +176,6 @@ export class ObjectsHome {
 
   /** Its create went out on another channel, so nothing orders it before what is asked here. */
   #met(handle: Shared): void {
-    if (!(handle instanceof SharedObject) || handle.home === this || handle.isCreated) return;
-    const others = Promise.allSettled([this.#awaited, handle.created]).then(() => {
-      if (this.#awaited === others) this.#awaited = undefined;
-    });
-    this.#awaited = others;
+    if (handle instanceof SharedObject && handle.home !== this && !handle.isCreated) this.awaitFirst(handle.created);
   }
 }

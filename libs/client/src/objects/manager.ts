@@ -1,11 +1,10 @@
 import { ClosedError, NotFoundError } from "@heddle/kernel";
 import { described } from "../describe.ts";
-import type { Fabric } from "../fabric.ts";
 import { checkOptionNames } from "../options.ts";
 import { Barrier, type BarrierOptions } from "./barrier.ts";
 import type { Cell, Code } from "./codes.ts";
 import { Condition, type ConditionOptions } from "./condition.ts";
-import { fabricOf } from "./default-home.ts";
+import { fabricOf, type ObjectsFabric } from "./default-home.ts";
 import { Dict } from "./dict.ts";
 import type { Entries } from "./entries.ts";
 import { Event, type EventOptions } from "./event.ts";
@@ -26,7 +25,7 @@ import { type CellOptions, Value } from "./value.ts";
 /** Options of `new Manager()`. */
 export interface ManagerOptions {
   /** Whose manager: a fabric from `connect()`. */
-  readonly fabric?: Fabric;
+  readonly fabric?: ObjectsFabric;
   /** Whose manager: that of the coordinator at this address. HEDDLE_ADDRESS unless given, and without either that of the fabric embedded in this process; inside a task the task's own fabric. */
   readonly address?: string;
   /** Lease of what is held under it, in milliseconds, 2,000 to 300,000; 15,000 unless given. */

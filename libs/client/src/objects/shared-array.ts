@@ -105,6 +105,10 @@ export class SharedArray<C extends Code = Code> extends SharedObject {
     return Promise.all([super.created, this.#lock.created]).then(nothing);
   }
 
+  override get pending(): Promise<void> | undefined {
+    return super.pending === undefined ? this.#lock.pending : this.created;
+  }
+
   protected override traits(): Readonly<Record<string, unknown>> {
     return { code: this.code, length: this.length, lock: this.#lock.describe() };
   }

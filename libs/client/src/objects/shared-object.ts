@@ -64,13 +64,22 @@ export abstract class SharedObject implements Shared, OperationHandle {
 
   /** Resolves when the manager has made it, with all that it holds from the beginning: at once when it has. Whoever ships the handle waits for it. */
   get created(): Promise<void> {
-    this.use();
+    try {
+      this.use();
+    } catch (error) {
+      return Promise.reject(error);
+    }
     return this.#created ?? Promise.resolve();
   }
 
   /** What whoever ships the handle waits for: undefined once the manager is known to have the object. */
   get pending(): Promise<void> | undefined {
     return this.#isCreated ? undefined : this.#created;
+  }
+
+  /** Why the manager did not make it, if so. */
+  get refusal(): Error | undefined {
+    return this.#refusal;
   }
 
   /** The manager is known to have it. */
@@ -85,8 +94,7 @@ export abstract class SharedObject implements Shared, OperationHandle {
   }
 
   /** The error of an operation that the manager refused. */
-  explain(refusal: Error, { verb }: OperationRequest): Error {
-    if (verb === "create") this.#refusal = refusal;
+  explain(refusal: Error, _request: OperationRequest): Error {
     return this.#refusal ?? refusal;
   }
 
@@ -97,21 +105,36 @@ export abstract class SharedObject implements Shared, OperationHandle {
 
   /** Sends the create, once. What follows on the same channel finds the object. */
   protected use(): void {
+    if (this.#refusal !== undefined) throw this.#refusal;
     if (this.#created !== undefined || this.#isCreated) return;
-    const { kind, options, content } = this.#spec;
+    const { kind, name, options, content } = this.#spec;
     const home = this.#home;
+    const object = this.#object;
+    const handle: OperationHandle = { explain: (refusal) => this.#refused(refusal) };
     const values = [home.encode({ ...options, kind }), ...(content?.first ?? [])];
     const sent: Promise<unknown>[] = [
-      this.#ask({ verb: "create", object: this.#object, values, handle: this }, (reply) => {
+      home.call({ verb: "create", object, values, handle }, (reply) => {
         this.#isNew = reply.numbers[0] === 1;
       }),
     ];
     for (const more of content?.rest ?? [])
-      sent.push(this.#ask({ verb: more.verb, object: this.#object, values: more.values, handle: this }, nothing));
-    this.#created = Promise.all(sent).then(() => {
-      this.#isCreated = true;
-    });
+      sent.push(home.call({ verb: more.verb, object, values: more.values, handle }, nothing));
+    this.#created = Promise.all(sent).then(
+      () => {
+        this.#isCreated = true;
+      },
+      (error: unknown) => {
+        if (this.#refusal === undefined) this.#created = undefined; // the manager was not reached: the next use tries again
+        throw error;
+      },
+    );
     this.#created.catch(() => undefined); // each operation on it says so
+    if (name !== undefined) home.awaitFirst(this.#created); // what is there may be of another kind, and is to be left alone then
+  }
+
+  #refused(refusal: Error): Error {
+    this.#refusal ??= refusal;
+    return refusal;
   }
 
   /** One operation; `read` makes of the reply what the promise resolves with. */
@@ -123,7 +146,7 @@ export abstract class SharedObject implements Shared, OperationHandle {
   ): Promise<T> {
     return this.attempt(() => {
       this.use();
-      return this.#ask({ verb, object: this.#object, values, numbers, handle: this }, read);
+      return this.#home.call({ verb, object: this.#object, values, numbers, handle: this }, read);
     });
   }
 
@@ -151,10 +174,6 @@ export abstract class SharedObject implements Shared, OperationHandle {
     } catch (error) {
       return this.#home.refuse(error);
     }
-  }
-
-  #ask<T>(request: OperationRequest, read: (reply: OperationReply) => T): Promise<T> {
-    return this.#home.call(request, read);
   }
 }
 

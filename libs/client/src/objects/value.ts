@@ -74,6 +74,10 @@ export class Value<C extends Code = Code> extends SharedObject {
     return Promise.all([super.created, this.#lock.created]).then(nothing);
   }
 
+  override get pending(): Promise<void> | undefined {
+    return super.pending === undefined ? this.#lock.pending : this.created;
+  }
+
   protected override traits(): Readonly<Record<string, unknown>> {
     return { code: this.code, lock: this.#lock.describe() };
   }
