@@ -1,4 +1,3 @@
-import { ManagerStream, managerOf, OBJECTS_TTL_MS, streamLeases } from "@heddle/client";
 import { type Assignment, type Effect, type Input, type PoolNumber, WorkerPool } from "@heddle/core-pool";
 import { assert, CoreDriver, type Environment, NodeName, unreachable } from "@heddle/kernel";
 import type { Blobs } from "@heddle/port-blobs";
@@ -21,7 +20,7 @@ import { Artifacts } from "./artifacts.ts";
 import { Intake } from "./intake.ts";
 import { NESTED_UNAVAILABLE_MS } from "./limits.ts";
 import { NestedSessions, nestingWorker } from "./nested-sessions.ts";
-import { ObjectRelay, owningWorker } from "./object-relay.ts";
+import { type ObjectRelay, objectRelay, owningWorker } from "./object-relay.ts";
 import { OutputRelay } from "./output.ts";
 import { Processes } from "./processes.ts";
 import type { ChunkRecord, WorkerRecord } from "./records.ts";
@@ -35,7 +34,7 @@ import {
   stoppedReport,
 } from "./reports.ts";
 import { Uplink } from "./uplink.ts";
-import { Workers } from "./workers.ts";
+import { Workers, type WorkersHost } from "./workers.ts";
 
 /** What an agent needs of the world. */
 export interface AgentOptions {
@@ -104,7 +103,43 @@ export class AgentShell {
     });
     this.#intake = new Intake(this.#artifacts, (input) => this.#driver.feed(input));
     this.#output = new OutputRelay(name, () => this.#uplink.session);
-    this.#workers = new Workers(options.spawner, name, {
+    this.#workers = new Workers(options.spawner, name, this.#workersHost());
+    this.#processes = new Processes({
+      clock: options.env.clock,
+      node: name,
+      artifacts: this.#artifacts,
+      workers: this.#workers,
+      started: (process, pid) => this.#send({ kind: { $case: "processStarted", value: { process, node: name, pid } } }),
+      ended: (ended) => {
+        this.#output.flush();
+        // behind what it printed, which goes in the bulk lane
+        this.#send({ kind: { $case: "processEnded", value: ended } }, 0);
+      },
+    });
+    const { client, addresses, build, nodeMajor, env } = options;
+    const version = protocolVersion(build, nodeMajor);
+    this.#nested = new NestedSessions((handler) => {
+      const { address } = this.#uplink;
+      const unavailableTimeoutMs = NESTED_UNAVAILABLE_MS;
+      return dialSession({ env, client, method: jobsRun, address, version, unavailableTimeoutMs, handler });
+    });
+    this.#objects = objectRelay(options, version, () => this.#uplink.address);
+    this.#uplink = new Uplink(
+      { env, client, addresses, version },
+      {
+        opened: (session) => this.#opened(session),
+        entries: (entries) => {
+          for (const entry of entries) this.#entry(entry);
+        },
+        linked: (up) => options.onLink?.(up),
+        lost: (why, final) => this.#lost(why, final),
+      },
+    );
+    this.#driver.feed({ type: "started" });
+  }
+
+  #workersHost(): WorkersHost {
+    return {
       feed: (input) => this.#driver.feed(input),
       chunk: (assignment) => this.#intake.chunk(assignment),
       announce: (chunk, worker, message, values) => this.#announce(chunk, worker, message, values),
@@ -125,47 +160,7 @@ export class AgentShell {
         // a job of an earlier session is nobody's, and its number may be another's by now
         if (job !== undefined && this.#intake.has(job)) this.#output.line(worker, job, stream, line);
       },
-    });
-    this.#processes = new Processes({
-      clock: options.env.clock,
-      node: name,
-      artifacts: this.#artifacts,
-      workers: this.#workers,
-      started: (process, pid) => this.#send({ kind: { $case: "processStarted", value: { process, node: name, pid } } }),
-      ended: (ended) => {
-        this.#output.flush();
-        // behind what it printed, which goes in the bulk lane
-        this.#send({ kind: { $case: "processEnded", value: ended } }, 0);
-      },
-    });
-    const { client, addresses, build, nodeMajor, env } = options;
-    const version = protocolVersion(build, nodeMajor);
-    this.#nested = new NestedSessions((handler) => {
-      const { address } = this.#uplink;
-      const unavailableTimeoutMs = NESTED_UNAVAILABLE_MS;
-      return dialSession({ env, client, method: jobsRun, address, version, unavailableTimeoutMs, handler });
-    });
-    this.#objects = new ObjectRelay({
-      env,
-      transport: new ManagerStream({
-        ...{ env, client, version, address: addresses.join(","), ttlMs: OBJECTS_TTL_MS },
-        description: `agent ${name}@${options.host} pid ${options.pid}`,
-        locate: () => managerOf(client, this.#uplink.address)(),
-      }),
-      leases: options.managerLeases ?? streamLeases(env, client),
-    });
-    this.#uplink = new Uplink(
-      { env, client, addresses, version },
-      {
-        opened: (session) => this.#opened(session),
-        entries: (entries) => {
-          for (const entry of entries) this.#entry(entry);
-        },
-        linked: (up) => options.onLink?.(up),
-        lost: (why, final) => this.#lost(why, final),
-      },
-    );
-    this.#driver.feed({ type: "started" });
+    };
   }
 
   /** Takes nothing new, ends what runs, then says goodbye; `ended` resolves. After `deadlineMs` it ends in any case. */

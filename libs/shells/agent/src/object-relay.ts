@@ -1,7 +1,7 @@
-import { LeaseWatch, type ManagerStream, type ObjectsEnd } from "@heddle/client";
+import { LeaseWatch, ManagerStream, managerOf, OBJECTS_TTL_MS, type ObjectsEnd, streamLeases } from "@heddle/client";
 import type { WorkerKey } from "@heddle/core-pool";
 import { type Environment, HeddleError, ProtocolError } from "@heddle/kernel";
-import type { LeaseKeeper, LeaseTerms } from "@heddle/port-rpc";
+import type { LeaseKeeper, LeaseTerms, Version } from "@heddle/port-rpc";
 import {
   flowBytes,
   flowOf,
@@ -13,6 +13,7 @@ import {
   type WorkerRequestEntry,
   whenEnded,
 } from "@heddle/wire";
+import type { AgentOptions } from "./agent.ts";
 import { WORKER_OWNERS_MAX } from "./limits.ts";
 import type { WorkerRecord } from "./records.ts";
 
@@ -172,6 +173,20 @@ export class ObjectRelay {
     const workers = new Map([...this.#byNumber.values()].map(({ worker }) => [worker.key, worker]));
     for (const worker of workers.values()) tell(worker, state);
   }
+}
+
+/** The relay of an agent; `coordinator` is where the agent's coordinator is now. */
+export function objectRelay(options: AgentOptions, version: Version, coordinator: () => string): ObjectRelay {
+  const { env, client, addresses, name, host, pid, managerLeases } = options;
+  return new ObjectRelay({
+    env,
+    transport: new ManagerStream({
+      ...{ env, client, version, address: addresses.join(","), ttlMs: OBJECTS_TTL_MS },
+      description: `agent ${name}@${host} pid ${pid}`,
+      locate: () => managerOf(client, coordinator())(),
+    }),
+    leases: managerLeases ?? streamLeases(env, client),
+  });
 }
 
 /** A worker as the relay sees it. */
