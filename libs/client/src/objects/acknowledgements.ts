@@ -37,7 +37,7 @@ export class Acknowledgements {
     const batch = ++this.#lastBatch;
     for (const operation of operations) if (operation.batch === 0) operation.batch = batch;
     const pairs = this.#pairs;
-    if (pairs.length === 0) return pairs;
+    if (pairs.length === 0) return [];
     this.#pairs = [];
     this.#told.push({ batch, pairs });
     return pairs;

@@ -1,6 +1,7 @@
 import {
   type BackoffPolicy,
   backoffMs,
+  ClosedError,
   type Environment,
   type Millis,
   mintId,
@@ -88,6 +89,7 @@ export class ManagerStream implements ObjectsTransport {
 /** A stream session of one leased session. */
 interface Stream {
   readonly session: Session<OperateRequestEntry>;
+  readonly fate: { isGivenUp: boolean };
   readonly addresses: readonly string[];
   readonly assembler: PayloadAssembler<number>;
   lastPartStream: number;
@@ -199,9 +201,10 @@ class SessionLife {
     const { env, version, description, ttlMs } = this.#options;
     const address = this.#addresses[this.#at] ?? "";
     const isPatient = this.#at + 1 >= this.#addresses.length || this.#proven.has(address);
+    const fate = { isGivenUp: false };
     const session = dialSession<OperateRequestEntry, OperateResponseEntry>({
       env,
-      client: isPatient ? this.#options.client : this.#telling(() => this.#unanswered(stream)),
+      client: this.#clientOf(fate, isPatient ? undefined : () => this.#unanswered(stream)),
       method: objectsOperate,
       address,
       version,
@@ -219,6 +222,7 @@ class SessionLife {
     });
     const stream: Stream = {
       session,
+      fate,
       addresses: this.#addresses,
       assembler: new PayloadAssembler(),
       lastPartStream: 0,
@@ -235,15 +239,19 @@ class SessionLife {
     );
   }
 
-  /** The client, but who dials in vain is told. */
-  #telling(failed: () => void): RpcClient {
+  /**
+   * The client as one stream has it. A stream that was given up dials no more: what it still has to say would be heard in place of the present one. One that has an alternative is
+   * given up as soon as it dials in vain.
+   */
+  #clientOf(fate: { readonly isGivenUp: boolean }, failed: (() => void) | undefined): RpcClient {
     const { client } = this.#options;
     return {
       dial: async (method, address, signal) => {
+        if (fate.isGivenUp) throw new ClosedError("the stream was given up");
         try {
           return await client.dial(method, address, signal);
         } catch (error) {
-          failed();
+          failed?.();
           throw error;
         }
       },
@@ -282,6 +290,7 @@ class SessionLife {
     env.log.debug("the stream to the manager is lost", { addresses: stream.addresses.join(" "), why });
     this.#stream = undefined;
     this.#timer?.[Symbol.dispose]();
+    stream.fate.isGivenUp = true;
     void stream.session.close();
     this.#listener.linked(false, why);
     if (stream.openedMs !== undefined) this.#listener.interrupted(why);

@@ -27,6 +27,6 @@ export function whatOf({ traits, object }: PendingOperation): string {
 
 /** The manager's words name the lock when the operation was under several. */
 function lockLost({ guards }: PendingOperation, message: string): LockLostError {
-  const guard = guards.find(({ lock }) => message.includes(lock)) ?? guards[0];
+  const guard = guards.find(({ lock }) => message.includes(`"${lock.replace(/^@/, "")}"`)) ?? guards[0];
   return new LockLostError(message, { lock: guard?.lock ?? "", token: BigInt(guard?.token ?? 0), reason: message });
 }

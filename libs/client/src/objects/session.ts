@@ -393,7 +393,7 @@ export class ObjectsSession implements ObjectsChannel {
     if (operation.isSettled || operation.impatience !== undefined) return;
     operation.patience?.[Symbol.dispose]();
     operation.patience = undefined;
-    if (this.#line.withdraw(operation)) {
+    if (operation.traits.canPoll && this.#line.withdraw(operation)) {
       this.#reject(operation, failure);
       this.#count(operation);
       this.#settled();
