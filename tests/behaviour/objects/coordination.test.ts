@@ -1,0 +1,312 @@
+import { Barrier, BrokenBarrierError, Condition, Event, Lock, Manager, NotHeldError, RLock } from "heddle";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { type ObjectsClient, ObjectsWorld } from "../../harness/objects-world.ts";
+import { failure } from "../../harness/waiting.ts";
+
+let world: ObjectsWorld;
+let ours: ObjectsClient;
+let theirs: ObjectsClient;
+beforeEach(async () => {
+  world = await ObjectsWorld.open();
+  ours = await world.client("ours");
+  theirs = await world.client("theirs");
+});
+afterEach(() => world[Symbol.asyncDispose]());
+
+/** How many waits of a condition are over, and what they gave. */
+class Waiters {
+  readonly woken: boolean[] = [];
+  readonly all: Promise<void>[] = [];
+
+  /** Starts them, half in each client, and lets all of them wait. */
+  static async of(condition: Condition, count: number, options: { timeoutMs?: number } = {}): Promise<Waiters> {
+    const waiters = new Waiters();
+    const there = await theirs.receive(condition);
+    for (let each = 0; each < count; each++) {
+      const here = each % 2 === 0 ? condition : there;
+      waiters.all.push(
+        here.run(async (guard) => {
+          const notified = await here.wait(options);
+          guard.assertHeld();
+          waiters.woken.push(notified);
+        }),
+      );
+    }
+    await world.settle();
+    return waiters;
+  }
+}
+
+/** Waits at a condition as the manager counts them. */
+async function sleepers(condition: Condition): Promise<number | undefined> {
+  const { numbers } = await ours.session.call({ verb: "condition-state", object: condition.id });
+  return numbers[0];
+}
+
+describe("a Condition", () => {
+  test("whose waiters nobody notifies gives them the lock back one by one when their time is up", async () => {
+    const condition = new Condition({ fabric: ours.fabric });
+    const waiters = await Waiters.of(condition, 6, { timeoutMs: 500 });
+    expect(await sleepers(condition)).toBe(6);
+    await world.clock.advance(499);
+    expect(waiters.woken).toEqual([]);
+    await world.clock.advance(1);
+    await Promise.all(waiters.all);
+    expect(waiters.woken).toEqual(Array(6).fill(false));
+    expect(await sleepers(condition)).toBe(0);
+    expect(await condition.lock.locked()).toBe(false);
+  });
+
+  test("wakes all of its waiters", async () => {
+    const condition = new Condition({ fabric: ours.fabric });
+    const waiters = await Waiters.of(condition, 6);
+    await condition.run(() => condition.notifyAll());
+    await Promise.all(waiters.all);
+    expect(waiters.woken).toEqual(Array(6).fill(true));
+  });
+
+  test("wakes as many as are notified, and keeps no notification for later ones", async () => {
+    const condition = new Condition({ fabric: ours.fabric });
+    const waiters = await Waiters.of(condition, 6);
+    const notify = async (count: number): Promise<number> => {
+      await condition.run(() => condition.notify(count));
+      await world.settle();
+      return waiters.woken.length;
+    };
+    expect([await notify(2), await notify(4), await notify(3)]).toEqual([2, 6, 6]);
+    const late = await Waiters.of(condition, 1, { timeoutMs: 100 });
+    await world.clock.advance(100);
+    expect(late.woken).toEqual([false]);
+  });
+
+  test("waits for a predicate for so long in all, however often it is notified", async () => {
+    const condition = new Condition({ fabric: ours.fabric });
+    await using manager = new Manager({ fabric: ours.fabric });
+    const state = manager.value(0);
+    const there = await theirs.receive(condition);
+    const seen = await theirs.receive(state);
+    const waiting = there.run(() => there.waitFor(async () => (await seen.get()) === 4, { timeoutMs: 100 }));
+    for (let bump = 0; bump < 3; bump++) {
+      await world.clock.advance(30);
+      await condition.run(async () => {
+        await state.add(1);
+        await condition.notify();
+      });
+      await world.settle();
+    }
+    let result: boolean | undefined;
+    void waiting.then((value) => {
+      result = value;
+    });
+    await world.clock.advance(9);
+    expect([result, await state.get()]).toEqual([undefined, 3]);
+    await world.clock.advance(1);
+    expect(await waiting).toBe(false);
+    const met = there.run(() => there.waitFor(async () => (await seen.get()) === 4));
+    await world.settle();
+    await condition.run(async () => {
+      await state.add(1);
+      await condition.notify();
+    });
+    expect(await met).toBe(true);
+  });
+
+  test("gives guards another token by a wait, and lets go of an rlock altogether", async () => {
+    const lock = new RLock({ fabric: ours.fabric });
+    const condition = new Condition({ lock });
+    const there = await theirs.receive(condition);
+    expect(there.lock.id).toBe(lock.id);
+    const outer = await lock.acquire();
+    const inner = await lock.acquire();
+    const { token } = outer;
+    const waiting = condition.wait();
+    await world.settle();
+    expect(() => outer.assertHeld()).toThrow(NotHeldError);
+    expect(await failure(outer.release())).toBeInstanceOf(NotHeldError);
+    await there.run(() => there.notify());
+    expect(await waiting).toBe(true);
+    outer.assertHeld();
+    expect(outer.token).toBeGreaterThan(token);
+    expect(inner.token).toBe(outer.token);
+    await inner.release();
+    expect(await there.tryAcquire()).toBe(null);
+    await outer.release();
+    expect(await lock.locked()).toBe(false);
+  });
+
+  test("lets writes of a run go on under the new token after a wait", async () => {
+    const condition = new Condition({ fabric: ours.fabric });
+    await using manager = new Manager({ fabric: ours.fabric });
+    const list = manager.list<string>();
+    const writing = condition.run(async () => {
+      await list.append("before");
+      await condition.wait();
+      await list.append("after");
+    });
+    await world.settle();
+    await condition.run(() => condition.notify());
+    await writing;
+    expect(await list.toArray()).toEqual(["before", "after"]);
+  });
+
+  test("is for those who hold its lock alone", async () => {
+    const condition = new Condition({ fabric: ours.fabric });
+    for (const call of [condition.wait(), condition.notify(), condition.notifyAll(), condition.waitFor(() => true)])
+      expect(await failure(call)).toBeInstanceOf(NotHeldError);
+    expect(await failure(condition.release())).toBeInstanceOf(NotHeldError);
+    expect(() => new Condition({ lock: new Lock({ fabric: theirs.fabric }), fabric: ours.fabric })).toThrow(TypeError);
+    expect(() => new Condition({ lock: {} as never, fabric: ours.fabric })).toThrow(TypeError);
+    expect(await failure(condition.run(() => condition.notify(-1)))).toBeInstanceOf(RangeError);
+    expect(await condition.lock.locked()).toBe(false);
+  });
+
+  test("with a timeout of 0 lets the others go first, once", async () => {
+    const condition = new Condition({ fabric: ours.fabric });
+    const order: string[] = [];
+    const first = condition.run(async () => {
+      await world.settle();
+      expect(await condition.wait({ timeoutMs: 0 })).toBe(false);
+      order.push("first again");
+    });
+    const second = condition.run(() => order.push("second"));
+    await Promise.all([first, second]);
+    expect(order).toEqual(["second", "first again"]);
+  });
+
+  test("of a name shares its lock by its name", async () => {
+    const condition = new Condition({ name: "news", fabric: ours.fabric });
+    const same = new Condition({ name: "news", fabric: theirs.fabric });
+    await using _guard = await condition.acquire();
+    expect(await same.tryAcquire()).toBe(null);
+  });
+});
+
+describe("an Event", () => {
+  test("is not set at first: waits are false when their time is up, at once when they have none", async () => {
+    const event = new Event({ fabric: ours.fabric });
+    expect(await event.isSet()).toBe(false);
+    for (const timeoutMs of [0, -1]) expect(await event.wait({ timeoutMs })).toBe(false);
+    const late = event.wait({ timeoutMs: 400 });
+    await world.clock.advance(400);
+    expect(await late).toBe(false);
+  });
+
+  test("that is set lets everybody go on, as often as they ask, until it is cleared", async () => {
+    const event = new Event({ fabric: ours.fabric });
+    const there = await theirs.receive(event);
+    const waiting = Promise.all([event.wait(), there.wait({ timeoutMs: 60_000 })]);
+    await world.settle();
+    await there.set();
+    expect(await waiting).toEqual([true, true]);
+    expect([await event.isSet(), await event.wait(), await event.wait({ timeoutMs: 5 })]).toEqual([true, true, true]);
+    await event.clear();
+    expect([await there.isSet(), await there.wait({ timeoutMs: 0 })]).toEqual([false, false]);
+  });
+});
+
+/** What each of the parties, in two clients, gets from something that it does with a barrier. */
+async function parties<T>(barrier: Barrier, act: (barrier: Barrier, party: number) => Promise<T>): Promise<T[]> {
+  const there = await theirs.receive(barrier);
+  const all = Array.from({ length: barrier.parties }, (_, party) => act(party % 2 === 0 ? barrier : there, party));
+  return await Promise.all(all);
+}
+
+describe("a Barrier", () => {
+  test("keeps its parties in step round after round", async () => {
+    const barrier = new Barrier(5, { fabric: ours.fabric });
+    const log: number[] = [];
+    await parties(barrier, async (one) => {
+      for (let round = 0; round < 10; round++) {
+        await one.wait();
+        log.push(round);
+        await one.wait();
+      }
+    });
+    expect(log).toEqual(Array.from({ length: 50 }, (_, at) => Math.floor(at / 5)));
+    expect([await barrier.nWaiting(), await barrier.broken(), barrier.parties]).toEqual([0, false, 5]);
+  });
+
+  test("gives each party its own number", async () => {
+    const barrier = new Barrier(5, { fabric: ours.fabric });
+    expect((await parties(barrier, (one) => one.wait())).sort()).toEqual([0, 1, 2, 3, 4]);
+  });
+
+  test("runs its action once, before anybody goes on", async () => {
+    await using manager = new Manager({ fabric: ours.fabric });
+    const list = manager.list<string>();
+    const barrier = new Barrier(5, { action: () => list.append("once"), fabric: ours.fabric });
+    const lengths = Array.from({ length: 5 }, async () => {
+      await barrier.wait();
+      return await list.length();
+    });
+    expect(await Promise.all(lengths)).toEqual([1, 1, 1, 1, 1]);
+  });
+
+  test("whose action throws is broken; who ran it is told why", async () => {
+    const thrown = new Error("in the action");
+    const barrier = new Barrier(2, { action: () => Promise.reject(thrown), fabric: ours.fabric });
+    const first = failure(barrier.wait());
+    await world.settle();
+    expect(await failure(barrier.wait())).toBe(thrown);
+    expect(await first).toBeInstanceOf(BrokenBarrierError);
+    expect(await barrier.broken()).toBe(true);
+  });
+
+  test("that is aborted breaks for all that wait or come, until it is reset", async () => {
+    const barrier = new Barrier(5, { fabric: ours.fabric });
+    const second = await parties(barrier, async (one, party) => {
+      const index = await one.wait();
+      if (index !== 2) return await failure(one.wait());
+      await world.settle();
+      await one.abort();
+      return party;
+    });
+    expect(second.filter((end) => end instanceof BrokenBarrierError)).toHaveLength(4);
+    expect(await barrier.broken()).toBe(true);
+    expect(await failure(barrier.wait())).toBeInstanceOf(BrokenBarrierError);
+    await barrier.reset();
+    expect((await parties(barrier, (one) => one.wait())).sort()).toEqual([0, 1, 2, 3, 4]);
+  });
+
+  test("breaks for all when one is late, for the late one too", async () => {
+    const barrier = new Barrier(5, { fabric: ours.fabric });
+    const indices = await parties(barrier, (one) => one.wait());
+    const second = parties(barrier, async (one, party) => {
+      if (indices[party] === 2) await world.clock.advance(1_000);
+      return await failure(one.wait({ timeoutMs: 500 }));
+    });
+    expect((await second).map((error) => error instanceof BrokenBarrierError)).toEqual(Array(5).fill(true));
+  });
+
+  test("has a timeout for waits that have none, and one of 0 breaks it unless it is the last", async () => {
+    const barrier = new Barrier(2, { timeoutMs: 50, fabric: ours.fabric });
+    const there = await theirs.receive(barrier);
+    const late = failure(there.wait());
+    await world.clock.advance(50);
+    expect(await late).toBeInstanceOf(BrokenBarrierError);
+    await barrier.reset();
+    expect(await failure(barrier.wait({ timeoutMs: 0 }))).toBeInstanceOf(BrokenBarrierError);
+    await barrier.reset();
+    const first = there.wait();
+    await world.settle();
+    expect([await barrier.wait({ timeoutMs: 0 }), await first]).toEqual([1, 0]);
+  });
+
+  test("breaks when one that waits is gone", async () => {
+    const barrier = new Barrier(3, { fabric: ours.fabric });
+    const there = await theirs.receive(barrier);
+    const gone = failure(there.wait());
+    const left = failure(barrier.wait());
+    await world.settle();
+    expect(await barrier.nWaiting()).toBe(2);
+    await theirs.session.close();
+    expect(await left).toBeInstanceOf(BrokenBarrierError);
+    expect(await gone).toMatchObject({ name: "ClosedError" });
+  });
+
+  test("refuses what cannot be", () => {
+    expect(() => new Barrier(0, { fabric: ours.fabric })).toThrow(RangeError);
+    expect(() => new Barrier("5" as never, { fabric: ours.fabric })).toThrow(TypeError);
+    expect(() => new Barrier(2, { action: 5 as never, fabric: ours.fabric })).toThrow(TypeError);
+  });
+});

@@ -1,0 +1,226 @@
+import {
+  ClosedError,
+  EmptyError,
+  FullError,
+  JoinableQueue,
+  LimitError,
+  Manager,
+  Queue,
+  SerializationError,
+  SimpleQueue,
+  StateError,
+} from "heddle";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { type ObjectsClient, ObjectsWorld } from "../../harness/objects-world.ts";
+import { failure } from "../../harness/waiting.ts";
+
+let world: ObjectsWorld;
+let ours: ObjectsClient;
+let theirs: ObjectsClient;
+beforeEach(async () => {
+  world = await ObjectsWorld.open();
+  ours = await world.client("ours");
+  theirs = await world.client("theirs");
+});
+afterEach(() => world[Symbol.asyncDispose]());
+
+describe("a Queue", () => {
+  test("that is full takes nothing at once, whatever the timeout of what is not to wait", async () => {
+    const queue = new Queue<number>({ maxSize: 2, fabric: ours.fabric });
+    await queue.put(1);
+    await queue.put(2, { block: true });
+    const refusals = [
+      queue.put(3, { block: false }),
+      queue.put(4, { block: false, timeoutMs: 60_000 }),
+      queue.putNowait(5),
+      queue.put(6, { timeoutMs: 0 }),
+      queue.put(7, { timeoutMs: -5 }),
+    ];
+    for (const refusal of refusals) expect(await failure(refusal)).toBeInstanceOf(FullError);
+    const late = failure(queue.put(8, { timeoutMs: 200 }));
+    await world.clock.advance(200);
+    expect(await late).toBeInstanceOf(FullError);
+    expect([await queue.qsize(), await queue.full(), await queue.empty()]).toEqual([2, true, false]);
+  });
+
+  test("gives what another put in order, in each form of asking", async () => {
+    const queue = new Queue<number>({ fabric: ours.fabric });
+    const there = await theirs.receive(queue);
+    for (const item of [2, 3, 4, 5]) await there.put(item);
+    const got = [
+      await queue.get({ block: true }),
+      await queue.get({ timeoutMs: undefined }),
+      await queue.get({ timeoutMs: 1_000 }),
+      await queue.getNowait(),
+    ];
+    expect(got).toEqual([2, 3, 4, 5]);
+    expect(await queue.empty()).toBe(true);
+    for (const nothing of [queue.getNowait(), queue.get({ block: false, timeoutMs: 9 }), queue.get({ timeoutMs: 0 })])
+      expect(await failure(nothing)).toBeInstanceOf(EmptyError);
+    const late = failure(queue.get({ timeoutMs: 100 }));
+    await world.clock.advance(100);
+    expect(await late).toBeInstanceOf(EmptyError);
+  });
+
+  test("keeps what was put by one that is gone", async () => {
+    const queue = new Queue<number>({ fabric: ours.fabric });
+    for (let item = 0; item < 10; item++) void queue.put(item);
+    await queue.qsize();
+    const there = await theirs.receive(queue);
+    for (let item = 10; item < 20; item++) void there.put(item);
+    await theirs.session.close();
+    const got: number[] = [];
+    for (let item = 0; item < 20; item++) got.push(await queue.get());
+    expect(got).toEqual(Array.from({ length: 20 }, (_, item) => item));
+    expect(await failure(queue.get({ block: false }))).toBeInstanceOf(EmptyError);
+  });
+
+  test("knows how many items it has", async () => {
+    const queue = new Queue<number>({ fabric: ours.fabric });
+    const sizes = [await queue.qsize()];
+    for (const item of [1, 2]) {
+      await queue.put(item);
+      sizes.push(await queue.qsize());
+    }
+    for (const item of [1, 2]) {
+      expect(await queue.get()).toBe(item);
+      sizes.push(await queue.qsize());
+    }
+    expect(sizes).toEqual([0, 1, 2, 1, 0]);
+  });
+
+  test("lets those wait who find it full or empty, in order, and gives up what they gave up", async () => {
+    const queue = new Queue<number>({ maxSize: 1, fabric: ours.fabric });
+    const there = await theirs.receive(queue);
+    const abort = new AbortController();
+    const first = there.get();
+    await world.settle();
+    const tired = failure(there.get({ signal: abort.signal }));
+    const second = there.get();
+    await world.settle();
+    abort.abort(new Error("tired"));
+    expect(await tired).toMatchObject({ message: "tired" });
+    await queue.put(1);
+    await queue.put(2);
+    expect([await first, await second]).toEqual([1, 2]);
+    await queue.put(3);
+    const waiting = queue.put(4);
+    expect(await there.get()).toBe(3);
+    await waiting;
+    expect(await there.get()).toBe(4);
+  });
+
+  test.for(["queue", "joinableQueue"] as const)("closed by this process is closed for it alone (%s)", async (kind) => {
+    await using manager = new Manager({ fabric: ours.fabric });
+    const queue = manager[kind]<number>();
+    const there = await theirs.receive(queue);
+    await queue.put(1);
+    await queue.close();
+    await queue.close();
+    for (const call of [queue.put(2), queue.get(), queue.putNowait(2), queue.getNowait(), queue.qsize()]) {
+      const error = await failure(call);
+      expect(error).toBeInstanceOf(ClosedError);
+      expect(String(error)).toContain("is closed");
+    }
+    expect(await there.get()).toBe(1);
+  });
+
+  test.for(["queue", "joinableQueue"] as const)(
+    "of a manager is the same for whoever receives it (%s)",
+    async (kind) => {
+      await using manager = new Manager({ fabric: ours.fabric });
+      const queue = manager[kind]<number>({ maxSize: 2 });
+      await queue.put(5);
+      await queue.put(6);
+      const there = await theirs.receive(queue);
+      expect(there).toBeInstanceOf(kind === "queue" ? Queue : JoinableQueue);
+      expect([await there.qsize(), await there.full(), await there.empty()]).toEqual([2, true, false]);
+      expect([await there.get(), await there.get()]).toEqual([5, 6]);
+      expect([await queue.empty(), await queue.full()]).toEqual([true, false]);
+    },
+  );
+
+  test("refuses what cannot be", async () => {
+    expect(() => new Queue({ maxSize: -1, fabric: ours.fabric })).toThrow(RangeError);
+    expect(() => new Queue({ maxSize: 1.5, fabric: ours.fabric })).toThrow(RangeError);
+    expect(() => new Queue({ size: 5 } as never)).toThrow("no option size");
+    const queue = new Queue<unknown>({ fabric: ours.fabric });
+    expect(await failure(queue.put(() => 1))).toBeInstanceOf(SerializationError);
+    expect(await failure(queue.put(new Uint8Array(64 * 1024 * 1024 + 1)))).toBeInstanceOf(LimitError);
+    expect(await failure(queue.put(1, { block: "no" as never }))).toBeInstanceOf(TypeError);
+    expect(await queue.qsize()).toBe(0);
+  });
+
+  test("of a name is the same for all, and of one shape", async () => {
+    const queue = new Queue<string>({ name: "jobs", maxSize: 3, fabric: ours.fabric });
+    await queue.put("first");
+    expect(await new Queue({ name: "jobs", maxSize: 3, fabric: theirs.fabric }).get()).toBe("first");
+    const other = new JoinableQueue({ name: "jobs", fabric: theirs.fabric });
+    expect(await failure(other.get())).toMatchObject({ name: "ConflictError" });
+  });
+
+  test("holds any values, and handles of shared objects among them", async () => {
+    await using manager = new Manager({ fabric: ours.fabric });
+    const queue = new Queue<unknown>({ fabric: ours.fabric });
+    const there = await theirs.receive(queue);
+    const list = manager.list([1]);
+    const item = { date: new Date(5), map: new Map([[1, [undefined]]]), bytes: Uint8Array.of(1, 2) };
+    await queue.put(item);
+    await queue.put({ list });
+    expect(await there.get()).toEqual(item);
+    const received = (await there.get()) as { list: typeof list };
+    await received.list.append(2);
+    expect(await list.toArray()).toEqual([1, 2]);
+  });
+});
+
+describe("a JoinableQueue", () => {
+  test("is joined once as many items were done as were put", async () => {
+    const queue = new JoinableQueue<number | null>({ fabric: ours.fabric });
+    const done: number[] = [];
+    const worker = async (handle: JoinableQueue<number | null>): Promise<void> => {
+      for (let item = await handle.get(); item !== null; item = await handle.get()) {
+        await world.settle();
+        done.push(item);
+        await handle.taskDone();
+      }
+    };
+    const workers = [];
+    for (let each = 0; each < 4; each++) workers.push(worker(await theirs.receive(queue)));
+    for (let item = 0; item < 10; item++) await queue.put(item);
+    await queue.join();
+    expect(done.sort((a, b) => a - b)).toEqual(Array.from({ length: 10 }, (_, item) => item));
+    for (let each = 0; each < 4; each++) await queue.put(null);
+    await Promise.all(workers);
+  });
+
+  test("refuses more that is done than was put", async () => {
+    const queue = new JoinableQueue<number>({ fabric: ours.fabric });
+    await queue.join();
+    expect(await failure(queue.taskDone())).toBeInstanceOf(StateError);
+    await queue.put(1);
+    await queue.get();
+    await queue.taskDone();
+    expect(await failure(queue.taskDone())).toBeInstanceOf(StateError);
+  });
+});
+
+describe("a SimpleQueue", () => {
+  test("puts and gets", async () => {
+    const queue = new SimpleQueue<string>({ fabric: ours.fabric });
+    const there = await theirs.receive(queue);
+    expect(there).toBeInstanceOf(SimpleQueue);
+    const waiting = there.get();
+    await world.settle();
+    await queue.put("a");
+    await queue.put("b");
+    expect([await waiting, await queue.empty(), await queue.get(), await queue.empty()]).toEqual([
+      "a",
+      false,
+      "b",
+      true,
+    ]);
+    await queue.close();
+    expect(await failure(queue.put("c"))).toBeInstanceOf(ClosedError);
+  });
+});
