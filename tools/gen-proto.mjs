@@ -20,7 +20,7 @@ const options = {
   removeEnumPrefix: "true",
   unrecognizedEnum: "false",
   useExactTypes: "false",
-  outputJsonMethods: "true",
+  outputJsonMethods: "to-only",
 };
 
 const protos = existsSync(join(root, "proto"))
