@@ -1,12 +1,13 @@
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
+import { connect, Manager } from "heddle";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
 import { addressFile, allGone, descendants, heddle, outcome, startHeddle } from "./testing.ts";
 
@@ -51,6 +52,7 @@ describe("heddle up", () => {
     const status = await heddle(["status"], { HEDDLE_ADDRESS: address });
     expect(status).toMatchObject({ code: 0, stderr: "" });
     expect(status.stdout).toMatch(/^Nodes: +2 ready$/m);
+    expect(status.stdout).toMatch(/^Manager: +unix:.+\.sock$/m);
     process.kill("SIGTERM");
     const { code, stdout, stderr } = await said;
     expect({ code, stdout }).toEqual({ code: 0, stdout: `export HEDDLE_ADDRESS=${address}\n` });
@@ -77,6 +79,38 @@ describe("heddle up", () => {
     const nodes = JSON.parse(await asked(["get", "nodes", "-o", "json", "--address", address])) as Node[];
     expect(nodes).toHaveLength(2);
     expect(nodes.find((node) => node.name === name)).toMatchObject({ state: "ready", incarnation: 2 });
+  });
+
+  test.each([[["--data-dir", join(scratch, "kept")]], [[]]])(
+    "starts its manager again where it was, with all that it kept (%j)",
+    async (args) => {
+      const { process: parent, address } = await up("--processes", "1", ...args);
+      const said = linesOf(parent.stderr);
+      const line = await lineWith(said, "manager | manager serves at ");
+      const pid = Number(/\(pid (\d+)\)$/.exec(line)?.[1]);
+      await using fabric = await connect(address);
+      await using manager = new Manager({ fabric });
+      const numbers = manager.list<number>([1, 2], { name: "numbers" });
+      const guard = await manager.lock({ name: "ledger" }).acquire();
+      process.kill(pid, "SIGKILL");
+      await numbers.append(3);
+      await lineWith(said, `heddle up: manager (pid ${pid}) ended by SIGKILL: starting it again in 200 ms`);
+      expect(await numbers.toArray()).toEqual([1, 2, 3]);
+      guard.assertHeld();
+      await guard.release();
+      expect(await manager.lock({ name: "ledger" }).tryAcquire()).toMatchObject({ token: expect.any(BigInt) });
+    },
+  );
+
+  test("ends when its manager cannot start, and says why", async () => {
+    const directory = join(scratch, "spoilt");
+    mkdirSync(directory);
+    writeFileSync(join(directory, "manager"), "no directory");
+    const { code, stderr } = await heddle(["up", "--listen", "127.0.0.1:0", "--data-dir", directory]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      /^heddle up: manager \(pid \d+\) ended with code 1.* before it served: stopping everything$/m,
+    );
   });
 
   test("tells of its coordinator's death, stops everything and fails", async () => {
@@ -156,6 +190,37 @@ test("an agent that reaches no coordinator says so soon, with the reason, and go
   expect(line).toContain("127.0.0.1:1");
   expect(line).toContain("ECONNREFUSED");
   expect(agent.exitCode).toBeNull();
+});
+
+describe("heddle manager", () => {
+  test("is found through its coordinator", async () => {
+    const files = [join(scratch, "m.json"), join(scratch, "mc.json")] as const;
+    started.add(startHeddle(["manager", "--listen", "127.0.0.1:0", "--address-file", files[0]]));
+    const { address, pid } = await addressFile(files[0]);
+    const args = ["coordinator", "--listen", "127.0.0.1:0", "--address-file", files[1], "--manager", String(address)];
+    started.add(startHeddle(args));
+    const coordinator = String((await addressFile(files[1])).address);
+    const status = JSON.parse(await asked(["status", "-o", "json", "--address", coordinator]));
+    expect([status.manager, typeof pid]).toEqual([address, "number"]);
+    await using fabric = await connect(coordinator);
+    await using manager = new Manager({ fabric });
+    expect(await manager.dict([["a", 1]]).get("a")).toBe(1);
+  });
+
+  test("lets nobody else into its directory, and leaves it when told to stop", async () => {
+    const directory = join(scratch, "manager-data");
+    const file = join(scratch, "m2.json");
+    const args = ["manager", "--listen", "127.0.0.1:0", "--data-dir", directory];
+    const first = startHeddle([...args, "--address-file", file]);
+    await addressFile(file);
+    const { code, stderr } = await heddle(args);
+    expect([code, stderr]).toEqual([1, expect.stringContaining(`process ${first.pid} owns the journal`)]);
+    first.kill("SIGTERM");
+    expect((await outcome(first)).code).toBe(0);
+    const again = startHeddle(args);
+    started.add(again);
+    expect(await firstLine(again)).toMatch(/^manager serves at 127\.0\.0\.1:\d+ \(pid \d+\)$/);
+  });
 });
 
 describe("told to stop", () => {
@@ -282,7 +347,7 @@ test("heddle run --help says that a script without an address has a fabric of it
   expect(stdout).not.toContain("7433");
 });
 
-test.each([["up"], ["coordinator"], ["agent"]])("heddle %s --help shows its settings", async (name) => {
+test.each([["up"], ["coordinator"], ["manager"], ["agent"]])("heddle %s --help shows its settings", async (name) => {
   const { code, stdout, stderr } = await heddle([name, "--help"]);
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   expect(stdout).toContain(`Usage: heddle ${name} [options]`);

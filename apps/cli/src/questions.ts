@@ -105,6 +105,7 @@ export function status(address: string, output: OutputFormat, print: Print): Pro
       ["Chunks", `${chunksPlaced} placed, ${chunksWaiting} waiting`],
       ["Jobs", `${answer.jobs} open`],
       ["Clients", String(answer.clients)],
+      ["Manager", answer.manager === "" ? "none: no shared objects, no locks" : answer.manager],
     ];
     if (output === "wide") rows.push(["Server id", answer.serverId]);
     for (const [what, value] of rows) print(`${`${what}:`.padEnd(13)}${plainText(value)}\n`);

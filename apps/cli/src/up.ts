@@ -82,8 +82,8 @@ class Fabric {
   readonly #fail: (ending: Ending) => void;
   readonly #processes: readonly number[];
   readonly #agents: KeptChild[] = [];
-  /** Of the manager's socket: it serves at the same address whenever it is started again. */
-  readonly #sockets = temporaryDirectory("heddle-up-");
+  /** Where the manager's socket is, and what it keeps unless it is told where: it finds both again whenever it is started again. */
+  readonly #directory = temporaryDirectory("heddle-up-");
   #manager: KeptChild | undefined;
   #coordinator: Child | undefined;
   #isStopping = false;
@@ -98,15 +98,16 @@ class Fabric {
     this.slots = this.#processes.reduce((sum, count) => sum + count, 0);
   }
 
-  /** Resolves with the coordinator's address when every agent serves. Rejects when one does not in time. */
+  /** Resolves with the coordinator's address when the manager and every agent serve. Rejects when one does not in time. */
   async start(): Promise<string> {
-    const { listen, logLevel, drainMs } = this.#config;
+    const { listen, logLevel, drainMs, dataDir } = this.#config;
     // Its agents drain before it is stopped: then nothing is left to wait for.
     const common = ["--log-level", logLevel, "--drain-ms"];
-    const manager = `unix:${join(this.#sockets.path, "manager")}`;
+    const manager = `unix:${join(this.#directory.path, "manager.sock")}`;
     const served = ["--listen", manager, ...timing(this.#config), ...common, String(drainMs)];
-    this.#manager = this.#keep("manager", "manager", served);
-    await inTime("manager", this.#manager.serving);
+    const kept =
+      dataDir === undefined ? ["--data-dir", join(this.#directory.path, "manager"), "--ephemeral", "yes"] : [];
+    this.#manager = this.#keep("manager", "manager", [...served, ...kept]);
     const coordinator = this.#spawn("coordinator", "coordinator", [
       ...["--listen", listen, "--manager", manager],
       ...timing(this.#config),
@@ -126,7 +127,7 @@ class Fabric {
       const args = ["--coordinator", String(address), "--name", name, "--processes", String(processes)];
       this.#agents.push(this.#keep("agent", name, [...args, ...common, String(drainMs)]));
     }
-    await Promise.all(this.#agents.map((agent) => inTime(agent.name, agent.serving)));
+    await Promise.all([this.#manager, ...this.#agents].map((child) => inTime(child.name, child.serving)));
     return String(address);
   }
 
@@ -137,14 +138,13 @@ class Fabric {
     await Promise.all(this.#agents.map((agent) => agent.end(graceMs)));
     await this.#coordinator?.end(STOP_GRACE_MS);
     await this.#manager?.end(graceMs);
-    this.#sockets[Symbol.dispose]();
+    this.#directory[Symbol.dispose]();
   }
 
   /** Ends everything at once, and this process with it. */
   async hurry(exitCode: number): Promise<never> {
     this.#isStopping = true;
     await Promise.all([...this.#agents, this.#coordinator, this.#manager].map((child) => child?.hurry(HURRY_MS)));
-    this.#sockets[Symbol.dispose]();
     return process.exit(exitCode);
   }
 

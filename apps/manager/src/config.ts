@@ -6,6 +6,8 @@ export interface ManagerConfig extends ServerValues {
   readonly listen: string;
   readonly dataDir: string | undefined;
   readonly logLevel: LogLevel;
+  /** A directory of `heddle up` that goes with this process, unless that is killed. */
+  readonly ephemeral: string | undefined;
   /** For tests. */
   readonly leaseMs: number | undefined;
   readonly heartbeatMs: number | undefined;
@@ -23,6 +25,7 @@ export const settings: SettingTable<ManagerConfig> = {
   ),
   ...serverSettings,
   logLevel: choice(logLevels, "least important log entry to write to standard error", "info"),
+  ephemeral: text("DIR", undefined, undefined),
   leaseMs: count("MS", undefined, undefined, { min: 100, max: DAY_MS }),
   heartbeatMs: count("MS", undefined, undefined, { min: 10, max: DAY_MS }),
   ttlMinMs: count("MS", undefined, undefined, { min: 10, max: DAY_MS }),

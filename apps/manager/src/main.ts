@@ -1,3 +1,4 @@
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import {
@@ -26,6 +27,8 @@ async function start(config: ManagerConfig): Promise<RunningServer> {
   await using scope = new AsyncDisposableStack();
   const env = systemEnvironment({ level: config.logLevel });
   const directory = config.dataDir ?? scope.use(temporaryDirectory("heddle-manager-")).path;
+  const { ephemeral } = config;
+  if (ephemeral !== undefined) process.once("exit", () => rmSync(ephemeral, { recursive: true, force: true }));
   const journal = scope.use(await openSqliteJournal({ directory: join(directory, "journal"), log: env.log }));
   const { pid, nodeMajor } = hostFacts();
   const { leaseMs, heartbeatMs, ttlMinMs } = config;
