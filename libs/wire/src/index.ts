@@ -221,4 +221,5 @@ export {
   PayloadOutflow,
   whenEnded,
 } from "./relay.ts";
+export { ValueEncoder } from "./value-encoder.ts";
 export { descriptorSetUrl, PROTOCOL_MIN_MINOR, PROTOCOL_MINOR, protocolVersion } from "./version.ts";

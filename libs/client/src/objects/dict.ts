@@ -46,20 +46,22 @@ export class Dict<K extends Key = Key, V = unknown> extends WatchedObject {
   get(key: K): Promise<V | undefined>;
   get<F>(key: K, fallback: F): Promise<V | F>;
   get(key: K, fallback?: unknown): Promise<unknown> {
-    return this.attempt(() => this.call("dict-get", (reply) => this.#value(reply, fallback), [encodeKey(key)]));
+    return this.attempt(() =>
+      this.call("dict-get", (reply) => this.#value(reply, fallback), [encodeKey(key, this.home)]),
+    );
   }
 
   set(key: K, value: V): Promise<void> {
-    return this.attempt(() => this.call("dict-set", nothing, [encodeKey(key), this.home.encode(value)]));
+    return this.attempt(() => this.call("dict-set", nothing, [encodeKey(key, this.home), this.home.encode(value)]));
   }
 
   /** Resolves to whether it was there. */
   delete(key: K): Promise<boolean> {
-    return this.attempt(() => this.call("dict-delete", flag, [encodeKey(key)]));
+    return this.attempt(() => this.call("dict-delete", flag, [encodeKey(key, this.home)]));
   }
 
   has(key: K): Promise<boolean> {
-    return this.attempt(() => this.call("dict-has", flag, [encodeKey(key)]));
+    return this.attempt(() => this.call("dict-has", flag, [encodeKey(key, this.home)]));
   }
 
   /** Number of entries. */
@@ -100,7 +102,7 @@ export class Dict<K extends Key = Key, V = unknown> extends WatchedObject {
         throw new NotFoundError(`the dict has no key ${shown(key)}`);
       return this.#value(reply, fallback[0]);
     };
-    return this.attempt(() => this.call("dict-pop", read, [encodeKey(key)]));
+    return this.attempt(() => this.call("dict-pop", read, [encodeKey(key, this.home)]));
   }
 
   /** Takes out the entry whose key was set last. Of an empty dict: NotFoundError. */
@@ -115,7 +117,9 @@ export class Dict<K extends Key = Key, V = unknown> extends WatchedObject {
   /** Sets a key that is not there. Resolves to its value then. */
   setDefault(key: K, value: V): Promise<V> {
     const read = (reply: OperationReply): V => this.#value(reply, undefined) as V;
-    return this.attempt(() => this.call("dict-set-default", read, [encodeKey(key), this.home.encode(value)]));
+    return this.attempt(() =>
+      this.call("dict-set-default", read, [encodeKey(key, this.home), this.home.encode(value)]),
+    );
   }
 
   /** Sets many keys at once: all of them, or none. */
@@ -134,14 +138,14 @@ export class Dict<K extends Key = Key, V = unknown> extends WatchedObject {
     return this.attempt(() => {
       if (typeof by !== "number" && typeof by !== "bigint")
         throw new TypeError(`by must be a number or bigint, got ${described(by)}`);
-      return this.call("dict-increment", read, [encodeKey(key), this.home.encode(by)]);
+      return this.call("dict-increment", read, [encodeKey(key, this.home), this.home.encode(by)]);
     });
   }
 
   /** Sets a key when its value equals `expected` in structure; one that is not there equals undefined. Resolves to whether it was set. */
   compareAndSet(key: K, expected: V | undefined, value: V): Promise<boolean> {
     return this.attempt(() => {
-      const values = [encodeKey(key), this.home.encode(expected), this.home.encode(value)];
+      const values = [encodeKey(key, this.home), this.home.encode(expected), this.home.encode(value)];
       return this.call("dict-compare-and-set", flag, values);
     });
   }
@@ -152,7 +156,7 @@ export class Dict<K extends Key = Key, V = unknown> extends WatchedObject {
    */
   async modify(key: K, fn: (value: V | undefined) => V | PromiseLike<V>): Promise<V> {
     if (typeof fn !== "function") throw new TypeError(`fn must be a function, got ${described(fn)}`);
-    const bytes = encodeKey(key);
+    const bytes = encodeKey(key, this.home);
     for (let tries = 1; tries <= MODIFY_ATTEMPTS_MAX; tries++) {
       const was = await this.call("dict-get", (reply) => reply, [bytes]);
       const value = await fn(this.#value(was, undefined) as V | undefined);
@@ -170,7 +174,7 @@ export class Dict<K extends Key = Key, V = unknown> extends WatchedObject {
    * its own restart.
    */
   watch(key?: K): Watch<DictChange<K, V>> {
-    return this.openWatch<DictChange<K, V>>(key === undefined ? [] : [encodeKey(key)]);
+    return this.openWatch<DictChange<K, V>>(key === undefined ? [] : [encodeKey(key, this.home)]);
   }
 
   /** Entries of the dict as it is now, whatever happens to it while they are looked at. */
@@ -199,7 +203,7 @@ const NO_BYTES = new Uint8Array();
 /** Keys and values in turn. Throws as `entriesOf`, `encodeKey` and the home's `encode`. */
 export function encodePairs(home: ObjectsHome, what: string, entries: unknown): Uint8Array[] {
   const pairs: Uint8Array[] = [];
-  for (const [key, value] of entriesOf(what, entries)) pairs.push(encodeKey(key), home.encode(value));
+  for (const [key, value] of entriesOf(what, entries)) pairs.push(encodeKey(key, home), home.encode(value));
   return pairs;
 }
 

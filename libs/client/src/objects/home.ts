@@ -1,12 +1,11 @@
 import { ClosedError, type Environment, mintId } from "@heddle/kernel";
 import {
   decodeValue,
-  encodeValue,
   type Shared,
   type SharedDescription,
   SharedReference,
+  ValueEncoder,
   type ValueReaderHooks,
-  type ValueWriterHooks,
 } from "@heddle/wire";
 import type { ObjectsChannel, OperationReply, OperationRequest, WaitOptions } from "./channel.ts";
 import type { Flows } from "./flows.ts";
@@ -128,7 +127,7 @@ export class ObjectsHome {
 
   /** A value as bytes: handles inside travel as references. Throws SerializationError for what cannot travel and LimitError for what is too large. */
   encode(value: unknown): Uint8Array {
-    return encodeValue(value, "value", this.#writer);
+    return this.#encoder.encode(value);
   }
 
   /** The value, with live handles of this home for the references in it. */
@@ -143,10 +142,10 @@ export class ObjectsHome {
     return revive === undefined ? new SharedReference(description) : revive(this, description);
   }
 
-  readonly #writer: ValueWriterHooks = {
+  readonly #encoder = new ValueEncoder("value", {
     reduceFunction: () => undefined,
     metShared: (handle) => this.#met(handle),
-  };
+  });
 
   readonly #reader: ValueReaderHooks = {
     reviveFunction: () => {

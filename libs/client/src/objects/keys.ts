@@ -1,5 +1,4 @@
 import { LimitError } from "@heddle/kernel";
-import { encodeValue } from "@heddle/wire";
 import { described } from "../describe.ts";
 import { KEY_BYTES_MAX, KEY_DEPTH_MAX } from "../limits.ts";
 
@@ -7,9 +6,9 @@ import { KEY_BYTES_MAX, KEY_DEPTH_MAX } from "../limits.ts";
 export type Key = string | number | bigint | boolean | readonly Key[];
 
 /** A key as bytes, the same for equal keys. Throws TypeError for what is no key (NaN, null, objects), LimitError for one that is too long or deep. */
-export function encodeKey(key: unknown): Uint8Array {
+export function encodeKey(key: unknown, home: { encode(value: unknown): Uint8Array }): Uint8Array {
   if (typeof key === "string" && key.length > KEY_BYTES_MAX) throw tooLong(key.length);
-  const bytes = encodeValue(canonical(key, 0), "value");
+  const bytes = home.encode(canonical(key, 0));
   if (bytes.length > KEY_BYTES_MAX) throw tooLong(bytes.length);
   return bytes;
 }

@@ -38,6 +38,9 @@ export interface NamedOptions {
   readonly name?: string;
 }
 
+/** What of a type can be keys. Keys that are given are found without a bound on their type, which would make each "a" a type of its own. */
+type KeyOf<K> = K extends Key ? K : never;
+
 /**
  * A session with the manager of a fabric, as multiprocessing.Manager: makes shared objects. They are made at the manager at their first use, so factories are synchronous. Objects
  * without a name end with the session.
@@ -56,6 +59,7 @@ export class Manager implements AsyncDisposable {
 
   /** A dict, of entries or of an object's fields. Throws TypeError, LimitError and SerializationError for entries or a name that cannot be. */
   dict<K extends Key = Key, V = unknown>(init?: undefined, options?: NamedOptions): Dict<K, V>;
+  dict<K = Key, V = unknown>(init: Iterable<readonly [K, V]>, options?: NamedOptions): Dict<KeyOf<K>, V>;
   dict<K extends Key = string, V = unknown>(init: Entries<K, V> | undefined, options?: NamedOptions): Dict<K, V>;
   dict<K extends Key, V>(init?: Entries<K, V>, options: NamedOptions = {}): Dict<K, V> {
     return Dict.create<K, V>(this.#open, init, nameOf("a dict", options));

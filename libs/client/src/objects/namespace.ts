@@ -23,7 +23,7 @@ export class Namespace<T extends object = Record<string, unknown>> extends Share
   ): Namespace<T> {
     if (init !== undefined && (typeof init !== "object" || init === null || Symbol.iterator in init))
       throw new TypeError(`init must be an object, as { name: value }, got ${described(init)}`);
-    const values = Object.entries(init ?? {}).flatMap(([field, value]) => [encodeKey(field), home.encode(value)]);
+    const values = Object.entries(init ?? {}).flatMap(([field, value]) => [encodeKey(field, home), home.encode(value)]);
     const isNamed = name !== undefined;
     return new Namespace<T>(home, {
       kind: "namespace",
@@ -36,16 +36,16 @@ export class Namespace<T extends object = Record<string, unknown>> extends Share
   get<N extends keyof T & string>(name: N): Promise<T[N] | undefined> {
     const read = ({ values: [bytes] }: OperationReply): T[N] | undefined =>
       bytes === undefined ? undefined : (this.home.decode(bytes) as T[N]);
-    return this.attempt(() => this.call("dict-get", read, [encodeName(name)]));
+    return this.attempt(() => this.call("dict-get", read, [encodeName(name, this.home)]));
   }
 
   set<N extends keyof T & string>(name: N, value: T[N]): Promise<void> {
-    return this.attempt(() => this.call("dict-set", nothing, [encodeName(name), this.home.encode(value)]));
+    return this.attempt(() => this.call("dict-set", nothing, [encodeName(name, this.home), this.home.encode(value)]));
   }
 
   /** Resolves to whether the name had a value. */
   delete(name: keyof T & string): Promise<boolean> {
-    return this.attempt(() => this.call("dict-delete", flag, [encodeName(name)]));
+    return this.attempt(() => this.call("dict-delete", flag, [encodeName(name, this.home)]));
   }
 
   /** All names and their values, as they were together at one moment. */
@@ -55,9 +55,9 @@ export class Namespace<T extends object = Record<string, unknown>> extends Share
 }
 
 /** Throws TypeError for a name that is no text, else as `encodeKey`. */
-export function encodeName(name: unknown): Uint8Array {
+export function encodeName(name: unknown, home: ObjectsHome): Uint8Array {
   if (typeof name !== "string") throw new TypeError(`a name must be a string, got ${described(name)}`);
-  return encodeKey(name);
+  return encodeKey(name, home);
 }
 
 /** An object of keys and values in turn: a field named `__proto__` is one like others. */

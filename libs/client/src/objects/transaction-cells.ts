@@ -19,18 +19,18 @@ export class TransactionNamespace<T extends object = Record<string, unknown>> ex
 
   get<N extends keyof T & string>(name: N): Promise<T[N] | undefined> {
     return this.turn(async () => {
-      const bytes = await this.#entries.get(encodeName(name));
+      const bytes = await this.#entries.get(encodeName(name, this.#home));
       return bytes === undefined ? undefined : (this.#home.decode(bytes) as T[N]);
     });
   }
 
   set<N extends keyof T & string>(name: N, value: T[N]): Promise<void> {
-    return this.turn(() => this.#entries.set([encodeName(name), this.#home.encode(value)]));
+    return this.turn(() => this.#entries.set([encodeName(name, this.#home), this.#home.encode(value)]));
   }
 
   delete(name: keyof T & string): Promise<boolean> {
     return this.turn(async () => {
-      const bytes = encodeName(name);
+      const bytes = encodeName(name, this.#home);
       const isThere = (await this.#entries.get(bytes)) !== undefined;
       if (isThere) this.#entries.delete(bytes);
       return isThere;

@@ -27,19 +27,19 @@ export class TransactionDict<K extends Key = Key, V = unknown> extends Transacti
   get(key: K): Promise<V | undefined>;
   get<F>(key: K, fallback: F): Promise<V | F>;
   get(key: K, fallback?: unknown): Promise<unknown> {
-    return this.turn(async () => this.#value(await this.#entries.get(encodeKey(key)), fallback));
+    return this.turn(async () => this.#value(await this.#entries.get(encodeKey(key, this.#home)), fallback));
   }
 
   set(key: K, value: V): Promise<void> {
-    return this.turn(() => this.#entries.set([encodeKey(key), this.#home.encode(value)]));
+    return this.turn(() => this.#entries.set([encodeKey(key, this.#home), this.#home.encode(value)]));
   }
 
   delete(key: K): Promise<boolean> {
-    return this.turn(async () => (await this.#take(encodeKey(key))) !== undefined);
+    return this.turn(async () => (await this.#take(encodeKey(key, this.#home))) !== undefined);
   }
 
   has(key: K): Promise<boolean> {
-    return this.turn(async () => (await this.#entries.get(encodeKey(key))) !== undefined);
+    return this.turn(async () => (await this.#entries.get(encodeKey(key, this.#home))) !== undefined);
   }
 
   size(): Promise<number> {
@@ -70,7 +70,7 @@ export class TransactionDict<K extends Key = Key, V = unknown> extends Transacti
   pop<F>(key: K, fallback: F): Promise<V | F>;
   pop(key: K, ...fallback: [unknown?]): Promise<unknown> {
     return this.turn(async () => {
-      const value = await this.#take(encodeKey(key));
+      const value = await this.#take(encodeKey(key, this.#home));
       if (value === undefined && fallback.length === 0) throw new NotFoundError(`the dict has no key ${shown(key)}`);
       return this.#value(value, fallback[0]);
     });
@@ -87,7 +87,7 @@ export class TransactionDict<K extends Key = Key, V = unknown> extends Transacti
 
   setDefault(key: K, value: V): Promise<V> {
     return this.turn(async () => {
-      const bytes = encodeKey(key);
+      const bytes = encodeKey(key, this.#home);
       const encoded = this.#home.encode(value);
       const there = await this.#entries.get(bytes);
       if (there === undefined) this.#entries.set([bytes, encoded]);
@@ -107,7 +107,7 @@ export class TransactionDict<K extends Key = Key, V = unknown> extends Transacti
   increment(key: K, by: bigint): Promise<bigint>;
   increment(key: K, by: number | bigint = 1): Promise<number | bigint> {
     return this.turn(async () => {
-      const bytes = encodeKey(key);
+      const bytes = encodeKey(key, this.#home);
       const sum = added(this.#value(await this.#entries.get(bytes), typeof by === "bigint" ? 0n : 0), by);
       this.#entries.set([bytes, this.#home.encode(sum)]);
       return sum;
@@ -116,7 +116,7 @@ export class TransactionDict<K extends Key = Key, V = unknown> extends Transacti
 
   compareAndSet(key: K, expected: V | undefined, value: V): Promise<boolean> {
     return this.turn(async () => {
-      const bytes = encodeKey(key);
+      const bytes = encodeKey(key, this.#home);
       const encoded = this.#home.encode(value);
       const wanted = this.#log.plain(this.#home.encode(expected));
       const there = await this.#entries.get(bytes);

@@ -3,6 +3,8 @@ import { trimmed } from "../columns.ts";
 import { Tag } from "./format.ts";
 
 const FIRST_CAPACITY = 512;
+/** A larger buffer is not kept for what is written after a cut. */
+const KEPT_CAPACITY_MAX = 64 * 1024;
 /** Shorter strings are tried as ASCII, byte by byte; longer ones are faster in native code. */
 const SHORT_STRING_LENGTH = 40;
 const I64_MIN = -0x8000_0000_0000_0000n;
@@ -44,6 +46,19 @@ export class ScalarWriter {
   /** Everything written, not much larger in memory than it is. */
   take(): Uint8Array {
     return trimmed(this.bytes, this.at);
+  }
+
+  /** A copy of everything written; what comes next is written over it. */
+  cut(): Uint8Array {
+    const copy = Buffer.allocUnsafe(this.at);
+    this.bytes.copy(copy, 0, 0, this.at);
+    this.at = 0;
+    this.itemStart = 0;
+    if (this.bytes.length > KEPT_CAPACITY_MAX) {
+      this.bytes = Buffer.allocUnsafe(FIRST_CAPACITY);
+      this.view = viewOf(this.bytes);
+    }
+    return copy;
   }
 
   byte(value: number): void {

@@ -61,6 +61,11 @@ export class ValueWriter {
     return this.#out.take();
   }
 
+  /** A copy of everything written, in no more memory than it needs; the writer begins anew. */
+  cut(): Uint8Array {
+    return this.#out.cut();
+  }
+
   #value(value: unknown): void {
     const out = this.#out;
     switch (typeof value) {
