@@ -16,6 +16,8 @@ export interface ProcessOptions {
   readonly slots?: number;
   /** 1,500 unless given: tests of what happens after a lease need not wait for long. */
   readonly leaseMs?: number;
+  /** Whether there is a manager, for shared objects and locks; false unless given. */
+  readonly manager?: boolean;
   /** More flags for the agent with this index. */
   readonly agentFlags?: (index: number) => readonly string[];
 }
@@ -34,6 +36,7 @@ export class ProcessCluster extends RealCluster {
   readonly #options: Required<ProcessOptions>;
   readonly #agents: Agent[] = [];
   #coordinator: ChildProcess | undefined;
+  #manager: ChildProcess | undefined;
   #address = "";
   #wire: Wire | undefined;
   #fabric: Fabric | undefined;
@@ -47,7 +50,14 @@ export class ProcessCluster extends RealCluster {
 
   /** Starts everything and waits until each node is there. */
   static async start(options: ProcessOptions = {}): Promise<ProcessCluster> {
-    const cluster = new ProcessCluster({ nodes: 2, slots: 1, leaseMs: 1_500, agentFlags: () => [], ...options });
+    const cluster = new ProcessCluster({
+      nodes: 2,
+      slots: 1,
+      leaseMs: 1_500,
+      manager: false,
+      agentFlags: () => [],
+      ...options,
+    });
     try {
       await cluster.#start();
       return cluster;
@@ -64,6 +74,11 @@ export class ProcessCluster extends RealCluster {
 
   get coordinatorPid(): number {
     return this.#coordinator?.pid ?? 0;
+  }
+
+  /** 0 where there is none. */
+  get managerPid(): number {
+    return this.#manager?.pid ?? 0;
   }
 
   async fabric(): Promise<Fabric> {
@@ -121,6 +136,29 @@ export class ProcessCluster extends RealCluster {
     await this.#startCoordinator(this.#address);
   }
 
+  /** Kills (-9) the manager. Its clients are not told. */
+  async killManager(): Promise<void> {
+    if (this.#manager !== undefined) await end(this.#manager);
+  }
+
+  /** Starts a manager on what the one before it kept, at the same address. Resolves when it serves. */
+  async startManager(): Promise<void> {
+    const file = join(this.directory, "manager.json");
+    rmSync(file, { force: true });
+    this.#manager = this.#spawn("manager", [
+      "--listen",
+      this.#managerAddress,
+      "--address-file",
+      file,
+      "--drain-ms",
+      "500",
+      "--data-dir",
+      join(this.directory, "manager"),
+      ...this.#timing,
+    ]);
+    await eventually("the manager's address file", () => existsSync(file) || undefined);
+  }
+
   /** Cuts every connection of this client once; it may come back at once. */
   dropConnections(): void {
     this.#wire?.drop();
@@ -131,7 +169,17 @@ export class ProcessCluster extends RealCluster {
     return this.#agents.map(({ process }) => process.pid ?? 0);
   }
 
+  get #managerAddress(): string {
+    return `unix:${join(this.directory, "manager.sock")}`;
+  }
+
+  get #timing(): readonly string[] {
+    const { leaseMs } = this.#options;
+    return ["--lease-ms", String(leaseMs), "--heartbeat-ms", String(Math.round(leaseMs / 10))];
+  }
+
   async #start(): Promise<void> {
+    if (this.#options.manager) await this.startManager();
     await this.#startCoordinator("127.0.0.1:0");
     for (const name of this.nodes) this.#agents.push({ name, process: this.#spawnAgent(name) });
     const fabric = await this.fabric();
@@ -143,12 +191,6 @@ export class ProcessCluster extends RealCluster {
   async #startCoordinator(listen: string): Promise<void> {
     const file = join(this.directory, "address.json");
     rmSync(file, { force: true });
-    const lease = [
-      "--lease-ms",
-      String(this.#options.leaseMs),
-      "--heartbeat-ms",
-      String(Math.round(this.#options.leaseMs / 10)),
-    ];
     const flags = [
       "--listen",
       listen,
@@ -158,7 +200,8 @@ export class ProcessCluster extends RealCluster {
       "500",
       "--data-dir",
       join(this.directory, "coordinator"),
-      ...lease,
+      ...this.#timing,
+      ...(this.#options.manager ? ["--manager", this.#managerAddress] : []),
     ];
     this.#coordinator = this.#spawn("coordinator", flags);
     this.#address = await eventually("the coordinator's address file", () =>
@@ -183,7 +226,7 @@ export class ProcessCluster extends RealCluster {
     ]);
   }
 
-  #spawn(app: "coordinator" | "agent", flags: readonly string[]): ChildProcess {
+  #spawn(app: "coordinator" | "agent" | "manager", flags: readonly string[]): ChildProcess {
     const main = fileURLToPath(new URL(`../../apps/${app}/src/main.ts`, import.meta.url));
     const options = { stdio: ["ignore", "ignore", "inherit"] as ["ignore", "ignore", "inherit"] };
     const child = spawn(process.execPath, ["--conditions=@heddle/source", main, ...flags], options);
