@@ -10,23 +10,22 @@ import {
   SimpleQueue,
   StateError,
 } from "heddle";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type ObjectsClient, ObjectsWorld } from "../../harness/objects-world.ts";
+import { describe, expect, test } from "vitest";
+import type { ObjectsPlace } from "../../harness/objects-place.ts";
 import { failure } from "../../harness/waiting.ts";
 
-let world: ObjectsWorld;
-let ours: ObjectsClient;
-let theirs: ObjectsClient;
-beforeEach(async () => {
-  world = await ObjectsWorld.open();
-  ours = await world.client("ours");
-  theirs = await world.client("theirs");
-});
-afterEach(() => world[Symbol.asyncDispose]());
+type Get = () => ObjectsPlace;
 
-describe("a Queue", () => {
+/** Queues, whoever runs them. */
+export function describeQueues(get: Get): void {
+  describe("a Queue", () => describeQueue(get));
+  describe("a JoinableQueue", () => describeJoinableQueue(get));
+  describe("a SimpleQueue", () => describeSimpleQueue(get));
+}
+
+function describeQueue(place: Get): void {
   test("that is full takes nothing at once, whatever the timeout of what is not to wait", async () => {
-    const queue = new Queue<number>({ maxSize: 2, fabric: ours.fabric });
+    const queue = new Queue<number>({ maxSize: 2, fabric: place().ours });
     await queue.put(1);
     await queue.put(2, { block: true });
     const refusals = [
@@ -37,15 +36,13 @@ describe("a Queue", () => {
       queue.put(7, { timeoutMs: -5 }),
     ];
     for (const refusal of refusals) expect(await failure(refusal)).toBeInstanceOf(FullError);
-    const late = failure(queue.put(8, { timeoutMs: 200 }));
-    await world.clock.advance(200);
-    expect(await late).toBeInstanceOf(FullError);
+    expect(await place().ends(failure(queue.put(8, { timeoutMs: 200 })))).toBeInstanceOf(FullError);
     expect([await queue.qsize(), await queue.full(), await queue.empty()]).toEqual([2, true, false]);
   });
 
   test("gives what another put in order, in each form of asking", async () => {
-    const queue = new Queue<number>({ fabric: ours.fabric });
-    const there = await theirs.receive(queue);
+    const queue = new Queue<number>({ fabric: place().ours });
+    const there = await place().receive(queue);
     for (const item of [2, 3, 4, 5]) await there.put(item);
     const got = [
       await queue.get({ block: true }),
@@ -57,18 +54,16 @@ describe("a Queue", () => {
     expect(await queue.empty()).toBe(true);
     for (const nothing of [queue.getNowait(), queue.get({ block: false, timeoutMs: 9 }), queue.get({ timeoutMs: 0 })])
       expect(await failure(nothing)).toBeInstanceOf(EmptyError);
-    const late = failure(queue.get({ timeoutMs: 100 }));
-    await world.clock.advance(100);
-    expect(await late).toBeInstanceOf(EmptyError);
+    expect(await place().ends(failure(queue.get({ timeoutMs: 100 })))).toBeInstanceOf(EmptyError);
   });
 
   test("keeps what was put by one that is gone", async () => {
-    const queue = new Queue<number>({ fabric: ours.fabric });
+    const queue = new Queue<number>({ fabric: place().ours });
     for (let item = 0; item < 10; item++) void queue.put(item);
     await queue.qsize();
-    const there = await theirs.receive(queue);
+    const there = await place().receive(queue);
     for (let item = 10; item < 20; item++) void there.put(item);
-    await theirs.session.close();
+    await place().leave();
     const got: number[] = [];
     for (let item = 0; item < 20; item++) got.push(await queue.get());
     expect(got).toEqual(Array.from({ length: 20 }, (_, item) => item));
@@ -76,7 +71,7 @@ describe("a Queue", () => {
   });
 
   test("knows how many items it has", async () => {
-    const queue = new Queue<number>({ fabric: ours.fabric });
+    const queue = new Queue<number>({ fabric: place().ours });
     const sizes = [await queue.qsize()];
     for (const item of [1, 2]) {
       await queue.put(item);
@@ -90,14 +85,14 @@ describe("a Queue", () => {
   });
 
   test("lets those wait who find it full or empty, in order, and gives up what they gave up", async () => {
-    const queue = new Queue<number>({ maxSize: 1, fabric: ours.fabric });
-    const there = await theirs.receive(queue);
+    const queue = new Queue<number>({ maxSize: 1, fabric: place().ours });
+    const there = await place().receive(queue);
     const abort = new AbortController();
     const first = there.get();
-    await world.settle();
+    await place().arrived();
     const tired = failure(there.get({ signal: abort.signal }));
     const second = there.get();
-    await world.settle();
+    await place().arrived();
     abort.abort(new Error("tired"));
     expect(await tired).toMatchObject({ message: "tired" });
     await queue.put(1);
@@ -111,9 +106,9 @@ describe("a Queue", () => {
   });
 
   test.for(["queue", "joinableQueue"] as const)("closed by this process is closed for it alone (%s)", async (kind) => {
-    await using manager = new Manager({ fabric: ours.fabric });
+    await using manager = new Manager({ fabric: place().ours });
     const queue = manager[kind]<number>();
-    const there = await theirs.receive(queue);
+    const there = await place().receive(queue);
     await queue.put(1);
     await queue.close();
     await queue.close();
@@ -128,11 +123,11 @@ describe("a Queue", () => {
   test.for(["queue", "joinableQueue"] as const)(
     "of a manager is the same for whoever receives it (%s)",
     async (kind) => {
-      await using manager = new Manager({ fabric: ours.fabric });
+      await using manager = new Manager({ fabric: place().ours });
       const queue = manager[kind]<number>({ maxSize: 2 });
       await queue.put(5);
       await queue.put(6);
-      const there = await theirs.receive(queue);
+      const there = await place().receive(queue);
       expect(there).toBeInstanceOf(kind === "queue" ? Queue : JoinableQueue);
       expect([await there.qsize(), await there.full(), await there.empty()]).toEqual([2, true, false]);
       expect([await there.get(), await there.get()]).toEqual([5, 6]);
@@ -141,10 +136,10 @@ describe("a Queue", () => {
   );
 
   test("refuses what cannot be", async () => {
-    expect(() => new Queue({ maxSize: -1, fabric: ours.fabric })).toThrow(RangeError);
-    expect(() => new Queue({ maxSize: 1.5, fabric: ours.fabric })).toThrow(RangeError);
+    expect(() => new Queue({ maxSize: -1, fabric: place().ours })).toThrow(RangeError);
+    expect(() => new Queue({ maxSize: 1.5, fabric: place().ours })).toThrow(RangeError);
     expect(() => new Queue({ size: 5 } as never)).toThrow("no option size");
-    const queue = new Queue<unknown>({ fabric: ours.fabric });
+    const queue = new Queue<unknown>({ fabric: place().ours });
     expect(await failure(queue.put(() => 1))).toBeInstanceOf(SerializationError);
     expect(await failure(queue.put(new Uint8Array(64 * 1024 * 1024 + 1)))).toBeInstanceOf(LimitError);
     expect(await failure(queue.put(1, { block: "no" as never }))).toBeInstanceOf(TypeError);
@@ -152,17 +147,17 @@ describe("a Queue", () => {
   });
 
   test("of a name is the same for all, and of one shape", async () => {
-    const queue = new Queue<string>({ name: "jobs", maxSize: 3, fabric: ours.fabric });
+    const queue = new Queue<string>({ name: "jobs", maxSize: 3, fabric: place().ours });
     await queue.put("first");
-    expect(await new Queue({ name: "jobs", maxSize: 3, fabric: theirs.fabric }).get()).toBe("first");
-    const other = new JoinableQueue({ name: "jobs", fabric: theirs.fabric });
+    expect(await new Queue({ name: "jobs", maxSize: 3, fabric: place().theirs }).get()).toBe("first");
+    const other = new JoinableQueue({ name: "jobs", fabric: place().theirs });
     expect(await failure(other.get())).toMatchObject({ name: "ConflictError" });
   });
 
   test("holds any values, and handles of shared objects among them", async () => {
-    await using manager = new Manager({ fabric: ours.fabric });
-    const queue = new Queue<unknown>({ fabric: ours.fabric });
-    const there = await theirs.receive(queue);
+    await using manager = new Manager({ fabric: place().ours });
+    const queue = new Queue<unknown>({ fabric: place().ours });
+    const there = await place().receive(queue);
     const list = manager.list([1]);
     const item = { date: new Date(5), map: new Map([[1, [undefined]]]), bytes: Uint8Array.of(1, 2) };
     await queue.put(item);
@@ -172,21 +167,21 @@ describe("a Queue", () => {
     await received.list.append(2);
     expect(await list.toArray()).toEqual([1, 2]);
   });
-});
+}
 
-describe("a JoinableQueue", () => {
+function describeJoinableQueue(place: Get): void {
   test("is joined once as many items were done as were put", async () => {
-    const queue = new JoinableQueue<number | null>({ fabric: ours.fabric });
+    const queue = new JoinableQueue<number | null>({ fabric: place().ours });
     const done: number[] = [];
     const worker = async (handle: JoinableQueue<number | null>): Promise<void> => {
       for (let item = await handle.get(); item !== null; item = await handle.get()) {
-        await world.settle();
+        await place().arrived();
         done.push(item);
         await handle.taskDone();
       }
     };
     const workers = [];
-    for (let each = 0; each < 4; each++) workers.push(worker(await theirs.receive(queue)));
+    for (let each = 0; each < 4; each++) workers.push(worker(await place().receive(queue)));
     for (let item = 0; item < 10; item++) await queue.put(item);
     await queue.join();
     expect(done.sort((a, b) => a - b)).toEqual(Array.from({ length: 10 }, (_, item) => item));
@@ -195,7 +190,7 @@ describe("a JoinableQueue", () => {
   });
 
   test("refuses more that is done than was put", async () => {
-    const queue = new JoinableQueue<number>({ fabric: ours.fabric });
+    const queue = new JoinableQueue<number>({ fabric: place().ours });
     await queue.join();
     expect(await failure(queue.taskDone())).toBeInstanceOf(StateError);
     await queue.put(1);
@@ -203,15 +198,15 @@ describe("a JoinableQueue", () => {
     await queue.taskDone();
     expect(await failure(queue.taskDone())).toBeInstanceOf(StateError);
   });
-});
+}
 
-describe("a SimpleQueue", () => {
+function describeSimpleQueue(place: Get): void {
   test("puts and gets", async () => {
-    const queue = new SimpleQueue<string>({ fabric: ours.fabric });
-    const there = await theirs.receive(queue);
+    const queue = new SimpleQueue<string>({ fabric: place().ours });
+    const there = await place().receive(queue);
     expect(there).toBeInstanceOf(SimpleQueue);
     const waiting = there.get();
-    await world.settle();
+    await place().arrived();
     await queue.put("a");
     await queue.put("b");
     expect([await waiting, await queue.empty(), await queue.get(), await queue.empty()]).toEqual([
@@ -223,4 +218,4 @@ describe("a SimpleQueue", () => {
     await queue.close();
     expect(await failure(queue.put("c"))).toBeInstanceOf(ClosedError);
   });
-});
+}

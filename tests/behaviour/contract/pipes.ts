@@ -1,31 +1,33 @@
-import { waitFor } from "@heddle/client";
 import { ClosedError, type Connection, EndOfStreamError, LimitError, Manager, Pipe } from "heddle";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type ObjectsClient, ObjectsWorld } from "../../harness/objects-world.ts";
+import { describe, expect, test } from "vitest";
+import type { ObjectsPlace } from "../../harness/objects-place.ts";
 import { failure } from "../../harness/waiting.ts";
 
-let world: ObjectsWorld;
-let ours: ObjectsClient;
-let theirs: ObjectsClient;
-beforeEach(async () => {
-  world = await ObjectsWorld.open();
-  ours = await world.client("ours");
-  theirs = await world.client("theirs");
-});
-afterEach(() => world[Symbol.asyncDispose]());
+type Get = () => ObjectsPlace;
 
-const pipe = <T>(duplex = true): [Connection<T>, Connection<T>] => Pipe<T>({ duplex, fabric: ours.fabric });
+/** Pipes and what waits for them, whoever runs them. */
+export function describePipes(get: Get): void {
+  describe("a pipe", () => describePipe(get));
+  describe("wait", () => describeWait(get));
+}
 
-describe("a pipe", () => {
+const pipeIn =
+  (place: Get) =>
+  <T>(duplex = true): [Connection<T>, Connection<T>] =>
+    Pipe<T>({ duplex, fabric: place().ours });
+
+function describePipe(place: Get): void {
+  const pipe = pipeIn(place);
+
   test("tells whether there is something to receive: at once, or as long as it is asked to wait", async () => {
     const [here, far] = pipe<string>();
-    const there = await theirs.receive(far);
+    const there = await place().receive(far);
     expect([await here.poll(), await here.poll(-1), await here.poll(0)]).toEqual([false, false, false]);
-    const late = here.poll(300);
-    await world.clock.advance(300);
-    expect(await late).toBe(false);
+    const sinceMs = place().nowMs();
+    expect(await place().ends(here.poll(300))).toBe(false);
+    expect(place().nowMs() - sinceMs).toBeGreaterThanOrEqual(300);
     const waiting = here.poll(Number.POSITIVE_INFINITY);
-    await world.settle();
+    await place().arrived();
     await there.send("item");
     expect([await waiting, await here.poll(), await here.recv(), await here.poll()]).toEqual([
       true,
@@ -40,7 +42,7 @@ describe("a pipe", () => {
     expect([reader.readable, reader.writable, writer.readable, writer.writable]).toEqual([true, false, false, true]);
     await writer.send(7);
     expect(await reader.recv()).toBe(7);
-    const there = await theirs.receive(writer);
+    const there = await place().receive(writer);
     for (const wrong of [
       reader.send(1),
       reader.sendBytes(new Uint8Array()),
@@ -53,7 +55,7 @@ describe("a pipe", () => {
 
   test("keeps messages whole and in order, empty ones too, both ways", async () => {
     const [here, far] = pipe<unknown>();
-    const there = await theirs.receive(far);
+    const there = await place().receive(far);
     const messages = [Uint8Array.of(1, 2, 3), new Uint8Array(), new Uint8Array(300_000).fill(7)];
     for (const message of messages) await here.sendBytes(message);
     await here.send({ value: [1, undefined] });
@@ -68,7 +70,7 @@ describe("a pipe", () => {
 
   test("ends for who receives once all that hold the other end have closed it, after what was sent", async () => {
     const [reader, writer] = pipe<number>(false);
-    const there = await theirs.receive(writer);
+    const there = await place().receive(writer);
     await writer.close();
     await there.send(1);
     await there.send(2);
@@ -81,20 +83,20 @@ describe("a pipe", () => {
 
   test("ends for who waits when the last holder of the other end is gone", async () => {
     const [reader, writer] = pipe<number>(false);
-    const there = await theirs.receive(writer);
+    const there = await place().receive(writer);
     await there.send(1);
     await writer.close();
     expect(await reader.recv()).toBe(1);
     const waiting = failure(reader.recv());
-    await world.settle();
-    await theirs.session.close();
+    await place().arrived();
+    await place().leave();
     expect(await waiting).toBeInstanceOf(EndOfStreamError);
   });
 
   test("holds an end that is on its way, though its sender has closed it", async () => {
     const [reader, writer] = pipe<number>(false);
     const [out, into] = pipe<Connection<number>>();
-    const there = await theirs.receive(out);
+    const there = await place().receive(out);
     await into.send(writer);
     await writer.close();
     expect(await reader.poll()).toBe(false);
@@ -107,8 +109,8 @@ describe("a pipe", () => {
 
   test("received twice by one process is closed when both are", async () => {
     const [reader, writer] = pipe<number>(false);
-    const first = await theirs.receive(writer);
-    const second = await theirs.receive(writer);
+    const first = await place().receive(writer);
+    const second = await place().receive(writer);
     await writer.close();
     await first.close();
     await second.send(1);
@@ -126,7 +128,7 @@ describe("a pipe", () => {
       expect(await failure(call)).toBeInstanceOf(ClosedError);
     expect(await failure(far.send(1))).toBeInstanceOf(ClosedError);
     expect(await failure(far.recv())).toBeInstanceOf(EndOfStreamError);
-    await using manager = new Manager({ fabric: ours.fabric });
+    await using manager = new Manager({ fabric: place().ours });
     expect(await failure(manager.list<unknown>().append(here))).toBeInstanceOf(ClosedError);
   });
 
@@ -150,30 +152,27 @@ describe("a pipe", () => {
   });
 
   test("refuses options that cannot be", () => {
-    expect(() => Pipe({ duplex: "yes" as never, fabric: ours.fabric })).toThrow(TypeError);
+    expect(() => Pipe({ duplex: "yes" as never, fabric: place().ours })).toThrow(TypeError);
     expect(() => Pipe({ duplx: false } as never)).toThrow("no option duplx");
   });
-});
+}
 
-describe("wait", () => {
-  const host = (): Parameters<typeof waitFor>[0] => ({
-    env: world.env,
-    hold: () => ({ [Symbol.dispose]: () => undefined }),
-  });
+function describeWait(place: Get): void {
+  const pipe = pipeIn(place);
 
   test("gives the connections that are ready, each message once, and those that have ended", async () => {
     const readers: Connection<[number, string]>[] = [];
     const children: Promise<void>[] = [];
     for (let child = 0; child < 4; child++) {
       const [reader, writer] = pipe<[number, string]>(false);
-      const there = await theirs.receive(writer);
+      const there = await place().receive(writer);
       await writer.close();
       readers.push(reader);
       children.push(
         (async () => {
           for (let message = 0; message < 10; message++) {
             await there.send([message, `child ${child}`]);
-            if (message % 3 === child % 3) await world.settle();
+            if (message % 3 === child % 3) await place().arrived();
           }
           await there.close();
         })(),
@@ -182,7 +181,7 @@ describe("wait", () => {
     const received: string[] = [];
     let open = readers;
     while (open.length > 0)
-      for (const reader of await waitFor(host(), open)) {
+      for (const reader of await place().wait(open)) {
         expect(await reader.poll()).toBe(true);
         try {
           received.push((await reader.recv()).join(" of "));
@@ -198,16 +197,14 @@ describe("wait", () => {
 
   test("gives none when the time is up, and takes nothing", async () => {
     const [here, far] = pipe<number>();
-    expect(await waitFor(host(), [here], { timeoutMs: 0 })).toEqual([]);
-    const late = waitFor(host(), [here, far], { timeoutMs: 80 });
-    await world.clock.advance(80);
-    expect(await late).toEqual([]);
-    const waiting = waitFor(host(), [here, far]);
-    await world.settle();
+    expect(await place().wait([here], { timeoutMs: 0 })).toEqual([]);
+    expect(await place().ends(place().wait([here, far], { timeoutMs: 80 }))).toEqual([]);
+    const waiting = place().wait([here, far]);
+    await place().arrived();
     await far.send(1);
     expect(await waiting).toEqual([here]);
     expect(await here.recv()).toBe(1);
     await far.close();
-    expect(await failure(waitFor(host(), [far]))).toBeInstanceOf(ClosedError);
+    expect(await failure(place().wait([far]))).toBeInstanceOf(ClosedError);
   });
-});
+}
