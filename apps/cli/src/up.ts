@@ -104,10 +104,9 @@ class Fabric {
     // Its agents drain before it is stopped: then nothing is left to wait for.
     const common = ["--log-level", logLevel, "--drain-ms"];
     const manager = `unix:${join(this.#directory.path, "manager.sock")}`;
-    const served = ["--listen", manager, ...timing(this.#config), ...common, String(drainMs)];
-    const kept =
-      dataDir === undefined ? ["--data-dir", join(this.#directory.path, "manager"), "--ephemeral", "yes"] : [];
-    this.#manager = this.#keep("manager", "manager", [...served, ...kept]);
+    const served = ["--listen", manager, "--ephemeral", this.#directory.path, ...timing(this.#config)];
+    const kept = dataDir === undefined ? ["--data-dir", this.#directory.path] : [];
+    this.#manager = this.#keep("manager", "manager", [...served, ...kept, ...common, String(drainMs)]);
     const coordinator = this.#spawn("coordinator", "coordinator", [
       ...["--listen", listen, "--manager", manager],
       ...timing(this.#config),
