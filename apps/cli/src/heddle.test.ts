@@ -1,4 +1,4 @@
-import type { ChildProcess } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
@@ -9,7 +9,7 @@ import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { connect, Manager } from "heddle";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
-import { addressFile, allGone, descendants, heddle, outcome, startHeddle } from "./testing.ts";
+import { addressFile, allGone, bin, descendants, heddle, outcome, startHeddle } from "./testing.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "heddle-cli-test-"));
 const started = new Set<ChildProcess>();
@@ -205,6 +205,37 @@ describe("heddle manager", () => {
     await using fabric = await connect(coordinator);
     await using manager = new Manager({ fabric });
     expect(await manager.dict([["a", 1]]).get("a")).toBe(1);
+  });
+
+  test("whose disk fails acknowledges nothing more and ends with 70; the next one has what was acknowledged", async () => {
+    const [file, directory] = [join(scratch, "m3.json"), join(scratch, "failing-disk")];
+    const command = ["manager", "--listen", `unix:${join(scratch, "m3.sock")}`, "--data-dir", directory];
+    // no file may grow above a megabyte: writes fail as on a disk that is broken, not full
+    const limited = `trap '' XFSZ; ulimit -f 1024; exec "$0" "$@" --address-file ${file}`;
+    const failing = spawn("bash", ["-c", limited, process.execPath, bin, ...command], { stdio: "pipe" });
+    started.add(failing);
+    const end = outcome(failing);
+    const { address } = await addressFile(file);
+    const place = join(scratch, "m3c.json");
+    started.add(
+      startHeddle(["coordinator", "--listen", "127.0.0.1:0", "--address-file", place, "--manager", String(address)]),
+    );
+    await using fabric = await connect(String((await addressFile(place)).address));
+    await using manager = new Manager({ fabric });
+    const list = manager.list<string>([], { name: "kept" });
+    let acknowledged = 0;
+    const appending = (async () => {
+      for (let at = 0; at < 40; at++) {
+        await list.append("x".repeat(100_000));
+        acknowledged++;
+      }
+    })();
+    const { code, stderr } = await end;
+    expect({ code, acknowledged: acknowledged < 40 }).toEqual({ code: 70, acknowledged: true });
+    expect(stderr).toContain("nobody knows what is on disk until it is read again: start the manager anew");
+    started.add(startHeddle(command));
+    await appending;
+    expect(await list.length()).toBe(40);
   });
 
   test("lets nobody else into its directory, and leaves it when told to stop", async () => {
