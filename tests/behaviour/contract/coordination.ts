@@ -36,7 +36,7 @@ class Waiters {
         }),
       );
     }
-    await place.arrived();
+    while ((await sleepers(condition)) !== count) await place.arrived();
     return waiters;
   }
 }
@@ -71,8 +71,9 @@ function describeCondition(place: Get): void {
     const condition = new Condition({ fabric: place().ours });
     const waiters = await Waiters.of(place(), condition, 6);
     const notify = async (count: number): Promise<number> => {
+      const woken = waiters.woken.length;
       await condition.run(() => condition.notify(count));
-      await place().arrived();
+      while (waiters.woken.length < Math.min(woken + count, 6)) await place().arrived();
       await place().arrived();
       return waiters.woken.length;
     };
@@ -292,7 +293,7 @@ function describeBarrier(place: Get): void {
     await barrier.reset();
     expect(await failure(barrier.wait({ timeoutMs: 0 }))).toBeInstanceOf(BrokenBarrierError);
     await barrier.reset();
-    const first = there.wait();
+    const first = there.wait({ timeoutMs: 60_000 });
     await place().arrived();
     expect([await barrier.wait({ timeoutMs: 0 }), await first]).toEqual([1, 0]);
   });
