@@ -1,5 +1,5 @@
 import { addToCell, bytesOfCells, cellHolds, elementsOf, fits, putCell } from "./cell-store.ts";
-import { changed, decode, valueAt } from "./content.ts";
+import { changed, decode, encode, valueAt } from "./content.ts";
 import { remember } from "./history.ts";
 import { called, done, readValues, refused, values } from "./replies.ts";
 import type { Cells, State } from "./state.ts";
@@ -37,7 +37,7 @@ export function fill(state: State, cells: Cells, from: number, value: Uint8Array
   changed(state, cells);
   if (cells.history === undefined) return;
   const now = cells.store.cells.slice(from, from + elements.length);
-  remember(state, cells, "set", { index: from, value: state.values.encode(now) });
+  remember(state, cells, "set", { index: from, value: encode(state, now) });
 }
 
 export function cellsAdd(state: State, cells: Cells, operation: Operation): Reply {
@@ -77,11 +77,11 @@ export function cellsSlice(state: State, cells: Cells, operation: Operation): Re
   const { length } = cells.store.cells;
   const [from = 0, to = length] = operation.numbers;
   const slice = cells.store.cells.slice(from, to);
-  return readValues(operation, cells.changed, [state.values.encode(slice)]);
+  return readValues(operation, cells.changed, [encode(state, slice)]);
 }
 
 function encoded(state: State, { store }: Cells, index: number): Uint8Array {
-  return state.values.encode(store.cells[index]);
+  return encode(state, store.cells[index]);
 }
 
 /** In a transaction: what the cells hold now comes back when it is taken back. */

@@ -4,9 +4,15 @@ import { overLimit, refused } from "./replies.ts";
 import type { SharedObject, State } from "./state.ts";
 import type { Operation } from "./types.ts";
 
-/** A value as it is kept: alone in its buffer, for what came in one frame need not stay together. */
+/** A value as it is kept: alone in its buffer, for what came in one frame need not stay together, and of no class but the plain one. */
 export function keep(bytes: Uint8Array): Uint8Array {
-  return bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice();
+  const isKept = bytes.constructor === Uint8Array && bytes.byteLength === bytes.buffer.byteLength;
+  return isKept ? bytes : new Uint8Array(bytes);
+}
+
+/** The bytes of a value, as they are kept. */
+export function encode(state: State, value: unknown): Uint8Array {
+  return keep(state.values.encode(value));
 }
 
 /** What a value counts for. */

@@ -1,4 +1,4 @@
-import { changed, charge, decode, keep, needRoom, sameValue, valueAt, weight } from "./content.ts";
+import { changed, charge, decode, encode, keep, needRoom, sameValue, valueAt, weight } from "./content.ts";
 import { remember } from "./history.ts";
 import { bytesOf, KeyProblem, type KeyText, readKey } from "./keys.ts";
 import { called, done, NO_VALUES, numbers, overLimit, readNumbers, readValues, refused, values } from "./replies.ts";
@@ -70,7 +70,7 @@ export function dictIncrement(state: State, dict: Dict, operation: Operation): R
   const sum = add(from, by);
   if (sum === undefined)
     throw refused("type", `what is ${typeof by} is not added to what is ${typeof from} in ${called(dict)}`);
-  const value = state.values.encode(sum);
+  const value = encode(state, sum);
   put(state, dict, text, operation, value);
   return values(state, operation, [value]);
 }

@@ -5,7 +5,7 @@ import { forgetChanges } from "./history.ts";
 import { freeLock, returnPermits } from "./lock.ts";
 import { letGo, loseSent } from "./pipe.ts";
 import { endReader, tellReader } from "./readers.ts";
-import { called, done, NO_VALUES, numbers } from "./replies.ts";
+import { called, done, numbers, refusal } from "./replies.ts";
 import type { Barrier, Hold, Owner, PipeEnd, Session, SharedObject, State, Waiter } from "./state.ts";
 import type { Operation, Refusal, Reply } from "./types.ts";
 import { answer, drop, linesOf, replyBytes } from "./waits.ts";
@@ -14,10 +14,19 @@ export function cancel(state: State, operation: Operation, owner: Owner): Reply 
   const [seq = 0] = operation.numbers;
   const waiter = owner.waiting.get(seq);
   if (waiter !== undefined) cancelWaiter(state, waiter);
-  const reader = owner.session.readers.get(owner.number)?.get(seq);
-  if (reader !== undefined)
-    tellReader(state, reader, { ...done(state, reader.operation), refusal: cancelled(reader.object) });
+  cancelReader(state, operation, owner);
   return done(state, operation);
+}
+
+/**
+ * A reader waits no more. Also when the cancel is asked again: it was done before, but a reader whose reply was lost with a stream, or with
+ * the manager, was asked again as well.
+ */
+export function cancelReader(state: State, { numbers: [seq = 0] }: Operation, owner: Owner): void {
+  const reader = owner.session.readers.get(owner.number)?.get(seq);
+  if (reader === undefined) return;
+  const { object, operation } = reader;
+  tellReader(state, reader, refusal(operation, object.changed, cancelled(object)));
 }
 
 export function destroy(state: State, operation: Operation): Reply {
@@ -32,11 +41,10 @@ export function destroyObject(state: State, object: SharedObject): void {
   object.creator?.objects.delete(object);
   state.touched.delete(object);
   forgetChanges(state, object);
-  const refusal: Refusal = { code: "not-found", message: `${called(object)} was destroyed` };
-  for (const line of linesOf(object)) for (const waiter of line) answer(state, waiter, { refusal });
-  for (const reader of object.readers)
-    tellReader(state, reader, { seq: reader.operation.seq, values: NO_VALUES, numbers: [], revision: 0, refusal });
-  detach(state, object, refusal);
+  const gone: Refusal = { code: "not-found", message: `${called(object)} was destroyed` };
+  for (const line of linesOf(object)) for (const waiter of line) answer(state, waiter, { refusal: gone });
+  for (const reader of object.readers) tellReader(state, reader, refusal(reader.operation, 0, gone));
+  detach(state, object, gone);
   state.bytes -= object.bytes;
 }
 
@@ -90,19 +98,19 @@ function cancelled(object: SharedObject): Refusal {
 }
 
 /** What only this kind of object has leaves the tables. */
-function detach(state: State, object: SharedObject, refusal: Refusal): void {
+function detach(state: State, object: SharedObject, gone: Refusal): void {
   switch (object.type) {
     case "lock":
       object.hold?.owner.holds.delete(object.hold);
       for (const condition of object.conditions) {
         condition.lock = undefined;
-        for (const waiter of condition.line) answer(state, waiter, { refusal });
+        for (const waiter of condition.line) answer(state, waiter, { refusal: gone });
         changed(state, condition);
       }
       return;
     case "condition":
       // Who was notified and waits for the lock again is told too.
-      for (const waiter of object.lock?.line ?? []) if (waiter.object === object) answer(state, waiter, { refusal });
+      for (const waiter of object.lock?.line ?? []) if (waiter.object === object) answer(state, waiter, { refusal: gone });
       object.lock?.conditions.delete(object);
       return;
     case "semaphore":

@@ -1,5 +1,5 @@
 import { unreachable } from "@heddle/kernel";
-import { breakHolds } from "./endings.ts";
+import { breakHolds, cancelReader } from "./endings.ts";
 import { readings, writings } from "./handlers.ts";
 import { OBJECT_LIMITS, type ObjectLimits } from "./limits.ts";
 import { addReader, tellReaders } from "./readers.ts";
@@ -219,6 +219,7 @@ export class Objects {
     const { seq } = operation;
     if (seq <= owner.lastSeq) {
       if (owner.waiting.has(seq)) return;
+      if (operation.verb === "cancel") cancelReader(state, operation, owner);
       this.#tell(owner, owner.replies.get(seq) ?? tooLate(state, operation));
       return;
     }

@@ -1,4 +1,4 @@
-import { decode } from "./content.ts";
+import { decode, encode } from "./content.ts";
 import { keyOf } from "./dict.ts";
 import { watchChanges } from "./history.ts";
 import { called, NO_VALUES, refused } from "./replies.ts";
@@ -39,7 +39,7 @@ export function watch(state: State, object: SharedObject, operation: Operation, 
 
 /** {revision, type, key?, value?, index?} */
 function record(state: State, { revision, type, key, value, index }: Change): Uint8Array {
-  return state.values.encode({
+  return encode(state, {
     revision,
     type,
     ...(key === undefined ? {} : { key: decode(state, key) }),
