@@ -20,8 +20,9 @@ export interface LeasesOptions {
 }
 
 /**
- * When sessions were heard last. Deadlines are no part of the journal: a manager that starts gives everybody a whole lease.
- * One timer is set, for the earliest deadline. Late timers mean that this process did not run, and could hear nobody: what it missed is given to all.
+ * When sessions were heard last. Deadlines are no part of the journal: a manager that starts gives everybody a whole lease. One timer is set,
+ * for the earliest deadline. One that is late means that this process did not run and heard nobody: that is as good as a start, for those whose
+ * streams may have broken meanwhile.
  */
 export class Leases {
   readonly #options: LeasesOptions;
@@ -119,11 +120,7 @@ export class Leases {
 
   /** This process was late by `lagMs`. */
   #forgive(lagMs: Millis): void {
-    for (const lease of this.#leases.values()) {
-      if (lagMs <= lease.ttlMs / 4) continue;
-      lease.deadlineMs += lagMs;
-      lease.isOverdue = false;
-    }
+    for (const [session, { ttlMs }] of this.#leases) if (lagMs > ttlMs / 4) this.extend(session);
   }
 
   #expire(session: SessionNumber): void {
