@@ -104,6 +104,19 @@ export class HotWriter {
     this.at += bytes.length;
   }
 
+  /** Text that is ASCII, without its tag and length. False, and nothing is written, when it is not. */
+  ascii(text: string): boolean {
+    const { length } = text;
+    if (this.at + length > this.#bytes.length) this.#grow(length);
+    for (let at = 0; at < length; at++) {
+      const code = text.charCodeAt(at);
+      if (code >= 0x80) return false;
+      this.#bytes[this.at + at] = code;
+    }
+    this.at += length;
+    return true;
+  }
+
   /** A field of bytes that is left out when there are none. */
   bytes(tag: number, bytes: Uint8Array): void {
     if (bytes.length === 0) return;

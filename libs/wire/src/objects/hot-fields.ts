@@ -6,6 +6,11 @@ const encoder = new TextEncoder();
 /** A string field, left out when it is empty. Object ids are ASCII: those are written without a detour. */
 export function writeText(writer: HotWriter, tag: number, text: string): void {
   if (text === "") return;
+  const start = writer.at;
+  writer.varint(tag);
+  writer.varint(text.length);
+  if (writer.ascii(text)) return;
+  writer.at = start;
   const bytes = encoder.encode(text);
   writer.varint(tag);
   writer.varint(bytes.length);
