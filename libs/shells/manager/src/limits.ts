@@ -25,8 +25,6 @@ export const REPLY_BACKLOG_BYTES = 32 * 1024 * 1024;
 export const PARKED_BYTES_MAX = 256 * 1024 * 1024;
 /** Payloads of one stream that are announced and not complete, in bytes. Above: as with PARKED_BYTES_MAX. */
 export const ASSEMBLING_BYTES_MAX = 256 * 1024 * 1024;
-/** Pairs of acknowledgements of an owner that wait for its next write. Above: they are journalled by themselves. */
-export const ACKNOWLEDGED_PAIRS_MAX = 256;
 /** Records behind the newest snapshot, in bytes, above which the next one is taken, unless that snapshot itself is larger. */
 export const SNAPSHOT_BYTES_MIN = 16 * 1024 * 1024;
 /** Pieces of a snapshot have about this size. */

@@ -11,7 +11,6 @@ import {
   type Payload,
   PayloadAssembler,
 } from "@heddle/wire";
-import { Acknowledgements } from "./acknowledgements.ts";
 import { ASSEMBLING_BYTES_MAX, PARKED_BYTES_MAX, REPLY_BACKLOG_BYTES } from "./limits.ts";
 import { coreOperation } from "./records.ts";
 import { ReplyLines } from "./reply-lines.ts";
@@ -54,7 +53,6 @@ export class OperateStream {
   isOpening = false;
   readonly #host: OperateHost;
   readonly #assembler = new PayloadAssembler<Announced>();
-  readonly #acknowledgements = new Acknowledgements();
   /** Said and not yet looked at, while replies pile up before a peer that does not read, or no operations are taken. */
   readonly #parked = new Fifo<OperateRequestEntry>();
   #parkedBytes = 0;
@@ -99,7 +97,6 @@ export class OperateStream {
     this.session = session;
     this.isOpening = true;
     this.reads.clear();
-    this.#acknowledgements.clear();
   }
 
   /** Nothing comes any more. */
@@ -205,11 +202,12 @@ export class OperateStream {
     if (asked.length !== batch.count)
       throw new ProtocolError(`a batch said to hold ${batch.count} operations and holds ${asked.length}`);
     checkAcknowledged(acknowledged);
-    this.#acknowledgements.add(owner, acknowledged);
+    let told = acknowledged;
     let writes: Operation[] = [];
     const write = (bytes?: Uint8Array): void => {
       if (writes.length === 0) return;
-      const taken = { acknowledged: this.#acknowledgements.take(owner), operations: writes };
+      const taken = { acknowledged: told, operations: writes };
+      told = NONE;
       writes = [];
       this.#host.write(this, owner, taken, bytes);
     };
@@ -227,12 +225,10 @@ export class OperateStream {
       else this.#host.refuse(this, owner, unknownVerb(wire.seq, wire.verb));
     }
     write(writes.length === asked.length ? batch.bytes : undefined);
-    if (this.#acknowledgements.isMany(owner)) {
-      const taken = { acknowledged: this.#acknowledgements.take(owner), operations: [] };
-      this.#host.write(this, owner, taken, undefined);
-    }
   }
 }
+
+const NONE: readonly number[] = [];
 
 function checkAcknowledged(acknowledged: readonly number[]): void {
   if (acknowledged.length % 2 !== 0) throw new ProtocolError("acknowledgements come in pairs: first number, how many");

@@ -168,23 +168,6 @@ describe("a session at the manager", () => {
     expect(client.replied()).toEqual([]);
   });
 
-  test("begins anew on the stream of one that ended: what that acknowledged is not acknowledged of it", async () => {
-    const world = await bench();
-    const client = await withList(world);
-    client.ask([operation("list-length", LIST)], { acknowledged: [1, 1] });
-    client.say({ $case: "closeSession", value: {} });
-    client.open("e".repeat(32));
-    const create = operation("create", LIST, { seq: 1, values: [{ kind: "list" }] });
-    client.ask([create]);
-    client.ask([operation("list-append", LIST, { seq: 2, values: [1] })]);
-    await settle();
-    const again = await world.stream();
-    again.attach(client.session ?? 0);
-    again.ask([create]);
-    await settle();
-    expect(again.replied()).toEqual([[1, 1]]);
-  });
-
   test("that is closed ends, with its anonymous objects and those who wait on them", async () => {
     const world = await bench();
     const [first, second] = [await world.client("a"), await world.client("b")];
