@@ -418,8 +418,12 @@ describe("the lease of a session", () => {
     const { session, clock } = manager;
     manager.answer = () => ({});
     await session.call(append);
+    manager.beatDelayMs = 1_500;
+    await clock.advance(2_000); // the second beat is sent
+    const sentMs = clock.nowMs();
+    await clock.advance(1_600); // and answered, the third not yet sent
     manager.beats = "silent";
-    const untilMs = clock.nowMs() + TTL_MS * 0.998 - 50;
+    const untilMs = sentMs + TTL_MS * 0.998 - 50;
     await clock.advance(untilMs - 1 - clock.nowMs());
     expect(session.loss).toBeUndefined();
     await clock.advance(1);

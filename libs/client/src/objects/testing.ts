@@ -78,6 +78,8 @@ export class ScriptedManager implements AsyncDisposable {
   relays = false;
   /** Whether beats are answered, and how. */
   beats: "alive" | "dead" | "silent" = "alive";
+  /** What answers to beats take on their way. */
+  beatDelayMs = 0;
   /** Answers operations as they come, unless the test does. */
   answer: ((operation: Operation) => Partial<Reply> | undefined) | undefined;
   /** What a request for a session is answered with. */
@@ -204,7 +206,10 @@ export class ScriptedManager implements AsyncDisposable {
     { session, beat }: KeepAliveRequest,
     answer: (response: { session: number; beat: number; alive: boolean; ttlMs: number }) => void,
   ): void {
-    if (this.beats !== "silent") answer({ session, beat, alive: this.beats === "alive", ttlMs: TTL_MS });
+    if (this.beats === "silent") return;
+    const alive = this.beats === "alive";
+    const atMs = this.clock.nowMs() + this.beatDelayMs;
+    this.clock.setTimer(atMs, () => answer({ session, beat, alive, ttlMs: TTL_MS }));
   }
 
   #take(stream: Session<OperateResponseEntry>, entries: readonly OperateRequestEntry[]): void {
