@@ -126,6 +126,25 @@ describe("a manager whose disk is full", () => {
     expect(client.replied().at(-1)).toHaveLength(2);
   });
 
+  test("forgets the replies that were acknowledged with what it refused, once there is room", async () => {
+    const count = 1_000;
+    client.ask(
+      Array.from({ length: count }, (_, at) => append(at)),
+      { acknowledged: [1, 2] },
+    );
+    await settle();
+    world.disk.isFull = true;
+    client.ask([append("lost")], { acknowledged: [3, count / 2] });
+    await settle();
+    client.ask([append("refused")], { acknowledged: [3 + count / 2, count / 2] });
+    await settle();
+    world.disk.isFull = false;
+    await world.clock.advance(PROBE_PAUSE_MS + 1);
+    client.ask(Array.from({ length: 1_024 }, (_, at) => append(at)));
+    await settle();
+    expect(client.replies.slice(-1_024).filter(({ reply }) => reply.error !== undefined)).toEqual([]);
+  });
+
   test("that was just opening a session refuses it", async () => {
     world.disk.isFull = true;
     const late = await world.client("c");

@@ -2,6 +2,7 @@ import type { Command, Operation, Reply, SessionNumber } from "@heddle/core-obje
 import { assert, type Environment, type HeddleError, ProtocolError, unreachable } from "@heddle/kernel";
 import type { AcceptedHandler, Session } from "@heddle/port-rpc";
 import type { OpenSession, OperateRequestEntry, OperateResponseEntry } from "@heddle/wire";
+import { Deferred } from "./deferred.ts";
 import { fullReply, fullText } from "./full.ts";
 import type { Batch, Outcome } from "./group-commit.ts";
 import type { Leases } from "./leases.ts";
@@ -28,8 +29,7 @@ export class OperateDesk implements OperateHost {
   readonly #bySession = new Map<SessionNumber, OperateStream>();
   /** Streams with replies that leave at the end of this turn. */
   readonly #speaking = new Set<OperateStream>();
-  /** What could not be journalled and is to be when there is room again, once each. */
-  readonly #deferred = new Map<string, Command>();
+  readonly #deferred = new Deferred();
   #isStopping = false;
 
   constructor({ env, replica, leases, ttl }: OperateDeskOptions) {
@@ -126,8 +126,9 @@ export class OperateDesk implements OperateHost {
     const { session } = stream;
     if (session === undefined) return;
     this.#leases.extend(session);
-    if (this.#replica.isFull) return this.#refuseWrites(session, owner, writes.operations);
-    this.#replica.apply({ type: "operations-asked", session, owner, ...writes }, batch);
+    const command = { type: "operations-asked", session, owner, ...writes } as const;
+    if (this.#replica.isFull) this.#refuseWrites(command);
+    else this.#replica.apply(command, batch);
   }
 
   read(stream: OperateStream, owner: number, operation: Operation): void {
@@ -167,9 +168,7 @@ export class OperateDesk implements OperateHost {
 
   /** The disk has room again. */
   resume(): void {
-    const deferred = [...this.#deferred.values()];
-    this.#deferred.clear();
-    for (const command of deferred) this.#replica.apply(command);
+    for (const command of this.#deferred.take()) this.#replica.apply(command);
     this.unpark();
   }
 
@@ -194,7 +193,7 @@ export class OperateDesk implements OperateHost {
   #undo(command: Command): void {
     switch (command.type) {
       case "operations-asked":
-        return this.#refuseWrites(command.session, command.owner, command.operations);
+        return this.#refuseWrites(command);
       case "session-opened":
         return this.#closeUnopened();
       case "session-expired": {
@@ -208,7 +207,7 @@ export class OperateDesk implements OperateHost {
       }
       case "owner-closed":
       case "session-closed":
-        return this.#defer(command);
+        return this.#deferred.end(command);
       case "lock-broken": // who asked for it is told
         return;
       default:
@@ -226,17 +225,14 @@ export class OperateDesk implements OperateHost {
   }
 
   #do(command: Extract<Command, { type: "owner-closed" | "session-closed" }>): void {
-    if (this.#replica.isFull) this.#defer(command);
+    if (this.#replica.isFull) this.#deferred.end(command);
     else this.#replica.apply(command);
   }
 
-  #defer(command: Extract<Command, { type: "owner-closed" | "session-closed" }>): void {
-    const owner = command.type === "owner-closed" ? command.owner : "all";
-    this.#deferred.set(`${command.session} ${owner}`, command);
-  }
-
   /** What was done before, and is only asked for again, is answered as it was. */
-  #refuseWrites(session: SessionNumber, owner: number, operations: readonly Operation[]): void {
+  #refuseWrites(command: Extract<Command, { type: "operations-asked" }>): void {
+    const { session, owner, acknowledged, operations } = command;
+    this.#deferred.acknowledge(session, owner, acknowledged);
     for (const { seq } of operations) {
       const known = this.#replica.core.recall(session, owner, seq);
       if (known === "waiting") continue;
