@@ -20,10 +20,22 @@ const figures = new Map<ContenderId, Figures>([
   ["plain", { cubesS: 0.2, samplesS: 0.1, serialPrimesS: 0.184 }],
   ["scheduler", { decisionsPerSecond: 400_000, firstTenth: 500_000, lastTenth: 300_000 }],
 ]);
+const sharedFigures = new Map<ContenderId, Figures>([
+  [
+    "heddle-grpc-objects",
+    {
+      ...{ appendsPerSecond: 160_000, setP50Us: 340, setsPerSecond: 2_900, manySetsPerSecond: 90_000 },
+      ...{ getsPerSecond: 11_000, lockPairsPerSecond: 1_500, manyLockPairsPerSecond: 20_000, collectedPrimesS: 0.08 },
+    },
+  ],
+  ["heddle-embedded-objects", { appendsPerSecond: 900_000 }],
+  ["python-manager", { appendsPerSecond: 40_000, collectedPrimesS: 0.27 }],
+  ["etcd", { setsPerSecond: 1_700, lockPairsPerSecond: 550 }],
+]);
 
-const verdicts = (row: string): Record<string, string> =>
+const verdicts = (row: string, by = figures): Record<string, string> =>
   Object.fromEntries(
-    targetsOf(figures, rowIds)
+    targetsOf(by, rowIds)
       .filter((target) => target.row === row)
       .map((target) => [target.what, verdictOf(target).verdict]),
   );
@@ -80,6 +92,19 @@ describe("targets", () => {
     expect(efficiency?.value).toBeCloseTo(0.92, 9);
   });
 
+  test("of shared state are those of the durable manager, beside its peers", () => {
+    expect(verdicts("h", sharedFigures)).toEqual({ "list.append, 1,024 under way": "met" });
+    expect(verdicts("i", sharedFigures)).toEqual({ "dict.set p50": "met", "dict.set, beside etcd": "met" });
+    expect(verdicts("j", sharedFigures)).toEqual({ "dict.set, 64 under way": "met, stretch too" });
+    expect(verdicts("k", sharedFigures)).toEqual({ "dict.get": "missed" });
+    expect(verdicts("l", sharedFigures)).toEqual({
+      "lock pairs, one client": "met",
+      "lock pairs, beside etcd": "missed",
+      "lock pairs, 64 clients": "met, stretch too",
+    });
+    expect(verdicts("m", sharedFigures)).toEqual({ "primes in a shared list": "met" });
+  });
+
   test("of rows that were not run are not listed", () => {
     expect(targetsOf(figures, ["f"]).map(({ row }) => row)).toEqual(["f", "f"]);
   });
@@ -96,6 +121,18 @@ describe("figures", () => {
     expect(applyP99Us).toBeCloseTo(300);
   });
 
+  test("of calls one at a time are their median and their rate as a whole", () => {
+    const laps = { sets: [0.0001, 0.0001, 0.0008], gets: [0.001], appends: [0.5, 0.8, 2], collectedPrimes: [0.1] };
+    const { setP50Us, ...others } = figuresOf({ laps, hows: {}, failures: {} }, plan, 2);
+    expect(setP50Us).toBeCloseTo(100);
+    expect(others).toEqual({
+      appendsPerSecond: 250_000,
+      setsPerSecond: 3_000,
+      getsPerSecond: 1_000,
+      collectedPrimesS: 0.1,
+    });
+  });
+
   test("have medians over the runs that have them", () => {
     expect(medians([{ cubesS: 3, samplesS: 1 }, { cubesS: 1 }, { cubesS: 2, samplesS: 2 }])).toEqual({
       cubesS: 2,
@@ -110,6 +147,23 @@ describe("figures", () => {
     expect(() => checkResult("typedCubes", 3, [0, 1, 8])).toThrow("typedCubes");
     expect(() => checkResult("primes", 6, [false, false, true, true, false, true])).not.toThrow();
     expect(() => checkResult("primes", 6, [false, true, true, true, false, true])).toThrow("primes");
+  });
+
+  test("of shared objects that do not hold what they should are none", () => {
+    expect(() => checkResult("appends", 3, [0, 1, 2])).not.toThrow();
+    expect(() => checkResult("appends", 3, [0, 2, 1])).toThrow("appends: an item, or the order,");
+    expect(() => checkResult("appends", 3, 2)).toThrow("appends: the length 2");
+    const thousand = Array.from({ length: 1_000 }, (_, key) => key);
+    expect(() => checkResult("sets", 1_000, thousand)).not.toThrow();
+    expect(() => checkResult("sets", 1_001, thousand)).toThrow("sets: the value 0 of key 0");
+    expect(() => checkResult("manySets", 1_001, thousand.with(0, 1_000))).not.toThrow();
+    expect(() => checkResult("gets", 1, 7, 1_007)).not.toThrow();
+    expect(() => checkResult("gets", 1, 7, 8)).toThrow("gets: the value 7");
+    expect(() => checkResult("lockPairs", 9, false)).toThrow("lockPairs");
+    expect(() => checkResult("collectedPrimes", 6, [5, 2, 3])).not.toThrow();
+    expect(() => checkResult("collectedPrimes", 6, [2, 3])).toThrow("the number 2 of primes");
+    expect(() => checkResult("collectedPrimes", 6, [2, 3, 3, 5])).toThrow("there twice");
+    expect(() => checkResult("collectedPrimes", 6, [2, 3, 4])).toThrow("is no prime");
   });
 
   test("of Dask come from fewer calls, and of no row that it has not", () => {
@@ -139,6 +193,17 @@ describe("what is printed", () => {
       "                f decisions/s  f first tenth  f last tenth",
       "scheduler core  400,000        500,000        300,000",
     ]);
+  });
+
+  test("has what shares state by itself, behind the pools", () => {
+    const lines = figuresTable(entries, new Map([...sharedFigures, ["python", { cubesS: 1.5 }] as const]));
+    expect(lines.slice(0, 4).map((line) => line.split(/ {2,}/))).toEqual([
+      ["", "c cubes"],
+      ["Python Pool(2)", "1.500 s"],
+      [""],
+      ["", "h appends/s", "i set p50", "i sets/s", "j sets/s", "k gets/s", "l pairs/s", "l 64 clients", "m primes"],
+    ]);
+    expect(lines.at(-1)?.split(/ {2,}/)).toEqual(["etcd, one node", "-", "-", "1,700", "-", "-", "550", "-", "-"]);
   });
 
   test("says of each target how far it is from it", () => {
@@ -183,7 +248,7 @@ describe("options", () => {
   });
 
   test("that cannot be are refused in words", () => {
-    expect(() => parseOptions(["--only", "a,x"])).toThrow("--only knows a, b, c, d, e, f, g, not x");
+    expect(() => parseOptions(["--only", "a,x"])).toThrow("--only knows a, b, c, d, e, f, g, h, i, j, k, l, m, not x");
     expect(() => parseOptions(["--runs", "0"])).toThrow("--runs must be a whole number from 1, got 0");
     expect(() => parseOptions(["--fast"])).toThrow("--fast");
   });

@@ -15,6 +15,7 @@ import { type BenchOptions, OptionsError, parseOptions, usage } from "./options.
 import { pythonWith } from "./pythons.ts";
 import { type Rounds, runRounds } from "./rounds.ts";
 import { planOf, rowTitles, schedulerSizesOf, sizesOf, WARM_UP_SHARE, WARM_UPS } from "./rows.ts";
+import { memoryDiskLines, programInPath, versionOf } from "./server-process.ts";
 import { figuresTable, targetsTable } from "./table.ts";
 import { targetsOf, verdictOf } from "./targets.ts";
 
@@ -40,16 +41,43 @@ function fieldOf({ rows, all }: BenchOptions): Field {
       : []),
   ];
   const pythons = new Map<ContenderId, string>();
-  if (python !== undefined) pythons.set("python", python.python);
+  if (python !== undefined) for (const id of ["python", "python-manager"] as const) pythons.set(id, python.python);
   if (dask !== undefined) pythons.set("dask", dask.python);
-  const isThere = ({ id }: Entry): boolean => (id !== "python" && id !== "dask") || pythons.has(id);
+  const servers = serversFor(wanted);
+  const isThere = ({ id }: Entry): boolean =>
+    (!pythonContenders.has(id) || pythons.has(id)) && !servers.missing.has(id);
   const versions = [
     `Node ${process.versions.node}`,
     ...(python === undefined ? [] : [`Python ${python.versions}`]),
     ...(dask === undefined ? [] : [`Dask (Python and distributed) ${dask.versions}`]),
     ...["piscina", "poolifier", ...(all ? ["tinypool", "workerpool"] : [])].map(packageVersion),
+    ...servers.versions,
   ].join(", ");
-  return { entries: wanted.filter(isThere), pythons, versions, skipped };
+  return { entries: wanted.filter(isThere), pythons, versions, skipped: [...skipped, ...servers.skipped] };
+}
+
+const pythonContenders: ReadonlySet<ContenderId> = new Set(["python", "python-manager", "dask"]);
+
+/** Servers that contenders need and this machine may not have. */
+const neededServers = [
+  { program: "redis-server", for: ["redis", "redis-benchmark"], install: "redis-server", client: "@redis/client" },
+  { program: "etcd", for: ["etcd"], install: "etcd-server", client: "etcd3" },
+] as const satisfies readonly { program: string; for: readonly ContenderId[]; install: string; client: string }[];
+
+/** Which of the contenders cannot take part, what to say of it, and the versions of what those that can need. */
+function serversFor(wanted: readonly Entry[]) {
+  const isWanted = (id: ContenderId): boolean => wanted.some((entry) => entry.id === id);
+  const needed = neededServers.filter((server) => server.for.some(isWanted));
+  const absent = needed.filter(({ program }) => programInPath(program) === undefined);
+  return {
+    missing: new Set<ContenderId>(absent.flatMap((server) => server.for)),
+    skipped: absent.map(
+      ({ program, install }) => `${program}: skipped, it is not installed here: apt-get install ${install}`,
+    ),
+    versions: needed
+      .filter((server) => !absent.includes(server))
+      .map(({ program, client }) => `${versionOf(program)} with ${packageVersion(client)}`),
+  };
 }
 
 /** As the root's package.json pins it. */
@@ -72,6 +100,12 @@ function print(options: BenchOptions, field: Field, rounds: Rounds, figures: Fig
     e: whole(sizes.primes),
     f: `${whole(nodes)} nodes, ${whole(chunks)} chunks`,
     g: whole(sizes.objects),
+    h: `${whole(sizes.appends)} items`,
+    i: `${whole(sizes.sets)} calls`,
+    j: `${whole(sizes.manySets)} calls`,
+    k: `${whole(sizes.gets)} calls`,
+    l: `${whole(sizes.lockPairs)} pairs; ${whole(sizes.manyLockPairs)} pairs`,
+    m: whole(sizes.collectedPrimes),
   };
   const cpu = `${availableParallelism()} x ${cpus()[0]?.model ?? "unknown processor"}`;
   say(
@@ -79,6 +113,7 @@ function print(options: BenchOptions, field: Field, rounds: Rounds, figures: Fig
     `Each contender in a process of its own; before each timed run ${WARM_UPS} runs of ${WARM_UP_SHARE * 100} % of it.`,
     ...(options.quick ? ["--quick: a twentieth of everything. These figures say only that the benchmark works."] : []),
     ...disturbanceLines(rounds.busyShares),
+    ...memoryDiskLines(),
     "",
     ...options.rows.map((row) => `${row}  ${rowTitles[row]}: ${counts[row]}`),
     "",

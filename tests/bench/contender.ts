@@ -5,9 +5,11 @@ export interface Operation {
   /** The call as a user writes it, for the output. */
   readonly how: string;
   /** Makes the inputs, outside of the measured time. */
-  readonly prepare?: (count: number) => void;
-  /** Resolves to what `checkResult` wants to see. */
-  readonly run: (count: number) => unknown;
+  readonly prepare?: (count: number) => void | Promise<void>;
+  /** Resolves to what `checkResult` wants to see, unless `outcome` does. `at`: which call it is, from 0, where single calls are measured. */
+  readonly run: (count: number, at: number) => unknown;
+  /** Reads what `checkResult` wants to see, outside of the measured time: after each run of `count`, or after all calls. */
+  readonly outcome?: (count: number) => unknown;
 }
 
 /** Somebody who does some operations, ready to be measured. Disposed afterwards; nothing of it may be left then. */

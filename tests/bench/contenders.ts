@@ -12,15 +12,27 @@ export const openers = {
   poolifier: async () => (await import("./contenders/poolifier.ts")).openPoolifier(),
   tinypool: async () => (await import("./contenders/tinypool.ts")).openTinypool(),
   workerpool: async () => (await import("./contenders/workerpool.ts")).openWorkerpool(),
+  "heddle-grpc-objects": async () => (await import("./contenders/heddle-objects.ts")).openServedObjects(),
+  "heddle-embedded-objects": async () => (await import("./contenders/heddle-objects.ts")).openEmbeddedObjects(),
+  redis: async () => (await import("./contenders/redis.ts")).openRedis(),
+  "redis-benchmark": async () => (await import("./contenders/redis.ts")).openRedisBenchmark(),
+  etcd: async () => (await import("./contenders/etcd.ts")).openEtcd(),
+  disk: async () => (await import("./contenders/disk.ts")).openDisk(),
 } as const satisfies Record<string, () => Promise<Contender>>;
 
 export type NodeContenderId = keyof typeof openers;
 
-export type ContenderId = NodeContenderId | "python" | "dask" | "scheduler";
+export type ContenderId = NodeContenderId | "python" | "dask" | "scheduler" | "python-manager";
+
+/** Contenders that are compared with each other, and printed together. */
+export const groups = ["pools", "scheduler", "shared state"] as const;
+
+export type Group = (typeof groups)[number];
 
 export interface Entry {
   readonly id: ContenderId;
   readonly label: string;
+  readonly group: Group;
   /** Measured with `--all` only. */
   readonly isExtra: boolean;
   /** Rows it has something to say about. */
@@ -36,11 +48,17 @@ const everyPoolRow: readonly RowId[] = ["a", "b", "c", "d", "e", "g"];
 const entry = (id: ContenderId, label: string, more: Partial<Entry> = {}): Entry => ({
   id,
   label,
+  group: "pools",
   isExtra: false,
   rows: everyPoolRow,
   limitMs: TIME_LIMIT_MS,
   ...more,
 });
+
+const everySharedRow: readonly RowId[] = ["h", "i", "j", "k", "l", "m"];
+
+const shared = (id: ContenderId, label: string, rows: readonly RowId[]): Entry =>
+  entry(id, label, { group: "shared state", rows });
 
 /** In the order in which they are measured and printed. */
 export const entries: readonly Entry[] = [
@@ -54,7 +72,14 @@ export const entries: readonly Entry[] = [
   entry("workerpool", "workerpool, processes", { isExtra: true }),
   entry("dask", "Dask LocalCluster", { isExtra: true, rows: ["a", "b", "d"] }),
   entry("plain", "plain loop, one thread", { rows: ["a", "c", "d", "e", "g"] }),
-  entry("scheduler", "scheduler core", { rows: ["f"] }),
+  entry("scheduler", "scheduler core", { group: "scheduler", rows: ["f"] }),
+  shared("heddle-grpc-objects", "Heddle over gRPC, durable", everySharedRow),
+  shared("heddle-embedded-objects", "Heddle embedded, in memory", everySharedRow),
+  shared("python-manager", "Python Manager, in memory", ["h", "i", "k", "l", "m"]),
+  shared("redis", "redis, appendfsync always", ["h", "i", "j", "k"]),
+  shared("redis-benchmark", "the same, by redis-benchmark", ["h"]),
+  shared("etcd", "etcd, one node", ["i", "j", "k", "l"]),
+  shared("disk", "a file and fdatasync", ["i"]),
 ];
 
 /** Calls cost Dask 50 to 100 times what they cost the others: it makes fewer of them, which the output says. */
@@ -79,6 +104,8 @@ export function commandOf(id: ContenderId, plan: unknown, python: string): reado
   switch (id) {
     case "python":
       return [python, "-B", here("peers/multiprocessing_peer.py"), argument];
+    case "python-manager":
+      return [python, "-B", here("peers/manager_peer.py"), argument];
     case "dask":
       return [python, "-B", here("peers/dask_peer.py"), argument];
     case "scheduler":

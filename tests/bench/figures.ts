@@ -20,6 +20,17 @@ export const figureIds = [
   "decisionsPerSecond",
   "firstTenth",
   "lastTenth",
+  "appendsPerSecond",
+  "unawaitedPerSecond",
+  "setP50Us",
+  "setsPerSecond",
+  "syncP50Us",
+  "manySetsPerSecond",
+  "getsPerSecond",
+  "lockPairsPerSecond",
+  "manyLockPairsPerSecond",
+  "flowLockPairsPerSecond",
+  "collectedPrimesS",
 ] as const;
 
 export type FigureId = (typeof figureIds)[number];
@@ -38,14 +49,20 @@ export function figuresOf({ laps, figures }: Report, plan: readonly PlannedOpera
     const lap = seconds(id);
     return lap === undefined ? undefined : count(id) / lap;
   };
-  const us = (share: number): number | undefined =>
-    laps.apply === undefined ? undefined : (quantile(laps.apply, share) ?? Number.NaN) * 1e6;
+  const us = (id: OperationId, share: number): number | undefined => {
+    const lap = quantile(laps[id] ?? [], share);
+    return lap === undefined ? undefined : lap * 1e6;
+  };
+  const callsPerSecond = (id: OperationId): number | undefined => {
+    const calls = laps[id];
+    return calls === undefined ? undefined : calls.length / calls.reduce((sum, lap) => sum + lap, 0);
+  };
   const all: Partial<Record<FigureId, number | undefined>> = {
     noopsPerSecond: perSecond("noops"),
     unpackedPerSecond: perSecond("unpackedNoops"),
     callsPerSecond: perSecond("calls"),
-    applyP50Us: us(0.5),
-    applyP99Us: us(0.99),
+    applyP50Us: us("apply", 0.5),
+    applyP99Us: us("apply", 0.99),
     cubesS: seconds("cubes"),
     typedCubesS: seconds("typedCubes"),
     samplesS: seconds("samples"),
@@ -54,6 +71,17 @@ export function figuresOf({ laps, figures }: Report, plan: readonly PlannedOpera
     primesS: parallel,
     efficiency: serial === undefined || parallel === undefined ? undefined : serial / (workers * parallel),
     objectsS: seconds("objects"),
+    appendsPerSecond: perSecond("appends"),
+    unawaitedPerSecond: perSecond("unawaitedAppends"),
+    setP50Us: us("sets", 0.5),
+    setsPerSecond: callsPerSecond("sets"),
+    syncP50Us: us("syncs", 0.5),
+    manySetsPerSecond: perSecond("manySets"),
+    getsPerSecond: callsPerSecond("gets"),
+    lockPairsPerSecond: callsPerSecond("lockPairs"),
+    manyLockPairsPerSecond: perSecond("manyLockPairs"),
+    flowLockPairsPerSecond: perSecond("flowLockPairs"),
+    collectedPrimesS: seconds("collectedPrimes"),
     ...figures,
   };
   return known(all);

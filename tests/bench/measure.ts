@@ -1,5 +1,17 @@
 import type { Contender, Operation, Report } from "./contender.ts";
-import type { OperationId, PlannedOperation } from "./rows.ts";
+import { KEYS, type OperationId, type PlannedOperation } from "./rows.ts";
+import { isPrime } from "./tasks.ts";
+
+type SharedOperationId =
+  | "appends"
+  | "unawaitedAppends"
+  | "sets"
+  | "manySets"
+  | "gets"
+  | "lockPairs"
+  | "manyLockPairs"
+  | "flowLockPairs"
+  | "collectedPrimes";
 
 /** Does what is planned, one operation after the other, each warmed up first. An operation that fails is reported, and the rest go on. */
 export async function measure(contender: Contender, plan: readonly PlannedOperation[]): Promise<Report> {
@@ -19,26 +31,45 @@ export async function measure(contender: Contender, plan: readonly PlannedOperat
   return { laps, hows, failures };
 }
 
-async function lapsOf(operation: Operation, planned: PlannedOperation): Promise<number[]> {
-  const { id, count, warmUps, warmUpCount, laps: timedRuns } = planned;
-  const isCalls = id === "apply";
-  operation.prepare?.(warmUpCount);
-  for (let turn = 0; turn < warmUps; turn++)
-    if (isCalls) for (let call = 0; call < warmUpCount; call++) await operation.run(1);
-    else await operation.run(warmUpCount);
-  operation.prepare?.(count);
+function lapsOf(operation: Operation, planned: PlannedOperation): Promise<number[]> {
+  return planned.isCalls ? callLaps(operation, planned) : runLaps(operation, planned);
+}
+
+async function callLaps(operation: Operation, planned: PlannedOperation): Promise<number[]> {
+  const { id, warmUps, warmUpCount, laps: calls } = planned;
+  await operation.prepare?.(warmUpCount);
+  for (let turn = 0; turn < warmUps; turn++) for (let at = 0; at < warmUpCount; at++) await operation.run(1, at);
+  await operation.prepare?.(calls);
   const laps: number[] = [];
-  for (let lap = 0; lap < timedRuns; lap++) {
+  for (let at = 0; at < calls; at++) {
     const start = performance.now();
-    const result = await operation.run(isCalls ? 1 : count);
+    const result = await operation.run(1, at);
     laps.push((performance.now() - start) / 1_000);
-    checkResult(id, isCalls ? 1 : count, result);
+    if (operation.outcome === undefined) checkResult(id, 1, result, at);
+  }
+  if (operation.outcome !== undefined) checkResult(id, calls, await operation.outcome(calls));
+  return laps;
+}
+
+async function runLaps(operation: Operation, planned: PlannedOperation): Promise<number[]> {
+  const { id, count, warmUps, warmUpCount, laps: runs } = planned;
+  for (let turn = 0; turn < warmUps; turn++) {
+    await operation.prepare?.(warmUpCount);
+    await operation.run(warmUpCount, 0);
+  }
+  const laps: number[] = [];
+  for (let lap = 0; lap < runs; lap++) {
+    await operation.prepare?.(count);
+    const start = performance.now();
+    const result = await operation.run(count, 0);
+    laps.push((performance.now() - start) / 1_000);
+    checkResult(id, count, operation.outcome === undefined ? result : await operation.outcome(count));
   }
   return laps;
 }
 
-/** Throws unless `result` is what the operation must give: a contender that answers wrongly is not fast. */
-export function checkResult(id: OperationId, count: number, result: unknown): void {
+/** Throws unless `result` is what the operation must give: a contender that answers wrongly is not fast. `at`: which call it was, of single calls. */
+export function checkResult(id: OperationId, count: number, result: unknown, at = 0): void {
   const expect = (isRight: boolean, what: string): void => {
     if (!isRight) throw new Error(`${id}: ${what} is wrong`);
   };
@@ -47,6 +78,7 @@ export function checkResult(id: OperationId, count: number, result: unknown): vo
     case "calls":
     case "unpackedNoops":
     case "apply":
+    case "syncs":
       expect(result === count, `the answer ${String(result)}`);
       return;
     case "cubes":
@@ -74,8 +106,55 @@ export function checkResult(id: OperationId, count: number, result: unknown): vo
       return;
     }
     default:
+      checkShared(id, count, result, at);
+  }
+}
+
+/** The operations on shared objects. */
+function checkShared(id: SharedOperationId, count: number, result: unknown, at: number): void {
+  const expect = (isRight: boolean, what: string): void => {
+    if (!isRight) throw new Error(`${id}: ${what} is wrong`);
+  };
+  switch (id) {
+    case "appends":
+    case "unawaitedAppends": {
+      if (typeof result === "number") return expect(result === count, `the length ${result}`); // of who appends the same to it
+      const items = result as number[];
+      expect(items.length === count, `the length ${items.length}`);
+      expect(!items.some((item, index) => item !== index), "an item, or the order,");
+      return;
+    }
+    case "sets":
+    case "manySets": {
+      const values = result as number[];
+      expect(values.length === Math.min(KEYS, count), `the number ${values.length} of keys`);
+      const wrong = values.findIndex((value, key) => value !== lastOf(key, count));
+      expect(wrong < 0, `the value ${values[wrong]} of key ${wrong}`);
+      return;
+    }
+    case "gets":
+      expect(result === at % KEYS, `the value ${String(result)}`);
+      return;
+    case "lockPairs":
+    case "manyLockPairs":
+    case "flowLockPairs":
+      expect(result === true, "that a lock is not free in the end,");
+      return;
+    case "collectedPrimes": {
+      const found = new Set(result as number[]);
+      expect((result as number[]).length === found.size, "that a prime is there twice,");
+      expect(found.size === primesBelow(count), `the number ${found.size} of primes`);
+      expect([...found].every(isPrime), "that something is no prime,");
+      return;
+    }
+    default:
       id satisfies never;
   }
+}
+
+/** What a key was set to last when each of `count` sets, in order, wrote its number. */
+function lastOf(key: number, count: number): number {
+  return key + KEYS * Math.floor((count - 1 - key) / KEYS);
 }
 
 /** By the sieve, so that what is checked is not checked by itself. */

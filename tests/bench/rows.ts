@@ -8,6 +8,12 @@ export const rowTitles = {
   e: "primes below a bound, and how much of two workers is used",
   f: "the scheduler's core alone",
   g: "small objects mapped to small objects",
+  h: "appends to a shared list by one client, 1,024 under way; and unawaited",
+  i: "a key of a shared dict set, one at a time",
+  j: "keys of a shared dict set by one client, 64 under way",
+  k: "a key of a shared dict read, one at a time",
+  l: "a lock acquired and released: by one client; by 64 clients with a lock each; by 64 flows of one client",
+  m: "primes below a bound, found by a map that appends them to a shared list",
 } as const;
 
 export type RowId = keyof typeof rowTitles;
@@ -27,6 +33,16 @@ export const operationRows = {
   objects: "g",
   calls: "a",
   unpackedNoops: "a",
+  appends: "h",
+  unawaitedAppends: "h",
+  sets: "i",
+  syncs: "i",
+  manySets: "j",
+  gets: "k",
+  lockPairs: "l",
+  manyLockPairs: "l",
+  flowLockPairs: "l",
+  collectedPrimes: "m",
 } as const satisfies Record<string, RowId>;
 
 export type OperationId = keyof typeof operationRows;
@@ -48,6 +64,16 @@ const fullSizes: Sizes = {
   objects: 1_000_000,
   calls: 20_000,
   unpackedNoops: 100_000,
+  appends: 200_000,
+  unawaitedAppends: 200_000,
+  sets: 2_000,
+  syncs: 2_000,
+  manySets: 20_000,
+  gets: 2_000,
+  lockPairs: 1_000,
+  manyLockPairs: 6_400,
+  flowLockPairs: 6_400,
+  collectedPrimes: 100_000,
 };
 const QUICK_SHARE = 0.05;
 
@@ -78,12 +104,26 @@ export interface PlannedOperation {
   /** The same for everyone: so many runs of so many items come before the one that is timed. */
   readonly warmUps: number;
   readonly warmUpCount: number;
+  /** Timed call by call: `laps` of them. */
+  readonly isCalls: boolean;
   /** Timed runs, of which the median counts. */
   readonly laps: number;
 }
 
 /** What takes a tenth of a second is timed more often: somebody else's tenth would double it. */
-const lapsOf: Partial<Record<OperationId, number>> = { samples: 3, sampleChunks: 3, serialPrimes: 3, primes: 3 };
+const lapsOf: Partial<Record<OperationId, number>> = {
+  samples: 3,
+  sampleChunks: 3,
+  serialPrimes: 3,
+  primes: 3,
+  appends: 3,
+  unawaitedAppends: 3,
+  manySets: 3,
+  manyLockPairs: 3,
+  flowLockPairs: 3,
+  collectedPrimes: 3,
+};
+const calls: ReadonlySet<OperationId> = new Set(["apply", "sets", "syncs", "gets", "lockPairs"]);
 
 /** Servers and workers live for long: what is measured is neither how they start nor how their code is compiled. */
 export const WARM_UPS = 2;
@@ -99,8 +139,9 @@ export function planOf(rows: readonly RowId[], sizes: Sizes): PlannedOperation[]
       id,
       count: sizes[id],
       warmUps: WARM_UPS,
-      warmUpCount: id === "apply" ? Math.round(sizes.apply * CALL_WARM_UP_SHARE) : warmUpSizes[id],
-      laps: id === "apply" ? sizes.apply : (lapsOf[id] ?? 1),
+      warmUpCount: calls.has(id) ? Math.round(sizes[id] * CALL_WARM_UP_SHARE) : warmUpSizes[id],
+      isCalls: calls.has(id),
+      laps: calls.has(id) ? sizes[id] : (lapsOf[id] ?? 1),
     }));
 }
 
@@ -109,5 +150,9 @@ export const WORKERS = 2;
 /** Chunks of a map where a contender does not cut it by itself: four for each worker, as Python and Heddle do by default. */
 export const CHUNKS = 4 * WORKERS;
 export const SAMPLE_CHUNKS = 16;
-/** Calls under way at a time in pools that stream by single calls. */
+/** Calls under way at a time in pools that stream by single calls, and appends to a shared list. */
 export const IN_FLIGHT = 1_024;
+/** Sets under way at a time, and clients or flows that have a lock each. */
+export const CONCURRENT = 64;
+/** Keys of shared dicts: calls go through them again and again. */
+export const KEYS = 1_000;

@@ -1,4 +1,4 @@
-import type { Entry } from "./contenders.ts";
+import { type Entry, groups } from "./contenders.ts";
 import type { FigureId, Figures, FiguresByContender } from "./figures.ts";
 import type { Target } from "./targets.ts";
 import { verdictOf } from "./targets.ts";
@@ -27,20 +27,31 @@ const columns: readonly { readonly id: FigureId; readonly head: string; readonly
     { id: "decisionsPerSecond", head: "f decisions/s", format: whole },
     { id: "firstTenth", head: "f first tenth", format: whole },
     { id: "lastTenth", head: "f last tenth", format: whole },
+    { id: "appendsPerSecond", head: "h appends/s", format: whole },
+    { id: "unawaitedPerSecond", head: "h unawaited/s", format: whole },
+    { id: "setP50Us", head: "i set p50", format: microseconds },
+    { id: "setsPerSecond", head: "i sets/s", format: whole },
+    { id: "syncP50Us", head: "i sync p50", format: microseconds },
+    { id: "manySetsPerSecond", head: "j sets/s", format: whole },
+    { id: "getsPerSecond", head: "k gets/s", format: whole },
+    { id: "lockPairsPerSecond", head: "l pairs/s", format: whole },
+    { id: "manyLockPairsPerSecond", head: "l 64 clients", format: whole },
+    { id: "flowLockPairsPerSecond", head: "l 64 flows", format: whole },
+    { id: "collectedPrimesS", head: "m primes", format: seconds },
   ];
 
-/** Contenders as lines, figures as columns; "-" where a contender has none. The scheduler's core has nothing in common: its own lines. */
+/** Contenders as lines, figures as columns; "-" where a contender has none. Each group, having nothing in common with the others, has lines of its own. */
 export function figuresTable(entries: readonly Entry[], figures: FiguresByContender): string[] {
   const measured = entries.filter(({ id }) => figures.has(id));
-  const pools = tableOf(
-    measured.filter(({ id }) => id !== "scheduler"),
-    figures,
-  );
-  const scheduler = tableOf(
-    measured.filter(({ id }) => id === "scheduler"),
-    figures,
-  );
-  return pools.length > 0 && scheduler.length > 0 ? [...pools, "", ...scheduler] : [...pools, ...scheduler];
+  return groups
+    .map((group) =>
+      tableOf(
+        measured.filter((entry) => entry.group === group),
+        figures,
+      ),
+    )
+    .filter((lines) => lines.length > 0)
+    .flatMap((lines, at) => (at === 0 ? lines : ["", ...lines]));
 }
 
 function tableOf(entries: readonly Entry[], figures: FiguresByContender): string[] {

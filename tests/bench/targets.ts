@@ -69,6 +69,7 @@ export function targetsOf(figures: FiguresByContender, rows: readonly RowId[]): 
       of("scheduler", "firstTenth"),
       of("scheduler", "lastTenth"),
     ),
+    ...sharedTargets(figures),
   ];
   return all.filter(({ row }) => rows.includes(row));
 }
@@ -184,6 +185,52 @@ function schedulerTargets(value: Known, first: Known, last: Known): Target[] {
       target: times(first, FLAT_SHARE),
       stretch: undefined,
       from: `flat: ${FLAT_SHARE} of the first tenth`,
+    },
+  ];
+}
+
+/** Of the durable manager over gRPC. */
+function sharedTargets(figures: FiguresByContender): Target[] {
+  const of = (id: ContenderId, figure: FigureId): Known => figures.get(id)?.[figure];
+  const own = (figure: FigureId): Known => of("heddle-grpc-objects", figure);
+  const rate = { unit: "/s", kind: "at-least", stretch: undefined } as const;
+  return [
+    {
+      ...{ ...rate, row: "h", what: "list.append, 1,024 under way", value: own("appendsPerSecond") },
+      ...{ target: 150_000, stretch: 250_000, from: "150,000/s, stretch 250,000/s" },
+    },
+    {
+      ...{ row: "i", what: "dict.set p50", unit: "us", kind: "at-most", value: own("setP50Us") },
+      ...{ target: 350, stretch: 200, from: "350 us, stretch 200 us" },
+    },
+    {
+      ...{ ...rate, row: "i", what: "dict.set, beside etcd", value: own("setsPerSecond") },
+      ...{ target: times(of("etcd", "setsPerSecond"), 1.5), from: "1.5x etcd's put" },
+    },
+    {
+      ...{ ...rate, row: "j", what: "dict.set, 64 under way", value: own("manySetsPerSecond") },
+      ...{ target: 40_000, stretch: 80_000, from: "40,000/s, stretch 80,000/s" },
+    },
+    {
+      ...{ ...rate, row: "k", what: "dict.get", value: own("getsPerSecond") },
+      ...{ target: 12_000, from: "12,000/s" },
+    },
+    {
+      ...{ ...rate, row: "l", what: "lock pairs, one client", value: own("lockPairsPerSecond") },
+      ...{ target: 1_400, stretch: 3_000, from: "1,400/s, stretch 3,000/s" },
+    },
+    {
+      ...{ ...rate, row: "l", what: "lock pairs, beside etcd", value: own("lockPairsPerSecond") },
+      ...{ target: times(of("etcd", "lockPairsPerSecond"), 3), from: "3x etcd's lock" },
+    },
+    {
+      ...{ ...rate, row: "l", what: "lock pairs, 64 clients", value: own("manyLockPairsPerSecond") },
+      ...{ target: 15_000, stretch: 20_000, from: "15,000/s, stretch 20,000/s" },
+    },
+    {
+      ...{ row: "m", what: "primes in a shared list", unit: "s", kind: "at-most", value: own("collectedPrimesS") },
+      ...{ target: times(of("python-manager", "collectedPrimesS"), 1 / 3), stretch: 0.05 },
+      from: "3x as fast as Python's pool and manager, stretch 0.05 s",
     },
   ];
 }

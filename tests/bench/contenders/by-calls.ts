@@ -59,17 +59,21 @@ export function contenderByCalls({ how, call, sendsTypedArrays, close }: Calling
   };
 }
 
-/** Resolves to how many answers there were; `IN_FLIGHT` calls are under way at a time. */
-export async function streamed(count: number, call: (item: number) => PromiseLike<unknown>): Promise<number> {
+/** Resolves to how many answers there were; so many calls are under way at a time, each in a lane of its own, numbered from 0. */
+export async function streamed(
+  count: number,
+  call: (item: number, lane: number) => PromiseLike<unknown>,
+  underWay = IN_FLIGHT,
+): Promise<number> {
   let next = 0;
   let seen = 0;
-  const lane = async (): Promise<void> => {
+  const lane = async (_: unknown, number: number): Promise<void> => {
     while (next < count) {
-      await call(next++);
+      await call(next++, number);
       seen++;
     }
   };
-  await Promise.all(Array.from({ length: Math.min(IN_FLIGHT, count) }, lane));
+  await Promise.all(Array.from({ length: Math.min(underWay, count) }, lane));
   return seen;
 }
 
