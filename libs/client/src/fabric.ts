@@ -9,6 +9,7 @@ import {
   type JobStatus,
   type NodeStatus,
   type Output,
+  type ValueReaderHooks,
 } from "@heddle/wire";
 import { Connection } from "./connection.ts";
 import { rpcDial, type SessionDial } from "./dial.ts";
@@ -60,6 +61,7 @@ export class Fabric implements AsyncDisposable {
   readonly #connection: Connection;
   readonly #sessions: FabricSessions;
   readonly #homes: FabricHomes;
+  readonly #results: ValueReaderHooks = { reviveShared: (description) => this.home.revive(description) };
   #closing: Promise<void> | undefined;
 
   constructor(options: FabricOptions) {
@@ -176,6 +178,7 @@ export class Fabric implements AsyncDisposable {
       hold,
       keep,
       statusLine,
+      results: this.#results,
       connection: (settings) => {
         prepare?.(settings);
         return this.#connection;

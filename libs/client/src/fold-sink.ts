@@ -1,5 +1,5 @@
 import { FOLD_BLOCK_ITEMS, foldedCount, ProtocolError } from "@heddle/kernel";
-import { type EncodedPayload, payloadItems } from "@heddle/wire";
+import { type EncodedPayload, payloadItems, type ValueReaderHooks } from "@heddle/wire";
 import type { ResultSink } from "./result-sinks.ts";
 
 type Combine = (a: unknown, b: unknown) => unknown;
@@ -16,6 +16,7 @@ interface Early {
  */
 export class FoldSink implements ResultSink {
   readonly #combine: Combine;
+  readonly #hooks: ValueReaderHooks | undefined;
   /** By the index of their first item. */
   readonly #early = new Map<number, Early>();
   #next = 0;
@@ -25,8 +26,9 @@ export class FoldSink implements ResultSink {
   #block: { readonly value: unknown } | undefined;
 
   /** `initial`: undefined for none. */
-  constructor(combine: Combine, initial: { readonly value: unknown } | undefined) {
+  constructor(combine: Combine, initial: { readonly value: unknown } | undefined, hooks?: ValueReaderHooks) {
     this.#combine = combine;
+    this.#hooks = hooks;
     this.#whole = initial;
   }
 
@@ -47,7 +49,7 @@ export class FoldSink implements ResultSink {
   }
 
   #take({ count, payload }: Early): void {
-    const items = payloadItems(payload);
+    const items = payloadItems(payload, undefined, this.#hooks);
     const end = this.#next + count;
     while (this.#next < end) {
       const isWhole = this.#next % FOLD_BLOCK_ITEMS === 0 && this.#next + FOLD_BLOCK_ITEMS <= end;

@@ -11,7 +11,7 @@ import {
   TimeoutError,
 } from "@heddle/kernel";
 import type { AnyFunction, ShippedFunction, Shipper } from "@heddle/port-shipper";
-import type { OpenJob } from "@heddle/wire";
+import type { OpenJob, ValueReaderHooks } from "@heddle/wire";
 import { ArgumentFunctions, artifactsOf } from "./argument-functions.ts";
 import type { ItemCounts } from "./async-result.ts";
 import type { MapOptions } from "./call-options.ts";
@@ -35,6 +35,8 @@ export interface PoolHost {
   readonly keep: () => Disposable;
   /** The last line of the caller's terminal, for progress; undefined where there is none. */
   readonly statusLine: StatusLine | undefined;
+  /** Makes handles of shared objects among results; without it references come instead. */
+  readonly results?: ValueReaderHooks;
 }
 
 /** A line that is written over and over. */

@@ -98,7 +98,7 @@ export class FabricPool implements AsyncDisposable {
     options: CallOptions & Callbacks<Awaited<R>> = {},
   ): AsyncResult<Awaited<R>> {
     checkCallOptions("apply", options, [...APPLY_OPTIONS, ...CALLBACKS]);
-    const sink = new ArraySink(1);
+    const sink = new ArraySink(1, this.#host.results);
     const inputs = [[...checkArgs(args)]];
     return this.#async<Awaited<R>>(options, {
       plan: { fn: checkFunction(fn), spread: true, inputs, total: 1, sink, onItemError: "fail" },
@@ -199,7 +199,7 @@ export class FabricPool implements AsyncDisposable {
     checkCallOptions("mapReduce", options, REDUCE_OPTIONS);
     if (typeof combine !== "function") throw new TypeError(`combine must be a function, got ${described(combine)}`);
     const initial = "initial" in options ? { value: options.initial as unknown } : undefined;
-    const sink = new FoldSink(combine as (a: unknown, b: unknown) => unknown, initial);
+    const sink = new FoldSink(combine as (a: unknown, b: unknown) => unknown, initial, this.#host.results);
     const total = inputCount(inputs);
     const { initial: _, ...rest } = options;
     return await this.#async<Awaited<A>>(rest, {
@@ -266,9 +266,9 @@ export class FabricPool implements AsyncDisposable {
       throw new RangeError(`MAP_ITEMS_MAX is ${MAP_ITEMS_MAX}: a ${method} cannot have ${total} inputs`);
     const collects = given.onError === "collect";
     const sink = collects
-      ? new SettledSink(total)
+      ? new SettledSink(total, this.#host.results)
       : given.into === undefined
-        ? new ArraySink(total)
+        ? new ArraySink(total, this.#host.results)
         : new TypedSink(given.into, total);
     const plan = { fn: checkFunction(fn), spread, inputs, total, sink };
     return this.#async<R>(given, {

@@ -1,4 +1,11 @@
-import { decodeInto, type EncodedPayload, Encoding, type NumberArray, payloadItems } from "@heddle/wire";
+import {
+  decodeInto,
+  type EncodedPayload,
+  Encoding,
+  type NumberArray,
+  payloadItems,
+  type ValueReaderHooks,
+} from "@heddle/wire";
 import { described } from "./describe.ts";
 
 /** A typed array's class, for the option `into`. */
@@ -28,12 +35,14 @@ export interface ResultSink {
 /** Results as an array, in order of the inputs. */
 export class ArraySink implements ResultSink {
   readonly #total: number | undefined;
+  readonly #hooks: ValueReaderHooks | undefined;
   /** Made with the first values: making room for millions takes a while, and workers could have begun. */
   #results: unknown[] | undefined;
 
   /** `total`: undefined when it is not known. */
-  constructor(total: number | undefined) {
+  constructor(total: number | undefined, hooks?: ValueReaderHooks) {
     this.#total = total;
+    this.#hooks = hooks;
   }
 
   get results(): unknown[] {
@@ -45,7 +54,7 @@ export class ArraySink implements ResultSink {
     this.#results ??= payload.encoding === Encoding.F64 ? roomForNumbers(this.#total) : roomFor<unknown>(this.#total);
     const results = this.#results;
     lengthen(results, index + count, 0); // zeros: an array of numbers alone stays one
-    decodeInto(payload, results, index);
+    decodeInto(payload, results, index, this.#hooks);
   }
 
   /** Only calls that collect go on, and those have a SettledSink. */
@@ -56,13 +65,16 @@ export class ArraySink implements ResultSink {
 export class SettledSink implements ResultSink {
   readonly results: PromiseSettledResult<unknown>[];
 
-  constructor(total: number | undefined) {
+  readonly #hooks: ValueReaderHooks | undefined;
+
+  constructor(total: number | undefined, hooks?: ValueReaderHooks) {
+    this.#hooks = hooks;
     this.results = roomFor<PromiseSettledResult<unknown>>(total);
   }
 
   values(index: number, count: number, payload: EncodedPayload): void {
     lengthen(this.results, index + count, NOT_SETTLED);
-    const items = payloadItems(payload);
+    const items = payloadItems(payload, undefined, this.#hooks);
     for (let at = 0; at < count; at++) this.results[index + at] = { status: "fulfilled", value: items.next() };
   }
 

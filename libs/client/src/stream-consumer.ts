@@ -30,6 +30,7 @@ export class StreamConsumer<R> {
       isOrdered: how.isOrdered,
       onArrived: (items, bytes) => this.#arrived(items, bytes),
       onTaken: (items, bytes) => this.#taken(items, bytes),
+      hooks: host.results,
     });
     this.iterator = new MapIterator<R>({
       results: this.results,

@@ -1,5 +1,5 @@
 import { Fifo } from "@heddle/kernel";
-import { type EncodedPayload, type PayloadItems, payloadItems } from "@heddle/wire";
+import { type EncodedPayload, type PayloadItems, payloadItems, type ValueReaderHooks } from "@heddle/wire";
 import type { ResultSink } from "./result-sinks.ts";
 
 /** One result as the consumer gets it. */
@@ -27,6 +27,7 @@ type Arrived = Stretch | { readonly type: "failure"; readonly index: number; rea
 export class WaitingResults implements ResultSink {
   readonly #isOrdered: boolean;
   readonly #onArrived: (items: number, bytes: number) => void;
+  readonly #hooks: ValueReaderHooks | undefined;
   readonly #onTaken: (items: number, bytes: number) => void;
   /** By the index of the first item; only when ordered. */
   readonly #byIndex = new Map<number, Arrived>();
@@ -41,7 +42,9 @@ export class WaitingResults implements ResultSink {
     readonly isOrdered: boolean;
     readonly onArrived: (items: number, bytes: number) => void;
     readonly onTaken: (items: number, bytes: number) => void;
+    readonly hooks?: ValueReaderHooks | undefined;
   }) {
+    this.#hooks = options.hooks;
     this.#isOrdered = options.isOrdered;
     this.#onArrived = options.onArrived;
     this.#onTaken = options.onTaken;
@@ -99,7 +102,7 @@ export class WaitingResults implements ResultSink {
   #valueAt(stretch: Stretch, index: number): Taken {
     if (stretch.broken !== undefined) return { type: "error", index, ...stretch.broken };
     try {
-      stretch.items ??= payloadItems(stretch.payload);
+      stretch.items ??= payloadItems(stretch.payload, undefined, this.#hooks);
       return { type: "value", index, value: stretch.items.next() };
     } catch (error) {
       stretch.broken = { error };

@@ -86,11 +86,16 @@ export function decodePayload(payload: EncodedPayload, span?: ItemSpan): unknown
 }
 
 /** Writes all values of a payload to `target[at]` and on: no array in between. A RangeError when they do not fit. */
-export function decodeInto(payload: EncodedPayload, target: unknown[] | NumberArray, at: number): void {
+export function decodeInto(
+  payload: EncodedPayload,
+  target: unknown[] | NumberArray,
+  at: number,
+  hooks?: ValueReaderHooks,
+): void {
   const { count } = checkedSpan(payload, undefined);
   if (at + count > target.length) throw new RangeError(`${count} values do not fit at ${at} of ${target.length}`);
   if (fillFromColumn(payload, 0, count, target, at)) return;
-  const items = itemsOf(payload, 0, count);
+  const items = itemsOf(payload, 0, count, hooks);
   for (let index = 0; index < count; index++) (target as unknown[])[at + index] = items.next();
 }
 

@@ -148,9 +148,6 @@ export class ObjectsHome {
   });
 
   readonly #reader: ValueReaderHooks = {
-    reviveFunction: () => {
-      throw new TypeError("shared objects hold no functions");
-    },
     reviveShared: (description) => this.revive(description),
   };
 

@@ -16,8 +16,8 @@ export interface ValueWriterHooks {
 
 /** The reader's half. */
 export interface ValueReaderHooks {
-  /** The function for such a value. When it throws, that comes out untouched, and the value may be read again from its start. */
-  readonly reviveFunction: (description: unknown) => unknown;
+  /** The function for such a value; without it a function is a SerializationError. When it throws, that comes out untouched, and the value may be read again from its start. */
+  readonly reviveFunction?: (description: unknown) => unknown;
   /** A live handle of a shared object; without it a SharedReference comes instead. When it throws, that comes out untouched. */
   readonly reviveShared?: (description: SharedDescription) => object;
 }

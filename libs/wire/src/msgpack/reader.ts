@@ -275,9 +275,9 @@ export class ValueReader {
     this.#enter();
     const description = this.#value();
     this.#depth--;
-    const hooks = this.#hooks;
-    if (hooks === undefined) throw this.#broken("a function, which cannot be made here");
-    const revived = HookFailure.guard(() => hooks.reviveFunction(description));
+    const revive = this.#hooks?.reviveFunction;
+    if (revive === undefined) throw this.#broken("a function, which cannot be made here");
+    const revived = HookFailure.guard(() => revive(description));
     this.#objects[number] = revived as object;
     return revived;
   }
