@@ -1,4 +1,14 @@
-import { type Guard, Lock, LockLostError, Manager, NotHeldError } from "heddle";
+import {
+  Barrier,
+  Condition,
+  Event,
+  type Guard,
+  Lock,
+  LockLostError,
+  Manager,
+  NotHeldError,
+  SessionLostError,
+} from "heddle";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type ObjectsClient, ObjectsWorld } from "../../harness/objects-world.ts";
 import { failure } from "../../harness/waiting.ts";
@@ -120,5 +130,101 @@ describe("a lease that is lost", () => {
     await world.clock.advance(5_000);
     expect(await failure(guard.release())).toBeInstanceOf(LockLostError);
     expect(await failure(guard.release())).toBeInstanceOf(NotHeldError);
+  });
+});
+
+describe("a session that is lost", () => {
+  test("ends its waits, which never get the lock later", async () => {
+    const lock = new Lock({ fabric: ours.fabric });
+    const there = await theirs.receive(lock);
+    const guard = await lock.acquire();
+    const waiting = failure(there.acquire());
+    await world.settle();
+    theirs.cutOff();
+    await world.clock.advance(20_000);
+    theirs.reconnect();
+    await world.clock.advance(5_000);
+    expect(await waiting).toBeInstanceOf(SessionLostError);
+    await guard.release();
+    await world.settle();
+    expect(await lock.locked()).toBe(false);
+    await (await there.acquire()).release();
+  });
+
+  test("ends a wait at a condition, and the guard with it", async () => {
+    const condition = new Condition({ name: "news", fabric: ours.fabric });
+    const there = new Condition({ name: "news", fabric: theirs.fabric });
+    const guard = await there.acquire();
+    const waiting = failure(there.wait());
+    await world.settle();
+    theirs.cutOff();
+    await world.clock.advance(20_000);
+    await condition.run(() => condition.notifyAll());
+    theirs.reconnect();
+    await world.clock.advance(5_000);
+    expect(await waiting).toBeInstanceOf(SessionLostError);
+    expect(() => guard.assertHeld()).toThrow(LockLostError);
+    expect(await condition.lock.locked()).toBe(false);
+  });
+});
+
+describe("a manager that is killed and comes back", () => {
+  test("finds everybody where they were: holders, waits at locks, conditions, events and barriers", async () => {
+    const lock = new Lock({ fabric: ours.fabric });
+    const condition = new Condition({ fabric: ours.fabric });
+    const event = new Event({ fabric: ours.fabric });
+    const barrier = new Barrier(2, { fabric: ours.fabric });
+    const there = { lock: await theirs.receive(lock), condition: await theirs.receive(condition) };
+    const [event2, barrier2] = [await theirs.receive(event), await theirs.receive(barrier)];
+    const guard = await lock.acquire();
+    const next = there.lock.acquire();
+    const notified = there.condition.run(() => there.condition.wait());
+    const [set, passed] = [event2.wait(), barrier2.wait()];
+    await world.settle();
+    await world.kill();
+    await world.start();
+    await world.clock.advance(3_000);
+    await Promise.all([condition.run(() => condition.notify()), event.set(), barrier.wait(), guard.release()]);
+    expect(await Promise.all([notified, set, passed])).toEqual([true, true, 0]);
+    expect((await next).token).toBeGreaterThan(guard.token);
+  });
+});
+
+describe("a lock with a lease of its own", () => {
+  test("is lost after that, and guards what is written in the other sessions of its fabric", async () => {
+    await using manager = new Manager({ fabric: ours.fabric });
+    const list = manager.list<string>();
+    const lock = manager.lock({ ttlMs: 3_000, name: "short" });
+    const guard = await lock.acquire();
+    await guard.run(() => list.append("in time"));
+    ours.cutOff();
+    await world.clock.advance(3_000);
+    expect(() => guard.assertHeld()).toThrow(LockLostError);
+    ours.reconnect();
+    await world.clock.advance(12_000);
+    expect(await failure(guard.run(() => list.append("late")))).toBeInstanceOf(LockLostError);
+    expect(await list.toArray()).toEqual(["in time"]);
+    expect(() => manager.lock({ fabric: ours.fabric })).toThrow(TypeError);
+    expect(() => new Lock({ ttlMs: 1_999, fabric: ours.fabric })).toThrow(RangeError);
+  });
+
+  test("is refused at the manager when its token is of the past, whoever writes", async () => {
+    const lock = new Lock({ fabric: ours.fabric });
+    await using manager = new Manager({ fabric: ours.fabric });
+    const list = manager.list<string>();
+    const entered = Promise.withResolvers<void>();
+    const resumed = Promise.withResolvers<void>();
+    const guard = await lock.acquire();
+    const writing = guard.run(async () => {
+      await list.append("held");
+      entered.resolve();
+      await resumed.promise;
+      return await failure(list.append("released"));
+    });
+    await entered.promise;
+    await guard.release();
+    resumed.resolve();
+    expect(await writing).toBeInstanceOf(LockLostError);
+    expect(await list.toArray()).toEqual(["held"]);
   });
 });

@@ -40,7 +40,8 @@ export class Condition extends SharedObject {
   constructor(options: ConditionOptions = {}, place?: Place) {
     const { lock, name, fabric } = options;
     checkLock(lock, fabric, place);
-    const [home, spec] = made({ what: "a condition", kind: "condition", options, known: ["lock"] }, place ?? lock);
+    const where = place ?? (lock === undefined ? undefined : { home: lock.home });
+    const [home, spec] = made({ what: "a condition", kind: "condition", options, known: ["lock"] }, where);
     const own = lock ?? new Lock(name === undefined ? {} : { name: `${name}/lock` }, { home });
     super(home, { ...spec, options: { lock: own.id } });
     this.lock = own;

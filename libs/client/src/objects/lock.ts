@@ -36,7 +36,7 @@ export class Lock extends SharedObject {
 
   /** Throws TypeError, RangeError or LimitError for options that cannot be. */
   constructor(options: LockOptions = {}, place?: Place) {
-    super(...made({ what: "a lock", kind: "lock", options, known: ["ttlMs"] }, place ?? leasePlace(options)));
+    super(...made({ what: "a lock", kind: "lock", options, known: ["ttlMs"] }, leasePlace(options, place)));
   }
 
   /**
@@ -129,10 +129,11 @@ export function whatIs(kind: string, id: string): string {
 }
 
 /** Leases belong to sessions: a lock with a lease of its own has a session of its own. */
-function leasePlace({ ttlMs, fabric }: LockOptions): Place | undefined {
-  if (ttlMs === undefined) return undefined;
+function leasePlace({ ttlMs, fabric }: LockOptions, place: Place | undefined): Place | undefined {
+  if (ttlMs === undefined) return place;
   checkWhole("ttlMs", ttlMs, TTL_MS_MIN, TTL_MS_MAX);
-  return { home: fabricOf({ fabric }).openObjects({ ttlMs }) };
+  const open = place?.openSession ?? ((ttl: number): ObjectsHome => fabricOf({ fabric }).openObjects({ ttlMs: ttl }));
+  return { ...place, home: open(ttlMs) };
 }
 
 const TTL_MS_MIN = 2_000;

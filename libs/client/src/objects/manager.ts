@@ -47,6 +47,9 @@ type KeyOf<K> = K extends Key ? K : never;
  */
 export class Manager implements AsyncDisposable {
   readonly #home: ObjectsHome;
+  readonly #fabric: ObjectsFabric;
+  /** Of locks with leases of their own. */
+  readonly #more: ObjectsHome[] = [];
   #closing: Promise<void> | undefined;
 
   /** Throws TypeError for both a fabric and an address and for what is no option, RangeError for a lease that cannot be. */
@@ -54,7 +57,8 @@ export class Manager implements AsyncDisposable {
     checkOptionNames("a manager", options, ["fabric", "address", "ttlMs"]);
     const { ttlMs } = options;
     if (ttlMs !== undefined) checkWhole("ttlMs", ttlMs, TTL_MS_MIN, TTL_MS_MAX);
-    this.#home = fabricOf(options).openObjects({ ttlMs });
+    this.#fabric = fabricOf(options);
+    this.#home = this.#fabric.openObjects({ ttlMs });
   }
 
   /** A dict, of entries or of an object's fields. Throws TypeError, LimitError and SerializationError for entries or a name that cannot be. */
@@ -152,7 +156,7 @@ export class Manager implements AsyncDisposable {
 
   /** Ends the session: what is held under it is free, its objects without a name are gone, what waits rejects with ClosedError. Idempotent. */
   close(): Promise<void> {
-    this.#closing ??= this.#home.close();
+    this.#closing ??= Promise.all([this.#home, ...this.#more].map((home) => home.close())).then(ignore);
     return this.#closing;
   }
 
@@ -167,8 +171,14 @@ export class Manager implements AsyncDisposable {
   }
 
   get #place(): Place {
-    return { home: this.#open };
+    return { home: this.#open, openSession: this.#openSession };
   }
+
+  readonly #openSession = (ttlMs: number): ObjectsHome => {
+    const home = this.#fabric.openObjects({ ttlMs });
+    this.#more.push(home);
+    return home;
+  };
 }
 
 const TTL_MS_MIN = 2_000;

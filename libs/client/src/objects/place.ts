@@ -9,6 +9,8 @@ export interface Place {
   readonly home: ObjectsHome;
   /** The object's id, when it exists. */
   readonly object?: string;
+  /** Of a Manager: opens another session, with a lease of its own. */
+  readonly openSession?: (ttlMs: number) => ObjectsHome;
 }
 
 /** Options that all have that users construct themselves. */
@@ -34,6 +36,8 @@ export interface Made {
 /** What SharedObject is constructed with. Throws TypeError for options that cannot be. */
 export function made({ what, kind, options, known = [], traits = {} }: Made, place?: Place): [ObjectsHome, SharedSpec] {
   checkOptionNames(what, options, ["name", "fabric", ...known], "name");
+  if (place?.openSession !== undefined && options.fabric !== undefined)
+    throw new TypeError(`${what} of a manager belongs to that manager's fabric: leave fabric out`);
   const { home, object } = place ?? { home: homeOf(options) };
   return [home, { kind, object, name: options.name, options: traits }];
 }
