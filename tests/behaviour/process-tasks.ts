@@ -1,7 +1,16 @@
-/** Targets of processes. They tell what they see by files: a directory is all that they share with the test. */
-import { appendFileSync, writeFileSync } from "node:fs";
+/** Targets of processes. Those that share nothing else with the test tell what they see by files in a directory. */
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { activeChildren, cpuCount, currentProcess, Process, parentProcess, wait } from "heddle";
+import {
+  activeChildren,
+  type Connection,
+  cpuCount,
+  currentProcess,
+  Process,
+  parentProcess,
+  type Queue,
+  wait,
+} from "heddle";
 import { meet, passGate } from "../harness/gate.ts";
 
 const forEver = (): Promise<never> => new Promise(() => undefined);
@@ -23,6 +32,10 @@ export function computes(): never {
 
 export async function waitsAt(gate: string): Promise<void> {
   await passGate(gate);
+}
+
+export async function waitsOn(queue: Queue): Promise<void> {
+  await queue.get();
 }
 
 export async function exits(exitCode: number): Promise<never> {
@@ -107,11 +120,10 @@ export function knowsItself(directory: string): void {
 }
 
 /** A tree of processes, each of which says where it is. */
-export async function branches(directory: string, path: readonly number[]): Promise<void> {
-  const name = currentProcess().name;
-  appendFileSync(join(directory, "paths"), `${JSON.stringify({ path, name })}\n`);
+export async function branches(reports: Connection, path: readonly number[]): Promise<void> {
+  await reports.send({ path, name: currentProcess().name });
   if (path.length === 2) return;
-  const children = [0, 1].map((at) => new Process({ target: branches, args: [directory, [...path, at]] }));
+  const children = [0, 1].map((at) => new Process({ target: branches, args: [reports, [...path, at]] }));
   for (const child of children) {
     await child.start();
     await child.join();

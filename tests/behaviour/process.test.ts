@@ -1,7 +1,17 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { activeChildren, type Fabric, type HeddleError, Process, type ProcessOptions, wait } from "heddle";
+import {
+  activeChildren,
+  EndOfStreamError,
+  type Fabric,
+  type HeddleError,
+  Pipe,
+  Process,
+  type ProcessOptions,
+  Queue,
+  wait,
+} from "heddle";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { EmbeddedCluster } from "../harness/embedded-cluster.ts";
 import { Gate } from "../harness/gate.ts";
@@ -12,7 +22,7 @@ import * as tasks from "./process-tasks.ts";
 
 const clusters: readonly (readonly [name: string, start: () => Promise<RealCluster>])[] = [
   ["an embedded fabric", () => Promise.resolve(new EmbeddedCluster())],
-  ["two agents over gRPC", () => ProcessCluster.start()],
+  ["two agents over gRPC", () => ProcessCluster.start({ manager: true })],
 ];
 
 describe.each(clusters)("processes on %s", (_name, open) => {
@@ -83,11 +93,12 @@ describe.each(clusters)("processes on %s", (_name, open) => {
   });
 
   test("PROC-03: a handle is closed once the process is over, and then of no use", async () => {
-    using gate = new Gate();
-    const process = await started(tasks.waitsAt, { args: [gate.path] });
+    const queue = new Queue<string>({ fabric });
+    const process = await started(tasks.waitsOn, { args: [queue] });
     expect(() => process.close()).toThrow(/is alive: join\(\) or terminate\(\) it before close\(\)/);
-    gate.open();
+    await queue.put("go");
     await cluster.drive(process.join());
+    expect(process.exitCode).toBe(0);
     process.close();
     process.close();
     expect(() => process.isAlive()).toThrow(expect.objectContaining({ name: "ClosedError" }));
@@ -172,8 +183,7 @@ describe.each(clusters)("processes on %s", (_name, open) => {
   });
 
   test("an argument or a variable that cannot travel is an error at the start, which may be tried again", async () => {
-    const item = { n: 1, say: undefined as symbol | undefined };
-    item.say = Symbol("none");
+    const item: { n: number; say?: symbol } = { n: 1, say: Symbol("none") };
     const process = made(tasks.adds, { args: ["", item] });
     expect(await failure(process.start())).toMatchObject({ name: "SerializationError" });
     expect([process.isAlive(), activeChildren().includes(process)]).toEqual([false, false]);
@@ -201,14 +211,15 @@ describe.each(clusters)("processes on %s", (_name, open) => {
     expect(process_.name).toBe("Ada");
   });
 
-  test("PROC-06: processes start processes, two levels deep", async () => {
-    const directory = scratch();
-    const process = await ended(tasks.branches, { args: [directory, []] });
+  test("PROC-06: processes start processes, two levels deep, and tell of it over one pipe", async () => {
+    const [reader, writer] = Pipe<{ path: readonly number[]; name: string }>({ duplex: false, fabric });
+    const process = await started(tasks.branches, { args: [writer, []] });
+    await writer.close();
+    const seen: { path: readonly number[]; name: string }[] = [];
+    for (let reports = 0; reports < 7; reports++) seen.push(await cluster.drive(reader.recv()));
+    expect(await cluster.drive(failure(reader.recv()))).toBeInstanceOf(EndOfStreamError);
+    await cluster.drive(process.join());
     expect(process.exitCode).toBe(0);
-    const seen = readFileSync(join(directory, "paths"), "utf8")
-      .trim()
-      .split("\n")
-      .map((line) => JSON.parse(line));
     expect(seen.map(({ path }) => path)).toEqual([[], [0], [0, 0], [0, 1], [1], [1, 0], [1, 1]]);
     const { name } = process;
     expect(seen.map((one) => one.name.replace(name, "P"))).toEqual([

@@ -453,20 +453,6 @@ export function describeLives(get: Get): void {
     expect(counts.size).toBeGreaterThanOrEqual(10);
   });
 
-  test("POOL-36: the initializer runs when a worker joins, the first one at construction", async () => {
-    const { appendFileSync, readFileSync } = await import("node:fs");
-    const file = `${get().cluster.directory}/joined-${process.hrtime.bigint()}`;
-    const pool = get().fabric.pool({
-      processes: 1,
-      initializer: (path: string, word: string) => appendFileSync(path, word),
-      initArgs: [file, "joined "],
-    });
-    pool.close();
-    await pool.join();
-    expect(readFileSync(file, "utf8")).toBe("joined ");
-    expect(() => get().fabric.pool({ initializer: 5 as never })).toThrow(TypeError);
-  });
-
   test("what the initializer makes is there when a chunk runs", async () => {
     await using pool = get().fabric.pool({
       initializer: async (base: number) => {
