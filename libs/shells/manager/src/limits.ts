@@ -27,8 +27,10 @@ export const PARKED_BYTES_MAX = 256 * 1024 * 1024;
 export const ASSEMBLING_BYTES_MAX = 256 * 1024 * 1024;
 /** Records behind the newest snapshot, in bytes, above which the next one is taken, unless that snapshot itself is larger. */
 export const SNAPSHOT_BYTES_MIN = 16 * 1024 * 1024;
-/** Pieces of a snapshot have about this size. */
-export const SNAPSHOT_PIECE_BYTES = 1024 * 1024;
+/** Pieces of a snapshot have about this size: what is encoded in one go. */
+export const SNAPSHOT_PIECE_BYTES = 256 * 1024;
+/** How long a snapshot is encoded before everything else has a turn. */
+export const SNAPSHOT_SLICE_MS = 2;
 /** Pause before a disk that was full is tried again. */
 export const PROBE_PAUSE_MS = 1_000;
 /** What is written to see whether there is room again, in bytes: enough that the next writes find room, too. */

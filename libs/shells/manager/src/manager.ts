@@ -119,6 +119,7 @@ export class ManagerShell {
     const late = Promise.withResolvers<void>();
     using _deadline = clock.setTimer(clock.nowMs() + drainMs, late.resolve);
     await Promise.race([this.#replica.stop(), late.promise]);
+    this.#replica.end();
     this.#leases.stop();
     await this.#streams.close({ code: "unavailable", message: "the manager was stopped" });
     this.#end();

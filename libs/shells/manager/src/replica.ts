@@ -2,10 +2,11 @@ import { type Command, type Effect, isWrite, Objects, type Operation, type Sessi
 import { assert, type Environment } from "@heddle/kernel";
 import { type Journal, JournalFullError } from "@heddle/port-journal";
 import { type Batch, GroupCommit, type Outcome } from "./group-commit.ts";
-import { PROBE_BYTES, PROBE_PAUSE_MS, SNAPSHOT_BYTES_MIN } from "./limits.ts";
+import { PROBE_BYTES, PROBE_PAUSE_MS } from "./limits.ts";
 import { Moments } from "./moments.ts";
 import { emptyRecord } from "./records.ts";
-import { recoverState, values, writePieces } from "./snapshots.ts";
+import { SnapshotKeeper } from "./snapshot-keeper.ts";
+import { recoverState, values } from "./snapshots.ts";
 
 /** What a replica needs of the shell around it. */
 export interface ReplicaOptions {
@@ -32,16 +33,15 @@ export class Replica {
   #isFull = false;
   #probe: Disposable | undefined;
   #ready = Promise.withResolvers<void>();
-  #snapshotBytes = 0;
-  /** A snapshot is being made. `position`: it was taken and waits for its commit. */
-  #snapshot: { readonly position: number; readonly pieces: readonly Uint8Array[] } | "saving" | undefined;
-  #saving: Promise<void> = Promise.resolve();
+  readonly #snapshots: SnapshotKeeper;
 
   constructor(options: ReplicaOptions) {
     this.#options = options;
+    const { env, journal } = options;
+    this.#snapshots = new SnapshotKeeper({ env, journal, failed: (error) => this.#fail(error) });
     this.#commits = new GroupCommit({
-      journal: options.journal,
-      leaving: (position) => this.#snapshotIfDue(position),
+      journal,
+      leaving: (position) => this.#snapshots.take(this.#core, position),
       durable: (batch, position) => this.#durable(batch, position),
       full: (batches, error) => void this.#rebuild(batches, error),
       failed: (error) => this.#fail(error),
@@ -88,12 +88,11 @@ export class Replica {
     return effects;
   }
 
-  /** Reads. What was read is said once all of it is on disk. Gives whether there was an answer. */
-  read(session: SessionNumber, owner: number, operation: Operation): boolean {
+  /** Reads. What was read is said once all of it is on disk; what waits is said later. */
+  read(session: SessionNumber, owner: number, operation: Operation): void {
     assert(this.isServing && !isWrite(operation.verb), "only what does not write is read");
     const effects = this.#core.read(session, owner, operation);
     if (effects.length > 0) this.say(effects);
-    return effects.length > 0;
   }
 
   /** Says something once everything that was done before is on disk: now, when it is. */
@@ -106,17 +105,18 @@ export class Replica {
     return new Promise((resolve, reject) => this.say([{ type: "tell", tell: resolve, lost: reject }]));
   }
 
-  /** Takes nothing more, and lets what is under way end. */
+  /** Takes nothing more, and lets what is under way get to the disk. */
   async stop(): Promise<void> {
     this.#probe?.[Symbol.dispose]();
     if (this.#state === "serving") await this.settled().catch(() => undefined);
-    await this.#saving;
-    this.#end();
+    this.end();
   }
 
-  #end(): void {
+  /** Takes and says nothing more. */
+  end(): void {
     this.#state = "over";
     this.#commits.end();
+    this.#snapshots.drop();
     this.#probe?.[Symbol.dispose]();
   }
 
@@ -130,19 +130,19 @@ export class Replica {
     const startedMs = env.clock.nowMs();
     const { core, snapshotBytes, records } = await recoverState(journal);
     this.#core = core;
-    this.#snapshotBytes = snapshotBytes;
+    this.#snapshots.began(snapshotBytes);
     const tookMs = Math.round(env.clock.nowMs() - startedMs);
     env.log.info("state recovered", { position: journal.position, snapshotBytes, records, tookMs });
   }
 
   #durable(batch: Batch, position: number): void {
-    const taken = this.#snapshot;
-    if (typeof taken === "object" && taken.position === position) this.#save(taken);
+    this.#snapshots.durable(position);
     this.#options.say(batch.outcomes);
   }
 
   #fail(error: unknown): void {
-    this.#end();
+    if (this.#state === "over") return;
+    this.end();
     this.#options.failed(error);
   }
 
@@ -153,7 +153,7 @@ export class Replica {
     this.#isFull = true;
     this.#state = "rebuilding";
     this.#ready = Promise.withResolvers();
-    if (typeof this.#snapshot === "object") this.#snapshot = undefined;
+    this.#snapshots.drop();
     full(true);
     try {
       await this.#recover();
@@ -186,34 +186,5 @@ export class Replica {
     env.log.info("there is room on the disk again: writes are taken", {});
     this.#isFull = false;
     full(false);
-  }
-
-  /** Takes a snapshot as a commit leaves: the one moment at which the state is that of a position, whatever comes meanwhile. */
-  #snapshotIfDue(position: number): void {
-    const { journal } = this.#options;
-    if (this.#snapshot !== undefined) return;
-    if (journal.bytesSinceSnapshot <= Math.max(SNAPSHOT_BYTES_MIN, this.#snapshotBytes)) return;
-    this.#snapshot = { position, pieces: [...writePieces(this.#core.snapshot())] };
-  }
-
-  #save({ position, pieces }: { readonly position: number; readonly pieces: readonly Uint8Array[] }): void {
-    const { env, journal } = this.#options;
-    this.#snapshot = "saving";
-    const bytes = pieces.reduce((sum, { byteLength }) => sum + byteLength, 0);
-    const startedMs = env.clock.nowMs();
-    const save = async (): Promise<void> => {
-      try {
-        await journal.saveSnapshot(position, pieces);
-        this.#snapshotBytes = bytes;
-        env.log.info("snapshot saved", { position, bytes, tookMs: Math.round(env.clock.nowMs() - startedMs) });
-      } catch (error) {
-        if (this.#state === "over") return;
-        if (!(error instanceof JournalFullError)) return this.#fail(error);
-        env.log.warn("no room for a snapshot: the journal grows on", { position, bytes, message: error.message });
-        this.#snapshotBytes = journal.bytesSinceSnapshot + bytes; // not at the very next commit again
-      }
-      this.#snapshot = undefined;
-    };
-    this.#saving = save();
   }
 }
