@@ -145,6 +145,19 @@ function describeRLock(place: Get): void {
     expect(await rlock.locked()).toBe(false);
   });
 
+  test("acquired again while the answer to the first is on its way stays held when that one is released", async () => {
+    const rlock = new RLock({ fabric: place().ours });
+    const there = await place().receive(rlock);
+    for (let jobs = 0; jobs < 60; jobs++) {
+      const first = rlock.acquire().then((guard) => guard.release());
+      for (let job = 0; job < jobs; job++) await Promise.resolve();
+      const second = await rlock.acquire();
+      await first;
+      expect(await there.tryAcquire()).toBe(null);
+      await second.release();
+    }
+  });
+
   test("asked for twice at a time by one owner is asked for once", async () => {
     const rlock = new RLock({ fabric: place().ours });
     const there = await place().receive(rlock);

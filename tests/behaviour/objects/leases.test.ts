@@ -128,6 +128,8 @@ describe("a lease that is lost", () => {
     await world.clock.advance(20_000);
     ours.reconnect();
     await world.clock.advance(5_000);
+    expect(await lock.locked().catch((error: Error) => error.name)).toBe("NotFoundError"); // in the next session
+    expect(() => guard.assertHeld()).toThrow(LockLostError);
     expect(await failure(guard.release())).toBeInstanceOf(LockLostError);
     expect(await failure(guard.release())).toBeInstanceOf(NotHeldError);
   });

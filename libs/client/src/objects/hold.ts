@@ -29,7 +29,6 @@ export class Hold implements HeldLock {
   readonly guards: Share[] = [];
   readonly #of: HoldOf;
   readonly #channel: ObjectsChannel;
-  readonly #session: number | undefined;
   readonly #listening: Disposable;
   #token: number;
   #isWaiting = false;
@@ -43,7 +42,6 @@ export class Hold implements HeldLock {
   constructor(channel: ObjectsChannel, of: HoldOf) {
     this.#of = of;
     this.#channel = channel;
-    this.#session = channel.session;
     this.#token = of.token;
     this.#listening = channel.onLoss(() => this.loss);
   }
@@ -82,9 +80,8 @@ export class Hold implements HeldLock {
   get loss(): LockLostError | undefined {
     if (this.#lastLoss !== undefined) return this.#lastLoss;
     if (this.#isOver) return undefined;
-    const { loss, session } = this.#channel;
-    if (loss === undefined && session === this.#session) return undefined;
-    return this.#lost(loss ?? { type: "ended", reason: "its session with the manager is over" });
+    const { loss } = this.#channel;
+    return loss === undefined ? undefined : this.#lost(loss);
   }
 
   /** Its session is over, or the manager took it away: it does not come back. */

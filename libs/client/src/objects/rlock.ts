@@ -97,12 +97,9 @@ export class RLock extends SharedObject {
     return await asked;
   }
 
-  /** The manager gives an owner the same hold again that it has, such as one that was thought lost for a while. */
   #granted(owner: Flow, token: number): Hold {
     const { home, id: object, what } = this;
     const { holdings } = home;
-    const known = holdings.newest(object, owner);
-    if (known?.token === token) return known;
     const hold: Hold = new Hold(home.channel(), {
       object,
       what,
