@@ -14,7 +14,7 @@ import {
 } from "@heddle/kernel";
 import { Verb } from "@heddle/wire";
 import { describe, expect, test } from "vitest";
-import { OPERATIONS_IN_FLIGHT_MAX, OPERATIONS_PER_ENTRY_MAX } from "../limits.ts";
+import { MANAGER_LINKLESS_MS, OPERATIONS_IN_FLIGHT_MAX, OPERATIONS_PER_ENTRY_MAX } from "../limits.ts";
 import type { LeaseLoss, OperationRequest } from "./channel.ts";
 import { MANAGER, OBJECT, refused, ScriptedManager, settle, TTL_MS } from "./testing.ts";
 
@@ -499,13 +499,14 @@ describe("a manager that is away", () => {
     manager.answer = () => ({});
     await session.call(append);
     await manager.kill();
-    const waiting = [session.call(append), session.wait(acquire), session.flush()].map(outcome);
+    const asked = [session.call(append), session.wait(acquire)];
+    const waiting = [...asked, session.flush().then(() => "flushed")].map(outcome);
     await clock.advance(29_000);
     expect(waiting).toEqual([{}, {}, {}]);
     await clock.advance(2_000);
     expect(waiting[0]?.error).toBeInstanceOf(UnavailableError);
     expect(waiting[1]?.error).toBeInstanceOf(UnavailableError);
-    expect(waiting[2]).toEqual({ value: undefined });
+    expect(waiting[2]).toEqual({ value: "flushed" });
     expect(session.loss?.type).toBe("ended");
     expect(manager.holds).toBe(0);
     await manager.restart();
@@ -543,6 +544,21 @@ describe("a manager that is away", () => {
     expect(asked.value).toBeDefined();
     await manager.clock.advance(3 * TTL_MS);
     expect(manager.session.loss).toBeUndefined();
+  });
+
+  test("for a while is gone on with over one stream: those that were given up meanwhile say nothing", async () => {
+    await using manager = await ScriptedManager.start();
+    const { session, clock } = manager;
+    manager.answer = () => ({});
+    await session.call(append);
+    for (let round = 1; round <= 12; round++) {
+      await manager.kill();
+      await clock.advance(2 * MANAGER_LINKLESS_MS + 100 * round);
+      await manager.restart();
+      await clock.advance(5_000);
+      expect(manager.said.filter((word) => word === "attach 101").length).toBe(round);
+      await session.call(append);
+    }
   });
 
   test("that a fabric has not is a StateError that says how to start one", async () => {
