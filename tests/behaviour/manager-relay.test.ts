@@ -120,7 +120,7 @@ test("frames of every size pass through the coordinator over gRPC, both ways at 
     break;
   }
   await beats[Symbol.asyncDispose]();
-  const { sessions } = await client.call(objectsAdminListSessions, coordinatorAt, {}, { timeoutMs: 5_000 });
+  const { sessions } = await client.call(objectsAdminListSessions, coordinatorAt, { after: 0 }, { timeoutMs: 5_000 });
   expect(sessions).toMatchObject([{ session: through.session(), description: "through", connected: true }]);
 });
 

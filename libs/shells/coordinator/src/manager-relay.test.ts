@@ -86,10 +86,10 @@ test("a stream ends when the manager cannot be reached, so that its dialer tries
 
 test("questions to the manager go through the coordinator, errors included", async () => {
   const { network } = await coordinator("manager");
-  const ask = () => network.call(objectsAdminListSessions, "coordinator", {}, { timeoutMs: 1_000 });
+  const ask = () => network.call(objectsAdminListSessions, "coordinator", { after: 0 }, { timeoutMs: 1_000 });
   await expect(ask()).rejects.toMatchObject({ code: "unavailable" });
-  await network.listen("manager", [unaryRoute(objectsAdminListSessions, async () => ({ sessions: [] }))]);
-  expect(await ask()).toEqual({ sessions: [] });
+  await network.listen("manager", [unaryRoute(objectsAdminListSessions, async () => ({ sessions: [], more: false }))]);
+  expect(await ask()).toEqual({ sessions: [], more: false });
 });
 
 test("a coordinator without a manager refuses shared objects by naming the flag", async () => {
@@ -102,7 +102,7 @@ test("a coordinator without a manager refuses shared objects by naming the flag"
   const end = await ended.promise;
   expect(end).toMatchObject({ reason: "goodbye", goodbye: { code: "state" } });
   expect(end.reason === "goodbye" && end.goodbye.message).toContain("heddle coordinator --manager ADDRESS");
-  const ask = network.call(objectsAdminListSessions, "coordinator", {}, { timeoutMs: 1_000 });
+  const ask = network.call(objectsAdminListSessions, "coordinator", { after: 0 }, { timeoutMs: 1_000 });
   await expect(ask).rejects.toThrow("heddle coordinator --manager ADDRESS");
   const beats = await network.dial(sessionsKeepAlive, "coordinator", new AbortController().signal);
   expect((await beats.closed).reason).toBe("remote");

@@ -1,4 +1,6 @@
+import { MESSAGE_BYTES_MAX } from "@heddle/kernel";
 import {
+  ListObjectsResponse,
   objectsAdminBreakLock,
   objectsAdminDescribeLock,
   objectsAdminDescribeObject,
@@ -39,6 +41,20 @@ describe("operators", () => {
     const rest = await world.network.call(objectsAdminListObjects, ADDRESS, { after }, timeout);
     expect(rest.objects.map(({ object }) => object)).toEqual([name(count - 2), name(count - 1)]);
     expect(rest.more).toBe(false);
+  });
+
+  test("get no more in one answer than fits into a message", async () => {
+    const name = (at: number): string => `@${String(at).padStart(4, "0")}${"é".repeat(1_000)}`;
+    first.ask(Array.from({ length: 400 }, (_, at) => create(name(at), { kind: "list" })));
+    await settle();
+    const names: string[] = [];
+    for (let [after, more] = ["", true]; more; ) {
+      const answer = await world.network.call(objectsAdminListObjects, ADDRESS, { after }, timeout);
+      expect(ListObjectsResponse.encode(answer).finish().length).toBeLessThan(MESSAGE_BYTES_MAX / 2);
+      names.push(...answer.objects.map(({ object }) => object));
+      [after, more] = [names.at(-1) ?? "", answer.more];
+    }
+    expect(names).toEqual(Array.from({ length: 400 }, (_, at) => name(at)));
   });
 
   test("see one object by its name, its id, or the beginning of that", async () => {
@@ -102,7 +118,10 @@ describe("operators", () => {
     await settle();
     await second.wire?.close();
     await world.clock.advance(1_000);
-    const { sessions } = await world.network.call(objectsAdminListSessions, ADDRESS, {}, timeout);
+    const { sessions } = await world.network.call(objectsAdminListSessions, ADDRESS, { after: 0 }, timeout);
+    const { session: after = 0 } = first;
+    const rest = await world.network.call(objectsAdminListSessions, ADDRESS, { after }, timeout);
+    expect([rest.sessions.map(({ session }) => session), rest.more]).toEqual([[second.session], false]);
     expect(sessions).toEqual([
       {
         ...{ session: first.session, description: "test a", ttlMs: 15_000, leftMs: 14_030, connected: true },

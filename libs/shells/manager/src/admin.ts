@@ -9,19 +9,20 @@ import {
   type ListObjectsResponse,
   type ListSessionsResponse,
   type LockHolder,
-  type LockStatus,
+  LockStatus,
   type LockWait,
-  type ObjectStatus,
+  ObjectStatus,
   objectsAdminBreakLock,
   objectsAdminDescribeLock,
   objectsAdminDescribeObject,
   objectsAdminListLocks,
   objectsAdminListObjects,
   objectsAdminListSessions,
+  SessionStatus,
 } from "@heddle/wire";
 import { fullError } from "./full.ts";
 import type { Leases } from "./leases.ts";
-import { DESCRIPTION_LENGTH_MAX, PAGE_ITEMS_MAX } from "./limits.ts";
+import { DESCRIPTION_LENGTH_MAX, HOLDERS_TOLD_MAX, PAGE_BYTES_MAX, PAGE_ITEMS_MAX } from "./limits.ts";
 import type { Replica } from "./replica.ts";
 
 /** What answers are made of. */
@@ -45,7 +46,7 @@ export class AdminView {
       unaryRoute(objectsAdminDescribeObject, ({ object }) => this.#answer(() => this.#object(object))),
       unaryRoute(objectsAdminListLocks, ({ after }) => this.#answer(() => this.#locks(after))),
       unaryRoute(objectsAdminDescribeLock, ({ object }) => this.#answer(() => this.#lock(object))),
-      unaryRoute(objectsAdminListSessions, () => this.#answer(() => this.#sessions())),
+      unaryRoute(objectsAdminListSessions, ({ after }) => this.#answer(() => this.#sessions(after))),
       unaryRoute(objectsAdminBreakLock, ({ object, reason }) => this.#answer(() => this.#break(object, reason))),
     ];
   }
@@ -60,50 +61,68 @@ export class AdminView {
   }
 
   #objects(after: string): ListObjectsResponse {
-    const { items, more } = page(this.#core.objects(), after);
-    return { objects: items.map(objectStatus), more };
+    const { items, more } = page(behind(this.#core.objects(), after).map(objectStatus), ObjectStatus);
+    return { objects: items, more };
   }
 
   #object(name: string): DescribeObjectResponse {
-    const view = found(this.#core.objects(), name, "object");
+    const view = found(
+      name,
+      "object",
+      (ref) => this.#core.object(ref),
+      () => this.#core.objects(),
+    );
     return { object: objectStatus(view), description: this.#description(view.creator) };
   }
 
   #locks(after: string): ListLocksResponse {
-    const { items, more } = page(this.#core.locks(), after);
-    return { locks: items.map((view) => this.#lockStatus(view)), more };
+    const statuses = behind(this.#core.locks(), after).map((view) => this.#lockStatus(view));
+    const { items, more } = page(statuses, LockStatus);
+    return { locks: items, more };
   }
 
   #lock(name: string): DescribeLockResponse {
-    const view = found(this.#core.locks(), name, "lock");
-    const queue = view.line.map(({ session, owner, since }) => ({
+    const view = this.#find(name);
+    const queue = view.line.slice(0, PAGE_ITEMS_MAX).map(({ session, owner, since }) => ({
       session,
       owner,
       waitedMs: this.#agoMs(since),
       description: this.#description(session),
     }));
     const waits = waitsFrom(view.holders, this.#core.waits()).map(lockWait);
-    return { lock: this.#lockStatus(view), queue, waits, deadlock: view.deadlock.map(lockWait) };
+    const deadlock = view.deadlock.slice(0, HOLDERS_TOLD_MAX).map(lockWait);
+    return { lock: this.#lockStatus(view), queue, waits, deadlock };
   }
 
-  #sessions(): ListSessionsResponse {
+  #sessions(after: number): ListSessionsResponse {
     const { leases, isConnected } = this.#options;
-    const sessions = this.#core.sessions().map(({ session, description, ttlMs, owners, objects, holds, waiting }) => ({
+    const views = this.#core.sessions().filter(({ session }) => session > after);
+    const all = views.map(({ session, description, ttlMs, owners, objects, holds, waiting }) => ({
       ...{ session, description, ttlMs, owners, objects, waiting },
       leftMs: Math.round(leases.leftMs(session) ?? 0),
       connected: isConnected(session),
       held: holds,
     }));
-    return { sessions };
+    const { items, more } = page(all, SessionStatus);
+    return { sessions: items, more };
   }
 
   #break(name: string, reason: string): BreakLockResponse {
     const { replica } = this.#options;
-    const view = found(this.#core.locks(), name, "lock");
+    const view = this.#find(name);
     if (replica.isFull) throw fullError("a lock cannot be broken");
-    const broken = view.holders.map((holder) => this.#holder(holder));
+    const broken = this.#lockStatus(view).holders;
     replica.apply({ type: "lock-broken", object: view.object, reason: reason.slice(0, DESCRIPTION_LENGTH_MAX) });
     return { broken };
+  }
+
+  #find(name: string): LockView {
+    return found(
+      name,
+      "lock",
+      (ref) => this.#core.lock(ref),
+      () => this.#core.locks(),
+    );
   }
 
   get #core(): Replica["core"] {
@@ -114,7 +133,8 @@ export class AdminView {
     return {
       object: view.object,
       kind: view.kind,
-      holders: view.holders.map((holder) => this.#holder(holder)),
+      holders: view.holders.slice(0, HOLDERS_TOLD_MAX).map((holder) => this.#holder(holder)),
+      held: view.holders.length,
       waiting: view.line.length,
       free: view.free ?? 0,
       brokenReason: view.brokenReason ?? "",
@@ -153,17 +173,36 @@ function lockWait({ session, owner, lock, holder }: WaitView): LockWait {
   return { session, owner, lock, holderSession: holder.session, holderOwner: holder.owner };
 }
 
-/** Those behind `after`, as many as fit into one answer. */
-function page<T extends { readonly object: string }>(all: readonly T[], after: string): { items: T[]; more: boolean } {
-  const behind = all.filter(({ object }) => object > after).sort((a, b) => (a.object < b.object ? -1 : 1));
-  return { items: behind.slice(0, PAGE_ITEMS_MAX), more: behind.length > PAGE_ITEMS_MAX };
+/** Those behind `after`, in order of their ids. */
+function behind<T extends { readonly object: string }>(all: readonly T[], after: string): T[] {
+  return all.filter(({ object }) => object > after).sort((a, b) => (a.object < b.object ? -1 : 1));
 }
 
-/** The one that a name means: an id, the beginning of one, or a name with or without its "@". Throws NotFoundError. */
-function found<T extends { readonly object: string }>(all: readonly T[], name: string, what: string): T {
-  const exact = all.find(({ object }) => object === name || object === `@${name}`);
+/** The first ones, as many as fit into one answer. */
+function page<T>(
+  all: readonly T[],
+  message: { encode(item: T): { finish(): Uint8Array } },
+): { items: T[]; more: boolean } {
+  let bytes = 0;
+  let count = 0;
+  for (const item of all.slice(0, PAGE_ITEMS_MAX)) {
+    bytes += message.encode(item).finish().length;
+    if (count > 0 && bytes > PAGE_BYTES_MAX) break;
+    count++;
+  }
+  return { items: all.slice(0, count), more: count < all.length };
+}
+
+/** The one that a name means: an id, a name with or without its "@", or the beginning of an id. Throws NotFoundError. */
+function found<T extends { readonly object: string }>(
+  name: string,
+  what: string,
+  get: (ref: string) => T | undefined,
+  list: () => readonly T[],
+): T {
+  const exact = get(name) ?? get(`@${name}`);
   if (exact !== undefined) return exact;
-  const begun = /^[0-9a-f]+$/.test(name) ? all.filter(({ object }) => object.startsWith(name)) : [];
+  const begun = /^[0-9a-f]+$/.test(name) ? list().filter(({ object }) => object.startsWith(name)) : [];
   const [only] = begun;
   if (only !== undefined && begun.length === 1) return only;
   const shown = JSON.stringify(name.slice(0, 100));
@@ -171,12 +210,12 @@ function found<T extends { readonly object: string }>(all: readonly T[], name: s
   throw new NotFoundError(`there is no ${what} ${shown}`);
 }
 
-/** What these wait for themselves, what the holders of that wait for, and so on. */
+/** What these wait for themselves, what the holders of that wait for, and so on: the first ones. */
 function waitsFrom(holders: readonly HolderView[], all: readonly WaitView[]): WaitView[] {
   const waits: WaitView[] = [];
   const seen = new Set<string>();
   const next = holders.map(({ session, owner }) => ({ session, owner }));
-  for (let who = next.shift(); who !== undefined; who = next.shift()) {
+  for (let who = next.shift(); who !== undefined && waits.length < HOLDERS_TOLD_MAX; who = next.shift()) {
     const { session, owner } = who;
     if (seen.has(`${session} ${owner}`)) continue;
     seen.add(`${session} ${owner}`);
@@ -186,5 +225,5 @@ function waitsFrom(holders: readonly HolderView[], all: readonly WaitView[]): Wa
       next.push(wait.holder);
     }
   }
-  return waits;
+  return waits.slice(0, HOLDERS_TOLD_MAX);
 }

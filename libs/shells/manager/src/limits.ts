@@ -35,7 +35,11 @@ export const SNAPSHOT_SLICE_MS = 2;
 export const PROBE_PAUSE_MS = 1_000;
 /** What is written to see whether there is room again, in bytes: enough that the next writes find room, too. */
 export const PROBE_BYTES = 64 * 1024;
-/** Objects or locks in one answer to an operator. The others are on the next page. */
+/** Objects, locks or sessions in one answer to an operator. The others are on the next page. */
 export const PAGE_ITEMS_MAX = 1_000;
+/** The same in bytes, about; one is always given. An answer of any kind fits into a message. */
+export const PAGE_BYTES_MAX = 256 * 1024;
+/** Holders of one semaphore, and waits, in one answer to an operator. The others are counted. */
+export const HOLDERS_TOLD_MAX = 100;
 /** Moments that are remembered to tell how long a lock has been held; of the older half every second one is forgotten. */
 export const MOMENTS_MAX = 4_096;

@@ -251,7 +251,9 @@ export class OperateDesk implements OperateHost {
   }
 
   #unbind(stream: OperateStream): void {
-    for (const [session, bound] of this.#bySession) if (bound === stream) this.#bySession.delete(session);
+    const { speaksFor } = stream;
+    if (speaksFor !== undefined && this.#bySession.get(speaksFor) === stream) this.#bySession.delete(speaksFor);
+    stream.speaksFor = undefined;
     stream.session = undefined;
   }
 

@@ -10,6 +10,7 @@ import {
   type Part,
   type Payload,
   PayloadAssembler,
+  type Operation as WireOperation,
 } from "@heddle/wire";
 import { ASSEMBLING_BYTES_MAX, PARKED_BYTES_MAX, REPLY_BACKLOG_BYTES } from "./limits.ts";
 import { coreOperation } from "./records.ts";
@@ -49,6 +50,8 @@ export class OperateStream {
   readonly reads = new Map<number, Map<number, Operation>>();
   /** Its session; undefined before it has one, and after that ended. */
   session: SessionNumber | undefined;
+  /** The session that it speaks for, to the last word of that. */
+  speaksFor: SessionNumber | undefined;
   /** It waits to hear that its session is open. */
   isOpening = false;
   readonly #host: OperateHost;
@@ -95,6 +98,7 @@ export class OperateStream {
   /** The session on it begins, or goes on: what it asked before counts for nothing. */
   bind(session: SessionNumber): void {
     this.session = session;
+    this.speaksFor = session;
     this.isOpening = true;
     this.reads.clear();
   }
@@ -174,13 +178,13 @@ export class OperateStream {
     if (batch === undefined) throw new ProtocolError("operations came without their bytes");
     if (batch.size > OPERATIONS_BYTES_MAX)
       throw new ProtocolError(`${batch.size} bytes of operations: OPERATIONS_BYTES_MAX is ${OPERATIONS_BYTES_MAX}`);
+    if (this.#assemblingBytes + batch.size > ASSEMBLING_BYTES_MAX)
+      throw new ProtocolError(
+        `${this.#assemblingBytes + batch.size} bytes of payloads are incomplete: ASSEMBLING_BYTES_MAX is ${ASSEMBLING_BYTES_MAX}`,
+      );
     const whole = this.#assembler.open(batch, { owner, acknowledged, bytes: batch.size });
     if (whole !== undefined) return this.#operate(owner, acknowledged, whole);
     this.#assemblingBytes += batch.size;
-    if (this.#assemblingBytes > ASSEMBLING_BYTES_MAX)
-      throw new ProtocolError(
-        `payloads of ${this.#assemblingBytes} bytes are incomplete, ASSEMBLING_BYTES_MAX is ${ASSEMBLING_BYTES_MAX}`,
-      );
   }
 
   #part(part: Part): void {
@@ -222,7 +226,7 @@ export class OperateStream {
       }
       write();
       if (operation !== undefined) this.#host.read(this, owner, operation);
-      else this.#host.refuse(this, owner, unknownVerb(wire.seq, wire.verb));
+      else this.#host.refuse(this, owner, unknownVerb(wire));
     }
     write(writes.length === asked.length ? batch.bytes : undefined);
   }
@@ -234,7 +238,8 @@ function checkAcknowledged(acknowledged: readonly number[]): void {
   if (acknowledged.length % 2 !== 0) throw new ProtocolError("acknowledgements come in pairs: first number, how many");
 }
 
-function unknownVerb(seq: number, verb: number): Reply {
+function unknownVerb({ seq, verb: outer, operations }: WireOperation): Reply {
+  const verb = operations.find((inner) => coreOperation(inner) === undefined)?.verb ?? outer;
   const message = `this manager knows no operation with the number ${verb}: it is older than its client, upgrade it`;
   return { seq, values: [], numbers: [], revision: 0, refusal: { code: "protocol", message } };
 }

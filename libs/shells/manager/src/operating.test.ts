@@ -66,6 +66,9 @@ describe("a stream to the manager", () => {
     await settle();
     expect(client.replied().slice(1)).toEqual([[2], [3, "protocol"], [4, 1]]);
     expect(client.reply(3)?.error?.message).toContain("9999");
+    client.ask([operation("transaction", LIST, { operations: [unknown] })]);
+    await settle();
+    expect(client.reply(5)?.error?.message).toContain("9999");
   });
 
   test("that names an object in 10 MB is refused, and goes on", async () => {
