@@ -1,8 +1,8 @@
 import { systemEnvironment } from "@heddle/adapter-system";
 import { type ObjectsFabric, type ObjectsHome, type Waitable, type WaitOptions, waitFor } from "@heddle/client";
-import { decodeValue, encodeValue, type Shared, SharedReference, shared } from "@heddle/wire";
+import type { Shared } from "@heddle/wire";
 import type { Fabric } from "heddle";
-import { ObjectsWorld } from "./objects-world.ts";
+import { ObjectsWorld, received } from "./objects-world.ts";
 import { settles } from "./waiting.ts";
 
 /** Two clients of one manager, each with a session of its own, and time: the same tests run in a world of their own, on an embedded fabric and on a served one. */
@@ -27,16 +27,6 @@ export interface ObjectsPlace extends AsyncDisposable {
 /** Once for all tests of a file: opens a place for each of them. */
 export interface ObjectsPlaces extends AsyncDisposable {
   open(): Promise<ObjectsPlace>;
-}
-
-/** A handle as another session receives it. */
-export async function received<T extends Shared>(home: ObjectsHome, handle: T): Promise<T> {
-  const description = handle[shared]();
-  await handle.pending;
-  return decodeValue(encodeValue(new SharedReference(description), "argument"), "argument", {
-    reviveFunction: () => undefined,
-    reviveShared: (described) => home.revive(described),
-  }) as T;
 }
 
 /** Time is the test's, and each place a manager of its own. */

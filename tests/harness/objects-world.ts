@@ -90,6 +90,16 @@ export class ObjectsWorld implements AsyncDisposable {
   }
 }
 
+/** A handle as another session receives it. */
+export async function received<T extends Shared>(home: ObjectsHome, handle: T): Promise<T> {
+  const description = handle[shared]();
+  await handle.pending;
+  return decodeValue(encodeValue(new SharedReference(description), "argument"), "argument", {
+    reviveFunction: () => undefined,
+    reviveShared: (described) => home.revive(described),
+  }) as T;
+}
+
 interface WorldClientOptions {
   readonly env: Environment;
   readonly network: MemoryNetwork;
@@ -120,14 +130,8 @@ class WorldClient implements ObjectsClient {
     };
   }
 
-  async receive<T extends Shared>(handle: T): Promise<T> {
-    const description = handle[shared]();
-    await handle.pending;
-    const { home } = this.fabric;
-    return decodeValue(encodeValue(new SharedReference(description), "argument"), "argument", {
-      reviveFunction: () => undefined,
-      reviveShared: (described) => home.revive(described),
-    }) as T;
+  receive<T extends Shared>(handle: T): Promise<T> {
+    return received(this.fabric.home, handle);
   }
 
   cutOff(): void {
