@@ -71,14 +71,6 @@ export function addressesOf(config: AgentConfig, environment: NodeJS.ProcessEnv 
   return (usual === "" ? DEFAULT_ADDRESS : usual).split(",").map((address) => address.trim());
 }
 
-/** The address, if it can be one: an agent would try a wrong one for ever. Throws InvalidArgumentError. */
-export function checkedAddress(address: string): string {
-  if (/^unix:.|^(\[[^\]]+\]|[^:[\]]+):\d{1,5}$/.test(address)) return address;
-  throw new InvalidArgumentError(
-    `${JSON.stringify(address)} is not an address: say host:port, [v6]:port or unix:/path`,
-  );
-}
-
 /** What makes two agents different though nobody named them. */
 export interface AgentIdentity {
   readonly host: string;

@@ -1,6 +1,12 @@
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { packageVersion, type RunningServer, runServer, type ServerInvocation } from "@heddle/adapter-command";
+import {
+  checkedAddress,
+  packageVersion,
+  type RunningServer,
+  runServer,
+  type ServerInvocation,
+} from "@heddle/adapter-command";
 import { createGrpcClient } from "@heddle/adapter-grpc";
 import { createProcessSpawner } from "@heddle/adapter-processes";
 import {
@@ -13,15 +19,7 @@ import {
   temporaryDirectory,
 } from "@heddle/adapter-system";
 import { AgentShell } from "@heddle/shell-agent";
-import {
-  type AgentConfig,
-  ARTIFACTS_BYTES_MAX,
-  addressesOf,
-  checkedAddress,
-  defaultName,
-  settings,
-  workerEntry,
-} from "./config.ts";
+import { type AgentConfig, ARTIFACTS_BYTES_MAX, addressesOf, defaultName, settings, workerEntry } from "./config.ts";
 
 /** Runs an agent as this process. */
 export function main(

@@ -360,6 +360,7 @@ test.each<[string[], string]>([
   [["coordinator", "--listen", "0.0.0.0:0"], "refusing to listen at 0.0.0.0:0"],
   [["up", "--listen", "0.0.0.0:1"], "refusing to listen at 0.0.0.0:1"],
   [["agent", "--coordinator", "nowhere"], '"nowhere" is not an address'],
+  [["coordinator", "--listen", "127.0.0.1:0", "--manager", "nowhere"], '"nowhere" is not an address'],
   [["agent", "--name", "bad/name!"], '--name: "bad/name!" is not a node name'],
   [["status", "--address", "nowhere"], '"nowhere" is not an address'],
   [["run", "nowhere.ts"], 'there is no script "nowhere.ts"'],

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import {
   adviseOnAddress,
+  checkedAddress,
   packageVersion,
   type RunningServer,
   runServer,
@@ -37,7 +38,9 @@ async function start(config: CoordinatorConfig): Promise<RunningServer> {
     pid,
     ...(leaseMs === undefined ? {} : { leaseMs }),
     ...(heartbeatMs === undefined ? {} : { heartbeatMs }),
-    ...(manager === undefined ? {} : { manager: { address: manager, client: scope.use(createGrpcClient()) } }),
+    ...(manager === undefined
+      ? {}
+      : { manager: { address: checkedAddress(manager), client: scope.use(createGrpcClient()) } }),
   });
   const server = createGrpcServer({
     log: env.log,

@@ -13,6 +13,6 @@ export {
   type ServerValues,
   serverSettings,
 } from "./server.ts";
-export { choice, count, list, pairs, type Setting, text } from "./setting.ts";
+export { checkedAddress, choice, count, list, pairs, type Setting, text } from "./setting.ts";
 export { resolveSettings, type SettingSources, type SettingTable } from "./settings.ts";
 export { onStopSignals, type StopSignal, signalExitCode } from "./stop-signals.ts";

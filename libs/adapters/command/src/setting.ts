@@ -78,3 +78,11 @@ function last(texts: readonly string[]): string {
   if (given === "") throw new InvalidArgumentError("a value is missing");
   return given;
 }
+
+/** The address of another server, if it can be one: a wrong one would be tried for ever. Throws InvalidArgumentError. */
+export function checkedAddress(address: string): string {
+  if (/^unix:.|^(\[[^\]]+\]|[^:[\]]+):\d{1,5}$/.test(address)) return address;
+  throw new InvalidArgumentError(
+    `${JSON.stringify(address)} is not an address: say host:port, [v6]:port or unix:/path`,
+  );
+}

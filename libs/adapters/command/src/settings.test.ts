@@ -1,7 +1,7 @@
 import { InvalidArgumentError } from "@heddle/kernel";
 import { describe, expect, test } from "vitest";
 import { helpText } from "./help.ts";
-import { choice, count, list, pairs, text } from "./setting.ts";
+import { checkedAddress, choice, count, list, pairs, text } from "./setting.ts";
 import { resolveSettings, type SettingSources, type SettingTable } from "./settings.ts";
 
 interface Values {
@@ -141,4 +141,11 @@ describe("settings", () => {
     expect(help).toMatch(/^ {2}--config <FILE> /m);
     expect(help).not.toContain("--lease-ms");
   });
+});
+
+test("addresses must look like addresses", () => {
+  for (const good of ["host:1", "127.0.0.1:7433", "[::1]:7433", "unix:/tmp/x.sock"])
+    expect(checkedAddress(good)).toBe(good);
+  for (const bad of ["", "host", ":1", "host:", "host:123456", "unix:", "::1:7433"])
+    expect(() => checkedAddress(bad)).toThrow(InvalidArgumentError);
 });
