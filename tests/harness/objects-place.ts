@@ -5,14 +5,20 @@ import type { Fabric } from "heddle";
 import { ObjectsWorld, received } from "./objects-world.ts";
 import { settles } from "./waiting.ts";
 
-/** Two clients of one manager, each with a session of its own, and time: the same tests run in a world of their own, on an embedded fabric and on a served one. */
+/**
+ * Two clients of one manager, each with a session of its own, and time: the same tests run in a world of their own, on
+ * an embedded fabric and on a served one.
+ */
 export interface ObjectsPlace extends AsyncDisposable {
   /** For the constructors of shared objects. */
   readonly ours: ObjectsFabric;
   readonly theirs: ObjectsFabric;
   /** A handle of ours, as they receive it. */
   receive<T extends Shared>(handle: T): Promise<T>;
-  /** Resolves when everything that was asked so far has been heard by the manager, and what that let go on has been asked too. */
+  /**
+   * Resolves when everything that was asked so far has been heard by the manager, and what that let go on has been
+   * asked too.
+   */
   arrived(): Promise<void>;
   /** Lets so much time pass, at least. */
   pass(ms: number): Promise<void>;

@@ -33,7 +33,10 @@ export interface ObjectsClient {
   reconnect(): void;
 }
 
-/** The real manager, and clients with sessions of their own, over a network in memory; time passes when the test says so. */
+/**
+ * The real manager, and clients with sessions of their own, over a network in memory; time passes when the test says
+ * so.
+ */
 export class ObjectsWorld implements AsyncDisposable {
   readonly clock = new ManualClock(() => this.settle());
   readonly env: Environment = { clock: this.clock, random: seededRandom(7), log: silentLogger };

@@ -1,4 +1,14 @@
-import { BoundedSemaphore, type Guard, Lock, NotHeldError, RLock, Semaphore, TimeoutError } from "heddle";
+import {
+  BoundedSemaphore,
+  type Guard,
+  Lock,
+  LockLostError,
+  Manager,
+  NotHeldError,
+  RLock,
+  Semaphore,
+  TimeoutError,
+} from "heddle";
 import { describe, expect, test } from "vitest";
 import type { ObjectsPlace } from "../../harness/objects-place.ts";
 import { failure } from "../../harness/waiting.ts";
@@ -189,6 +199,24 @@ function describeSemaphore(place: Get): void {
     expect(await semaphore.getValue()).toBe(2);
     await semaphore.run(async () => expect(await semaphore.getValue()).toBe(1));
     expect(await semaphore.getValue()).toBe(2);
+  });
+
+  test("guards what is written with a permit", async () => {
+    const semaphore = new Semaphore(2, { fabric: place().ours });
+    await using manager = new Manager({ fabric: place().ours });
+    const list = manager.list<number>();
+    const guard = await semaphore.acquire();
+    const late = semaphore.run(async () => {
+      await list.append(1);
+      await guard.run(() => list.append(2));
+      await guard.run(async () => {
+        await guard.release();
+        expect(await failure(list.append(3))).toBeInstanceOf(LockLostError);
+      });
+      await list.append(4);
+    });
+    await late;
+    expect(await list.toArray()).toEqual([1, 2, 4]);
   });
 
   test("without a permit fails at once when it is not to wait, and in time when it is", async () => {

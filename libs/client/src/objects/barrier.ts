@@ -9,8 +9,9 @@ import { nothing, number, SharedObject } from "./shared-object.ts";
 /** What a barrier is told at its construction. */
 export interface BarrierOptions extends SharedOptions {
   /**
-   * Run by the last party to come, before any goes on; it may be async. When it throws, that party rejects with the error and the barrier is broken for the others. It travels with the handle
-   * as functions do: to tasks and processes, not into other shared objects.
+   * Run by the last party to come, before any goes on; it may be async. When it throws, that party rejects with the
+   * error and the barrier is broken for the others. It travels with the handle as functions do: to tasks and processes,
+   * not into other shared objects.
    */
   readonly action?: () => unknown;
   /** What `wait` waits, unless it says itself. For ever unless given. */
@@ -53,8 +54,8 @@ export class Barrier extends SharedObject {
   }
 
   /**
-   * Waits for all parties; resolves to this one's number: 0 for the first to come, to parties - 1. Rejects with BrokenBarrierError when one of them was not in time (that one too) or is gone, or
-   * when it was aborted or reset.
+   * Waits for all parties; resolves to this one's number: 0 for the first to come, to parties - 1. Rejects with
+   * BrokenBarrierError when one of them was not in time (that one too) or is gone, or when it was aborted or reset.
    */
   async wait(options: BarrierWait = {}): Promise<number> {
     checkWait("wait", options);

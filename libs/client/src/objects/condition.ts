@@ -24,7 +24,10 @@ export interface ConditionWait {
   readonly timeoutMs?: number | undefined;
 }
 
-/** Where those who hold a lock wait to be told of a change. All but the lock's own methods need the lock to be held: else NotHeldError. */
+/**
+ * Where those who hold a lock wait to be told of a change. All but the lock's own methods need the lock to be held:
+ * else NotHeldError.
+ */
 export class Condition extends SharedObject {
   /** What must be held to wait and to notify. */
   readonly lock: Lock | RLock;
@@ -68,8 +71,9 @@ export class Condition extends SharedObject {
   }
 
   /**
-   * Lets go of the lock, of all guards that its owner has of it, waits to be notified, and takes it again: the guards stay, with another token. Resolves to whether it was notified; false when the
-   * time was up. Also then it waits for the lock. Rejects with LockLostError when the lock was lost.
+   * Lets go of the lock, of all guards that its owner has of it, waits to be notified, and takes it again: the guards
+   * stay, with another token. Resolves to whether it was notified; false when the time was up. Also then it waits for
+   * the lock. Rejects with LockLostError when the lock was lost.
    */
   async wait(options: ConditionWait = {}): Promise<boolean> {
     checkWait("wait", options);
@@ -77,8 +81,9 @@ export class Condition extends SharedObject {
   }
 
   /**
-   * Waits until the predicate gives something true; it is asked with the lock held, at first and each time that it was notified. Resolves to true then, and to false when the time was up: all
-   * of the waits together. Rejects with what the predicate throws.
+   * Waits until the predicate gives something true; it is asked with the lock held, at first and each time that it was
+   * notified. Resolves to true then, and to false when the time was up: all of the waits together. Rejects with what
+   * the predicate throws.
    */
   async waitFor(predicate: () => unknown, options: ConditionWait = {}): Promise<boolean> {
     checkWait("waitFor", options);
@@ -96,7 +101,10 @@ export class Condition extends SharedObject {
     return true;
   }
 
-  /** Wakes the `count` that wait longest; fewer when fewer wait. They go on one after the other, once they have the lock. */
+  /**
+   * Wakes the `count` that wait longest; fewer when fewer wait. They go on one after the other, once they have the
+   * lock.
+   */
   async notify(count = 1): Promise<void> {
     checkWhole("count", count, 0);
     await this.#notify("notify", count);

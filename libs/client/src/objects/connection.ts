@@ -22,8 +22,9 @@ export interface PipeEnd {
 }
 
 /**
- * One end of a pipe. Messages arrive in the order in which they were sent, each as a whole, also an empty one. It can be sent to tasks and processes: whoever receives it holds the end too, and
- * the end is closed once all of them have closed theirs or are over.
+ * One end of a pipe. Messages arrive in the order in which they were sent, each as a whole, also an empty one. It can
+ * be sent to tasks and processes: whoever receives it holds the end too, and the end is closed once all of them have
+ * closed theirs or are over.
  */
 export class Connection<T = unknown> extends SharedObject implements Waitable, AsyncDisposable {
   readonly #end: PipeEnd;
@@ -38,7 +39,7 @@ export class Connection<T = unknown> extends SharedObject implements Waitable, A
   static revive(home: ObjectsHome, description: SharedDescription): Connection {
     const { object, end, duplex } = description;
     const connection = new Connection(home, { object, end: end === 1 ? 1 : 0, duplex: duplex === true });
-    connection.call("pipe-hold", nothing, [], [connection.#end.end, RECEIVED]).catch(() => undefined); // each operation says so
+    connection.call("pipe-hold", nothing, [], [connection.#end.end, RECEIVED]).catch(ignore); // each operation says so
     return connection;
   }
 
@@ -66,8 +67,9 @@ export class Connection<T = unknown> extends SharedObject implements Waitable, A
   }
 
   /**
-   * Sends a value. Resolves when it is on its way: nobody need have received it. Rejects with SerializationError for what cannot travel, LimitError above 64 MiB, ClosedError when either end
-   * is closed, and TypeError for an end that only receives.
+   * Sends a value. Resolves when it is on its way: nobody need have received it. Rejects with SerializationError for
+   * what cannot travel, LimitError above 64 MiB, ClosedError when either end is closed, and TypeError for an end that
+   * only receives.
    */
   send(value: T): Promise<void> {
     return this.attempt(() => {
@@ -87,8 +89,8 @@ export class Connection<T = unknown> extends SharedObject implements Waitable, A
   }
 
   /**
-   * Takes the next message; waits for one. What was sent as bytes comes as a Uint8Array. Rejects with EndOfStreamError when none is left and the other end is closed, ClosedError when this
-   * end is, and TypeError for one that only sends.
+   * Takes the next message; waits for one. What was sent as bytes comes as a Uint8Array. Rejects with EndOfStreamError
+   * when none is left and the other end is closed, ClosedError when this end is, and TypeError for one that only sends.
    */
   recv(): Promise<T> {
     return this.#receive("recv", ({ values: [message = NONE], numbers: [kind] }) =>
@@ -97,8 +99,8 @@ export class Connection<T = unknown> extends SharedObject implements Waitable, A
   }
 
   /**
-   * Takes the next message as bytes, as `recv` does. What was sent as a value comes encoded. Rejects with LimitError for one longer than `maxLength`: that message is lost, and the
-   * connection receives nothing more.
+   * Takes the next message as bytes, as `recv` does. What was sent as a value comes encoded. Rejects with LimitError
+   * for one longer than `maxLength`: that message is lost, and the connection receives nothing more.
    */
   recvBytes(options: { readonly maxLength?: number | undefined } = {}): Promise<Uint8Array> {
     return this.attempt(() => {
@@ -112,7 +114,10 @@ export class Connection<T = unknown> extends SharedObject implements Waitable, A
     });
   }
 
-  /** Whether `recv` would not wait: for a message or the end of the stream. Waits for that as long as `timeoutMs`: 0 and less, 0 unless given, not at all; Infinity for ever. */
+  /**
+   * Whether `recv` would not wait: for a message or the end of the stream. Waits for that as long as `timeoutMs`: 0 and
+   * less, 0 unless given, not at all; Infinity for ever.
+   */
   poll(timeoutMs = 0): Promise<boolean> {
     return inTime(
       this.attempt(() => {
@@ -231,6 +236,7 @@ export class Connection<T = unknown> extends SharedObject implements Waitable, A
   }
 }
 
+const ignore = (): void => undefined;
 const VALUE = 0;
 const BYTES = 1;
 const RECEIVED = 0;

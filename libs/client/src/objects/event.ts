@@ -33,7 +33,10 @@ export class Event extends SharedObject {
     return this.call("event-is-set", flag);
   }
 
-  /** Resolves to true once it is set, at once when it is; to false when `timeoutMs` (0 and less: at once; for ever unless given) was over before. */
+  /**
+   * Resolves to true once it is set, at once when it is; to false when `timeoutMs` (0 and less: at once; for ever
+   * unless given) was over before.
+   */
   async wait(options: { readonly timeoutMs?: number | undefined } = {}): Promise<boolean> {
     checkWait("wait", options);
     return await inTime(this.callWaiting("event-wait", options, () => true, [], [1]));

@@ -19,8 +19,9 @@ export interface FlowsOptions {
 const OWN: Flow = { number: 0, outer: undefined };
 
 /**
- * The flows of a process, whichever session their locks belong to. A task's attempt is one flow, with all that it begins. In a program each `run` of a lock, semaphore or condition is one, inside of that
- * in which it was called; all are inside of the program's own.
+ * The flows of a process, whichever session their locks belong to. A task's attempt is one flow, with all that it
+ * begins. In a program each `run` of a lock, semaphore or condition is one, inside of that in which it was called; all
+ * are inside of the program's own.
  */
 export class Flows {
   readonly #attempt: FlowsOptions["attempt"];

@@ -5,22 +5,26 @@ import type { Hold } from "./hold.ts";
 /** A lock or a permit that is held: from `acquire`, or what `run` gives its function. */
 export interface Guard extends AsyncDisposable {
   /**
-   * Proof of this hold: no later one of the same object has a smaller token. What is outside of the fabric can refuse a holder of the past by remembering the largest token that it has
-   * seen. Another one after a condition's `wait`.
+   * Proof of this hold: no later one of the same object has a smaller token. What is outside of the fabric can refuse a
+   * holder of the past by remembering the largest token that it has seen. Another one after a condition's `wait`.
    */
   readonly token: bigint;
   /**
-   * Aborts with LockLostError when the hold is lost: the manager was out of reach for the lease, or the session is over. It stays aborted, also when the manager comes back in time and the
-   * hold with it; `assertHeld` tells then.
+   * Aborts with LockLostError when the hold is lost: the manager was out of reach for the lease, or the session is
+   * over. It stays aborted, also when the manager comes back in time and the hold with it; `assertHeld` tells then.
    */
   readonly signal: AbortSignal;
-  /** Throws LockLostError when the hold is lost as things stand, comparing clocks now; NotHeldError when it was released, or waits at a condition. */
+  /**
+   * Throws LockLostError when the hold is lost as things stand, comparing clocks now; NotHeldError when it was
+   * released, or waits at a condition.
+   */
   assertHeld(): void;
   /** Lets go. Rejects with NotHeldError the second time, LockLostError when the hold was lost before. */
   release(): Promise<void>;
   /**
-   * Runs a function; each write to shared objects that it asks for, through whatever it awaits, carries the token, and the manager refuses it with LockLostError when the hold is over.
-   * It does not let go. Rejects with what the function throws, and with LockLostError when the hold is lost at its end.
+   * Runs a function; each write to shared objects that it asks for, through whatever it awaits, carries the token, and
+   * the manager refuses it with LockLostError when the hold is over. It does not let go. Rejects with what the function
+   * throws, and with LockLostError when the hold is lost at its end.
    */
   run<R>(fn: () => R): Promise<Awaited<R>>;
 }

@@ -23,7 +23,10 @@ export interface HoldOf {
   readonly over: () => void;
 }
 
-/** A lock or a permit that the manager granted under a session: what its guards have in common. Made at the reply that grants it. */
+/**
+ * A lock or a permit that the manager granted under a session: what its guards have in common. Made at the reply that
+ * grants it.
+ */
 export class Hold implements HeldLock {
   /** Those that are not released, the newest last. */
   readonly guards: Share[] = [];
@@ -97,7 +100,10 @@ export class Hold implements HeldLock {
     if (this.#isWaiting) throw new NotHeldError(`${this.what} is not held while it waits at a condition`);
   }
 
-  /** One guard fewer; with the last of them the manager takes it back. Rejects with LockLostError when the hold was lost before that. */
+  /**
+   * One guard fewer; with the last of them the manager takes it back. Rejects with LockLostError when the hold was lost
+   * before that.
+   */
   async leave(guard: Share): Promise<void> {
     const at = this.guards.indexOf(guard);
     if (at >= 0) this.guards.splice(at, 1);

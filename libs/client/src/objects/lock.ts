@@ -13,7 +13,10 @@ export const holdHere: unique symbol = Symbol("heddle.holdHere");
 
 /** What a lock is told at its construction. */
 export interface LockOptions extends SharedOptions {
-  /** Lease of its holder, in milliseconds, 2,000 to 300,000: it then has a session of its own with the manager. That of its fabric or manager unless given: 15,000. */
+  /**
+   * Lease of its holder, in milliseconds, 2,000 to 300,000: it then has a session of its own with the manager. That of
+   * its fabric or manager unless given: 15,000.
+   */
   readonly ttlMs?: number;
 }
 
@@ -26,8 +29,9 @@ export interface AcquireOptions {
 }
 
 /**
- * A lock that one guard at a time holds, in the whole fabric. Those who wait get it in the order in which they asked. It belongs to its guard: a second `acquire` waits,
- * whoever asks. A holder that dies, or is out of the manager's reach for its lease, loses it to the next one.
+ * A lock that one guard at a time holds, in the whole fabric. Those who wait get it in the order in which they asked.
+ * It belongs to its guard: a second `acquire` waits, whoever asks. A holder that dies, or is out of the manager's reach
+ * for its lease, loses it to the next one.
  */
 export class Lock extends SharedObject {
   static revive(home: ObjectsHome, { object }: SharedDescription): Lock {
@@ -40,8 +44,9 @@ export class Lock extends SharedObject {
   }
 
   /**
-   * Waits for its turn; resolves to the guard. Rejects with TimeoutError, the signal's reason, SessionLostError when the session with the manager ended meanwhile.
-   * Of a wait that ended so nothing is left: it never holds the lock later.
+   * Waits for its turn; resolves to the guard. Rejects with TimeoutError, the signal's reason, SessionLostError when
+   * the session with the manager ended meanwhile. Of a wait that ended so nothing is left: it never holds the lock
+   * later.
    */
   async acquire(options: AcquireOptions = {}): Promise<Guard> {
     return await this.#acquire(options);
@@ -52,12 +57,18 @@ export class Lock extends SharedObject {
     return await orNull(this.#acquire({ timeoutMs: 0 }));
   }
 
-  /** Releases the newest guard of it that this task attempt has, or outside of tasks this program. Rejects with NotHeldError when there is none: that of another is never released. */
+  /**
+   * Releases the newest guard of it that this task attempt has, or outside of tasks this program. Rejects with
+   * NotHeldError when there is none: that of another is never released.
+   */
   async release(): Promise<void> {
     await releaseNewest(this[holdHere](), this.what);
   }
 
-  /** Runs a function under it, as `guard.run`, and releases it. Rejects with what the function throws, else with LockLostError when it was lost meanwhile. */
+  /**
+   * Runs a function under it, as `guard.run`, and releases it. Rejects with what the function throws, else with
+   * LockLostError when it was lost meanwhile.
+   */
   async run<R>(fn: (guard: Guard) => R): Promise<Awaited<R>> {
     checkRun(fn);
     return await runWith(await this.#acquire({}), fn);

@@ -15,9 +15,15 @@ export interface Place {
 
 /** Options that all have that users construct themselves. */
 export interface SharedOptions {
-  /** Get or create the object of this name: it outlives its creator. Anonymous unless given: it ends with its creator's session. */
+  /**
+   * Get or create the object of this name: it outlives its creator. Anonymous unless given: it ends with its creator's
+   * session.
+   */
   readonly name?: string;
-  /** Whose object it is. That of the address in HEDDLE_ADDRESS, else the embedded one, unless given; inside workers their own. */
+  /**
+   * Whose object it is. That of the address in HEDDLE_ADDRESS, else the embedded one, unless given; inside workers
+   * their own.
+   */
   readonly fabric?: object;
 }
 

@@ -48,7 +48,10 @@ export abstract class QueueHandle<T> extends SharedObject {
     return this.size((reply) => number(reply) === 0);
   }
 
-  /** Closes this handle, not the queue: later calls but this reject with ClosedError. What was put stays for others, and what is under way goes on. */
+  /**
+   * Closes this handle, not the queue: later calls but this reject with ClosedError. What was put stays for others, and
+   * what is under way goes on.
+   */
   async close(): Promise<void> {
     this.#isClosed = true;
   }
@@ -105,7 +108,9 @@ export abstract class QueueHandle<T> extends SharedObject {
   }
 }
 
-/** A handle of a queue of the class that the description says. Throws TypeError or RangeError for one that cannot be. */
+/**
+ * A handle of a queue of the class that the description says. Throws TypeError or RangeError for one that cannot be.
+ */
 export function reviveQueue(home: ObjectsHome, { object, type, maxSize }: SharedDescription): QueueHandle<unknown> {
   const place = { home, object };
   if (type === "simple queue") return new SimpleQueue({}, place);
@@ -116,7 +121,8 @@ export function reviveQueue(home: ObjectsHome, { object, type, maxSize }: Shared
 const NONE = new Uint8Array();
 
 /**
- * Items in the order in which they were put, each for one who gets: as multiprocessing.Queue, with put and get at the manager. An item that was got by a process that dies is gone, as in Python.
+ * Items in the order in which they were put, each for one who gets: as multiprocessing.Queue, with put and get at the
+ * manager. An item that was got by a process that dies is gone, as in Python.
  */
 export class Queue<T = unknown> extends QueueHandle<T> {
   /** Throws TypeError, RangeError or LimitError for options that cannot be. */
@@ -125,14 +131,18 @@ export class Queue<T = unknown> extends QueueHandle<T> {
   }
 
   /**
-   * Puts an item; waits while the queue is full. Rejects with FullError when it stays full, SerializationError for what cannot travel, LimitError for more than 64 MiB, and ClosedError after
-   * `close`. One that nobody awaits is done in order all the same.
+   * Puts an item; waits while the queue is full. Rejects with FullError when it stays full, SerializationError for what
+   * cannot travel, LimitError for more than 64 MiB, and ClosedError after `close`. One that nobody awaits is done in
+   * order all the same.
    */
   put(item: T, options: QueueWait = {}): Promise<void> {
     return this.attempt(() => this.enter(item, patience("put", options)));
   }
 
-  /** Takes the next item; waits while there is none. Rejects with EmptyError when there stays none, and ClosedError after `close`. */
+  /**
+   * Takes the next item; waits while there is none. Rejects with EmptyError when there stays none, and ClosedError
+   * after `close`.
+   */
   get(options: QueueWait = {}): Promise<T> {
     return this.attempt(() => this.take(patience("get", options)));
   }
@@ -189,7 +199,10 @@ export class SimpleQueue<T = unknown> extends QueueHandle<T> {
     super("simple queue", options, place);
   }
 
-  /** Puts an item. Rejects with SerializationError for what cannot travel, LimitError for more than 64 MiB, and ClosedError after `close`. */
+  /**
+   * Puts an item. Rejects with SerializationError for what cannot travel, LimitError for more than 64 MiB, and
+   * ClosedError after `close`.
+   */
   put(item: T): Promise<void> {
     return this.enter(item, {});
   }

@@ -13,8 +13,9 @@ import { nothing, SharedObject } from "./shared-object.ts";
 export type RLockOptions = SharedOptions;
 
 /**
- * A lock that its owner may acquire again: it is free when each of those guards is released. The owner is a task's attempt with all that it begins; in a program it is one `run`, of this or
- * another lock, with what it begins, and what is acquired outside of any `run` belongs to the whole program.
+ * A lock that its owner may acquire again: it is free when each of those guards is released. The owner is a task's
+ * attempt with all that it begins; in a program it is one `run`, of this or another lock, with what it begins, and what
+ * is acquired outside of any `run` belongs to the whole program.
  */
 export class RLock extends SharedObject {
   static revive(home: ObjectsHome, { object }: SharedDescription): RLock {
@@ -36,7 +37,9 @@ export class RLock extends SharedObject {
     return await orNull(this.#acquire({ timeoutMs: 0 }));
   }
 
-  /** Releases the newest guard of it that this task attempt or flow has. Rejects with NotHeldError when there is none. */
+  /**
+   * Releases the newest guard of it that this task attempt or flow has. Rejects with NotHeldError when there is none.
+   */
   async release(): Promise<void> {
     await releaseNewest(this[holdHere](), this.what);
   }
@@ -79,7 +82,7 @@ export class RLock extends SharedObject {
       const hold = this[holdHere]();
       const loss = hold?.loss;
       if (hold !== undefined && loss === undefined) return this.#guardOf(hold);
-      if (loss !== undefined && hold?.isLostForGood === false) throw loss; // it may come back: the manager would give the same hold again
+      if (loss !== undefined && hold?.isLostForGood === false) throw loss; // should it come back it is the same hold
       const leftMs = untilMs - env.clock.nowMs();
       const arriving = holdings.arriving(this.id, flow);
       if (arriving === undefined) return await this.#ask(flow, { timeoutMs: leftMs, signal });

@@ -11,8 +11,8 @@ import { nothing, number, SharedObject } from "./shared-object.ts";
 export type SemaphoreOptions = SharedOptions;
 
 /**
- * Permits, so many as were given at first and are added: each guard holds one, and those who wait get them in the order in which they asked. The permits of a holder that dies, or is out
- * of the manager's reach for its lease, come back.
+ * Permits, so many as were given at first and are added: each guard holds one, and those who wait get them in the order
+ * in which they asked. The permits of a holder that dies, or is out of the manager's reach for its lease, come back.
  */
 export class Semaphore extends SharedObject {
   /** Bounded or not, as the description says. Throws TypeError or RangeError for one that cannot be. */
@@ -21,7 +21,10 @@ export class Semaphore extends SharedObject {
     return new make(Number(initial), {}, { home, object });
   }
 
-  /** `initial`: permits at first, 1 unless given. `bound`: of a bounded one. Throws TypeError, RangeError or LimitError for what cannot be. */
+  /**
+   * `initial`: permits at first, 1 unless given. `bound`: of a bounded one. Throws TypeError, RangeError or LimitError
+   * for what cannot be.
+   */
   constructor(initial = 1, options: SemaphoreOptions = {}, place?: Place, bound?: number) {
     checkWhole("initial", initial, 0);
     const traits = bound === undefined ? { initial } : { initial, bound };
