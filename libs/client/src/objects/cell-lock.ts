@@ -69,5 +69,5 @@ export class CellLock {
 
 /** That of a named object has a name too, which every handle of it finds. */
 function ownLock(home: ObjectsHome, name: string | undefined): RLock {
-  return new RLock(name === undefined ? {} : { name: `${name} (lock)` }, { home });
+  return new RLock(name === undefined ? {} : { name: `${name}/lock` }, { home });
 }
