@@ -8,7 +8,7 @@ import {
 } from "@heddle/adapter-system";
 import type { PoolSettings } from "@heddle/client";
 import type { Environment } from "@heddle/kernel";
-import { memoryJournal } from "@heddle/port-journal";
+import { forgetfulJournal } from "@heddle/port-journal";
 import { endlessLeases, MemoryNetwork, type RpcClient } from "@heddle/port-rpc";
 import { AgentShell } from "@heddle/shell-agent";
 import { CoordinatorShell } from "@heddle/shell-coordinator";
@@ -41,7 +41,7 @@ export class EmbeddedFabric implements AsyncDisposable {
     const { pid, nodeMajor } = hostFacts();
     const manager = new ManagerShell({
       ...{ env, build: BUILD, nodeMajor, pid },
-      journal: this.#scope.use(memoryJournal()),
+      journal: this.#scope.use(forgetfulJournal()),
       keptBy: "streams",
     });
     this.#scope.defer(() => manager.stop(0));

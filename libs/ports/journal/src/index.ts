@@ -1,4 +1,5 @@
 export { JournalDamagedError, JournalFailedError, JournalFullError, JournalLockedError } from "./errors.ts";
+export { forgetfulJournal } from "./forgetful.ts";
 export { RECORD_BYTES_MAX, SNAPSHOTS_KEPT, UNCOMMITTED_BYTES_MAX } from "./limits.ts";
 export { MemoryJournalStore, memoryJournal, type Write, type WriteOutcome } from "./memory.ts";
 

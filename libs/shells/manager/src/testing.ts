@@ -59,7 +59,7 @@ export function operation(verb: VerbName, object: string, more: Short = {}): Ope
 }
 
 /** A reply as tests look at it: an error's code, else its numbers and decoded values. */
-export function shortReply({ seq, values, numbers, error }: Reply): unknown {
+function shortReply({ seq, values, numbers, error }: Reply): unknown {
   if (error !== undefined) return [seq, error.code];
   return [seq, ...numbers, ...values.map((bytes) => decodeValue(bytes))];
 }
