@@ -7,7 +7,13 @@ import { FakeCoordinator, settle } from "./testing.ts";
 class Handle implements Shared {
   readonly made = Promise.withResolvers<void>();
   pending: Promise<void> | undefined;
+  /** How often it was told that what it was described for came to nothing. */
+  again = 0;
   #isDescribed = false;
+
+  askedAgain(): void {
+    this.again++;
+  }
 
   [shared](): SharedDescription {
     if (!this.#isDescribed) {
@@ -44,6 +50,7 @@ test("a chunk leaves once the objects are there whose handles are in it", async 
   two.made.resolve();
   await settle();
   expect(chunksOf(fake)).toBe(1);
+  expect([one.again, two.again]).toEqual([2, 1]);
 });
 
 test("an object that cannot be made fails the call that would send its handle", async () => {
