@@ -37,7 +37,7 @@ const ranges: Readonly<Partial<Record<Code, readonly [least: number | bigint, mo
   u64: [0n, 2n ** 64n - 1n],
 };
 
-export function isCode(code: unknown): code is Code {
+function isCode(code: unknown): code is Code {
   return typeof code === "string" && Object.hasOwn(arrays, code);
 }
 

@@ -6,9 +6,6 @@ import type { ObjectsHome } from "./home.ts";
 import { encodeKey } from "./keys.ts";
 import { flag, nothing, SharedObject } from "./shared-object.ts";
 
-/** Names and what they stand for. */
-export type Fields = Readonly<Record<string, unknown>>;
-
 /** Named values that programs, tasks and processes share. Methods reject as those of a Dict. */
 export class Namespace<T extends object = Record<string, unknown>> extends SharedObject {
   static revive(home: ObjectsHome, { object }: SharedDescription): Namespace {
