@@ -4,10 +4,14 @@ import { overLimit, refused } from "./replies.ts";
 import type { SharedObject, State } from "./state.ts";
 import type { Operation } from "./types.ts";
 
+/** Up to here a copy costs less than to look at the buffer: V8 makes one only when it is asked for. */
+const COPIED_BYTES_MAX = 1_024;
+
 /** A value as it is kept: alone in its buffer, for what came in one frame need not stay together, and of no class but the plain one. */
 export function keep(bytes: Uint8Array): Uint8Array {
-  const isKept = bytes.constructor === Uint8Array && bytes.byteLength === bytes.buffer.byteLength;
-  return isKept ? bytes : new Uint8Array(bytes);
+  const isLarge = bytes.length > COPIED_BYTES_MAX;
+  const isAlone = isLarge && bytes.constructor === Uint8Array && bytes.length === bytes.buffer.byteLength;
+  return isAlone ? bytes : new Uint8Array(bytes);
 }
 
 /** The bytes of a value, as they are kept. */

@@ -110,7 +110,8 @@ function detach(state: State, object: SharedObject, gone: Refusal): void {
       return;
     case "condition":
       // Who was notified and waits for the lock again is told too.
-      for (const waiter of object.lock?.line ?? []) if (waiter.object === object) answer(state, waiter, { refusal: gone });
+      for (const waiter of object.lock?.line ?? [])
+        if (waiter.object === object) answer(state, waiter, { refusal: gone });
       object.lock?.conditions.delete(object);
       return;
     case "semaphore":

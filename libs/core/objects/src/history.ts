@@ -37,16 +37,13 @@ export function forgetRevision(state: State, object: SharedObject): void {
   for (const change of taken) weigh(state, object, -weightOf(change));
 }
 
-/** The oldest change goes, and with it all of its revision: half of a revision is worth nothing. */
+/** The oldest change goes, and nothing is told of its revision any more: half of one is worth nothing. */
 function forgetOldest(state: State, object: SharedObject): void {
   const { history } = object;
-  const revision = history?.changes.peek()?.revision;
-  if (history === undefined || revision === undefined) return;
-  history.floor = revision;
-  while (history.changes.peek()?.revision === revision) {
-    const change = history.changes.shift();
-    if (change !== undefined) weigh(state, object, -weightOf(change));
-  }
+  const change = history?.changes.shift();
+  if (history === undefined || change === undefined) return;
+  history.floor = change.revision;
+  weigh(state, object, -weightOf(change));
 }
 
 function weigh(state: State, { history }: SharedObject, bytes: number): void {

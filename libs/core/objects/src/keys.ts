@@ -36,10 +36,24 @@ function tooLong({ length }: Uint8Array): KeyProblem {
   return new KeyProblem("the key is too long", { name: "KEY_BYTES_MAX", actual: length });
 }
 
-/** One character a byte. */
+/** One character a byte: eight at a time, which is what keys are made of that are asked for most. */
 export function textOf(bytes: Uint8Array): KeyText {
+  const { length } = bytes;
+  const unit = (at: number): number => bytes[at] ?? 0;
   let text = "";
-  for (let at = 0; at < bytes.length; at++) text += String.fromCharCode(bytes[at] ?? 0);
+  let at = 0;
+  for (; at + 8 <= length; at += 8)
+    text += String.fromCharCode(
+      unit(at),
+      unit(at + 1),
+      unit(at + 2),
+      unit(at + 3),
+      unit(at + 4),
+      unit(at + 5),
+      unit(at + 6),
+      unit(at + 7),
+    );
+  for (; at < length; at++) text += String.fromCharCode(unit(at));
   return text;
 }
 

@@ -62,8 +62,8 @@ export const OBJECT_LIMITS: ObjectLimits = {
   HISTORY_BYTES_MAX: 64 * 1024 * 1024,
 };
 
-/** What each kept value counts beside its bytes: about what it costs in memory. */
-export const ITEM_OVERHEAD_BYTES = 64;
+/** What each object and each kept value counts beside its bytes: about what V8 takes for a small typed array of its own. */
+export const ITEM_OVERHEAD_BYTES = 256;
 
 /** Values of one piece of a snapshot, at most. */
 export const SNAPSHOT_PIECE_ITEMS = 1_024;
