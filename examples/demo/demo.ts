@@ -1,9 +1,11 @@
 /**
- * `npm run demo`: a coordinator and two node agents as real processes on loopback, four programs that every course on
- * multiprocessing starts with, and beside each a plain loop on one thread.
+ * `npm run demo`: a manager, a coordinator and two node agents as real processes on loopback, and the programs that every course on
+ * multiprocessing starts with: pools, beside each a plain loop on one thread, then processes and what they share.
  */
 import { connect, range } from "heddle";
 import { startFabric } from "./fabric.ts";
+import { check, isPrime, type Measured, measure } from "./measure.ts";
+import { appendRandomNumbers, collectPrimes, killTeller, shareAndKeep, talk } from "./shared-state.ts";
 
 const CUBES = 10_000_000;
 const SAMPLES = 10_000_000;
@@ -29,24 +31,6 @@ function squareOfRandom(index: number): number {
 
 const sum = (a: number, b: number): number => a + b;
 
-/** By trial division. */
-function isPrime(n: number): boolean {
-  if (n < 2) return false;
-  for (let divisor = 2; divisor * divisor <= n; divisor++) if (n % divisor === 0) return false;
-  return true;
-}
-
-interface Measured<T> {
-  readonly value: T;
-  readonly seconds: number;
-}
-
-async function measure<T>(run: () => T | Promise<T>): Promise<Measured<T>> {
-  const start = performance.now();
-  const value = await run();
-  return { value, seconds: (performance.now() - start) / 1_000 };
-}
-
 function report(what: string, items: number, plain: Measured<unknown>, pool: Measured<unknown>): void {
   const perSecond = Math.round(items / pool.seconds).toLocaleString("en-US");
   const speedUp = (plain.seconds / pool.seconds).toFixed(2);
@@ -54,10 +38,6 @@ function report(what: string, items: number, plain: Measured<unknown>, pool: Mea
     `  ${what}\n    plain loop ${plain.seconds.toFixed(3)} s   pool ${pool.seconds.toFixed(3)} s   ` +
       `speed-up ${speedUp}x   ${perSecond} items/s`,
   );
-}
-
-function check(condition: boolean, what: string): void {
-  if (!condition) throw new Error(`the demo got a wrong result: ${what}`);
 }
 
 /** The plain loop a reader would write. */
@@ -137,6 +117,11 @@ const stream = await measure(async () => {
 });
 check(last === STREAMED - 1, "stream");
 console.log(`  in order, ${Math.round(STREAMED / stream.seconds).toLocaleString("en-US")} items/s`);
+
+await using manager = fabric.manager();
+const shared = { fabric, pool, manager };
+for (const [at, program] of [appendRandomNumbers, talk, shareAndKeep, collectPrimes, killTeller].entries())
+  await program(shared, at + 6);
 console.log("\nStopping everything ...");
 
 async function waitForNodes(wanted: number) {

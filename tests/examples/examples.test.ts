@@ -38,6 +38,12 @@ describe("the examples", () => {
       "all equal, in order",
       "the same to the last bit",
       "78,498 primes",
+      "100 returns and no ball lost",
+      'private: [] {}   shared: ["from the process"] {"answer":42}',
+      "9,592 primes, each once",
+      "exit code -9 inside the lock",
+      "found alice 100, bob 100 and left alice 70, bob 130",
+      "LockLostError",
       "stopped",
     ])
       expect(output).toContain(words);
@@ -52,6 +58,7 @@ describe("the examples", () => {
       "npm ci && npm test",
       "2. cubes of range(10,000,000)",
       "78,498 primes",
+      "9,592 primes, each once",
     ])
       expect(readme).toContain(words);
   });
