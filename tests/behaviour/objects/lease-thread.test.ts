@@ -20,9 +20,9 @@ class Holder implements AsyncDisposable {
   readonly #complaints: string[] = [];
   readonly #lines: AsyncIterator<string>;
 
-  constructor(address: string, what: "blocks" | "waits") {
-    const path = join(import.meta.dirname, "../scripts/lock-holder.ts");
-    this.child = spawn(process.execPath, ["--conditions=@heddle/source", path, address, what], {
+  constructor(address: string, script: string, ...args: string[]) {
+    const path = join(import.meta.dirname, "../scripts", script);
+    this.child = spawn(process.execPath, ["--conditions=@heddle/source", path, address, ...args], {
       stdio: ["ignore", "pipe", "pipe"],
     });
     const { stdout, stderr } = this.child;
@@ -35,6 +35,13 @@ class Holder implements AsyncDisposable {
     const { value, done } = await settles(this.#lines.next(), () => this.#complaints.join("\n"), 30_000);
     if (done === true) throw new Error(`it ended: ${this.#complaints.join("\n")}`);
     return JSON.parse(value);
+  }
+
+  /** Its exit code, once it has ended. */
+  async ended(): Promise<number | null> {
+    const { child } = this;
+    if (child.exitCode === null) await settles(once(child, "exit"), () => this.#complaints.join("\n"), 20_000);
+    return child.exitCode;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -62,7 +69,7 @@ afterAll(() => scope.disposeAsync());
 
 describe("a program with a leased lock, over gRPC", () => {
   test("that computes for three leases still has it, and knows", async () => {
-    await using holder = new Holder(address, "blocks");
+    await using holder = new Holder(address, "lock-holder.ts", "blocks");
     await using fabric = await connect(address);
     await using manager = new Manager({ fabric });
     const { held } = (await holder.says()) as { held: number };
@@ -72,12 +79,11 @@ describe("a program with a leased lock, over gRPC", () => {
     expect(Number(guard.token)).toBeGreaterThan(held);
     expect(await manager.list<string>([], { name: "written" }).toArray()).toContain("after the block");
     await guard.release();
-    if (holder.child.exitCode === null) await once(holder.child, "exit");
-    expect(holder.child.exitCode).toBe(0);
+    expect(await holder.ended()).toBe(0);
   }, 60_000);
 
   test("that is stopped for longer than the lease has lost it: its signal fires within 100 ms, and it cannot write", async () => {
-    await using holder = new Holder(address, "waits");
+    await using holder = new Holder(address, "lock-holder.ts", "waits");
     await using fabric = await connect(address);
     await using manager = new Manager({ fabric });
     const { held } = (await holder.says()) as { held: number };
@@ -90,6 +96,18 @@ describe("a program with a leased lock, over gRPC", () => {
     expect(afterResumeMs).toBeLessThan(100);
     expect(error).toBe("LockLostError");
     expect(await manager.list<string>([], { name: "written" }).toArray()).not.toContain("too late");
+    await guard.release();
+  }, 60_000);
+
+  test("that comes to its end closes what it has forgotten: its writes are done and its lock is free, long before the lease is over", async () => {
+    await using holder = new Holder(address, "forgetful-holder.ts");
+    await using fabric = await connect(address);
+    await using manager = new Manager({ fabric });
+    await holder.says();
+    const next = manager.lock({ name: "held" }).acquire();
+    expect(await holder.ended()).toBe(0);
+    const guard = await settles(next, () => "the lock is not free", 20_000);
+    expect(await manager.list<string>([], { name: "written" }).toArray()).toContain("at the end");
     await guard.release();
   }, 60_000);
 });

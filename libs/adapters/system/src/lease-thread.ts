@@ -78,7 +78,6 @@ class LeaseThread {
     const execArgv = this.#entry.pathname.endsWith(".ts") ? ["--conditions=@heddle/source"] : [];
     const worker = new Worker(this.#entry, { execArgv, name: "heddle-leases" });
     this.#worker = worker;
-    worker.unref();
     for (const { order } of this.#kept.values()) worker.postMessage(order);
     let cause = "it ended";
     worker.on("message", (number: number) => {
@@ -91,6 +90,7 @@ class LeaseThread {
     worker.on("exit", () => {
       if (this.#worker === worker) this.#died(cause);
     });
+    worker.unref(); // last: to listen to its messages is to wait for them
   }
 
   #died(cause: string): void {
