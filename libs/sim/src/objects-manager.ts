@@ -317,6 +317,6 @@ function differs(is = "", was = ""): string {
 }
 
 /** Bytes as a plain array, to compare and to print. */
-export function plainBytes(_name: string, value: unknown): unknown {
+function plainBytes(_name: string, value: unknown): unknown {
   return value instanceof Uint8Array ? [...value] : value;
 }

@@ -83,7 +83,7 @@ export function makeObject(identity: Identity, lock: Lock | undefined): SharedOb
 }
 
 /** Objects that outlive their creator have a name. */
-export function isNamed(ref: string): boolean {
+function isNamed(ref: string): boolean {
   return ref.startsWith("@");
 }
 

@@ -36,7 +36,7 @@ export function destroy(state: State, operation: Operation): Reply {
 }
 
 /** It is gone; whoever waits at it is told so. */
-export function destroyObject(state: State, object: SharedObject): void {
+function destroyObject(state: State, object: SharedObject): void {
   state.objects.delete(object.ref);
   object.creator?.objects.delete(object);
   state.touched.delete(object);

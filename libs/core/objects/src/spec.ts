@@ -1,5 +1,5 @@
 /** Codes of cells, as the typed array of that element. */
-export const cellCodes = ["i8", "u8", "i16", "u16", "i32", "u32", "i64", "u64", "f32", "f64"] as const;
+const cellCodes = ["i8", "u8", "i16", "u16", "i32", "u32", "i64", "u64", "f32", "f64"] as const;
 
 export type CellCode = (typeof cellCodes)[number];
 
@@ -81,7 +81,7 @@ export function showRef(ref: string): string {
 }
 
 /** A whole number from 0 on. */
-export function isCount(value: unknown): value is number {
+function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && Number(value) >= 0;
 }
 

@@ -181,7 +181,7 @@ export interface PipeEnd {
   closed: boolean;
 }
 
-export interface Message {
+interface Message {
   readonly value: Uint8Array;
   /** Plain bytes, not a value. */
   readonly plain: boolean;
@@ -237,7 +237,7 @@ export interface Barrier extends Base {
 export type SharedObject = Dict | List | Cells | Queue | Pipe | Lock | Semaphore | Condition | Flag | Barrier;
 
 /** Changes of one object. Volatile. */
-export interface History {
+interface History {
   /** Changes after it are remembered. */
   floor: Revision;
   readonly changes: Fifo<Change>;
