@@ -60,29 +60,6 @@ export function describeContainersInWorkers(get: GetRun): void {
     expect(seen).toEqual([0, 1, 2, Int32Array.of(0, 1)]);
   });
 
-  test("what many tasks append to a list is there once, awaited or not", async () => {
-    const { fabric, manager } = get();
-    await using pool = fabric.pool();
-    const list = manager.list<number>();
-    const inputs = [...Array(2_000).keys()];
-    await pool.map(async (n: number) => {
-      if (n % 2 === 0) await list.append(n);
-      else void list.append(n);
-    }, inputs);
-    expect((await list.toArray()).sort((a, b) => a - b)).toEqual(inputs);
-  });
-
-  test("a write that a task did not await and that fails is its error", async () => {
-    const { fabric, manager } = get();
-    await using pool = fabric.pool();
-    const list = manager.list([1]);
-    const refused = pool.apply(() => void list.set(99, 0));
-    expect(await failure(refused)).toBeInstanceOf(RangeError);
-    const cannotTravel = pool.apply(() => void list.append((() => 1) as never));
-    expect(await failure(cannotTravel)).toMatchObject({ name: "SerializationError" });
-    expect(await list.toArray()).toEqual([1]);
-  });
-
   test("objects that a task makes are a part of its results and outlive nothing but their session", async () => {
     const { fabric, manager } = get();
     await using pool = fabric.pool();

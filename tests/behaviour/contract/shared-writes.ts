@@ -47,6 +47,9 @@ export function describeWrites(get: GetShared): void {
     expect(await list.count(30)).toBe(2);
     const settled = await pool.map(write, range(25, 35), { chunkSize: 1, onError: "collect" });
     expect(settled.map(({ status }) => status)).toEqual(upTo(10).map((at) => (at === 5 ? "rejected" : "fulfilled")));
+    expect(await failure(pool.apply(() => void list.append((() => 1) as never)))).toMatchObject({
+      name: "SerializationError",
+    });
     expect(await pool.map(write, [1, 2, 3])).toEqual([1, 2, 3]);
   });
 
