@@ -19,14 +19,17 @@ if (replayed === undefined) {
 }
 
 function worldOfFaults(): void {
-  test(`keep every promise for ${SEEDS} seeds, and nobody waits once faults are over`, () => {
-    const reports = seeds(SEEDS).map((seed) => runObjectsSeed(seed));
-    expect(reports.filter(({ failure }) => failure !== undefined).map(retell)).toEqual([]);
-    for (const kind of ["appended", "counted", "put", "got"]) {
-      const acknowledged = reports.reduce((sum, report) => sum + (report.acknowledged[kind] ?? 0), 0);
-      expect(acknowledged).toBeGreaterThan(SEEDS);
-    }
-  });
+  test.each([1, 51, 101, 151])(
+    "keep every promise for 50 seeds from %d on, and nobody waits once faults are over",
+    (from) => {
+      const reports = seeds(50, from).map((seed) => runObjectsSeed(seed));
+      expect(reports.filter(({ failure }) => failure !== undefined).map(retell)).toEqual([]);
+      for (const kind of ["appended", "counted", "put", "got"]) {
+        const acknowledged = reports.reduce((sum, report) => sum + (report.acknowledged[kind] ?? 0), 0);
+        expect(acknowledged).toBeGreaterThan(50);
+      }
+    },
+  );
 
   test("come across what there is to decide", () => {
     const told = [
@@ -79,8 +82,8 @@ function netOfSeeds(): void {
   });
 }
 
-function seeds(count: number): number[] {
-  return Array.from({ length: count }, (_, at) => at + 1);
+function seeds(count: number, from = 1): number[] {
+  return Array.from({ length: count }, (_, at) => from + at);
 }
 
 function retell({ seed, plan, failure }: ObjectsRunReport): string {
