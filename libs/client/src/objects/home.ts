@@ -10,7 +10,7 @@ import {
 import type { ObjectsChannel, OperationReply, OperationRequest, WaitOptions } from "./channel.ts";
 import type { Flows } from "./flows.ts";
 import { Holdings } from "./holdings.ts";
-import { OperationPromise } from "./operation-promise.ts";
+import { type Failure, OperationPromise } from "./operation-promise.ts";
 import { type Reviver, SharedObject } from "./shared-object.ts";
 import { Unheard } from "./unheard.ts";
 
@@ -101,8 +101,9 @@ export class ObjectsHome {
   /** A promise that rejects as those of the channel do: nobody need look at it, `flush` says its error then. */
   refuse<T>(error: unknown): Promise<T> {
     const promise = new OperationPromise<T>();
-    promise.fail({ make: () => error, isOurs: false });
-    this.#unheard.note(promise, error);
+    const failure: Failure = { make: () => error, isOurs: false };
+    promise.fail(failure);
+    this.#unheard.note(promise, failure);
     return promise;
   }
 
@@ -155,8 +156,9 @@ export class ObjectsHome {
   #late<T>(awaited: Promise<unknown>, { handle }: OperationRequest, ask: () => Promise<T>): Promise<T> {
     const promise = new OperationPromise<T>();
     const fail = (error: unknown): void => {
-      promise.fail({ make: () => error, isOurs: false });
-      this.#unheard.note(promise, error);
+      const failure: Failure = { make: () => error, isOurs: false };
+      promise.fail(failure);
+      this.#unheard.note(promise, failure);
     };
     const askIfMade = (): Promise<T> => {
       if (handle instanceof SharedObject && handle.refusal !== undefined) throw handle.refusal;

@@ -6,6 +6,13 @@ export interface Failure {
   readonly isOurs: boolean;
 }
 
+/** The error of a failure. One of ours names those who await `above`, which is running. */
+export function errorOf({ make, isOurs }: Failure, above: () => unknown): unknown {
+  const error = make();
+  if (isOurs && error instanceof Error) Error.captureStackTrace(error, above);
+  return error;
+}
+
 /**
  * The promise of an operation. It knows whether anybody looks at it: `then`, `catch`, `finally` and `await` do. One that nobody looks at never rejects, so a write
  * that was not awaited is no unhandled rejection: `flush` says its error. Who looks later gets the error then.
@@ -60,11 +67,9 @@ export class OperationPromise<T> extends Promise<T> {
   }
 
   /** The engine links promises a job after they resolve with one another: the stack is taken in the job after that, when it can follow the links. */
-  #reject({ make, isOurs }: Failure): void {
+  #reject(failure: Failure): void {
     const thrower = (): never => {
-      const error = make();
-      if (isOurs && error instanceof Error) Error.captureStackTrace(error, thrower);
-      throw error;
+      throw errorOf(failure, thrower);
     };
     this.#resolve(Promise.resolve().then(nothing).then(thrower));
   }

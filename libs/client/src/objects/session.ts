@@ -2,7 +2,6 @@ import {
   type AsyncScope,
   ClosedError,
   type Environment,
-  LockLostError,
   type Millis,
   OutcomeUnknownError,
   SessionLostError,
@@ -11,14 +10,16 @@ import {
 } from "@heddle/kernel";
 import type { LeaseKeeper, LeaseTerms } from "@heddle/port-rpc";
 import { decodeReplies, encodeOperations, type Guard, type Reply } from "@heddle/wire";
-import { FIRST_CONNECT_TIMEOUT_MS, OBJECTS_CLOSE_MS, UNOBSERVED_ERRORS_MAX } from "../limits.ts";
+import { FIRST_CONNECT_TIMEOUT_MS, OBJECTS_CLOSE_MS } from "../limits.ts";
 import type { HeldLock, LeaseLoss, ObjectsChannel, OperationReply, OperationRequest, WaitOptions } from "./channel.ts";
 import { LeaseWatch } from "./lease-watch.ts";
 import { NO_GUARDS, PendingOperation } from "./operation.ts";
 import { OperationLine } from "./operation-line.ts";
 import type { Failure } from "./operation-promise.ts";
-import { refusalOf, whatOf } from "./reply-errors.ts";
+import { limitPatience } from "./patience.ts";
+import { lossUnder, refusalOf, whatOf } from "./reply-errors.ts";
 import type { ObjectsEnd, ObjectsTransport, TransportListener } from "./transport.ts";
+import { Unheard } from "./unheard.ts";
 import { traitsOf } from "./verb-traits.ts";
 
 /** What a session with the manager is made of. */
@@ -62,8 +63,8 @@ export class ObjectsSession implements ObjectsChannel {
   readonly #leases: LeaseWatch;
   readonly #lossListeners = new Set<(loss: LeaseLoss | undefined) => void>();
   readonly #flushes = new Set<Flush>();
-  /** Writes that failed and that nobody has looked at, in order. */
-  #unobserved: PendingOperation[] = [];
+  /** Writes that failed and that nobody has looked at. */
+  readonly #unheard = new Unheard();
   #scope: AsyncScope<readonly HeldLock[]> | undefined;
   #state: State = "idle";
   #session: number | undefined;
@@ -137,19 +138,17 @@ export class ObjectsSession implements ObjectsChannel {
     this.#ask(operation);
     if (operation.isSettled) return operation.promise;
     if (isPoll && isWaiting) this.#stopWaiting(operation, timedOut(operation, 0));
-    else if (isWaiting) operation.patience = this.#limit(operation, timeoutMs, signal);
+    else if (isWaiting) operation.patience = this.#limit(operation, { timeoutMs, signal });
     return operation.promise;
   }
 
   get isQuiet(): boolean {
-    return this.#line.flushCount === 0 && this.#unobserved.length === 0;
+    return this.#line.flushCount === 0 && this.#unheard.isEmpty;
   }
 
   async flush(): Promise<void> {
     if (this.#line.flushCount > 0) await this.#replied();
-    const failed = this.#unobserved.find(({ promise }) => !promise.isObserved);
-    this.#unobserved = [];
-    if (failed !== undefined) await failed.promise;
+    this.#unheard.raise();
   }
 
   /** Runs a function: what it writes, through whatever it awaits, is refused when one of the locks is not held by its token any more. */
@@ -208,30 +207,9 @@ export class ObjectsSession implements ObjectsChannel {
 
   /** A write under a guard that is lost is not asked. */
   #refuseUnderLoss(operation: PendingOperation): boolean {
-    const held = this.#scope?.get() ?? [];
-    const lost = held.find((one) => one.loss !== undefined)?.loss;
-    if (lost !== undefined) this.#reject(operation, { make: () => lost, isOurs: false });
-    return (
-      lost !== undefined ||
-      this.#refuseUnderOwnLoss(
-        operation,
-        held.find((one) => !("loss" in one)),
-      )
-    );
-  }
-
-  #refuseUnderOwnLoss(operation: PendingOperation, guard: HeldLock | undefined): boolean {
-    const { loss } = this;
-    if (loss === undefined || guard === undefined) return false;
-    const { lock, token } = guard;
-    const make = (): Error =>
-      new LockLostError(`${whatOf(operation)} was not done: its lock is lost, for ${loss.reason}`, {
-        lock,
-        token: BigInt(token),
-        reason: loss.reason,
-      });
-    this.#reject(operation, { make, isOurs: true });
-    return true;
+    const failure = lossUnder(operation, this.#scope?.get() ?? [], () => this.loss);
+    if (failure !== undefined) this.#reject(operation, failure);
+    return failure !== undefined;
   }
 
   #ask(operation: PendingOperation): void {
@@ -360,32 +338,15 @@ export class ObjectsSession implements ObjectsChannel {
   #reject(operation: PendingOperation, failure: Failure): void {
     if (operation.isSettled) return;
     operation.reject(failure);
-    if (!operation.isWrite || !operation.isAwaitedByFlush || operation.promise.isObserved) return;
-    if (this.#unobserved.length >= UNOBSERVED_ERRORS_MAX)
-      this.#unobserved = this.#unobserved.filter(({ promise }) => !promise.isObserved);
-    if (this.#unobserved.length < UNOBSERVED_ERRORS_MAX) this.#unobserved.push(operation);
+    if (operation.isWrite && operation.isAwaitedByFlush) this.#unheard.note(operation.promise, failure);
   }
 
   /** Ends the wait of an operation at its timeout, and when its signal aborts. */
-  #limit(
-    operation: PendingOperation,
-    timeoutMs: number | undefined,
-    signal: AbortSignal | undefined,
-  ): Disposable | undefined {
-    if (signal === undefined && (timeoutMs === undefined || timeoutMs === Number.POSITIVE_INFINITY)) return undefined;
-    const { clock } = this.#options.env;
-    const timer =
-      timeoutMs === undefined || timeoutMs === Number.POSITIVE_INFINITY
-        ? undefined
-        : clock.setTimer(clock.nowMs() + timeoutMs, () => this.#stopWaiting(operation, timedOut(operation, timeoutMs)));
-    const aborted = (): void => this.#stopWaiting(operation, { make: () => signal?.reason, isOurs: false });
-    signal?.addEventListener("abort", aborted, { once: true });
-    return {
-      [Symbol.dispose]: () => {
-        timer?.[Symbol.dispose]();
-        signal?.removeEventListener("abort", aborted);
-      },
-    };
+  #limit(operation: PendingOperation, options: WaitOptions): Disposable | undefined {
+    return limitPatience(this.#options.env.clock, options, {
+      timedOut: (timeoutMs) => this.#stopWaiting(operation, timedOut(operation, timeoutMs)),
+      aborted: (reason) => this.#stopWaiting(operation, { make: () => reason, isOurs: false }),
+    });
   }
 
   /** The caller waits no more: what the manager says to that decides. Nobody has to be asked about what was not sent. */

@@ -25,6 +25,7 @@ import {
   type Reply,
   sessionsKeepAlive,
 } from "@heddle/wire";
+import type { OperationRequest } from "./channel.ts";
 import { managerOf } from "./manager-address.ts";
 import { ManagerStream } from "./manager-stream.ts";
 import { ObjectsSession, type ObjectsSessionOptions } from "./session.ts";
@@ -253,3 +254,22 @@ export function refused(code: string, message: string = code): Partial<Reply> {
     error: { code, message, path: "", side: "", limitName: "", limit: 0, actual: 0, cause: new Uint8Array(0) },
   };
 }
+
+/** What came of a promise: neither while it is pending. */
+export function outcome(promise: Promise<unknown>): { error?: unknown; value?: unknown } {
+  const seen: { error?: unknown; value?: unknown } = {};
+  promise.then(
+    (value) => {
+      seen.value = value;
+    },
+    (error: unknown) => {
+      seen.error = error;
+    },
+  );
+  return seen;
+}
+
+/** A write, a read, and what waits. */
+export const append: OperationRequest = { verb: "list-append", object: OBJECT, values: [new Uint8Array([1])] };
+export const length: OperationRequest = { verb: "list-length", object: OBJECT };
+export const acquire: OperationRequest = { verb: "lock-acquire", object: OBJECT, numbers: [1, 0] };

@@ -1,32 +1,32 @@
+import { UNOBSERVED_ERRORS_MAX } from "../limits.ts";
+import { errorOf, type Failure } from "./operation-promise.ts";
+
 /** A promise that knows whether anybody looks at it. */
 interface Looked {
   readonly isObserved: boolean;
 }
 
-/** Failures that are kept until `flush` asks for them. More that nobody has heard are dropped: only the first is told. */
-const FAILURES_MAX = 100;
-
-/** Failures of what was never asked of the manager, that somebody should hear of. */
+/** Failures of promises that nobody looks at, for `flush` to tell. */
 export class Unheard {
-  #failures: { readonly promise: Looked; readonly error: unknown }[] = [];
+  #failures: { readonly promise: Looked; readonly failure: Failure }[] = [];
 
   /** There is nothing to be heard. */
   get isEmpty(): boolean {
     return this.#failures.length === 0;
   }
 
-  /** `promise` fails with `error`. */
-  note(promise: Looked, error: unknown): void {
+  /** `promise` has failed. */
+  note(promise: Looked, failure: Failure): void {
     if (promise.isObserved) return;
-    if (this.#failures.length === FAILURES_MAX)
+    if (this.#failures.length === UNOBSERVED_ERRORS_MAX)
       this.#failures = this.#failures.filter((one) => !one.promise.isObserved);
-    if (this.#failures.length < FAILURES_MAX) this.#failures.push({ promise, error });
+    if (this.#failures.length < UNOBSERVED_ERRORS_MAX) this.#failures.push({ promise, failure });
   }
 
   /** Throws the first that nobody has looked at. All are forgotten. */
   raise(): void {
-    const failure = this.#failures.find(({ promise }) => !promise.isObserved);
+    const first = this.#failures.find(({ promise }) => !promise.isObserved);
     this.#failures = [];
-    if (failure !== undefined) throw failure.error;
+    if (first !== undefined) throw errorOf(first.failure, this.raise);
   }
 }
