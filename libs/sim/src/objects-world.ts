@@ -75,7 +75,12 @@ interface Wire {
   /** Nothing arrives before what was said earlier, in each direction. */
   toManagerMs: Millis;
   toClientMs: Millis;
-  pausedUntilMs: Millis;
+  readonly pause: Pause;
+}
+
+/** A process that stands still until then. */
+interface Pause {
+  untilMs: Millis;
 }
 
 class ObjectsWorld implements ManagerWorld, ClientWorld {
@@ -203,20 +208,20 @@ class ObjectsWorld implements ManagerWorld, ClientWorld {
     wire.toClientMs = Math.max(wire.toClientMs, this.nowMs + 1 + this.#network.int(this.plan.delayMsMax));
     this.after(wire.toClientMs - this.nowMs, () => {
       if (wire.stream === stream)
-        this.#whenClientRuns(wire, () => wire.stream === stream && wire.client.receive(message));
+        this.#whenClientRuns(wire.pause, () => wire.stream === stream && wire.client.receive(message));
     });
   }
 
-  #whenClientRuns(wire: Wire, run: () => void): void {
-    const waitMs = wire.pausedUntilMs - this.nowMs;
+  #whenClientRuns(pause: Pause, run: () => void): void {
+    const waitMs = pause.untilMs - this.nowMs;
     if (waitMs <= 0) run();
-    else this.after(waitMs, () => this.#whenClientRuns(wire, run));
+    else this.after(waitMs, () => this.#whenClientRuns(pause, run));
   }
 
   #breakStream(wire: Wire): void {
     if (wire.stream === undefined) return;
     wire.stream = undefined;
-    this.#whenClientRuns(wire, () => wire.client.disconnected());
+    this.#whenClientRuns(wire.pause, () => wire.client.disconnected());
   }
 
   // ---- clients
@@ -233,21 +238,14 @@ class ObjectsWorld implements ManagerWorld, ClientWorld {
 
   #addClient(name: string): void {
     const random = seededRandom(this.#seed, `client ${name}`);
-    const wire: Wire = {
-      client: undefined as never,
-      stream: undefined,
-      toManagerMs: 0,
-      toClientMs: 0,
-      pausedUntilMs: 0,
-    };
-    const client = new ModelClient(this.#asSeenBy(wire), name, random, this.plan.owners);
-    const whole = Object.assign(wire, { client });
-    this.#wires.push(whole);
+    const pause: Pause = { untilMs: 0 };
+    const client = new ModelClient(this.#asSeenBy(pause), name, random, this.plan.owners);
+    this.#wires.push({ client, stream: undefined, toManagerMs: 0, toClientMs: 0, pause });
     this.after(this.#network.int(100), () => client.connect());
   }
 
   /** The world for a client that may be paused: what is due meanwhile comes when it goes on. */
-  #asSeenBy(wire: Wire): ClientWorld {
+  #asSeenBy(pause: Pause): ClientWorld {
     const world = this;
     return {
       get nowMs() {
@@ -256,7 +254,7 @@ class ObjectsWorld implements ManagerWorld, ClientWorld {
       get healed() {
         return world.healed;
       },
-      after: (delayMs, run) => this.after(delayMs, () => this.#whenClientRuns(wire, run)),
+      after: (delayMs, run) => this.after(delayMs, () => this.#whenClientRuns(pause, run)),
       dial: (client) => this.dial(client),
       mint: () => this.mint(),
       noted: (kind, mark) => this.noted(kind, mark),
@@ -274,12 +272,12 @@ class ObjectsWorld implements ManagerWorld, ClientWorld {
     });
     this.#every(plan.clientPauseEveryMs, () =>
       this.#withWire((wire) => {
-        wire.pausedUntilMs = Math.max(wire.pausedUntilMs, this.nowMs + this.#trouble.int(4_000));
+        wire.pause.untilMs = Math.max(wire.pause.untilMs, this.nowMs + this.#trouble.int(4_000));
       }),
     );
     this.#every(plan.clientCrashEveryMs, () => this.#withWire((wire) => this.#crashClient(wire)));
     this.#every(plan.ownerDeathEveryMs, () =>
-      this.#withWire((wire) => this.#whenClientRuns(wire, () => wire.client.killOwner())),
+      this.#withWire((wire) => this.#whenClientRuns(wire.pause, () => wire.client.killOwner())),
     );
     this.#every(plan.adminBreakEveryMs, () => {
       const object = this.#trouble.int(2) === 0 ? "@k" : "@r";

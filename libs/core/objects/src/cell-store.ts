@@ -83,10 +83,11 @@ export function cellHolds(store: CellStore, code: CellCode, index: number, eleme
 
 /** Elements of a value that may stand for many cells: a typed array or an array. */
 export function elementsOf(value: unknown): ArrayLike<unknown> | undefined {
-  if (Array.isArray(value)) return value;
-  return ArrayBuffer.isView(value) && !(value instanceof DataView)
-    ? (value as unknown as ArrayLike<unknown>)
-    : undefined;
+  return Array.isArray(value) || isTypedArray(value) ? value : undefined;
+}
+
+function isTypedArray(value: unknown): value is ArrayLike<unknown> {
+  return ArrayBuffer.isView(value) && !(value instanceof DataView);
 }
 
 /** The cells' bytes, not copied. */

@@ -88,7 +88,10 @@ function isNamed(ref: string): boolean {
 }
 
 function makePipe(base: Omit<Pipe, "type" | "ends">): Pipe {
-  const end = (index: 0 | 1): Omit<PipeEnd, "pipe"> => ({
+  const end = (index: 0 | 1): PipeEnd => ({
+    get pipe(): Pipe {
+      return pipe;
+    },
     index,
     inbox: new Fifo(),
     receivers: new Line(),
@@ -96,9 +99,7 @@ function makePipe(base: Omit<Pipe, "type" | "ends">): Pipe {
     sending: new Map(),
     closed: false,
   });
-  const ends: PipeEnd[] = [];
-  const pipe = { ...base, type: "pipe", ends } as unknown as Pipe;
-  ends.push({ ...end(0), pipe }, { ...end(1), pipe });
+  const pipe: Pipe = { ...base, type: "pipe", ends: [end(0), end(1)] };
   return pipe;
 }
 
