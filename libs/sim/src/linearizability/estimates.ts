@@ -13,7 +13,7 @@ export interface Evidence<In> {
 }
 
 /** One operation in an order, and a time by which it took effect. */
-export interface Placed<In> {
+interface Placed<In> {
   readonly operation: Operation<In>;
   readonly at: number;
 }
@@ -22,7 +22,7 @@ export interface Placed<In> {
  * Estimates for operations that likely took effect in this order: each no later than its return, than it was seen, and than whatever stands behind it. Where
  * the order cannot be, since one had returned before another was called, it is mended.
  */
-export function estimateInOrder<In>(order: readonly Placed<In>[]): Estimates<In> {
+function estimateInOrder<In>(order: readonly Placed<In>[]): Estimates<In> {
   const estimates: [Operation<In>, number][] = [];
   let latest = Number.POSITIVE_INFINITY;
   for (const { operation, at } of mended(order).reverse()) {
@@ -88,60 +88,6 @@ function merged(answers: readonly (readonly string[])[]): string[] {
     stack.push(...(behind.get(fact) ?? []).toReversed());
   }
   return order;
-}
-
-/** Operations about one fact. */
-interface Cluster<In> {
-  readonly operations: Operation<In>[];
-  makers: number;
-  /** First return and last call: from the first to the second, if they come in that order, the fact must be true. */
-  firstReturn: number;
-  lastCall: number;
-}
-
-/**
- * For what has one value until the next is written (Gibbons and Korach's zones): a value that was seen over some time was there all of it, so others were
- * written before or after. Values that were written more than once tell nothing.
- */
-export function estimateByZones<In>(history: readonly Operation<In>[], evidence: Evidence<In>): Estimates<In> {
-  const clusters = [...clustersOf(history, evidence).values()].filter(({ makers }) => makers === 1);
-  const lasting = clusters.filter(({ firstReturn, lastCall }) => firstReturn < lastCall);
-  lasting.sort((a, b) => a.firstReturn - b.firstReturn);
-  const estimates: [Operation<In>, number][] = [];
-  for (const cluster of clusters) {
-    const at = cluster.firstReturn < cluster.lastCall ? cluster.firstReturn : outside(lasting, cluster.lastCall);
-    for (const operation of cluster.operations) estimates.push([operation, at]);
-  }
-  return new Map(estimates);
-}
-
-/** That time, or the end of the zone around it. */
-function outside<In>(lasting: readonly Cluster<In>[], at: number): number {
-  const around = lasting.findLast(({ firstReturn }) => firstReturn < at);
-  return around === undefined ? at : Math.max(at, around.lastCall);
-}
-
-function clustersOf<In>(history: readonly Operation<In>[], { makes, shows }: Evidence<In>): Map<string, Cluster<In>> {
-  const clusters = new Map<string, Cluster<In>>();
-  const join = (operation: Operation<In>, value: unknown): Cluster<In> => {
-    const fact = fingerprint(value);
-    const cluster = clusters.get(fact) ?? {
-      operations: [],
-      makers: 0,
-      firstReturn: Number.POSITIVE_INFINITY,
-      lastCall: Number.NEGATIVE_INFINITY,
-    };
-    clusters.set(fact, cluster);
-    cluster.operations.push(operation);
-    cluster.firstReturn = Math.min(cluster.firstReturn, returnOf(operation));
-    cluster.lastCall = Math.max(cluster.lastCall, operation.invokedAt);
-    return cluster;
-  };
-  for (const operation of history) {
-    for (const fact of makes(operation)) join(operation, fact).makers++;
-    for (const fact of shows(operation)) join(operation, fact);
-  }
-  return clusters;
 }
 
 function returnOf({ returnedAt = Number.POSITIVE_INFINITY }: Operation<unknown>): number {

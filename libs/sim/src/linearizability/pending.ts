@@ -1,3 +1,4 @@
+import { fingerprint } from "./fingerprint.ts";
 import type { Operation } from "./history.ts";
 
 /**
@@ -10,6 +11,9 @@ export class Pending {
   readonly #previous: Int32Array;
   /** Whether an operation has a return. */
   readonly #returns: Uint8Array;
+  /** Of an operation of unknown outcome the one called last before it that is just like it, else -1: as good at any place, so that it always goes first. */
+  readonly #twin: Int32Array;
+  readonly #isTaken: Uint8Array;
   /** How many returns come before each event. */
   readonly #returnsBefore: Int32Array;
 
@@ -17,6 +21,8 @@ export class Pending {
     this.#next = new Int32Array(2 * history.length + 1);
     this.#previous = new Int32Array(2 * history.length + 1);
     this.#returns = Uint8Array.from(history, ({ returnedAt }) => (returnedAt === undefined ? 0 : 1));
+    this.#twin = twinsIn(history);
+    this.#isTaken = new Uint8Array(history.length);
     this.#returnsBefore = new Int32Array(2 * history.length + 1);
     let [last, returns] = [0, 0];
     for (const event of eventsInOrder(history)) {
@@ -33,7 +39,11 @@ export class Pending {
   /** Operations that may come next, in the order of their calls. */
   candidates(): number[] {
     const found: number[] = [];
-    for (let event = this.#after(0); event % 2 === 1; event = this.#after(event)) found.push((event - 1) / 2);
+    for (let event = this.#after(0); event % 2 === 1; event = this.#after(event)) {
+      const operation = (event - 1) / 2;
+      const twin = this.#twin[operation] ?? -1;
+      if (twin < 0 || this.#isTaken[twin] === 1) found.push(operation);
+    }
     return found;
   }
 
@@ -45,12 +55,14 @@ export class Pending {
   }
 
   take(operation: number): void {
+    this.#isTaken[operation] = 1;
     this.#unlink(2 * operation + 1);
     if (this.#returns[operation] === 1) this.#unlink(2 * operation + 2);
   }
 
   /** Undoes the last `take` that was not undone. */
   putBack(operation: number): void {
+    this.#isTaken[operation] = 0;
     if (this.#returns[operation] === 1) this.#link(2 * operation + 2);
     this.#link(2 * operation + 1);
   }
@@ -69,6 +81,18 @@ export class Pending {
     this.#next[this.#previous[event] ?? 0] = event;
     this.#previous[this.#after(event)] = event;
   }
+}
+
+function twinsIn(history: readonly Operation<unknown>[]): Int32Array {
+  const twins = new Int32Array(history.length).fill(-1);
+  const latest = new Map<string, number>();
+  const unknown = [...history.entries()].filter(([, { output }]) => output === undefined);
+  for (const [index, { input }] of unknown.sort(([, a], [, b]) => a.invokedAt - b.invokedAt)) {
+    const key = fingerprint(input);
+    twins[index] = latest.get(key) ?? -1;
+    latest.set(key, index);
+  }
+  return twins;
 }
 
 function eventsInOrder(history: readonly Operation<unknown>[]): number[] {

@@ -1,6 +1,5 @@
-import { type Estimates, estimateByZones } from "../estimates.ts";
 import { fingerprint } from "../fingerprint.ts";
-import { type Answer, answered, done, type Operation, refused, type SequentialModel } from "../history.ts";
+import { type Answer, answered, done, refused, type SequentialModel } from "../history.ts";
 import { same } from "../same.ts";
 import { add } from "./value.ts";
 
@@ -27,7 +26,7 @@ export type DictState = ReadonlyMap<string, readonly [key: unknown, value: unkno
 
 /** A dict with this content. */
 export function dictModel(initial: Iterable<readonly [unknown, unknown]> = []): SequentialModel<DictState, DictInput> {
-  return { initial: withEntries(new Map(), initial), step, key: fingerprint, isRead, estimates };
+  return { initial: withEntries(new Map(), initial), step, key: fingerprint, isRead };
 }
 
 function step(state: DictState, input: DictInput): readonly [DictState, Answer] {
@@ -133,45 +132,4 @@ function isRead(input: DictInput, output: Answer | undefined): boolean {
     default:
       return output !== undefined && "error" in output;
   }
-}
-
-/** Facts are keys with the values that they have. */
-function estimates(history: readonly Operation<DictInput>[]): Estimates<DictInput> {
-  return estimateByZones(history, { makes: ({ input, output }) => made(input, answerOf(output)), shows: shown });
-}
-
-function made(input: DictInput, value: unknown): readonly unknown[] {
-  switch (input.type) {
-    case "set":
-      return [[input.key, input.value]];
-    case "update":
-      return input.entries;
-    case "increment":
-      return value === undefined ? [] : [[input.key, value]];
-    case "compareAndSet":
-      return value === true ? [[input.key, input.value]] : [];
-    default:
-      return [];
-  }
-}
-
-function shown({ input, output }: Operation<DictInput>): readonly unknown[] {
-  const value = answerOf(output);
-  if (value === undefined) return [];
-  switch (input.type) {
-    case "get":
-    case "pop":
-    case "setDefault":
-      return [[input.key, value]];
-    case "popItem":
-      return [value];
-    case "entries":
-      return Array.isArray(value) ? value : [];
-    default:
-      return [];
-  }
-}
-
-function answerOf(output: Answer | undefined): unknown {
-  return output !== undefined && "value" in output ? output.value : undefined;
 }

@@ -1,6 +1,5 @@
-import { type Estimates, estimateInOrder } from "../estimates.ts";
 import { fingerprint } from "../fingerprint.ts";
-import { type Answer, answered, done, type Operation, refused, type SequentialModel } from "../history.ts";
+import { type Answer, answered, done, refused, type SequentialModel } from "../history.ts";
 import { buried, type DeadOwners } from "./owners.ts";
 
 /**
@@ -36,7 +35,6 @@ export function lockModel(): SequentialModel<LockState, LockInput> {
     step,
     key: fingerprint,
     isRead,
-    estimates: estimateByTokens,
   };
 }
 
@@ -78,16 +76,6 @@ export function nextToken(smallest: bigint, seen: Answer | undefined): bigint {
 /** Whether the caller was refused with an error of that name. */
 export function isRefusal(seen: Answer | undefined, error: string): seen is { readonly error: string } {
   return seen !== undefined && "error" in seen && seen.error === error;
-}
-
-/** Tokens tell the order of what was granted. */
-export function estimateByTokens<In>(history: readonly Operation<In>[]): Estimates<In> {
-  const granted = history.flatMap((operation) => {
-    const { output, returnedAt = Number.POSITIVE_INFINITY } = operation;
-    const token = output !== undefined && "value" in output ? output.value : undefined;
-    return typeof token === "bigint" ? [{ operation, token, at: returnedAt }] : [];
-  });
-  return estimateInOrder(granted.sort((a, b) => (a.token < b.token ? -1 : a.token > b.token ? 1 : 0)));
 }
 
 function holds(state: LockState, token: bigint): boolean {

@@ -32,7 +32,7 @@ export function queueModel(maxSize = 0): SequentialModel<Items, QueueInput> {
         return [state, answered(isFull(state))];
     }
   };
-  return { initial: [], step, key: fingerprint, isRead, estimates };
+  return { initial: [], step, key: fingerprint, isRead, estimates, deadEnds };
 }
 
 function isRead(input: QueueInput, output: Answer | undefined): boolean {
@@ -47,4 +47,36 @@ function estimates(history: readonly Operation<QueueInput>[]): Estimates<QueueIn
     shows: ({ input, output }) =>
       input.type === "get" && output !== undefined && "value" in output ? [output.value] : [],
   });
+}
+
+/** What stands first in a queue is got first, if not by somebody whose reply was lost. */
+function deadEnds(history: readonly Operation<QueueInput>[]): (state: Items) => boolean {
+  const puts = new Set<unknown>();
+  const gets = new Map<unknown, Operation<QueueInput>>();
+  const lostGets: number[] = [];
+  for (const operation of history) {
+    const { input, output } = operation;
+    if (input.type === "put") {
+      if (puts.has(named(input.value))) return () => false;
+      puts.add(named(input.value));
+    } else if (input.type === "get" && output === undefined) lostGets.push(operation.invokedAt);
+    else if (input.type === "get" && output !== undefined && "value" in output)
+      gets.set(named(output.value), operation);
+  }
+  // Those before the last item were compared when they were the last one.
+  return (state) => {
+    const last = gets.get(named(state.at(-1)));
+    if (last?.returnedAt === undefined) return false;
+    const before = state.slice(0, -1).map((item) => gets.get(named(item)));
+    const { returnedAt } = last;
+    return (
+      before.some((get) => get !== undefined && get.invokedAt > returnedAt) ||
+      before.filter((get) => get === undefined).length > lostGets.filter((invokedAt) => invokedAt <= returnedAt).length
+    );
+  };
+}
+
+/** Equal for equal items only. */
+function named(item: unknown): unknown {
+  return typeof item === "object" ? `object ${fingerprint(item)}` : item;
 }

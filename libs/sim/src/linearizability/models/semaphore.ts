@@ -1,6 +1,6 @@
 import { fingerprint } from "../fingerprint.ts";
 import { type Answer, answered, done, refused, type SequentialModel } from "../history.ts";
-import { estimateByTokens, isRefusal, nextToken } from "./lock.ts";
+import { isRefusal, nextToken } from "./lock.ts";
 import { buried, type DeadOwners } from "./owners.ts";
 
 /**
@@ -34,7 +34,6 @@ export function semaphoreModel(
     step: (state, input, seen) => step(state, input, seen, bound),
     key: fingerprint,
     isRead,
-    estimates: estimateByTokens,
   };
 }
 

@@ -1,6 +1,5 @@
-import { type Estimates, estimateByZones } from "../estimates.ts";
 import { fingerprint } from "../fingerprint.ts";
-import { type Answer, answered, done, type Operation, refused, type SequentialModel } from "../history.ts";
+import { type Answer, answered, done, refused, type SequentialModel } from "../history.ts";
 import { same } from "../same.ts";
 
 /** Calls of a shared value. `add` answers the sum, `compareExchange` what was there: it sets when that equals `expected`. */
@@ -12,7 +11,7 @@ export type ValueInput =
 
 /** One variable, of any value. Numbers do not wrap: see `cellsModel` for those that do. */
 export function valueModel(initial: unknown): SequentialModel<unknown, ValueInput> {
-  return { initial, step, key: fingerprint, isRead, estimates };
+  return { initial, step, key: fingerprint, isRead };
 }
 
 function step(state: unknown, input: ValueInput): readonly [unknown, Answer] {
@@ -35,20 +34,6 @@ function isRead(input: ValueInput, output: Answer | undefined): boolean {
   if (output === undefined) return false;
   if ("error" in output) return true;
   return input.type === "compareExchange" && !same(output.value, input.expected);
-}
-
-function estimates(history: readonly Operation<ValueInput>[]): Estimates<ValueInput> {
-  return estimateByZones(history, {
-    makes: ({ input, output }) => {
-      if (input.type === "get" || isRead(input, output)) return [];
-      if (input.type !== "add") return [input.value];
-      return output !== undefined && "value" in output ? [output.value] : [];
-    },
-    shows: ({ input, output }) =>
-      output !== undefined && "value" in output && (input.type === "get" || input.type === "compareExchange")
-        ? [output.value]
-        : [],
-  });
 }
 
 /** The sum of two numbers or of two bigints; undefined for anything else. */
