@@ -143,4 +143,4 @@ function runtime() {
 }
 
 provideFabrics(sharedFabric);
-runtime().objects.provide({ revive: (description) => sharedFabric(undefined).home.revive(description), flush });
+workerRuntime()?.objects.provide({ revive: (description) => sharedFabric(undefined).home.revive(description), flush });

@@ -10,7 +10,7 @@ import { hold } from "./pipe.ts";
 import { called, numbers, overLimit, refused } from "./replies.ts";
 import { Sequence } from "./sequence.ts";
 import { readSpec, type Spec, showRef, specText } from "./spec.ts";
-import type { Lock, Owner, Pipe, PipeEnd, Session, SharedObject, State } from "./state.ts";
+import type { Lock, Owner, Pipe, PipeEnd, SharedObject, State } from "./state.ts";
 import type { Operation, Reply, Revision } from "./types.ts";
 
 export function create(state: State, operation: Operation, owner: Owner): Reply {
@@ -19,13 +19,13 @@ export function create(state: State, operation: Operation, owner: Owner): Reply 
   const spec = specOf(state, operation, content);
   const there = state.objects.get(ref);
   if (there !== undefined) {
-    needSame(there, spec, owner.session);
+    needSame(there, spec, owner);
     return numbers(state, operation, [0]);
   }
   needName(state, ref);
   if (state.objects.size >= state.limits.OBJECTS_MAX)
     throw overLimit(state, "OBJECTS_MAX", state.objects.size + 1, "there are too many objects, destroy some");
-  const creator = isNamed(ref) ? undefined : owner.session;
+  const creator = isNamed(ref) ? undefined : owner;
   const lock = spec.kind === "condition" ? lockNamed(state, spec.lock) : undefined;
   const object = makeObject({ ref, spec, creator, created: state.revision }, lock);
   fillObject(state, object, content);
@@ -45,7 +45,7 @@ export function enlist(state: State, object: SharedObject): void {
 export interface Identity {
   readonly ref: string;
   readonly spec: Spec;
-  readonly creator: Session | undefined;
+  readonly creator: Owner | undefined;
   readonly created: Revision;
 }
 
@@ -133,11 +133,11 @@ function needBounds(state: State, spec: Spec): void {
   if (actual > state.limits.DATA_BYTES_MAX) throw overLimit(state, "DATA_BYTES_MAX", actual, "the manager's memory");
 }
 
-function needSame(there: SharedObject, spec: Spec, session: Session): void {
+function needSame(there: SharedObject, spec: Spec, owner: Owner): void {
   const [is, asked] = [specText(there.spec), specText(spec)];
   if (is !== asked) throw refused("conflict", `${showRef(there.ref)} is a ${is}, not a ${asked}`);
-  if (there.creator !== undefined && there.creator !== session)
-    throw refused("conflict", `${called(there)} belongs to another session`);
+  if (there.creator !== undefined && there.creator !== owner)
+    throw refused("conflict", `${called(there)} belongs to another`);
 }
 
 const ID = /^[0-9a-f]{32}$/;

@@ -67,6 +67,7 @@ export function closeOwner(state: State, session: Session, number: number): void
   session.owners.delete(number);
   breakAll(state, broken, "who waited is gone");
   freeOwner(state, owner);
+  for (const object of owner.objects) destroyObject(state, object);
 }
 
 /** Nothing of the session is left: what it waits for is dropped first, so that nothing is given to it while it ends. */
@@ -80,7 +81,8 @@ export function closeSession(state: State, session: Session): void {
   breakAll(state, broken, "who waited is gone");
   for (const owner of owners) freeOwner(state, owner);
   for (const end of endsInOrder(session.sending)) loseSent(state, end, session);
-  for (const object of session.objects) destroyObject(state, object);
+  const objects = owners.flatMap((owner) => [...owner.objects]).sort((a, b) => a.created - b.created);
+  for (const object of objects) destroyObject(state, object);
 }
 
 function cancelWaiter(state: State, waiter: Waiter): void {

@@ -109,12 +109,11 @@ class Restorer {
 
   #takeObject({ content, creator, ...piece }: SnapshotPiece & { readonly type: "object" }): void {
     const state = this.#state;
-    const session = state.sessions.get(creator);
-    assert(creator === 0 || session !== undefined, `session ${creator} of an object is in the snapshot`);
     const { ref, spec, created, changed } = piece;
+    const owner = creator === null ? undefined : this.#owner(creator);
     const bound = spec.kind === "condition" && content.type === "condition" && content.bound;
     const lock = bound ? state.objects.get(spec.lock) : undefined;
-    const object = makeObject({ ref, spec, created, creator: session }, lock?.type === "lock" ? lock : undefined);
+    const object = makeObject({ ref, spec, created, creator: owner }, lock?.type === "lock" ? lock : undefined);
     object.changed = changed;
     enlist(state, object);
     charge(state, object, ITEM_OVERHEAD_BYTES);

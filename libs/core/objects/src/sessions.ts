@@ -28,7 +28,6 @@ export function makeSession(identity: Identity): Session {
     owners: new Map(),
     closed: new Set(),
     closedUpTo: -1,
-    objects: new Set(),
     sending: new Set(),
     readers: new Map(),
   };
@@ -74,6 +73,7 @@ export function addOwner(session: Session, number: number): Owner {
     waiting: new Map(),
     holds: new Set(),
     ends: new Set(),
+    objects: new Set(),
     actions: new Set(),
   };
   session.owners.set(number, owner);

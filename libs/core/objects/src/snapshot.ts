@@ -103,8 +103,8 @@ export type SnapshotPiece =
       readonly spec: Spec;
       readonly created: Revision;
       readonly changed: Revision;
-      /** 0: it has a name. */
-      readonly creator: SessionNumber;
+      /** Of an anonymous one. */
+      readonly creator: OwnerName | null;
       readonly content: SavedContent;
     }
   /** A line of an object, after all objects. */
@@ -154,7 +154,15 @@ function* savedOwner({ session, number, lastSeq, replies }: Owner): Generator<Sn
 function* savedObject(object: SharedObject): Generator<SnapshotPiece> {
   const { ref, spec, created, changed, creator } = object;
   const content = contentOf(object);
-  yield { type: "object", ref, spec, created, changed, creator: creator?.number ?? 0, content };
+  yield {
+    type: "object",
+    ref,
+    spec,
+    created,
+    changed,
+    creator: creator === undefined ? null : nameOf(creator),
+    content,
+  };
   yield* packed(itemsOf(object));
 }
 

@@ -44,8 +44,6 @@ export interface Session {
   readonly closed: Set<number>;
   /** Owners up to it that do not live are closed; -1 at first. */
   closedUpTo: number;
-  /** Its anonymous objects, in the order in which they were created. */
-  readonly objects: Set<SharedObject>;
   /** Ends of pipes that were sent and have not been received. */
   readonly sending: Set<PipeEnd>;
   /** Volatile. Readers that wait, by owner and number. */
@@ -64,6 +62,8 @@ export interface Owner {
   readonly waiting: Map<number, Waiter>;
   readonly holds: Set<Hold>;
   readonly ends: Set<PipeEnd>;
+  /** Its anonymous objects, in the order in which they were created. */
+  readonly objects: Set<SharedObject>;
   /** Barriers whose action it runs. */
   readonly actions: Set<Barrier>;
 }
@@ -111,8 +111,8 @@ interface Base {
   readonly created: Revision;
   /** Of the last change of what it holds. */
   changed: Revision;
-  /** Of an anonymous object: it ends with this session. */
-  readonly creator: Session | undefined;
+  /** Of an anonymous object: it ends with this owner. */
+  readonly creator: Owner | undefined;
   /** What counts against DATA_BYTES_MAX. */
   bytes: number;
   /** Volatile. */

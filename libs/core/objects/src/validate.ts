@@ -29,8 +29,10 @@ function validateSessions(state: State): void {
   for (const session of state.sessions.values()) {
     assert(state.nonces.get(session.nonce) === session, `session ${session.number} is found by its nonce`);
     assert(session.number <= state.revision, "sessions were opened at a revision that was");
-    for (const owner of session.owners.values()) assert(!isClosed(session, owner.number), "no closed owner lives");
-    for (const object of session.objects) assert(state.objects.get(object.ref) === object, "5: its objects are there");
+    for (const owner of session.owners.values()) {
+      assert(!isClosed(session, owner.number), "no closed owner lives");
+      for (const object of owner.objects) assert(isThere(state, object), "5: its objects are there");
+    }
     for (const end of session.sending)
       assert(isThere(state, end.pipe), "ends that are sent are of pipes that are there");
   }
@@ -75,7 +77,7 @@ function validateObject(state: State, object: SharedObject): number {
   assert(object.created <= object.changed && object.changed <= state.revision, "revisions only grow");
   const { creator } = object;
   if (creator === undefined) assert(object.ref.startsWith("@"), "only what has a name outlives its creator");
-  else assert(state.sessions.get(creator.number) === creator && creator.objects.has(object), "5: its creator lives");
+  else assert(isAlive(state, creator) && creator.objects.has(object), "5: its creator lives");
   let bytes = ITEM_OVERHEAD_BYTES + contentBytes(state, object);
   for (const line of linesOf(object)) {
     let size = 0;

@@ -11,7 +11,7 @@ export interface ObjectView {
   readonly spec: string;
   readonly created: Revision;
   readonly changed: Revision;
-  /** Of an anonymous object: the session that it ends with. */
+  /** Of an anonymous object: the session whose owner it ends with. */
   readonly creator: SessionNumber | undefined;
   /** Entries, items, elements, messages at both ends; 0 of what holds none. */
   readonly items: number;
@@ -75,7 +75,7 @@ export interface SessionView {
   readonly ttlMs: number;
   /** That live and have written. */
   readonly owners: number;
-  /** Anonymous ones, which end with it. */
+  /** Anonymous ones of all its owners. */
   readonly objects: number;
   /** Locks and permits of all its owners. */
   readonly holds: number;
@@ -87,7 +87,14 @@ export function objectView(object: SharedObject): ObjectView {
   const { ref, spec, created, changed, creator, bytes } = object;
   let waiting = object.readers.size;
   for (const line of linesOf(object)) waiting += line.size;
-  const told = { object: ref, kind: spec.kind, spec: specText(spec), created, changed, creator: creator?.number };
+  const told = {
+    object: ref,
+    kind: spec.kind,
+    spec: specText(spec),
+    created,
+    changed,
+    creator: creator?.session.number,
+  };
   return { ...told, items: itemsOf(object), bytes, waiting };
 }
 
@@ -105,14 +112,15 @@ export function lockView(object: Lock | Semaphore): LockView {
 }
 
 export function sessionView(session: Session): SessionView {
-  let [holds, waiting] = [0, 0];
+  let [holds, waiting, objects] = [0, 0, 0];
   for (const owner of session.owners.values()) {
     holds += owner.holds.size;
     waiting += owner.waiting.size;
+    objects += owner.objects.size;
   }
   for (const readers of session.readers.values()) waiting += readers.size;
-  const { number, description, ttlMs, owners, objects } = session;
-  return { session: number, description, ttlMs, owners: owners.size, objects: objects.size, holds, waiting };
+  const { number, description, ttlMs, owners } = session;
+  return { session: number, description, ttlMs, owners: owners.size, objects, holds, waiting };
 }
 
 /** Every wait for a lock, in the order of the locks and of their lines. */
