@@ -1,6 +1,6 @@
-import { type AsyncScope, ClosedError, type Environment, type Millis, StateError } from "@heddle/kernel";
+import { type AsyncScope, type Clock, ClosedError, type Environment, type Millis, StateError } from "@heddle/kernel";
 import type { LeaseKeeper, RpcClient, Version } from "@heddle/port-rpc";
-import { OBJECTS_TTL_MS } from "../limits.ts";
+import { OBJECTS_TTL_MS, SUSPEND_LOOK_MS } from "../limits.ts";
 import type { HeldLock, ObjectsChannel } from "./channel.ts";
 import { managerOf } from "./manager-address.ts";
 import { ManagerStream } from "./manager-stream.ts";
@@ -42,10 +42,13 @@ export class FabricSessions {
   readonly #open = new Set<ObjectsSession>();
   #default: ObjectsSession | undefined;
   #guards: AsyncScope<readonly HeldLock[]> | undefined;
+  readonly #bootClock: (() => Millis) | undefined;
   #isClosed = false;
 
   constructor(options: FabricSessionsOptions) {
     this.#options = options;
+    const bootClock = options.objects?.bootClock;
+    this.#bootClock = bootClock === undefined ? undefined : sparing(options.env.clock, bootClock);
   }
 
   /** The one for all that want no other. Throws ClosedError, and StateError where there is none to be had. */
@@ -82,7 +85,8 @@ export class FabricSessions {
     const leases = objects?.leases ?? (client === undefined ? undefined : streamLeases(env, client));
     if (objects === undefined || transport === undefined || leases === undefined)
       throw new StateError("this fabric has no way to a manager: no shared objects, locks and queues");
-    const { openScope, bootClock } = objects;
+    const { openScope } = objects;
+    const bootClock = this.#bootClock;
     this.#guards ??= openScope<readonly HeldLock[]>();
     const session: ObjectsSession = new ObjectsSession({
       ...{ env, transport, leases, openScope, guards: this.#guards, hold, unavailableTimeoutMs, bootClock },
@@ -98,4 +102,18 @@ export class FabricSessions {
     const locate = managerOf(client, address);
     return new ManagerStream({ env, client, version, address, description, locate, ttlMs });
   }
+}
+
+/** The boot clock is a file to be read: what one session reads does for the others that look soon after it. */
+function sparing(clock: Clock, bootClock: () => Millis): () => Millis {
+  let lead = 0;
+  let lookMs: Millis = Number.NEGATIVE_INFINITY;
+  return () => {
+    const nowMs = clock.nowMs();
+    if (nowMs >= lookMs + SUSPEND_LOOK_MS / 2) {
+      lead = bootClock() - nowMs;
+      lookMs = nowMs;
+    }
+    return nowMs + lead;
+  };
 }
