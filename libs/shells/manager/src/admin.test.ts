@@ -106,8 +106,14 @@ describe("operators", () => {
       { session: first.session, owner: 0 },
       { session: second.session, owner: 0 },
     ];
-    const firstWaits = { ...a, lock: "@y", holderSession: second.session, holderOwner: 0 };
-    const secondWaits = { ...b, lock: "@x", holderSession: first.session, holderOwner: 0 };
+    const firstWaits = {
+      ...{ ...a, description: "test a", lock: "@y" },
+      ...{ holderSession: second.session, holderOwner: 0, holderDescription: "test b" },
+    };
+    const secondWaits = {
+      ...{ ...b, description: "test b", lock: "@x" },
+      ...{ holderSession: first.session, holderOwner: 0, holderDescription: "test a" },
+    };
     expect((await ask("x")).deadlock).toEqual([firstWaits, secondWaits]);
     expect((await ask("y")).deadlock).toEqual([secondWaits, firstWaits]);
     expect((await ask("x")).waits).toEqual([firstWaits, secondWaits]);

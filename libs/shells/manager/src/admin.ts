@@ -89,8 +89,8 @@ export class AdminView {
       waitedMs: this.#agoMs(since),
       description: this.#description(session),
     }));
-    const waits = waitsFrom(view.holders, this.#core.waits()).map(lockWait);
-    const deadlock = view.deadlock.slice(0, HOLDERS_TOLD_MAX).map(lockWait);
+    const waits = waitsFrom(view.holders, this.#core.waits()).map((wait) => this.#lockWait(wait));
+    const deadlock = view.deadlock.slice(0, HOLDERS_TOLD_MAX).map((wait) => this.#lockWait(wait));
     return { lock: this.#lockStatus(view), queue, waits, deadlock };
   }
 
@@ -145,6 +145,14 @@ export class AdminView {
     return { session, owner, token, permits, heldMs: this.#agoMs(token), description: this.#description(session) };
   }
 
+  #lockWait({ session, owner, lock, holder }: WaitView): LockWait {
+    return {
+      ...{ session, owner, lock, holderSession: holder.session, holderOwner: holder.owner },
+      description: this.#description(session),
+      holderDescription: this.#description(holder.session),
+    };
+  }
+
   #agoMs(revision: number): number {
     const { clock, replica } = this.#options;
     return Math.max(0, Math.round(clock.nowMs() - replica.moments.of(revision)));
@@ -167,10 +175,6 @@ function objectStatus({
   waiting,
 }: ObjectView): ObjectStatus {
   return { object, kind, spec, items, bytes, created, changed, session: creator ?? 0, waiting };
-}
-
-function lockWait({ session, owner, lock, holder }: WaitView): LockWait {
-  return { session, owner, lock, holderSession: holder.session, holderOwner: holder.owner };
 }
 
 /** Those behind `after`, in order of their ids. */
