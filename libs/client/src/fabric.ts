@@ -90,17 +90,17 @@ export class Fabric implements AsyncDisposable {
 
   /** Every node, in order of name. Rejects with UnavailableError or TimeoutError. */
   async nodes(): Promise<NodeStatus[]> {
-    return (await this.#ask(() => this.#call(adminListNodes, {}))).nodes;
+    return (await this.ask(adminListNodes, {})).nodes;
   }
 
   /** Live and lately ended jobs, newest first. Rejects with UnavailableError or TimeoutError. */
   async jobs(): Promise<JobStatus[]> {
-    return (await this.#ask(() => this.#call(adminListJobs, {}))).jobs;
+    return (await this.ask(adminListJobs, {})).jobs;
   }
 
   /** The fabric in a few numbers. Rejects with UnavailableError or TimeoutError. */
   status(): Promise<GetStatusResponse> {
-    return this.#ask(() => this.#call(adminGetStatus, {}));
+    return this.ask(adminGetStatus, {});
   }
 
   /**
@@ -169,6 +169,20 @@ export class Fabric implements AsyncDisposable {
     await Promise.all([this.#connection.leave(), this.#sessions.leave()]);
   }
 
+  /**
+   * Asks the coordinator, which hands on what is the manager's to answer. Rejects with UnavailableError, TimeoutError, the answer's error, and with
+   * StateError where there is no way to ask.
+   */
+  async ask<Request, Response>(method: UnaryMethod<Request, Response>, request: Request): Promise<Response> {
+    const { client, address, hold } = this.#options;
+    if (client === undefined)
+      throw new StateError(
+        "a task can use its fabric, but not ask about it: do so from outside, or connect to an address",
+      );
+    using _hold = hold();
+    return await client.call(method, address, request, { timeoutMs: QUESTION_TIMEOUT_MS });
+  }
+
   /** What this fabric gives its pools. */
   get host(): PoolHost {
     const { env, shipper, hold, keep = hold, prepare, statusLine } = this.#options;
@@ -195,20 +209,6 @@ export class Fabric implements AsyncDisposable {
     const closing = this.#sessions.close();
     await this.#connection.close(new ClosedError("the fabric was closed by its owner"));
     await closing;
-  }
-
-  #call<Request, Response>(method: UnaryMethod<Request, Response>, request: Request): Promise<Response> {
-    const { client, address } = this.#options;
-    if (client === undefined)
-      return Promise.reject(
-        new StateError("a task can use its fabric, but not ask about it: do so from outside, or connect to an address"),
-      );
-    return client.call(method, address, request, { timeoutMs: QUESTION_TIMEOUT_MS });
-  }
-
-  async #ask<T>(question: () => Promise<T>): Promise<T> {
-    using _hold = this.#options.hold();
-    return await question();
   }
 }
 

@@ -53,6 +53,7 @@ export type { ObjectsEnd, ObjectsTransport, OutgoingOperations, TransportListene
 export { type CellOptions, Value } from "./objects/value.ts";
 export type { Watch } from "./objects/watch.ts";
 export type { ResetChange } from "./objects/watched.ts";
+export { type ObjectsAdmin, objectsAdmin } from "./objects-admin.ts";
 export { checkOptionNames, checkTimeout, POOL_SETTINGS, PROCESS_SETTINGS } from "./options.ts";
 export { type ParentFacts, ParentProcess } from "./parent-process.ts";
 export { FabricPool, type MapResult, type StreamResult } from "./pool.ts";

@@ -36,6 +36,8 @@ export {
   type MapOptions,
   type NamedOptions,
   Namespace,
+  type ObjectsAdmin,
+  objectsAdmin,
   type ParentProcess,
   Pipe,
   type PipeOptions,
