@@ -12,6 +12,8 @@ export interface Kind<T> {
   /** In the plural, for people. */
   readonly title: string;
   readonly list: (fabric: Fabric) => Promise<readonly T[]>;
+  /** The item that a name means, where the server knows; else `named` picks it from the list. */
+  readonly find?: (fabric: Fabric, name: string) => Promise<T>;
   /** What names an item, most exact first. */
   readonly names: (item: T) => readonly string[];
   /** Fields that change without anything happening. */
@@ -59,21 +61,33 @@ export const jobs: Kind<JobStatus> = {
   ],
 };
 
-const spellings: ReadonlyMap<string, "nodes" | "jobs"> = new Map([
+/** What `heddle get` lists. */
+export const kindNames = ["nodes", "jobs", "objects", "locks", "sessions"] as const;
+export type KindName = (typeof kindNames)[number];
+
+const spellings: ReadonlyMap<string, KindName> = new Map([
   ["nodes", "nodes"],
   ["node", "nodes"],
   ["no", "nodes"],
   ["jobs", "jobs"],
   ["job", "jobs"],
+  ["objects", "objects"],
+  ["object", "objects"],
+  ["locks", "locks"],
+  ["lock", "locks"],
+  ["sessions", "sessions"],
+  ["session", "sessions"],
 ]);
 
-/** The kind a word means. Throws InvalidArgumentError. */
-export function kindOf(word: string): "nodes" | "jobs" {
-  const kind = spellings.get(word);
+/** The kind a word means, of those that a command knows. Throws InvalidArgumentError. */
+export function kindOf<K extends KindName>(verb: string, word: string, kinds: readonly K[]): K {
+  const meant = spellings.get(word);
+  const kind = kinds.find((each) => each === meant);
   if (kind !== undefined) return kind;
-  throw new InvalidArgumentError(
-    `there is no kind ${JSON.stringify(word)}: get nodes or jobs${didYouMean(word, [...spellings.keys()])}`,
-  );
+  const known = [...spellings].flatMap(([spelling, each]) => (kinds.some((one) => one === each) ? [spelling] : []));
+  const wrong = meant === undefined ? `there is no kind ${JSON.stringify(word)}` : `not for ${meant}`;
+  const hint = meant === undefined ? didYouMean(word, known) : "";
+  throw new InvalidArgumentError(`${wrong}: ${verb} ${kinds.join(", ").replace(/, (?=[^,]*$)/, " or ")}${hint}`);
 }
 
 /** The items that a name means: that of exactly this name, else the only one whose name begins so. Throws NotFoundError. */

@@ -144,16 +144,20 @@ function addQuestions(program: Command): void {
     const { status } = await import("./questions.ts");
     await status(addressOf(address), output, print);
   });
-  question("get <kind> [name]", "list nodes or jobs, or show one")
+  question("get <kind> [name]", "list nodes, jobs, objects, locks or sessions, or show one")
     .option("--no-headers", "leave out the headings")
     .option("-w, --watch", "go on and show changes")
-    .addHelpText("after", "\nExamples:\n  heddle get nodes\n  heddle get jobs -o wide\n  heddle get node NAME -o json")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  heddle get nodes\n  heddle get jobs -o wide\n  heddle get lock ledger -o json",
+    )
     .action(async (kind: string, name: string | undefined, _options: unknown, command: Command) => {
       const { address, output, headers, watch } = optionsOf(command);
       const { get } = await import("./questions.ts");
       const options = { address: addressOf(address), output, headings: headers !== false, watch: watch === true };
       await get(kind, name, options, print);
     });
+  addLockQuestions(question);
   question("version", "show the version of this command and of the coordinator").action(
     async (_options: unknown, command: Command) => {
       const { address, output } = optionsOf(command);
@@ -163,11 +167,38 @@ function addQuestions(program: Command): void {
   );
 }
 
+/** What asks about one shared object; a name is an object's name, its id or the beginning of that. */
+function addLockQuestions(question: (nameAndArgs: string, description: string) => Command): void {
+  const subject = (word: string, name: string, command: Command) => {
+    const { address, output } = optionsOf(command);
+    return { address: addressOf(address), output, word, name };
+  };
+  question("describe <kind> <name>", "show all about an object or a lock").action(
+    async (kind: string, name: string, _options: unknown, command: Command) => {
+      const { describe } = await import("./lock-questions.ts");
+      await describe(subject(kind, name, command), print);
+    },
+  );
+  question("why <kind> <name>", "say why a lock is not free: who holds it, who waits for whom, and a deadlock").action(
+    async (kind: string, name: string, _options: unknown, command: Command) => {
+      const { why } = await import("./lock-questions.ts");
+      await why(subject(kind, name, command), print);
+    },
+  );
+  question("break <kind> <name>", "take a lock from its holder, as if that had died: the next one gets it")
+    .option("--reason <text>", "why, for those who look at the lock later")
+    .action(async (kind: string, name: string, _options: unknown, command: Command) => {
+      const { breakLock } = await import("./lock-questions.ts");
+      await breakLock(subject(kind, name, command), optionsOf(command).reason ?? "", print);
+    });
+}
+
 interface Options {
   readonly address?: string;
   readonly output: OutputFormat;
   readonly headers?: boolean;
   readonly watch?: boolean;
+  readonly reason?: string;
 }
 
 function optionsOf(command: Command): Options {

@@ -1,8 +1,9 @@
 import { InvalidArgumentError, NotFoundError } from "@heddle/kernel";
 import { describe, expect, test } from "vitest";
 import { duration, plainText, plainValue } from "./format.ts";
-import { type Kind, kindOf, named } from "./kinds.ts";
+import { type Kind, kindNames, kindOf, named } from "./kinds.ts";
 import { documentText } from "./output.ts";
+import { nameOf } from "./shared-kinds.ts";
 import { Table } from "./table.ts";
 import { divide, nodeBase } from "./up.ts";
 
@@ -98,9 +99,25 @@ describe("what a name means", () => {
   });
 
   test("kinds go by plural, singular and short names", () => {
-    expect(["nodes", "node", "no", "jobs", "job"].map(kindOf)).toEqual(["nodes", "nodes", "nodes", "jobs", "jobs"]);
-    expect(() => kindOf("nodez")).toThrow(InvalidArgumentError);
-    expect(() => kindOf("nodez")).toThrow("did you mean nodes?");
+    const meant = ["nodes", "node", "no", "jobs", "job", "objects", "object", "lock", "session"];
+    expect(meant.map((word) => kindOf("get", word, kindNames))).toEqual([
+      ...["nodes", "nodes", "nodes", "jobs", "jobs", "objects", "objects", "locks", "sessions"],
+    ]);
+  });
+
+  test("kinds that are none, or not for this command, are refused with those that are", () => {
+    expect(() => kindOf("get", "nodez", kindNames)).toThrow(InvalidArgumentError);
+    const all = "get nodes, jobs, objects, locks or sessions";
+    expect(() => kindOf("get", "nodez", kindNames)).toThrow(`there is no kind "nodez": ${all}; did you mean nodes?`);
+    const two = ["objects", "locks"] as const;
+    expect(() => kindOf("describe", "nodes", two)).toThrow(/^not for nodes: describe objects or locks$/);
+    expect(() => kindOf("describe", "loks", two)).toThrow("did you mean locks?");
+    expect(() => kindOf("why", "session", ["locks"])).toThrow(/^not for sessions: why locks$/);
+  });
+
+  test("an object is named without its sign, unless that makes it another's id or name", () => {
+    const id = "0".repeat(32);
+    expect(["@ledger", id, `@${id}`, "@@x", "@abc"].map(nameOf)).toEqual(["ledger", id, `@${id}`, "@@x", "abc"]);
   });
 });
 

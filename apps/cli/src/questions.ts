@@ -1,10 +1,11 @@
-import { HeddleError } from "@heddle/kernel";
+import { HeddleError, unreachable } from "@heddle/kernel";
 import type { Fabric } from "heddle";
 import { withFabric } from "./client.ts";
 import { build } from "./config.ts";
 import { duration, plainText } from "./format.ts";
-import { jobs, type Kind, kindOf, named, nodes } from "./kinds.ts";
+import { jobs, type Kind, kindNames, kindOf, named, nodes } from "./kinds.ts";
 import { documentText, type OutputFormat } from "./output.ts";
+import { locks, objects, sessions } from "./shared-kinds.ts";
 import { Table } from "./table.ts";
 
 /** Where answers go: standard output, in whole lines. */
@@ -23,10 +24,23 @@ const WATCH_MS = 1_000;
 
 /** `heddle get KIND [NAME]`. */
 export function get(word: string, name: string | undefined, options: GetOptions, print: Print): Promise<void> {
-  const kind = kindOf(word);
-  return withFabric(options.address, (fabric) =>
-    kind === "nodes" ? list(nodes, fabric, name, options, print) : list(jobs, fabric, name, options, print),
-  );
+  const kind = kindOf("get", word, kindNames);
+  return withFabric(options.address, (fabric) => {
+    switch (kind) {
+      case "nodes":
+        return list(nodes, fabric, name, options, print);
+      case "jobs":
+        return list(jobs, fabric, name, options, print);
+      case "objects":
+        return list(objects, fabric, name, options, print);
+      case "locks":
+        return list(locks, fabric, name, options, print);
+      case "sessions":
+        return list(sessions, fabric, name, options, print);
+      default:
+        return unreachable(kind);
+    }
+  });
 }
 
 async function list<T extends object>(
@@ -37,8 +51,8 @@ async function list<T extends object>(
   print: Print,
 ): Promise<void> {
   const ask = async (): Promise<readonly T[]> => {
-    const items = await kind.list(fabric);
-    return name === undefined ? items : [named(kind, items, name)];
+    if (name === undefined) return await kind.list(fabric);
+    return [kind.find === undefined ? named(kind, await kind.list(fabric), name) : await kind.find(fabric, name)];
   };
   const show = printer(kind, options, print);
   const items = await ask();
@@ -88,7 +102,8 @@ function printer<T>(kind: Kind<T>, options: GetOptions, print: Print): (items: r
   };
 }
 
-function isTable(output: OutputFormat): output is "table" | "wide" {
+/** Whether an answer is for people. */
+export function isTable(output: OutputFormat): output is "table" | "wide" {
   return output === "table" || output === "wide";
 }
 
@@ -108,9 +123,14 @@ export function status(address: string, output: OutputFormat, print: Print): Pro
       ["Manager", answer.manager === "" ? "none: no shared objects, no locks" : answer.manager],
     ];
     if (output === "wide") rows.push(["Server id", answer.serverId]);
-    for (const [what, value] of rows) print(`${`${what}:`.padEnd(13)}${plainText(value)}\n`);
+    printRows(rows, print);
     if (nodeCount === 0) console.error('No node takes work: start one with "heddle agent".');
   });
+}
+
+/** Labels and values below each other; a row without a label goes on with the one above. */
+export function printRows(rows: readonly (readonly [string, string])[], print: Print): void {
+  for (const [label, value] of rows) print(`${(label === "" ? "" : `${label}:`).padEnd(13)}${plainText(value)}\n`);
 }
 
 /** `heddle version`: this command's, and the coordinator's when one answers. */
