@@ -3,11 +3,13 @@
  * What it writes is never committed; `npm run gen` makes it, and nx keeps it until a .proto file changes.
  */
 import { execFileSync } from "node:child_process";
-import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 const root = join(import.meta.dirname, "..");
-const out = join(root, "libs/wire/src/gen");
+const place = join(root, "libs/wire/src/gen");
+/** Whatever runs meanwhile finds the old code until the new one is whole. */
+const out = join(root, `libs/wire/src/.gen-${process.pid}`);
 const options = {
   outputServices: "generic-definitions",
   // not env=node: it would copy each payload into a Buffer, where a view of the frame does
@@ -26,7 +28,7 @@ const options = {
 const protos = existsSync(join(root, "proto"))
   ? globSync("heddle/**/*.proto", { cwd: join(root, "proto") }).sort()
   : [];
-rmSync(out, { recursive: true, force: true });
+process.once("exit", () => rmSync(out, { recursive: true, force: true })); // what failed leaves nothing
 mkdirSync(out, { recursive: true });
 if (protos.length === 0) {
   console.log("gen-proto: no .proto file under proto/heddle, nothing to generate");
@@ -50,6 +52,8 @@ if (protos.length === 0) {
   for (const file of globSync("heddle/**/*.ts", { cwd: out })) shareEmptyBytes(join(out, file));
   console.log(`gen-proto: ${protos.length} .proto files`);
 }
+rmSync(place, { recursive: true, force: true });
+renameSync(out, place);
 
 /** Every message that is decoded begins with its defaults; an empty array made anew for each costs more than the rest of a small message. */
 function shareEmptyBytes(path) {
