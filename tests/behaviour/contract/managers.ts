@@ -48,6 +48,16 @@ export function describeManagers(get: GetRun): void {
     expect(await manager.dict(undefined, { name }).destroy()).toBe(true);
   });
 
+  test("flush waits for no lock, also when that was asked for by a name and at once", async () => {
+    const { manager, other } = get();
+    const name = freshName();
+    const guard = await other.lock({ name }).acquire();
+    const waiting = manager.lock({ name }).acquire();
+    await manager.flush();
+    await guard.release();
+    await (await waiting).release();
+  });
+
   test("a name is of one object: of another kind or shape it is a conflict that names both", async () => {
     const { manager, other } = get();
     const name = freshName();

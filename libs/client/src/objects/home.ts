@@ -13,6 +13,7 @@ import { Holdings } from "./holdings.ts";
 import { type Failure, OperationPromise } from "./operation-promise.ts";
 import { type Reviver, SharedObject } from "./shared-object.ts";
 import { Unheard } from "./unheard.ts";
+import { traitsOf } from "./verb-traits.ts";
 
 /** What makes handles, by the kind of object. */
 export type Kinds = Readonly<Record<string, Reviver>>;
@@ -87,7 +88,8 @@ export class ObjectsHome {
   /** As `call`, for what may wait. */
   wait<T>(request: OperationRequest, options: WaitOptions | undefined, read: (reply: OperationReply) => T): Promise<T> {
     if (this.#awaited === undefined) return this.channel().wait(request, options, read);
-    return this.#late(this.#awaited, request, () => this.channel().wait(request, options, read));
+    const ask = (): Promise<T> => this.channel().wait(request, options, read);
+    return this.#late(this.#awaited, request, ask, traitsOf(request.verb).isPut);
   }
 
   /** What is asked from now on is asked once this is settled too. */
@@ -153,7 +155,12 @@ export class ObjectsHome {
   };
 
   /** Asks once what is awaited is settled; before what is asked later. Not at all when the handle's object could not be made. */
-  #late<T>(awaited: Promise<unknown>, { handle }: OperationRequest, ask: () => Promise<T>): Promise<T> {
+  #late<T>(
+    awaited: Promise<unknown>,
+    { handle }: OperationRequest,
+    ask: () => Promise<T>,
+    isAwaitedByFlush = true,
+  ): Promise<T> {
     const promise = new OperationPromise<T>();
     const fail = (error: unknown): void => {
       const failure: Failure = { make: () => error, isOurs: false };
@@ -164,8 +171,9 @@ export class ObjectsHome {
       if (handle instanceof SharedObject && handle.refusal !== undefined) throw handle.refusal;
       return ask();
     };
-    const done = awaited.then(askIfMade).then((value) => promise.fulfil(value), fail);
-    const asked = Promise.all([this.#asked, done]).then(() => {
+    const asking = awaited.then(() => ({ answer: askIfMade() })); // in an object, for it may be long in coming
+    const done = asking.then(({ answer }) => answer).then((value) => promise.fulfil(value), fail);
+    const asked = Promise.all([this.#asked, isAwaitedByFlush ? done : asking.then(ignore, ignore)]).then(() => {
       if (this.#asked === asked) this.#asked = undefined;
     });
     this.#asked = asked;
@@ -177,3 +185,5 @@ export class ObjectsHome {
     if (handle instanceof SharedObject && handle.home !== this && !handle.isCreated) this.awaitFirst(handle.created);
   }
 }
+
+const ignore = (): void => undefined;
