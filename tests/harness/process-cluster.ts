@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readFileSync, rmSync } from "node:fs";
-import { connect as connectSocket, createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { connect, type Fabric } from "heddle";
 import { RealCluster } from "./real-cluster.ts";
 import { eventually } from "./waiting.ts";
+import { Wire } from "./wire.ts";
 
 /** How a cluster of processes is made. */
 export interface ProcessOptions {
@@ -247,52 +247,4 @@ async function end(child: ChildProcess): Promise<void> {
   child.kill("SIGCONT");
   child.kill("SIGKILL");
   await gone;
-}
-
-/** A TCP relay to `target` that can be cut, so that whoever is behind it vanishes without a word. */
-class Wire {
-  readonly address: string;
-  readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
-
-  private constructor(server: Server, sockets: Set<Socket>, address: string) {
-    this.#server = server;
-    this.#sockets = sockets;
-    this.address = address;
-  }
-
-  static async open(target: string): Promise<Wire> {
-    const [host, port] = target.split(":");
-    const sockets = new Set<Socket>();
-    const server = createServer((near) => {
-      const far = connectSocket(Number(port), host);
-      for (const socket of [near, far]) {
-        sockets.add(socket);
-        socket.on("error", () => undefined);
-        socket.on("close", () => {
-          sockets.delete(socket);
-          near.destroy();
-          far.destroy();
-        });
-      }
-      near.pipe(far).pipe(near);
-    });
-    server.listen(0, "127.0.0.1");
-    server.unref();
-    await once(server, "listening");
-    const address = server.address();
-    if (address === null || typeof address === "string") throw new Error("the wire has no port");
-    return new Wire(server, sockets, `127.0.0.1:${address.port}`);
-  }
-
-  /** For good. */
-  cut(): void {
-    this.#server.close();
-    this.drop();
-  }
-
-  /** What is connected now. */
-  drop(): void {
-    for (const socket of this.#sockets) socket.destroy();
-  }
 }

@@ -9,6 +9,7 @@ import { silentLogger } from "@heddle/kernel";
 import { unaryRoute } from "@heddle/port-rpc";
 import { adminGetStatus, descriptorSetUrl, GetStatusResponse } from "@heddle/wire";
 import { eventually } from "./waiting.ts";
+import { Wire } from "./wire.ts";
 
 /** How a manager is run. */
 export interface ServedManagerOptions {
@@ -64,6 +65,13 @@ export class ServedManager implements AsyncDisposable {
     const server = createGrpcServer({ log: silentLogger, descriptorSet: fileURLToPath(descriptorSetUrl) });
     const status = unaryRoute(adminGetStatus, async () => GetStatusResponse.fromPartial({ manager }));
     return this.#scope.use(await server.listen("127.0.0.1:0", [status])).address;
+  }
+
+  /** An address for `connect` to it through a wire of its own. */
+  async behindWire(): Promise<{ readonly wire: Wire; readonly address: string }> {
+    const wire = await Wire.open(this.socket);
+    this.#scope.defer(() => wire.cut());
+    return { wire, address: await this.coordinates(wire.address) };
   }
 
   /** Starts it on what the one before kept. Resolves when it serves. */
