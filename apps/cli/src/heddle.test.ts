@@ -4,12 +4,10 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
-import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { connect, Manager } from "heddle";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
-import { addressFile, allGone, bin, descendants, heddle, outcome, startHeddle } from "./testing.ts";
+import { addressFile, allGone, bin, descendants, heddle, linesOf, lineWith, outcome, startHeddle } from "./testing.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "heddle-cli-test-"));
 const started = new Set<ChildProcess>();
@@ -401,20 +399,6 @@ interface Node {
   readonly incarnation: number;
 }
 
-/** The next line that contains this. */
-async function lineWith(lines: AsyncIterator<string>, words: string): Promise<string> {
-  for (;;) {
-    const { done, value } = await lines.next();
-    if (done === true) throw new Error(`no line says ${words}`);
-    if (value.includes(words)) return value;
-  }
-}
-
 async function firstLine(child: ChildProcess): Promise<string> {
   return String((await linesOf(child.stdout).next()).value);
-}
-
-function linesOf(stream: Readable | null): AsyncIterableIterator<string> {
-  if (stream === null) throw new Error("the process was started without this pipe");
-  return createInterface({ input: stream })[Symbol.asyncIterator]();
 }

@@ -48,8 +48,7 @@ export function lockRows({ lock, queue, deadlock }: LockReport): [string, string
 export function whyLines(report: LockReport): string[] {
   const { lock, queue, waits, deadlock } = report;
   const name = nameOf(lock.object);
-  const lines = [stateLine(report)];
-  if (lock.holders.length > 1 || lock.held > 1) lines.push(...indented(lock.holders.map(holderText), lock.held));
+  const lines = stateLines(lock);
   if (lock.waiting > 0) {
     lines.push(
       `${lock.waiting} ${lock.waiting === 1 ? "waits" : "wait"} for it${lock.waiting > 1 ? ", the next one first" : ""}:`,
@@ -80,13 +79,13 @@ function deadlockText(circle: readonly Wait[]): string {
   return sentences.join("; ");
 }
 
-function stateLine({ lock }: LockReport): string {
-  const { kind, object, held, free, holders } = lock;
+function stateLines({ kind, object, held, free, holders }: LockReport["lock"]): string[] {
   const what = `${kind}/${nameOf(object)}`;
   const [first] = holders;
-  if (first === undefined) return `${what} is free: nobody holds it.`;
-  if (held > 1) return `${what} is held by ${held}, with ${free} permits free:`;
-  return `${what} is held by ${holderText(first)}.`;
+  if (first === undefined) return [`${what} is free: nobody holds it.`];
+  if (kind !== "semaphore") return [`${what} is held by ${holderText(first)}.`];
+  const permits = free === 1 ? "1 permit" : `${free} permits`;
+  return [`${what} has ${permits} free; held by:`, ...indented(holders.map(holderText), held)];
 }
 
 function holderText(holder: LockReport["lock"]["holders"][number]): string {

@@ -1,6 +1,8 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 
@@ -31,6 +33,21 @@ export async function outcome(child: ChildProcess): Promise<Ran> {
 /** Runs `heddle ARGS...`. */
 export function heddle(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ran> {
   return outcome(startHeddle(args, env));
+}
+
+/** What a process writes, line by line. */
+export function linesOf(stream: Readable | null): AsyncIterableIterator<string> {
+  if (stream === null) throw new Error("the process was started without this pipe");
+  return createInterface({ input: stream })[Symbol.asyncIterator]();
+}
+
+/** The next line that contains this. */
+export async function lineWith(lines: AsyncIterator<string>, words: string): Promise<string> {
+  for (;;) {
+    const { done, value } = await lines.next();
+    if (done === true) throw new Error(`no line says ${words}`);
+    if (value.includes(words)) return value;
+  }
 }
 
 /** Asks again until there is an answer, for at most `timeoutMs`: for what nobody tells of. */
