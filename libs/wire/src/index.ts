@@ -84,6 +84,7 @@ export {
   AttachSession,
   CloseOwner,
   CloseSession,
+  DescribeOwner,
   Expectation,
   Guard,
   ObjectsDefinition,

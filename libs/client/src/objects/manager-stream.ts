@@ -79,6 +79,11 @@ export class ManagerStream implements ObjectsTransport {
     this.#life?.closeOwner(owner);
   }
 
+  /** Says who an owner of the open session is, for operators: on this stream and the next ones, until it is gone. */
+  describeOwner(owner: number, description: string): void {
+    this.#life?.describeOwner(owner, description);
+  }
+
   async close(): Promise<void> {
     const life = this.#life;
     this.#life = undefined;
@@ -119,6 +124,8 @@ class SessionLife {
   readonly #proven = new Set<string>();
   /** Owners that were said to be gone, the newest last: on streams that may not have carried it. Size <= CLOSED_OWNERS_MAX. */
   readonly #closedOwners = new Set<number>();
+  /** Who the owners are that live, for people. */
+  readonly #owners = new Map<number, string>();
 
   constructor(options: ManagerStreamOptions, listener: TransportListener) {
     this.#options = options;
@@ -140,7 +147,14 @@ class SessionLife {
     for (const part of parts) stream.session.send({ kind: { $case: "part", value: part } }, part.data.length);
   }
 
+  describeOwner(owner: number, description: string): void {
+    this.#owners.set(owner, description);
+    const stream = this.#stream;
+    if (stream?.openedMs !== undefined) describeTo(stream, owner, description);
+  }
+
   closeOwner(owner: number): void {
+    this.#owners.delete(owner);
     this.#closedOwners.add(owner);
     const [oldest] = this.#closedOwners;
     if (this.#closedOwners.size > CLOSED_OWNERS_MAX && oldest !== undefined) this.#closedOwners.delete(oldest);
@@ -332,6 +346,7 @@ class SessionLife {
     this.#proven.add(address);
     stream.openedMs = this.#options.env.clock.nowMs();
     for (const owner of this.#closedOwners) stream.session.send({ kind: { $case: "closeOwner", value: { owner } } }, 0);
+    for (const [owner, description] of this.#owners) describeTo(stream, owner, description);
     const terms: LeaseTerms = {
       session,
       ttlMs,
@@ -340,6 +355,10 @@ class SessionLife {
     };
     this.#listener.opened(terms);
   }
+}
+
+function describeTo({ session }: Stream, owner: number, description: string): void {
+  session.send({ kind: { $case: "describeOwner", value: { owner, description } } }, 0);
 }
 
 function wordsOf(end: SessionEnd): string {

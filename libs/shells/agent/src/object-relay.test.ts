@@ -23,6 +23,7 @@ class Way implements ObjectsTransport {
   opens = 0;
   readonly sent: OutgoingOperations[] = [];
   readonly closed: number[] = [];
+  readonly described: [owner: number, description: string][] = [];
   isClosed = false;
 
   open(listener: TransportListener): void {
@@ -32,6 +33,10 @@ class Way implements ObjectsTransport {
 
   send(operations: OutgoingOperations): void {
     this.sent.push(operations);
+  }
+
+  describeOwner(owner: number, description: string): void {
+    this.described.push([owner, description]);
   }
 
   closeOwner(owner: number): void {
@@ -50,6 +55,7 @@ class Way implements ObjectsTransport {
 /** A worker that remembers what it was told. */
 class Worker implements OwningWorker {
   readonly key: WorkerKey;
+  readonly pid: number;
   readonly inflow = new PayloadInflow();
   readonly outflow = new PayloadOutflow((part) => this.send({ kind: { $case: "part", value: part } }));
   readonly told: WorkerRequestEntry[] = [];
@@ -58,6 +64,7 @@ class Worker implements OwningWorker {
 
   constructor(key: number) {
     this.key = key as WorkerKey;
+    this.pid = 1_000 + key;
   }
 
   readonly send = (entry: WorkerRequestEntry): void => {
@@ -100,6 +107,10 @@ test("the first worker that asks opens the session, and all in it are told when 
   way.opened();
   relay.operate(two, NOTHING);
   expect([way.opens, one.states, two.states]).toEqual([1, [OPEN], [OPEN]]);
+  expect(way.described).toEqual([
+    [1, "worker pid 1001"],
+    [2, "worker pid 1002"],
+  ]);
   way.listener?.interrupted("the manager was killed");
   way.opened();
   expect([one.states, two.states]).toEqual([

@@ -20,6 +20,8 @@ import type { WorkerRecord } from "./records.ts";
 /** A worker as far as shared objects are concerned. */
 export interface OwningWorker {
   readonly key: WorkerKey;
+  /** Of the process. */
+  readonly pid: number;
   readonly inflow: PayloadInflow;
   readonly outflow: PayloadOutflow;
   /** Sends to the process. */
@@ -29,7 +31,7 @@ export interface OwningWorker {
 /** What the relay needs of the world. */
 export interface ObjectRelayOptions {
   readonly env: Environment;
-  readonly transport: Pick<ManagerStream, "open" | "send" | "closeOwner" | "close">;
+  readonly transport: Pick<ManagerStream, "open" | "send" | "describeOwner" | "closeOwner" | "close">;
   readonly leases: LeaseKeeper;
 }
 
@@ -114,14 +116,18 @@ export class ObjectRelay {
   #ask(worker: OwningWorker, own: number): void {
     const owners = this.#owners.get(worker.key) ?? new Map<number, Owner>();
     this.#owners.set(worker.key, owners);
-    if (!owners.has(own)) {
-      if (owners.size >= WORKER_OWNERS_MAX)
-        throw new ProtocolError(`a worker has more than ${WORKER_OWNERS_MAX} sessions with the manager at a time`);
-      const owner = { number: ++this.#lastOwner, own, worker };
-      owners.set(own, owner);
-      this.#byNumber.set(owner.number, owner);
-    }
-    if (this.#isOpen) return tell(worker, stateOf(ObjectsState_State.OPEN, this.#terms));
+    const known = owners.get(own);
+    if (known === undefined && owners.size >= WORKER_OWNERS_MAX)
+      throw new ProtocolError(`a worker has more than ${WORKER_OWNERS_MAX} sessions with the manager at a time`);
+    const owner = known ?? { number: ++this.#lastOwner, own, worker };
+    owners.set(own, owner);
+    this.#byNumber.set(owner.number, owner);
+    if (this.#isOpen) tell(worker, stateOf(ObjectsState_State.OPEN, this.#terms));
+    else this.#open();
+    if (known === undefined) this.#transport.describeOwner(owner.number, `worker pid ${worker.pid}`);
+  }
+
+  #open(): void {
     this.#transport.open({
       opened: (terms) => this.#opened(terms),
       interrupted: () => {
@@ -191,7 +197,7 @@ export function objectRelay(options: AgentOptions, version: Version, coordinator
 
 /** A worker as the relay sees it. */
 export function owningWorker({ key, process, inflow, outflow }: WorkerRecord): OwningWorker {
-  return { key, inflow, outflow, send: (entry) => process.send(entry) };
+  return { key, pid: process.pid, inflow, outflow, send: (entry) => process.send(entry) };
 }
 
 function tell(worker: OwningWorker, state: ObjectsState): void {

@@ -94,6 +94,31 @@ describe("operators", () => {
     expect(deadlock).toEqual([]);
   });
 
+  test("see which worker of a node holds a lock or waits for it, as the node says on each of its streams", async () => {
+    const holder = async (): Promise<string | undefined> => {
+      const { lock } = await world.network.call(objectsAdminDescribeLock, ADDRESS, { object: "lock" }, timeout);
+      return lock?.holders[0]?.description;
+    };
+    first.ask([create("@lock", { kind: "lock" }), acquire("@lock")], { owner: 4 });
+    second.ask([acquire("@lock")], { owner: 2 });
+    await settle();
+    expect(await holder()).toBe("test a");
+    const named = (owner: number, description: string) =>
+      ({ $case: "describeOwner", value: { owner, description } }) as const;
+    first.say(named(4, "worker pid 12"));
+    second.say(named(2, "x".repeat(500)));
+    await settle();
+    expect(await holder()).toBe("worker pid 12 of test a");
+    const { queue } = await world.network.call(objectsAdminDescribeLock, ADDRESS, { object: "lock" }, timeout);
+    expect(queue[0]?.description).toBe(`${"x".repeat(200)} of test b`);
+    first.say({ $case: "closeOwner", value: { owner: 4 } });
+    await settle();
+    expect(await holder()).toBe(`${"x".repeat(200)} of test b`);
+    await second.wire?.close();
+    await settle();
+    expect(await holder()).toBe("test b");
+  });
+
   test("see a deadlock by the waits that make it, from any lock in it", async () => {
     first.ask([create("@x", { kind: "lock" }), create("@y", { kind: "lock" }), acquire("@x")]);
     second.ask([acquire("@y")]);

@@ -32,6 +32,8 @@ export interface AdminViewOptions {
   readonly leases: Leases;
   /** Whether a stream of the session is open. */
   readonly isConnected: (session: SessionNumber) => boolean;
+  /** Who an owner in it is, for people; empty when nobody says so. */
+  readonly ownerDescription: (session: SessionNumber, owner: number) => string;
 }
 
 /** Answers operators: about what is on disk, like everything that the manager says. */
@@ -87,7 +89,7 @@ export class AdminView {
       session,
       owner,
       waitedMs: this.#agoMs(since),
-      description: this.#description(session),
+      description: this.#description(session, owner),
     }));
     const waits = waitsFrom(view.holders, this.#core.waits()).map((wait) => this.#lockWait(wait));
     const deadlock = view.deadlock.slice(0, HOLDERS_TOLD_MAX).map((wait) => this.#lockWait(wait));
@@ -142,14 +144,21 @@ export class AdminView {
   }
 
   #holder({ session, owner, token, permits }: HolderView): LockHolder {
-    return { session, owner, token, permits, heldMs: this.#agoMs(token), description: this.#description(session) };
+    return {
+      session,
+      owner,
+      token,
+      permits,
+      heldMs: this.#agoMs(token),
+      description: this.#description(session, owner),
+    };
   }
 
   #lockWait({ session, owner, lock, holder }: WaitView): LockWait {
     return {
       ...{ session, owner, lock, holderSession: holder.session, holderOwner: holder.owner },
-      description: this.#description(session),
-      holderDescription: this.#description(holder.session),
+      description: this.#description(session, owner),
+      holderDescription: this.#description(holder.session, holder.owner),
     };
   }
 
@@ -158,8 +167,11 @@ export class AdminView {
     return Math.max(0, Math.round(clock.nowMs() - replica.moments.of(revision)));
   }
 
-  #description(session: SessionNumber | undefined): string {
-    return session === undefined ? "" : (this.#core.session(session)?.description ?? "");
+  #description(session: SessionNumber | undefined, owner = 0): string {
+    if (session === undefined) return "";
+    const whole = this.#core.session(session)?.description ?? "";
+    const part = this.#options.ownerDescription(session, owner);
+    return part === "" ? whole : `${part} of ${whole}`;
   }
 }
 

@@ -15,6 +15,8 @@ export const CLOCK_RATE_BOUND = 0.002;
 export const LAST_HEARING_MS = 50;
 /** Text about a session for people, in UTF-16 units; cut there. */
 export const DESCRIPTION_LENGTH_MAX = 200;
+/** Owners of one stream that are known by more than their number. Above: the others are told by their number. */
+export const DESCRIBED_OWNERS_MAX = 10_000;
 /** Bytes of commands that gather while a commit is under way. Above: nothing more is read from any stream until the disk has them. */
 export const GATHERED_BYTES_MAX = 16 * 1024 * 1024;
 /** Commands of one commit lie in records of about this size; one command is never cut. */

@@ -94,6 +94,7 @@ export class ManagerShell {
       replica: this.#replica,
       leases: this.#leases,
       isConnected: (session) => this.#desk.isConnected(session),
+      ownerDescription: (session, owner) => this.#desk.ownerDescription(session, owner),
     });
     this.routes = [
       streamRoute(objectsOperate, (link) => void this.#accept(link, () => this.#streams.accept(link))),

@@ -55,6 +55,11 @@ export class OperateDesk implements OperateHost {
     return this.#bySession.has(session);
   }
 
+  /** Who an owner of it is, for people, as its stream says; empty when that says nothing, or there is none. */
+  ownerDescription(session: SessionNumber, owner: number): string {
+    return this.#bySession.get(session)?.owners.get(owner) ?? "";
+  }
+
   /** No new sessions from now on. */
   stop(): void {
     this.#isStopping = true;

@@ -2,6 +2,7 @@ import { isWrite, type Operation, type Reply, type SessionNumber } from "@heddle
 import { Fifo, OPERATIONS_BYTES_MAX, ProtocolError } from "@heddle/kernel";
 import type { Session } from "@heddle/port-rpc";
 import {
+  type DescribeOwner,
   decodeOperations,
   type OpenSession,
   type OperateRequestEntry,
@@ -12,7 +13,13 @@ import {
   PayloadAssembler,
   type Operation as WireOperation,
 } from "@heddle/wire";
-import { ASSEMBLING_BYTES_MAX, PARKED_BYTES_MAX, REPLY_BACKLOG_BYTES } from "./limits.ts";
+import {
+  ASSEMBLING_BYTES_MAX,
+  DESCRIBED_OWNERS_MAX,
+  DESCRIPTION_LENGTH_MAX,
+  PARKED_BYTES_MAX,
+  REPLY_BACKLOG_BYTES,
+} from "./limits.ts";
 import { coreOperation } from "./records.ts";
 import { ReplyLines } from "./reply-lines.ts";
 
@@ -48,6 +55,8 @@ export class OperateStream {
   readonly replies: ReplyLines;
   /** Reads without an answer, by owner and number: if the state has to be made anew, they are asked again. */
   readonly reads = new Map<number, Map<number, Operation>>();
+  /** Who its owners are, for people. Size <= DESCRIBED_OWNERS_MAX. */
+  readonly owners = new Map<number, string>();
   /** Its session; undefined before it has one, and after that ended. */
   session: SessionNumber | undefined;
   /** The session that it speaks for, to the last word of that. */
@@ -101,6 +110,7 @@ export class OperateStream {
     this.speaksFor = session;
     this.isOpening = true;
     this.reads.clear();
+    this.owners.clear();
   }
 
   /** Nothing comes any more. */
@@ -158,8 +168,12 @@ export class OperateStream {
         return this.#part(kind.value);
       case "closeOwner":
         this.#checkBegun();
+        this.owners.delete(kind.value.owner);
         if (this.session !== undefined) this.#host.closeOwner(this, kind.value.owner);
         return;
+      case "describeOwner":
+        this.#checkBegun();
+        return this.#describeOwner(kind.value);
       case "closeSession":
         this.#checkBegun();
         if (this.session !== undefined) this.#host.closeSession(this);
@@ -171,6 +185,11 @@ export class OperateStream {
 
   #checkBegun(): void {
     if (!this.#hasBegun) throw new ProtocolError("a stream must open or attach a session before it says anything else");
+  }
+
+  #describeOwner({ owner, description }: DescribeOwner): void {
+    if (this.owners.size >= DESCRIBED_OWNERS_MAX && !this.owners.has(owner)) return;
+    this.owners.set(owner, description.slice(0, DESCRIPTION_LENGTH_MAX));
   }
 
   #announced({ owner, acknowledged, batch }: Operations): void {
