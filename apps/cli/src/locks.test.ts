@@ -6,17 +6,20 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { connect, type Fabric, Manager, objectsAdmin } from "heddle";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { holdLock } from "../testdata/lock-tasks.ts";
 import { addressFile, heddle, linesOf, lineWith, outcome, startHeddle } from "./testing.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "heddle-cli-locks-"));
 const script = fileURLToPath(new URL("../testdata/two-locks.ts", import.meta.url));
 let up: ChildProcess;
+let said: AsyncIterator<string>;
 let address: string;
 let fabric: Fabric;
 
 beforeAll(async () => {
   const file = join(scratch, "up.json");
   up = startHeddle(["up", "--listen", "127.0.0.1:0", "--processes", "1", "--address-file", file]);
+  said = linesOf(up.stderr);
   address = String((await addressFile(file)).address);
   fabric = await connect(address);
 });
@@ -118,6 +121,27 @@ test("two programs that wait for each other are shown, explained, and parted by 
   );
   expect((await asked("break", "lock", "ledger")).stdout).toBe("lock/ledger unchanged: nobody held it\n");
 }, 120_000); // a dozen commands, each a process
+
+test("a lock that a worker holds is shown with the worker and its node, also by the next manager", async () => {
+  const serving = await lineWith(said, "manager | manager serves at ");
+  const managerPid = Number(/\(pid (\d+)\)$/.exec(serving)?.[1]);
+  await using manager = new Manager({ fabric });
+  await using pool = fabric.pool();
+  const held = pool.apply(holdLock, ["engine", "held", "enough"]);
+  await manager.event({ name: "held" }).wait();
+  const before = await asked("describe", "lock", "engine");
+  process.kill(managerPid, "SIGKILL");
+  await lineWith(said, "manager | manager serves at ");
+  const watch = startHeddle(["get", "lock", "engine", "--watch", "--address", address]);
+  onTestFinished(() => ended(watch, "SIGINT"));
+  const after = await lineWith(linesOf(watch.stdout), "worker pid");
+  await manager.event({ name: "enough" }).set();
+  const who = `worker pid ${await held} of agent `;
+  expect(before.stdout).toMatch(
+    new RegExp(`^Held by: +owner [1-9]\\d* of session \\d+ \\(${who}\\S+-1@\\S+ pid \\d+\\)`, "m"),
+  );
+  expect(after).toMatch(new RegExp(`^engine +lock +0 +\\d+m?s +${who}`));
+}, 120_000);
 
 describe("objects", () => {
   test("are listed, shown by name and by the beginning of an id, and described", async () => {
