@@ -16,14 +16,14 @@ import {
 import type { Fabric } from "./fabric.ts";
 
 /** One shared object, and whom it ends with. */
-export interface ObjectReport {
+interface ObjectReport {
   readonly object: ObjectStatus;
   /** The holder of the session that it ends with, for people; empty for an object that has a name. */
   readonly description: string;
 }
 
 /** One lock or semaphore, and why it is not free. */
-export interface LockReport {
+interface LockReport {
   readonly lock: LockStatus;
   /** Who waits for it, the next one first; the first thousand. */
   readonly queue: readonly LockWaiter[];
