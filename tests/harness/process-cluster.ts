@@ -18,6 +18,8 @@ export interface ProcessOptions {
   readonly leaseMs?: number;
   /** Whether there is a manager, for shared objects and locks; false unless given. */
   readonly manager?: boolean;
+  /** More flags for the manager. */
+  readonly managerFlags?: readonly string[];
   /** More flags for the agent with this index. */
   readonly agentFlags?: (index: number) => readonly string[];
 }
@@ -55,6 +57,7 @@ export class ProcessCluster extends RealCluster {
       slots: 1,
       leaseMs: 1_500,
       manager: false,
+      managerFlags: [],
       agentFlags: () => [],
       ...options,
     });
@@ -155,6 +158,7 @@ export class ProcessCluster extends RealCluster {
       "--data-dir",
       join(this.directory, "manager"),
       ...this.#timing,
+      ...this.#options.managerFlags,
     ]);
     await eventually("the manager's address file", () => existsSync(file) || undefined);
   }

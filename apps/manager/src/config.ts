@@ -12,6 +12,7 @@ export interface ManagerConfig extends ServerValues {
   readonly leaseMs: number | undefined;
   readonly heartbeatMs: number | undefined;
   readonly ttlMinMs: number | undefined;
+  readonly ttlMaxMs: number | undefined;
 }
 
 const DAY_MS = 86_400_000;
@@ -29,4 +30,5 @@ export const settings: SettingTable<ManagerConfig> = {
   leaseMs: count("MS", undefined, undefined, { min: 100, max: DAY_MS }),
   heartbeatMs: count("MS", undefined, undefined, { min: 10, max: DAY_MS }),
   ttlMinMs: count("MS", undefined, undefined, { min: 10, max: DAY_MS }),
+  ttlMaxMs: count("MS", undefined, undefined, { min: 10, max: DAY_MS }),
 };

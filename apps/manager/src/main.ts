@@ -31,7 +31,7 @@ async function start(config: ManagerConfig): Promise<RunningServer> {
   if (ephemeral !== undefined) process.once("exit", () => rmSync(ephemeral, { recursive: true, force: true }));
   const journal = scope.use(await openSqliteJournal({ directory: join(directory, "journal"), log: env.log }));
   const { pid, nodeMajor } = hostFacts();
-  const { leaseMs, heartbeatMs, ttlMinMs } = config;
+  const { leaseMs, heartbeatMs, ttlMinMs: minMs = TTL_BOUNDS.minMs, ttlMaxMs: maxMs = TTL_BOUNDS.maxMs } = config;
   const shell = new ManagerShell({
     env,
     journal,
@@ -40,7 +40,7 @@ async function start(config: ManagerConfig): Promise<RunningServer> {
     pid,
     ...(leaseMs === undefined ? {} : { leaseMs }),
     ...(heartbeatMs === undefined ? {} : { heartbeatMs }),
-    ...(ttlMinMs === undefined ? {} : { ttl: { ...TTL_BOUNDS, minMs: ttlMinMs } }),
+    ttl: { ...TTL_BOUNDS, minMs, maxMs },
   });
   await shell.start();
   const server = createGrpcServer({
