@@ -31,12 +31,12 @@ export function processHolds(): () => Disposable {
   let timer: NodeJS.Timeout | undefined;
   return () => {
     let held = true;
-    if (count++ === 0) timer = setInterval(() => undefined, 0x7fff_ffff);
+    if (count++ === 0) timer = timer?.ref() ?? setInterval(() => undefined, 0x7fff_ffff);
     return {
       [Symbol.dispose]: () => {
         if (!held) return;
         held = false;
-        if (--count === 0) clearInterval(timer);
+        if (--count === 0) timer?.unref(); // and not cleared: operations one at a time come here each time
       },
     };
   };
