@@ -1,6 +1,6 @@
 import { systemEnvironment } from "@heddle/adapter-system";
 import { type Random, seededRandom } from "@heddle/kernel";
-import { describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Caller } from "../../harness/caller.ts";
 import { type Subject, subjectsOf } from "../../harness/history-subjects.ts";
 import { LockHistory } from "../../harness/lock-history.ts";
@@ -98,17 +98,26 @@ class Run {
 }
 
 describe(`histories of client processes at the real manager, killed ${KILLS} times over`, () => {
+  const scope = new AsyncDisposableStack();
+  let manager: ServedManager;
+  let address = "";
+  let callers: readonly [Caller, Caller];
+
+  beforeAll(async () => {
+    manager = scope.use(await ServedManager.start());
+    address = await manager.coordinates();
+    callers = await Promise.all([Caller.start(address), Caller.start(address)]);
+    for (const caller of callers) scope.use(caller);
+  });
+  afterAll(() => scope.disposeAsync());
+
   test.for(Array.from({ length: SEEDS }, (_, at) => FIRST + at))(
     "no caller sees an error, and each object behaves as one that takes one call at a time, through seed %i",
     { timeout: 120_000 },
     async (seed) => {
-      await using manager = await ServedManager.start();
-      const address = await manager.coordinates();
-      await using first = await Caller.start(address);
-      await using second = await Caller.start(address);
       await using doomed = await Caller.start(address, DOOMED_TTL_MS);
       const run = new Run(seed);
-      await settles(run.through(manager, [first, second], doomed), () => manager.complaints, 100_000);
+      await settles(run.through(manager, callers, doomed), () => manager.complaints, 100_000);
       for (const subject of run.subjects) {
         expect(subject.length).toBeGreaterThan(2 * CALLS);
         subject.judge();
