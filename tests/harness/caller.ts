@@ -19,33 +19,19 @@ export interface Wanted {
   readonly args: readonly unknown[];
   /** The token of the guard under which it is called. */
   readonly under?: bigint | undefined;
-  /** Whether it is to abort instead. */
-  readonly dies?: boolean;
 }
 
 /** What a caller tells. A guard is told as its token. */
 export type Told =
   | { readonly isReady: true }
   | { readonly id: number; readonly value: unknown }
-  | { readonly id: number; readonly error: { readonly name: string; readonly message: string } }
-  | { readonly lost: LostGuard };
-
-/** A guard whose signal has fired. */
-export interface LostGuard {
-  readonly token: bigint;
-  readonly error: string;
-  /** How long after its process went on, if it was stopped. */
-  readonly afterResumeMs: number;
-}
+  | { readonly id: number; readonly error: { readonly name: string; readonly message: string } };
 
 /** A client process with a session of its own, which calls shared objects as it is told. */
 export class Caller implements AsyncDisposable {
-  /** Guards that it has lost, in order. */
-  readonly lost: LostGuard[] = [];
   readonly #child: ChildProcess;
   readonly #pending = new Map<number, PromiseWithResolvers<unknown>>();
   readonly #ready = Promise.withResolvers<void>();
-  #heard = Promise.withResolvers<void>();
   #lastId = 0;
 
   private constructor(address: string, ttlMs: number) {
@@ -79,28 +65,12 @@ export class Caller implements AsyncDisposable {
     return pending.promise;
   }
 
-  /** Calls `process.abort()` there. Resolves when it is gone. */
-  async abort(): Promise<void> {
-    const gone = once(this.#child, "exit");
-    this.#send({ id: 0, object: { kind: "dict", name: "" }, method: "", args: [], dies: true });
-    await gone;
-  }
-
-  signal(signal: NodeJS.Signals): void {
-    this.#child.kill(signal);
-  }
-
   /** Kills it (-9). Resolves when it is gone. */
   async kill(): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const gone = once(this.#child, "exit");
     this.#child.kill("SIGKILL");
     await gone;
-  }
-
-  /** Resolves when it has lost so many guards. */
-  async hasLost(count: number): Promise<void> {
-    while (this.lost.length < count) await this.#heard.promise;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -113,12 +83,6 @@ export class Caller implements AsyncDisposable {
 
   #tell(told: Told): void {
     if ("isReady" in told) return this.#ready.resolve();
-    if ("lost" in told) {
-      this.lost.push(told.lost);
-      this.#heard.resolve();
-      this.#heard = Promise.withResolvers();
-      return;
-    }
     const pending = this.#pending.get(told.id);
     this.#pending.delete(told.id);
     if ("error" in told) pending?.reject(Object.assign(new Error(told.error.message), { name: told.error.name }));

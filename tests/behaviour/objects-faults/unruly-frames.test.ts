@@ -38,5 +38,5 @@ test("frames that come twice, late or never leave a counter at the calls that we
   expect(await counter.get("calls")).toBe(LINES * CALLS);
   expect(sorted(await list.toArray())).toEqual(each);
   expect(await queue.qsize()).toBe(0);
-  for (const did of Object.values(relay.did)) expect(did).toBeGreaterThanOrEqual(5);
+  for (const did of Object.values(relay.did)) expect(did).toBeGreaterThanOrEqual(2);
 }, 60_000);

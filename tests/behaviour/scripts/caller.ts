@@ -11,13 +11,6 @@ const manager = new Manager({ fabric, ttlMs: Number(ttlMs) });
 const guards = new Map<bigint, Guard>();
 const objects = new Map<string, object>();
 const say = (told: Told): void => void process.send?.(told);
-let lastTickMs = performance.now();
-let resumedMs = 0;
-setInterval(() => {
-  const nowMs = performance.now();
-  if (nowMs > lastTickMs + 500) resumedMs = nowMs;
-  lastTickMs = nowMs;
-}, 5);
 
 function object({ kind, name, args = [] }: Wanted["object"]): object {
   const key = `${kind} ${name}`;
@@ -32,10 +25,6 @@ function object({ kind, name, args = [] }: Wanted["object"]): object {
 function keep(guard: Guard): bigint {
   const { token } = guard;
   guards.set(token, guard);
-  guard.signal.addEventListener("abort", () => {
-    const { name } = guard.signal.reason as Error;
-    say({ lost: { token, error: name, afterResumeMs: Math.abs(performance.now() - resumedMs) } });
-  });
   return token;
 }
 
@@ -53,8 +42,7 @@ async function call({ object: wanted, method, args, under }: Wanted): Promise<un
 }
 
 process.on("message", (wanted: Wanted) => {
-  const { id, dies } = wanted;
-  if (dies) process.abort();
+  const { id } = wanted;
   call(wanted).then(
     (value) => say({ id, value }),
     ({ name, message }: Error) => say({ id, error: { name, message } }),
