@@ -98,12 +98,12 @@ test("what it wrote to shared objects is done before it is over, and what that f
   expect([bench.exits, bench.complaints]).toEqual([[1], [new Error("its own"), new Error("of a write")]]);
 });
 
-test("a pool's worker is a process of its agent's, and does not end by what it runs", async () => {
+test("a pool's worker is a process of its agent's, on its node, and does not end by what it runs", async () => {
   const bench = new Bench();
   bench.job(1, () => void bench.runtime.keep());
   await bench.run(1, [1]);
   const { parent, ...mine } = bench.runtime.process();
-  expect(mine).toEqual({ name: "PoolWorker-77", path: "77", pid: 77, node: "", daemon: true });
+  expect(mine).toEqual({ name: "PoolWorker-77", path: "77", pid: 77, node: "n1", daemon: true });
   expect([parent.name, parent.pid, parent.isAlive()]).toEqual(["agent", 7, true]);
   expect(bench.exits).toEqual([]);
 });

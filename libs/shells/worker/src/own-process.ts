@@ -9,7 +9,7 @@ export interface ProcessFacts {
   /** Its place in the tree of processes, such as "1:2": the second that the first of the program has started. */
   readonly path: string;
   readonly pid: number;
-  /** Name of its node. */
+  /** Name of its node. A worker of a pool learns it with its first job: "" before. */
   readonly node: string;
   /** It ends with the process that has started it. */
   readonly daemon: boolean;
@@ -79,6 +79,11 @@ export class OwnProcess {
       },
     };
   };
+
+  /** A job of a pool says on which node its worker is. */
+  placed(node: string): void {
+    if (!this.#isProcess && this.#facts.node !== node) this.#facts = { ...this.#facts, node };
+  }
 
   /** Is that process from now on: runs its target, waits for what it must outlive, and ends. */
   async run({ target, name, path, daemon, node, parent }: RunProcess): Promise<void> {

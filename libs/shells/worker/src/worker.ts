@@ -232,6 +232,7 @@ class Worker {
   #take({ kind }: WorkerRequestEntry): void {
     switch (kind?.$case) {
       case "prepareJob":
+        this.#process.placed(kind.value.node);
         return this.#prepare(kind.value);
       case "runChunk":
         return this.#enqueue(kind.value);
