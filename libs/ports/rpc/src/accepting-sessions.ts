@@ -93,9 +93,10 @@ export class SessionAcceptor<Out, In> {
     try {
       const hello = this.#checkHello(frame);
       const known = this.#sessions.get(hello.sessionId);
+      if (known === undefined && hello.received > 0) return this.#forgotten(link, hello);
       const session = known ?? this.#begin(link, hello);
       if (session.ended) return undefined;
-      link.send(this.#welcome(session, known !== undefined));
+      link.send(this.#welcome(session.received, known !== undefined));
       session.attach(link, hello.received);
       return session;
     } catch (error) {
@@ -148,9 +149,19 @@ export class SessionAcceptor<Out, In> {
     return session;
   }
 
-  #welcome(session: Conversation<Out, In>, resumed: boolean): Frame<Out> {
+  /** Whoever has received something has talked to an earlier life of this server, or was given up by this one: it learns so by a welcome that resumes nothing. */
+  #forgotten(link: Link<Frame<Out>, Frame<In>>, { sessionId }: Hello): undefined {
+    const message = "this server does not know the session: it has begun since, or has given it up";
+    this.#options.env.log.info("a session is over that this server does not know: its peer opens another", {
+      session: sessionId,
+      peer: link.peer,
+    });
+    link.send(this.#welcome(0, false));
+    link.send(controlFrame({ $case: "goodbye", value: { code: "closed", message } }, 0));
+  }
+
+  #welcome(received: number, resumed: boolean): Frame<Out> {
     const { version, leaseMs, heartbeatMs, serverId } = this.#options;
-    const { received } = session;
     const value = { version, resumed, received, leaseMs, heartbeatMs, serverId };
     return controlFrame({ $case: "welcome", value }, received);
   }

@@ -1,4 +1,4 @@
-import type { Environment } from "@heddle/kernel";
+import type { Environment, Logger } from "@heddle/kernel";
 import { type AcceptedHandler, SessionAcceptor } from "./accepting-sessions.ts";
 import { type DialOptions, dialSession } from "./dialing-session.ts";
 import type { Frame, SessionControl, Version } from "./frame.ts";
@@ -115,7 +115,9 @@ export interface TalkerOptions {
 
 /** A memory network on manual time, with one server of sessions. */
 export class World implements AsyncDisposable {
-  readonly env = manualEnvironment();
+  /** What was logged, on both sides: "warn: " and the message. */
+  readonly logged: string[] = [];
+  readonly env = manualEnvironment(1, logInto(this.logged));
   readonly clock: ManualClock = this.env.clock;
   readonly network = new MemoryNetwork(this.env);
   talkers: Talkers;
@@ -172,6 +174,11 @@ export class World implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.network[Symbol.asyncDispose]();
   }
+}
+
+function logInto(lines: string[]): Logger {
+  const noting = (level: string) => (message: string) => void lines.push(`${level}: ${message}`);
+  return { debug: noting("debug"), info: noting("info"), warn: noting("warn"), error: noting("error") };
 }
 
 /** One end of a link in the hands of a test. */

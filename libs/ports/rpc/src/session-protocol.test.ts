@@ -73,6 +73,18 @@ describe("an acceptor", () => {
     expect(world.talkers.acceptor.size).toBe(0);
   });
 
+  test("tells who talked to an earlier life of it that nothing goes on, begins no session and finds no fault", async () => {
+    await using world = await World.open();
+    const peer = await world.raw();
+    peer.hello(56);
+    await settle();
+    expect(peer.controls("welcome")).toMatchObject([{ resumed: false, received: 0, serverId: "server-1" }]);
+    expect(peer.goodbye).toMatchObject({ code: "closed" });
+    expect((await peer.link.closed).reason).toBe("remote");
+    expect([world.talkers.sessions.length, world.talkers.acceptor.size]).toEqual([0, 0]);
+    expect(world.logged).toEqual(["info: a session is over that this server does not know: its peer opens another"]);
+  });
+
   test("ends a session whose handler throws, with its words", async () => {
     await using world = await World.open({
       handler: (_session, heard) => ({
@@ -218,6 +230,20 @@ describe("a dialer", () => {
       { reason: "lost", message: "talk does not know this session any more (server server-2)" },
     ]);
     expect(world.talkers.acceptor.size).toBe(0);
+  });
+
+  test("ends its session as lost, and nobody is warned, when it had heard from the server that began anew", async () => {
+    await using world = await World.open();
+    const [, heard] = world.dial();
+    await settle();
+    world.talkers.session().send("w");
+    await heard.heard(1);
+    await world.restart({ acceptor: { serverId: "server-2" } });
+    await world.clock.advance(heartbeatMs);
+    expect(heard.ends).toEqual([
+      { reason: "lost", message: "talk does not know this session any more (server server-2)" },
+    ]);
+    expect(world.logged.filter((line) => /^(warn|error): /.test(line))).toEqual([]);
   });
 
   test("is told by a goodbye which side must be upgraded when there is no common version", async () => {
