@@ -1,3 +1,4 @@
+import { runInNewContext } from "node:vm";
 import { CHUNK_ITEMS_MAX } from "@heddle/kernel";
 import { expect, test } from "vitest";
 import {
@@ -122,10 +123,20 @@ test.for<[unknown, string]>([
   ["abc", "options of map must be an object, as { chunkSize: ... }, got a string"],
   [[1], "options of map must be an object, as { chunkSize: ... }, got an array"],
   [AbortSignal.abort(), "options of map must be an object, as { signal }, got an AbortSignal"],
+  [new Map(), "options of map must be an object such as { chunkSize }, got a Map"],
+  [new (class Into {})(), "options of map must be an object such as { into }, got an Into"],
+  [new (class {})(), "options of map must be an object such as { chunkSize }, got an instance of a class"],
   [{ chunksize: 2 }, "map has no option chunksize: did you mean chunkSize?"],
   [{ timeout: 2 }, "map has no option timeout: did you mean timeoutMs?"],
 ])("options that are none are refused: %o", ([options, message]) => {
   expect(() => checkCallOptions("map", options as never, MAP_OPTIONS)).toThrow(new TypeError(message));
+});
+
+test("options may have no prototype, or that of another realm", () => {
+  for (const options of [Object.create(null), runInNewContext("({})")]) {
+    options.chunkSize = 5;
+    expect(() => checkCallOptions("map", options, MAP_OPTIONS)).not.toThrow();
+  }
 });
 
 test.for<[Record<string, unknown>, string]>([

@@ -9,7 +9,7 @@ import {
 import { checkInto } from "./result-sinks.ts";
 import { checkChunkSize } from "./sizing.ts";
 
-/** Throws TypeError unless `options` is an object whose names are all known: `what` is whose options, `example` one of them. */
+/** Throws TypeError unless `options` is a plain object whose names are all known: `what` is whose options, `example` one of them. */
 export function checkOptionNames(
   what: string,
   options: unknown,
@@ -20,6 +20,13 @@ export function checkOptionNames(
   if (typeof options !== "object" || options === null || Array.isArray(options)) {
     const value = typeof options === "number" ? options : "...";
     throw new TypeError(`options of ${what} must be an object, as { ${example}: ${value} }, got ${described(options)}`);
+  }
+  const className = classOf(options);
+  if (className !== undefined) {
+    // a Lock is meant as { lock }
+    const meant = known.find((name) => className.toLowerCase().endsWith(name.toLowerCase())) ?? example;
+    const got = `${/^([AEIOi]|R[A-Z])/.test(className) ? "an" : "a"} ${className}`;
+    throw new TypeError(`options of ${what} must be an object such as { ${meant} }, got ${got}`);
   }
   for (const name of Object.keys(options))
     if (!known.includes(name)) throw new TypeError(`${what} has no option ${name}: ${whatThereIs(name, known)}`);
@@ -243,6 +250,15 @@ function checkName(name: unknown): void {
   if (typeof name !== "string") throw new TypeError(`name must be a string, got ${described(name)}`);
   if (name.length > NAME_LENGTH_MAX)
     throw new RangeError(`name must have at most ${NAME_LENGTH_MAX} characters, got ${name.length}`);
+}
+
+/** The class that it is an instance of: undefined for a plain object, also one of another realm. */
+function classOf(value: object): string | undefined {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (typeof prototype !== "object" || prototype === null || Object.getPrototypeOf(prototype) === null)
+    return undefined;
+  const { name } = prototype.constructor;
+  return name === "" ? "instance of a class" : name;
 }
 
 /** Also one of another realm. */

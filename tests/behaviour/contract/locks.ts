@@ -1,13 +1,17 @@
 import {
   BoundedSemaphore,
+  Condition,
   type Guard,
   Lock,
   LockLostError,
   Manager,
   NotHeldError,
+  Pipe,
+  Queue,
   RLock,
   Semaphore,
   TimeoutError,
+  Value,
 } from "heddle";
 import { describe, expect, test } from "vitest";
 import type { ObjectsPlace } from "../../harness/objects-place.ts";
@@ -112,6 +116,22 @@ function describeLock(place: Get): void {
     const same = new Lock({ name: "ledger", fabric: place().theirs });
     await using _guard = await lock.acquire();
     expect(await same.tryAcquire()).toBe(null);
+  });
+
+  test("and what else is no plain object is refused where options go", async () => {
+    await using manager = new Manager({ fabric: place().ours });
+    const lock = manager.lock();
+    const refused = (what: string, option: string) =>
+      new TypeError(`options of ${what} must be an object such as { ${option} }, got a Lock`);
+    expect(() => new Condition(lock as never)).toThrow(refused("a condition", "lock"));
+    expect(() => manager.condition(lock as never)).toThrow(refused("a condition", "lock"));
+    expect(() => new Value("i32", 0, lock as never)).toThrow(refused("a value", "lock"));
+    expect(() => manager.value(5, lock as never)).toThrow(refused("a value", "lock"));
+    expect(() => manager.list([], lock as never)).toThrow(refused("a list", "name"));
+    expect(() => new Queue(lock as never)).toThrow(refused("a queue", "name"));
+    expect(() => Pipe(lock as never)).toThrow(refused("a pipe", "name"));
+    expect(() => new Lock(manager as never)).toThrow("got a Manager");
+    expect(() => new Condition(new RLock({ fabric: place().ours }) as never)).toThrow("such as { lock }, got an RLock");
   });
 
   test("refuses options that cannot be", async () => {

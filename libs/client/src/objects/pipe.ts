@@ -13,8 +13,9 @@ export interface PipeOptions extends Pick<SharedOptions, "fabric"> {
 class PipeObject extends SharedObject {
   readonly duplex: boolean;
 
-  constructor({ duplex = true, ...options }: PipeOptions, place: Place | undefined) {
-    super(...made({ what: "a pipe", kind: "pipe", options, traits: { duplex } }, place));
+  constructor(options: PipeOptions, place: Place | undefined) {
+    const { duplex = true } = options;
+    super(...made({ what: "a pipe", kind: "pipe", options, known: ["duplex"], traits: { duplex } }, place));
     if (typeof duplex !== "boolean") throw new TypeError(`duplex must be true or false, got ${described(duplex)}`);
     this.duplex = duplex;
   }
