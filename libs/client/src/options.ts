@@ -1,4 +1,4 @@
-import { described } from "./describe.ts";
+import { classOf, described, withArticle } from "./describe.ts";
 import {
   CONCURRENCY_MAX,
   ITEM_TIMEOUT_MS_MAX,
@@ -25,7 +25,7 @@ export function checkOptionNames(
   if (className !== undefined) {
     // a Lock is meant as { lock }
     const meant = known.find((name) => className.toLowerCase().endsWith(name.toLowerCase())) ?? example;
-    const got = `${/^([AEIOi]|R[A-Z])/.test(className) ? "an" : "a"} ${className}`;
+    const got = withArticle(className);
     throw new TypeError(`options of ${what} must be an object such as { ${meant} }, got ${got}`);
   }
   for (const name of Object.keys(options))
@@ -250,15 +250,6 @@ function checkName(name: unknown): void {
   if (typeof name !== "string") throw new TypeError(`name must be a string, got ${described(name)}`);
   if (name.length > NAME_LENGTH_MAX)
     throw new RangeError(`name must have at most ${NAME_LENGTH_MAX} characters, got ${name.length}`);
-}
-
-/** The class that it is an instance of: undefined for a plain object, also one of another realm. */
-function classOf(value: object): string | undefined {
-  const prototype: unknown = Object.getPrototypeOf(value);
-  if (typeof prototype !== "object" || prototype === null || Object.getPrototypeOf(prototype) === null)
-    return undefined;
-  const { name } = prototype.constructor;
-  return name === "" ? "instance of a class" : name;
 }
 
 /** Also one of another realm. */

@@ -91,5 +91,14 @@ test("wait ends with the reason of its signal, or with what one of the objects f
 
 test("what cannot be waited for, and options that cannot be, are a TypeError", async () => {
   await expect(waitFor(host, [{} as Waitable])).rejects.toThrow(/processes and connections/);
+  for (const [given, got] of [
+    [5, "a number"],
+    [undefined, "undefined"],
+    ["p", "a string"],
+    [new Door(), "a Door"],
+  ])
+    await expect(waitFor(host, given as never)).rejects.toThrow(
+      new TypeError(`wait() takes an array of processes and connections, got ${got}`),
+    );
   await expect(waitFor(host, [new Door()], { timeout: 1 } as never)).rejects.toThrow(/did you mean timeoutMs/);
 });

@@ -1,3 +1,4 @@
+import { described } from "./describe.ts";
 import { checkWait } from "./options.ts";
 import type { PoolHost } from "./pool-calls.ts";
 
@@ -36,7 +37,7 @@ export async function waitFor<T extends Waitable>(
 ): Promise<T[]> {
   checkWait("wait", options, ["timeoutMs", "signal"]);
   const { timeoutMs = Number.POSITIVE_INFINITY, signal } = options;
-  const all = [...objects];
+  const all = [...checkIterable(objects)];
   for (const object of all) checkWaitable(object);
   signal?.throwIfAborted();
   using scope = new DisposableStack();
@@ -68,7 +69,13 @@ async function readyOf<T extends Waitable>(all: readonly T[]): Promise<T[]> {
   return all.filter((_, at) => flags[at]);
 }
 
+function checkIterable<T>(objects: Iterable<T>): Iterable<T> {
+  if (typeof objects !== "object" || objects === null || !(Symbol.iterator in objects))
+    throw new TypeError(`wait() takes an array of processes and connections, got ${described(objects)}`);
+  return objects;
+}
+
 function checkWaitable(object: unknown): void {
   if (typeof object !== "object" || object === null || !(waitable in object))
-    throw new TypeError("wait() waits for processes and connections: each object must be one of them");
+    throw new TypeError(`wait() waits for processes and connections, one of its objects is ${described(object)}`);
 }

@@ -247,7 +247,9 @@ export function describeTransactions(get: GetRun): void {
     });
     expect(await dict.size()).toBe(200);
     const queue = manager.queue();
-    expect(await failure(manager.transaction((tx) => tx.use(queue as never)))).toBeInstanceOf(TypeError);
+    expect(await failure(manager.transaction((tx) => tx.use(queue as never)))).toEqual(
+      new TypeError("a transaction uses dicts, lists, namespaces and values, got a Queue"),
+    );
     expect(await failure(manager.transaction(5 as never))).toBeInstanceOf(TypeError);
   });
 }

@@ -57,6 +57,8 @@ describe("codes", () => {
   test("are named, and nothing else is a code", () => {
     for (const code of ["i", "toString", "", 5, undefined, null]) expect(() => checkCode(code)).toThrow(TypeError);
     expect(() => checkCode("int")).toThrow('code must be one of i8 u8 i16 u16 i32 u32 i64 u64 f32 f64, got "int"');
+    expect(Array.from("bBhHiIlLqQfd", pythonsMeaning).join(" ")).toBe("i8 u8 i16 u16 i32 u32 i64 u64 i64 u64 f32 f64");
+    expect(() => checkCode("i")).toThrow(/f64, got "i": Python's "i" is "i32"$/);
   });
 
   test("elements name the one that does not fit; lengths are bounded", () => {
@@ -69,3 +71,13 @@ describe("codes", () => {
     for (const length of [-1, 0.5]) expect(() => checkLength("u8", length)).toThrow(RangeError);
   });
 });
+
+/** What the message for one of Python's codes says to write. */
+function pythonsMeaning(code: string): string | undefined {
+  try {
+    checkCode(code);
+    return undefined;
+  } catch (error) {
+    return / is "(\w+)"$/.exec(String(error))?.[1];
+  }
+}

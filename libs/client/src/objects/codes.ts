@@ -41,12 +41,29 @@ function isCode(code: unknown): code is Code {
   return typeof code === "string" && Object.hasOwn(arrays, code);
 }
 
+/** What Python's `array` and `multiprocessing.Value` call them. */
+const pythons: ReadonlyMap<unknown, Code> = new Map<unknown, Code>([
+  ["b", "i8"],
+  ["B", "u8"],
+  ["h", "i16"],
+  ["H", "u16"],
+  ["i", "i32"],
+  ["I", "u32"],
+  ["l", "i64"],
+  ["L", "u64"],
+  ["q", "i64"],
+  ["Q", "u64"],
+  ["f", "f32"],
+  ["d", "f64"],
+]);
+
 /** Throws TypeError for what is no code. */
 export function checkCode(code: unknown): asserts code is Code {
-  if (!isCode(code))
-    throw new TypeError(
-      `code must be one of ${codes.join(" ")}, got ${typeof code === "string" ? JSON.stringify(code.slice(0, 20)) : described(code)}`,
-    );
+  if (isCode(code)) return;
+  const meant = pythons.get(code);
+  const advice = meant === undefined ? "" : `: Python's "${code}" is "${meant}"`;
+  const got = typeof code === "string" ? JSON.stringify(code.slice(0, 20)) : described(code);
+  throw new TypeError(`code must be one of ${codes.join(" ")}, got ${got}${advice}`);
 }
 
 /** Throws TypeError for what is no element of a code, RangeError for one that it cannot hold. What has a fraction fits f32 and f64 only, which round. */
