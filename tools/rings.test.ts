@@ -95,9 +95,9 @@ describe("a forbidden import is found", () => {
   });
 
   test("when a package has no ring to judge it by", () => {
-    plant("libs/core/objects/package.json", JSON.stringify({ name: "@heddle/core-objects" }));
+    plant("libs/core/looms/package.json", JSON.stringify({ name: "@heddle/core-objects" }));
     expect(breachesIn(planted).map(({ rule, at }) => ({ rule, at }))).toEqual([
-      { rule: "no-ring", at: "libs/core/objects/package.json" },
+      { rule: "no-ring", at: "libs/core/looms/package.json" },
     ]);
   });
 });

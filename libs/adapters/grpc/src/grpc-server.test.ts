@@ -57,7 +57,8 @@ test("reflection lists our services and grpc.health.v1", async () => {
   const [answer] = await once(call, "data");
   call.end();
   const names = answer.listServicesResponse.service.map(({ name }: { name: string }) => name);
-  expect(names.sort()).toEqual(["grpc.health.v1.Health", "heddle.v1.Admin", "heddle.v1.Jobs", "heddle.v1.Nodes"]);
+  const ours = ["Admin", "Jobs", "Nodes", "Objects", "ObjectsAdmin", "Sessions"].map((name) => `heddle.v1.${name}`);
+  expect(names.sort()).toEqual(["grpc.health.v1.Health", ...ours]);
 });
 
 describe("a server listens", () => {
