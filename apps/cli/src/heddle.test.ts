@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -20,6 +20,16 @@ afterEach(async () => {
   started.clear();
 });
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+/** Path, size and time of the last change of every file that is not the journal's, which goes on being written. */
+function filesIn(directory: string): readonly (readonly [path: string, bytes: number, changedMs: number])[] {
+  const files = readdirSync(directory, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  return files
+    .map(({ parentPath, name }) => join(parentPath, name))
+    .filter((path) => !path.includes("/journal/"))
+    .sort()
+    .map((path) => [path, statSync(path).size, statSync(path).mtimeMs] as const);
+}
 
 interface Up {
   readonly process: ChildProcess;
@@ -106,9 +116,32 @@ describe("heddle up", () => {
     writeFileSync(join(directory, "manager"), "no directory");
     const { code, stderr } = await heddle(["up", "--listen", "127.0.0.1:0", "--data-dir", directory]);
     expect(code).toBe(1);
+    expect(stderr).toMatch(/^heddle up: manager \(pid \d+\) ended with code 1 before it served: stopping everything$/m);
+    expect(stderr).not.toContain("starting it again");
+  });
+
+  test("refuses at once to work in the directory of another that lives, whose files and fabric stay as they are", async () => {
+    const directory = join(scratch, "live");
+    const { process: parent, address } = await up("--processes", "1", "--data-dir", directory);
+    const said = linesOf(parent.stderr);
+    const line = await lineWith(said, "manager | manager serves at ");
+    const manager = /\(pid (\d+)\)$/.exec(line)?.[1];
+    const before = filesIn(directory);
+    expect(before.filter(([path]) => /agent-.*\.json$/.test(path))).toHaveLength(1);
+    const { code, stderr } = await heddle(["up", "--listen", "127.0.0.1:0", "--data-dir", directory]);
+    expect(code).toBe(1);
     expect(stderr).toMatch(
-      /^heddle up: manager \(pid \d+\) ended with code 1.* before it served: stopping everything$/m,
+      new RegExp(
+        `^manager \\| manager: process ${manager} owns the journal in .*: stop it first, or use another `,
+        "m",
+      ),
     );
+    expect(stderr).toMatch(/^heddle up: manager \(pid \d+\) ended with code 1 before it served: stopping everything$/m);
+    expect(stderr).not.toMatch(/coordinator|agent|starting it again/);
+    expect(filesIn(directory)).toEqual(before);
+    expect(JSON.parse(await asked(["get", "nodes", "-o", "json", "--address", address]))).toMatchObject([
+      { state: "ready", incarnation: 1 },
+    ]);
   });
 
   test("tells of its coordinator's death, stops everything and fails", async () => {

@@ -12,8 +12,10 @@ export interface KeptChildOptions {
   /** Starts it, always under the same name and where it was before. */
   readonly start: () => Child;
   readonly say: (message: string) => void;
-  /** Called at most once: it died again and again before it served. */
-  readonly gaveUp: (why: string) => void;
+  /** Deaths before it serves for the first time after which nothing will help; STILLBORN_MAX unless given. */
+  readonly firstTries?: number;
+  /** Called at most once: it died again and again before it served. `exitCode`: that of the last death, undefined when a signal killed it. */
+  readonly gaveUp: (why: string, exitCode: number | undefined) => void;
 }
 
 /**
@@ -28,11 +30,14 @@ export class KeptChild {
   #child: Child;
   #pauseMs: number = PAUSE_MS.first;
   #stillborn = 0;
+  /** After so many in a row it is given up. */
+  #stillbornMax: number;
   #isEnding = false;
   #retry: NodeJS.Timeout | undefined;
 
   constructor(options: KeptChildOptions) {
     this.#options = options;
+    this.#stillbornMax = options.firstTries ?? STILLBORN_MAX;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.serving = promise;
     this.#serves = resolve;
@@ -68,6 +73,7 @@ export class KeptChild {
       () => {
         servedAtMs = performance.now();
         this.#stillborn = 0;
+        this.#stillbornMax = STILLBORN_MAX;
         this.#serves();
       },
       () => undefined, // its end is told below
@@ -77,8 +83,8 @@ export class KeptChild {
       const why = `${child.name} (pid ${child.pid}) ended ${endText(how)}`;
       if (servedAtMs === undefined) this.#stillborn++;
       else if (performance.now() - servedAtMs >= STEADY_MS) this.#pauseMs = PAUSE_MS.first;
-      if (this.#stillborn < STILLBORN_MAX) this.#startLater(why);
-      else this.#options.gaveUp(`${why}, ${STILLBORN_MAX} times in a row before it served`);
+      if (this.#stillborn < this.#stillbornMax) this.#startLater(why);
+      else this.#options.gaveUp(`${why}${timesText(this.#stillborn)} before it served`, how.code ?? undefined);
     });
     return child;
   }
@@ -91,4 +97,8 @@ export class KeptChild {
       this.#child = this.#start();
     }, pauseMs);
   }
+}
+
+function timesText(count: number): string {
+  return count === 1 ? "" : `, ${count} times in a row`;
 }

@@ -12,7 +12,7 @@ import {
 import { availableSlots, temporaryDirectory } from "@heddle/adapter-system";
 import { Child, endText } from "./children.ts";
 import { programs, type UpConfig } from "./config.ts";
-import { KeptChild } from "./kept-child.ts";
+import { KeptChild, type KeptChildOptions } from "./kept-child.ts";
 
 /** How long children may take to serve. */
 const START_MS = 60_000;
@@ -106,7 +106,11 @@ class Fabric {
     const manager = `unix:${join(this.#directory.path, "manager.sock")}`;
     const served = ["--listen", manager, "--ephemeral", this.#directory.path, ...timing(this.#config)];
     const kept = dataDir === undefined ? ["--data-dir", this.#directory.path] : [];
-    this.#manager = this.#keep("manager", "manager", [...served, ...kept, ...common, String(drainMs)]);
+    const manages = [...served, ...kept, ...common, String(drainMs)];
+    this.#manager = this.#keep("manager", "manager", manages, { firstTries: 1 });
+    // Another fabric may work in its directory: it says so, before anything else is begun there.
+    if (dataDir !== undefined) await inTime("manager", this.#manager.serving);
+    if (this.#isStopping) throw new Error("stopped before it served");
     const coordinator = this.#spawn("coordinator", "coordinator", [
       ...["--listen", listen, "--manager", manager],
       ...timing(this.#config),
@@ -147,9 +151,15 @@ class Fabric {
     return process.exit(exitCode);
   }
 
-  #keep(program: keyof typeof programs, name: string, args: readonly string[]): KeptChild {
-    const gaveUp = (why: string): void => this.#fail({ why: `${why}: stopping everything`, exitCode: exitCodes.error });
-    return new KeptChild({ start: () => this.#spawn(program, name, args), say, gaveUp });
+  #keep(
+    program: keyof typeof programs,
+    name: string,
+    args: readonly string[],
+    options: Pick<KeptChildOptions, "firstTries"> = {},
+  ): KeptChild {
+    const gaveUp = (why: string, exitCode: number = exitCodes.error): void =>
+      this.#fail({ why: `${why}: stopping everything`, exitCode });
+    return new KeptChild({ ...options, start: () => this.#spawn(program, name, args), say, gaveUp });
   }
 
   #spawn(program: keyof typeof programs, name: string, args: readonly string[]): Child {
