@@ -1,3 +1,4 @@
+export { type Address, parseAddress } from "./address.ts";
 export { assert, InvariantViolation, unreachable } from "./assert.ts";
 export type { AsyncScope } from "./async-scope.ts";
 export { type BackoffPolicy, backoffMs } from "./backoff.ts";

@@ -1,7 +1,10 @@
 import { createServer, type Socket } from "node:net";
-import { UnavailableError } from "@heddle/kernel";
-import { expect, onTestFinished, test } from "vitest";
-import { connect } from "./connect.ts";
+import { InvalidArgumentError, UnavailableError } from "@heddle/kernel";
+import { expect, onTestFinished, test, vi } from "vitest";
+import { connect, sharedFabric } from "./connect.ts";
+import { Manager } from "./index.ts";
+import { Pool } from "./pool.ts";
+import { remoteFabric } from "./remote.ts";
 
 /** A server that takes connections and never says a word. */
 async function muteServer(): Promise<string> {
@@ -35,4 +38,41 @@ test("connect says why nobody answers", async () => {
     'no coordinator answers at 127.0.0.1:1: start one with "heddle up", or unset HEDDLE_ADDRESS to run on this machine',
   );
   expect((refused as Error).cause).toBeInstanceOf(UnavailableError);
+});
+
+test.each(["nonsense", "", "host:", "unix:", "http://host:7433"])(
+  "%j, which cannot be an address, is refused at once wherever one is given",
+  async (address) => {
+    await using _embedded = sharedFabric(); // what is kept under no address is not what "" means
+    const refusal = new InvalidArgumentError(
+      address === "unix:"
+        ? '"unix:" names no socket file'
+        : `${JSON.stringify(address)} is not an address: say host:port, [v6]:port or unix:/path`,
+    );
+    expect(() => new Manager({ address })).toThrow(refusal);
+    expect(() => new Pool({ address })).toThrow(refusal);
+    await expect(connect(address)).rejects.toThrow(refusal);
+  },
+);
+
+test("HEDDLE_ADDRESS that cannot be an address is named", async () => {
+  vi.stubEnv("HEDDLE_ADDRESS", "nonsense");
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const refusal = /^HEDDLE_ADDRESS: "nonsense" is not an address: say /;
+  expect(() => new Pool()).toThrow(refusal);
+  expect(() => sharedFabric()).toThrow(refusal);
+  await expect(connect()).rejects.toThrow(refusal);
+});
+
+test("a manager says what to do where no coordinator answers", async () => {
+  await using fabric = remoteFabric("127.0.0.1:1", { unavailableTimeoutMs: 300 });
+  const refused = await fabric
+    .manager()
+    .connect()
+    .catch((error: unknown) => error);
+  expect(refused).toBeInstanceOf(UnavailableError);
+  expect((refused as Error).message).toBe(
+    "the manager at 127.0.0.1:1 could not be reached for 300 ms: no coordinator answers at 127.0.0.1:1: " +
+      'start one with "heddle up", or unset HEDDLE_ADDRESS to run on this machine',
+  );
 });

@@ -2,6 +2,7 @@ import { openScope } from "@heddle/adapter-processes";
 import { createShipper } from "@heddle/adapter-ship";
 import {
   bootClock,
+  environmentVariable,
   hostFacts,
   onProcessEnd,
   openTerminal,
@@ -17,7 +18,7 @@ import {
   noCoordinatorError,
   UNAVAILABLE_TIMEOUT_MS,
 } from "@heddle/client";
-import { backoffMs, type Environment, UnavailableError } from "@heddle/kernel";
+import { backoffMs, type Environment, InvalidArgumentError, parseAddress, UnavailableError } from "@heddle/kernel";
 import { protocolVersion } from "@heddle/wire";
 import { BUILD } from "./build.ts";
 import { lazyGrpcClient } from "./lazy-grpc.ts";
@@ -34,17 +35,34 @@ export interface ConnectOptions {
 const CONNECT_TIMEOUT_MS = 10_000;
 const CONNECT_BACKOFF = { firstMs: 50, maxMs: 500 } as const;
 
-/** Throws TypeError for an address that is no text. */
+/** Throws TypeError for an address that is no text, InvalidArgumentError for one that cannot be an address. */
 export function checkAddress(address: unknown): void {
+  checkText(address);
+  if (address !== undefined) parseAddress(address);
+}
+
+/** The address in HEDDLE_ADDRESS. Throws InvalidArgumentError for one that cannot be an address. */
+export function addressInEnvironment(): string | undefined {
+  const address = environmentVariable("HEDDLE_ADDRESS");
+  try {
+    checkAddress(address);
+  } catch (cause) {
+    throw new InvalidArgumentError(`HEDDLE_ADDRESS: ${(cause as Error).message}`, { cause });
+  }
+  return address;
+}
+
+function checkText(address: unknown): asserts address is string | undefined {
   if (address !== undefined && typeof address !== "string")
     throw new TypeError(`address must be a string, got ${described(address)}`);
 }
 
-/** Throws TypeError or RangeError for what `connect` cannot take. */
+/** Throws TypeError or RangeError for what `connect` cannot take, InvalidArgumentError for what cannot be an address. */
 export function checkConnect(address: unknown, options: ConnectOptions): void {
-  checkAddress(address);
+  checkText(address);
   checkOptionNames("connect", options, ["timeoutMs", "unavailableTimeoutMs"]);
   checkTimeout(options.timeoutMs);
+  checkAddress(address);
 }
 
 /** How a fabric handle tells its process that it is in use. */
@@ -67,8 +85,9 @@ export async function reachFabric(address: string, options: ConnectOptions, hold
   }
 }
 
-/** The fabric of the coordinator at an address, which is dialled when it is first needed. */
+/** The fabric of the coordinator at an address, which is dialled when it is first needed. Throws as `checkAddress`. */
 export function remoteFabric(address: string, options: ConnectOptions, holds?: Holds): Fabric {
+  checkAddress(address);
   const env = systemEnvironment();
   const client = lazyGrpcClient();
   const scope = new AsyncDisposableStack();

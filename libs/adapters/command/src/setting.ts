@@ -1,4 +1,4 @@
-import { InvalidArgumentError } from "@heddle/kernel";
+import { InvalidArgumentError, parseAddress } from "@heddle/kernel";
 
 /** One thing a user can set: by a flag, an environment variable or a key of a config file. */
 export interface Setting<T> {
@@ -81,8 +81,6 @@ function last(texts: readonly string[]): string {
 
 /** The address of another server, if it can be one: a wrong one would be tried for ever. Throws InvalidArgumentError. */
 export function checkedAddress(address: string): string {
-  if (/^unix:.|^(\[[^\]]+\]|[^:[\]]+):\d{1,5}$/.test(address)) return address;
-  throw new InvalidArgumentError(
-    `${JSON.stringify(address)} is not an address: say host:port, [v6]:port or unix:/path`,
-  );
+  parseAddress(address);
+  return address;
 }

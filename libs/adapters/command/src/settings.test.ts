@@ -146,6 +146,6 @@ describe("settings", () => {
 test("addresses must look like addresses", () => {
   for (const good of ["host:1", "127.0.0.1:7433", "[::1]:7433", "unix:/tmp/x.sock"])
     expect(checkedAddress(good)).toBe(good);
-  for (const bad of ["", "host", ":1", "host:", "host:123456", "unix:", "::1:7433"])
+  for (const bad of ["", "host", ":1", "host:", "host:123456", "host:65536", "a b:1", "unix:", "::1:7433"])
     expect(() => checkedAddress(bad)).toThrow(InvalidArgumentError);
 });

@@ -6,9 +6,9 @@ import {
   Metadata,
   type ServiceError,
 } from "@grpc/grpc-js";
-import { UnavailableError } from "@heddle/kernel";
+import { parseAddress, UnavailableError } from "@heddle/kernel";
 import type { Link, RpcClient, StreamMethod, UnaryMethod } from "@heddle/port-rpc";
-import { formatAddress, parseAddress } from "./addresses.ts";
+import { formatAddress } from "./addresses.ts";
 import { decode, encode, raw } from "./bytes.ts";
 import { GrpcLink } from "./grpc-link.ts";
 import { DEADLINE_MS_MAX, DIAL_TIMEOUT_MS, TCP_WINDOW_BYTES } from "./limits.ts";

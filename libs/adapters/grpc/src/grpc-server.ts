@@ -10,9 +10,9 @@ import {
   ServerCredentials,
   type ServerDuplexStream,
 } from "@grpc/grpc-js";
-import { assert, HeddleError, type Logger, UnavailableError } from "@heddle/kernel";
+import { type Address, assert, HeddleError, type Logger, parseAddress, UnavailableError } from "@heddle/kernel";
 import type { Link, Listening, MessageCodec, Route, RpcServer } from "@heddle/port-rpc";
-import { type Address, formatAddress, loopbackOnly, parseAddress } from "./addresses.ts";
+import { formatAddress, loopbackOnly } from "./addresses.ts";
 import { decode, encode, raw } from "./bytes.ts";
 import { GrpcLink } from "./grpc-link.ts";
 import { addHealth, addReflection, type Health } from "./introspection.ts";

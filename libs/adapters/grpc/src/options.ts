@@ -1,6 +1,5 @@
 import { type ChannelOptions, logVerbosity, setLogVerbosity } from "@grpc/grpc-js";
-import { MESSAGE_BYTES_MAX } from "@heddle/kernel";
-import type { Address } from "./addresses.ts";
+import { type Address, MESSAGE_BYTES_MAX } from "@heddle/kernel";
 import {
   CONNECTION_AGE_MS,
   CONNECTION_GRACE_MS,

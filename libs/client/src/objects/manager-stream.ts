@@ -191,6 +191,7 @@ class SessionLife {
         return;
       }
       addresses = this.#addresses;
+      if (addresses.length === 0 && error instanceof Error) this.#listener.linked(false, error.message);
     }
     if (this.isOver) return;
     this.#addresses = addresses;
