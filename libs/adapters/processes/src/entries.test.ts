@@ -2,6 +2,7 @@ import { PART_BYTES_MAX } from "@heddle/kernel";
 import {
   type NestedEntry,
   OfferChunk,
+  Output,
   type RunResponseEntry,
   SpanDone,
   WorkerRequest,
@@ -20,10 +21,8 @@ const part = { $case: "part", value: { partStream: 1, data, last: false, aborted
 const chunk = { $case: "offerChunk", value: OfferChunk.fromPartial({ job: 1, input: payload }) } as const;
 const content = { $case: "artifactContent", value: { hash: "h", content: payload, missing: "" } } as const;
 const values = { $case: "spanDone", value: SpanDone.fromPartial({ job: 1, values: payload }) } as const;
-const output = {
-  $case: "output",
-  value: { job: 1, node: "n1", pid: 1, stream: 1, text: "é".repeat(PART_BYTES_MAX), chunk: 0, attempt: 1 },
-} as const;
+const text = "é".repeat(PART_BYTES_MAX);
+const output = { $case: "output", value: Output.fromPartial({ job: 1, text }) } as const;
 
 describe("what a task and the coordinator say to each other shares frames that can be read", () => {
   test.each([
