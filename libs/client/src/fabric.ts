@@ -14,6 +14,7 @@ import {
 import { Connection } from "./connection.ts";
 import { rpcDial, type SessionDial } from "./dial.ts";
 import { QUESTION_TIMEOUT_MS } from "./limits.ts";
+import { allSettled } from "./objects/all-settled.ts";
 import type { ObjectsChannel } from "./objects/channel.ts";
 import { FabricHomes } from "./objects/fabric-homes.ts";
 import { FabricSessions, type ObjectsFacilities } from "./objects/fabric-sessions.ts";
@@ -149,7 +150,10 @@ export class Fabric implements AsyncDisposable {
     return this.#homes.open(options);
   }
 
-  /** What is open fails with a HeddleError of code "closed". Idempotent. */
+  /**
+   * What is open fails with a HeddleError of code "closed". What was asked of shared objects is done first, as by Manager.close, and their first error that nobody heard is what
+   * it rejects with, once all is over. Idempotent.
+   */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -206,9 +210,8 @@ export class Fabric implements AsyncDisposable {
     await using scope = new AsyncDisposableStack();
     scope.defer(async () => dispose?.());
     scope.use(shipper);
-    const closing = this.#sessions.close();
-    await this.#connection.close(new ClosedError("the fabric was closed by its owner"));
-    await closing;
+    const closing = [this.#homes.close(), this.#sessions.close()];
+    await allSettled([...closing, this.#connection.close(new ClosedError("the fabric was closed by its owner"))]);
   }
 }
 

@@ -84,7 +84,7 @@ export const OPERATION_BYTES_QUEUED_MAX = 1024 * 1024 * 1024;
 export const OPERATIONS_WAITING_MAX = 100_000;
 /** Errors of writes that nobody awaits, kept for `flush`. Of more only the first ones are. */
 export const UNOBSERVED_ERRORS_MAX = 100;
-/** Longest wait of a session's close for the replies to what was asked before. Then that rejects with ClosedError. */
+/** Longest wait of a session's close for the replies to what was asked before. Then that rejects with ClosedError, and so does the close when nobody awaited it. */
 export const OBJECTS_CLOSE_MS = 2_000;
 /** How long the manager's own address may take to answer before the coordinator is asked to relay. */
 export const MANAGER_ANSWER_MS = 2_000;

@@ -106,6 +106,62 @@ export function describeManagers(get: GetRun): void {
     await unused.flush();
   });
 
+  test("what was asked and not awaited is done before close ends the session, however new that is", async () => {
+    const { fabric, manager } = get();
+    const names = [freshName(), freshName()];
+    const numbers = Array.from({ length: 100 }, (_, n) => n);
+    {
+      await using fresh = fabric.manager();
+      for (const name of names) {
+        const list = fresh.list<number>([], { name });
+        for (const n of numbers) void list.append(n);
+      }
+    }
+    for (const name of names) {
+      const list = manager.list<number>(undefined, { name });
+      expect(await list.toArray()).toEqual(numbers);
+      await list.destroy();
+    }
+  });
+
+  test("close rejects with the first error of a write that nobody awaited, once the session is over", async () => {
+    const { fabric, manager } = get();
+    const name = freshName();
+    const short = fabric.manager();
+    const list = short.list<number>([1], { name });
+    const seen = list.set(77_777, 0);
+    void list.set(99_999, 0);
+    void list.append(2);
+    void short.dict(undefined, { name }).set("a", 1);
+    const [looked, closed] = [failure(seen), failure(short.close())];
+    expect(() => short.list()).toThrow(ClosedError);
+    expect(await failure(list.append(3))).toBeInstanceOf(ClosedError);
+    expect(await looked).toBeInstanceOf(RangeError);
+    expect(await closed).toMatchObject({ name: "RangeError", message: expect.stringContaining("99999") });
+    expect(await failure(short.close())).toBe(await closed);
+    const other = fabric.manager();
+    void other.dict(undefined, { name }).set("a", 1);
+    expect(await failure(other.close())).toBeInstanceOf(ConflictError);
+    expect(await manager.list(undefined, { name }).toArray()).toEqual([1, 2]);
+    await manager.list(undefined, { name }).destroy();
+  });
+
+  test("close ends what waits for others, which is over at once", async () => {
+    const { fabric, manager, other } = get();
+    const name = freshName();
+    await using guard = await other.lock({ name }).acquire();
+    const short = fabric.manager();
+    const list = short.list<number>([], { name: freshName() });
+    const waiting = [failure(short.lock({ name }).acquire()), failure(short.queue().get())];
+    void list.append(1);
+    await short.close();
+    for (const ended of waiting) expect(await ended).toBeInstanceOf(ClosedError);
+    await guard.release();
+    await using again = await manager.lock({ name }).tryAcquire();
+    expect(again).not.toBe(null);
+    await manager.list(undefined, { name: list.id.slice(1) }).destroy();
+  });
+
   test("destroy says whether the object was there", async () => {
     const { manager } = get();
     const name = freshName();

@@ -1,6 +1,7 @@
 import { Manager, Process, range } from "heddle";
 import { expect, test } from "vitest";
 import { failure } from "../../harness/waiting.ts";
+import { addAsItCloses, fillAsItCloses } from "./closing-tasks.ts";
 import { child, ended, type GetShared } from "./shared.ts";
 
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, n) => n);
@@ -92,6 +93,30 @@ export function describeWrites(get: GetShared): void {
     await cluster.drive(bad.join());
     expect(bad.exitCode).toBe(1);
     expect(cluster.printed.some(({ stderr, line }) => stderr && /Bad\] RangeError: .*99999/.test(line))).toBe(true);
+  });
+
+  test("what a task asks of a manager of its own and does not await is done before that is closed, and fails the task", async () => {
+    const { manager, pool } = get();
+    await pool.apply(fillAsItCloses, ["filled as it is closed", false]);
+    const list = manager.list<number>([], { name: "filled as it is closed" });
+    expect(await list.toArray()).toEqual(upTo(100));
+    expect(await failure(pool.apply(fillAsItCloses, ["filled as it is closed", true]))).toMatchObject({
+      name: "RangeError",
+    });
+    expect(await list.length()).toBe(200);
+    await list.destroy();
+  });
+
+  test("what was asked through a fabric and not awaited is done before that is closed, and says its first error", async () => {
+    const { manager, pool } = get();
+    const total = manager.value("i64", 0n, { name: "added up as the fabric is closed" });
+    await pool.apply(addAsItCloses, ["added up as the fabric is closed", false]);
+    expect(await total.get()).toBe(100n);
+    expect(await failure(pool.apply(addAsItCloses, ["added up as the fabric is closed", true]))).toMatchObject({
+      name: "TypeError",
+    });
+    expect(await total.get()).toBe(200n);
+    await total.destroy();
   });
 
   test("POOL-36: an initializer counts in a namespace: once for the first worker, though no task runs", async () => {

@@ -96,6 +96,10 @@ export interface ObjectsChannel {
   readonly loss: LeaseLoss | undefined;
   /** Called at each change of `loss`, until disposed. */
   onLoss(listen: (loss: LeaseLoss | undefined) => void): Disposable;
-  /** Ends the session: its anonymous objects go, what waits rejects with ClosedError. Idempotent. */
-  close(): Promise<void>;
+  /**
+   * Ends the session: its anonymous objects go, what waits rejects with ClosedError at once. What else was asked is done first, and what is asked until `asking` is settled (by
+   * somebody who takes no more requests of others), as far as the manager answers within OBJECTS_CLOSE_MS. Rejects, once it is over, with the first error of a write that
+   * nobody awaited. Idempotent.
+   */
+  close(asking?: Promise<unknown>): Promise<void>;
 }

@@ -1,4 +1,5 @@
 import type { Environment } from "@heddle/kernel";
+import { allSettled } from "./all-settled.ts";
 import type { ObjectsChannel } from "./channel.ts";
 import type { ObjectsFacilities } from "./fabric-sessions.ts";
 import { type Flow, Flows } from "./flows.ts";
@@ -49,7 +50,12 @@ export class FabricHomes {
   flush(): Promise<void> | undefined {
     const busy: ObjectsHome[] = [];
     for (const home of this.#homes) if (!home.isQuiet) busy.push(home);
-    return busy.length === 0 ? undefined : flushed(busy);
+    return busy.length === 0 ? undefined : allSettled(busy.map((home) => home.flush()));
+  }
+
+  /** All of them end, as ObjectsHome.close. */
+  close(): Promise<void> {
+    return allSettled([...this.#homes].map((home) => home.close()));
   }
 
   #make(channel: () => ObjectsChannel): ObjectsHome {
@@ -65,9 +71,3 @@ export class FabricHomes {
 
 /** Where there are no shared objects nothing is held either. */
 const noScope = { run: <R>(_value: unknown, run: () => R): R => run(), get: () => undefined };
-
-/** All are waited for, whichever fails. */
-async function flushed(homes: readonly ObjectsHome[]): Promise<void> {
-  for (const outcome of await Promise.allSettled(homes.map((home) => home.flush())))
-    if (outcome.status === "rejected") throw outcome.reason;
-}

@@ -1,6 +1,7 @@
 import { type AsyncScope, type Clock, ClosedError, type Environment, type Millis, StateError } from "@heddle/kernel";
 import type { LeaseKeeper, RpcClient, Version } from "@heddle/port-rpc";
 import { OBJECTS_TTL_MS, SUSPEND_LOOK_MS } from "../limits.ts";
+import { allSettled } from "./all-settled.ts";
 import type { HeldLock, ObjectsChannel } from "./channel.ts";
 import { managerOf } from "./manager-address.ts";
 import { ManagerStream } from "./manager-stream.ts";
@@ -62,10 +63,10 @@ export class FabricSessions {
     return this.#make(options);
   }
 
-  /** Each is told to end, and nothing more can be asked. */
+  /** Each is told to end, and nothing more can be asked. Rejects as they do, once all are over. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    await Promise.all([...this.#open].map((session) => session.close()));
+    await allSettled([...this.#open].map((session) => session.close()));
   }
 
   /** The process ends: the manager need not wait for leases. */

@@ -44,11 +44,13 @@ export class ObjectsHome {
   readonly #open: () => ObjectsChannel;
   readonly #kinds: Kinds;
   #channel: ObjectsChannel | undefined;
-  #isClosed = false;
   /** Creates that operations asked now have to wait for: those of other sessions' objects that they name, and of named objects, which may be refused. */
   #awaited: Promise<unknown> | undefined;
+  /** Ends those waits: what waited is asked now. */
+  readonly #goOn = new Set<() => void>();
   /** Operations that had to wait so. */
   #asked: Promise<unknown> | undefined;
+  #closing: Promise<void> | undefined;
   readonly #unheard = new Unheard();
 
   readonly #closed: (() => void) | undefined;
@@ -64,7 +66,7 @@ export class ObjectsHome {
 
   /** The session's channel. Throws ClosedError once it was closed. */
   channel(): ObjectsChannel {
-    if (this.#isClosed) throw new ClosedError("the manager was closed");
+    if (this.#closing !== undefined) throw new ClosedError("the manager was closed");
     this.#channel ??= this.#open();
     return this.#channel;
   }
@@ -81,22 +83,29 @@ export class ObjectsHome {
 
   /** As the channel's, once what the operation needs is known to the manager. */
   call<T>(request: OperationRequest, read: (reply: OperationReply) => T): Promise<T> {
-    if (this.#awaited === undefined) return this.channel().call(request, read);
-    return this.#late(this.#awaited, request, () => this.channel().call(request, read));
+    const channel = this.channel();
+    if (this.#awaited === undefined) return channel.call(request, read);
+    return this.#late(this.#awaited, request, () => channel.call(request, read));
   }
 
   /** As `call`, for what may wait. */
   wait<T>(request: OperationRequest, options: WaitOptions | undefined, read: (reply: OperationReply) => T): Promise<T> {
-    if (this.#awaited === undefined) return this.channel().wait(request, options, read);
-    const ask = (): Promise<T> => this.channel().wait(request, options, read);
+    const channel = this.channel();
+    if (this.#awaited === undefined) return channel.wait(request, options, read);
+    const ask = (): Promise<T> => channel.wait(request, options, read);
     return this.#late(this.#awaited, request, ask, traitsOf(request.verb).isPut);
   }
 
   /** What is asked from now on is asked once this is settled too. */
   awaitFirst(settled: Promise<unknown>): void {
-    const awaited = Promise.allSettled([this.#awaited, settled]).then(() => {
+    const { promise: awaited, resolve } = Promise.withResolvers<void>();
+    const goOn = (): void => {
+      this.#goOn.delete(goOn);
       if (this.#awaited === awaited) this.#awaited = undefined;
-    });
+      resolve();
+    };
+    this.#goOn.add(goOn);
+    void Promise.allSettled([this.#awaited, settled]).then(goOn);
     this.#awaited = awaited;
   }
 
@@ -121,11 +130,14 @@ export class ObjectsHome {
     return this.#asked === undefined && this.#unheard.isEmpty && (this.#channel === undefined || this.#channel.isQuiet);
   }
 
-  /** Ends the session, if there is one: `channel` throws ClosedError from now on. Idempotent. */
-  async close(): Promise<void> {
-    this.#isClosed = true;
-    await this.#channel?.close();
-    this.#closed?.();
+  /**
+   * Ends the session, if there is one: `channel` throws ClosedError from now on. What was asked before is done first, as
+   * far as the manager answers within OBJECTS_CLOSE_MS; what waits for others is not. Rejects, once the session is over,
+   * with the first error of a write that nobody awaited. Idempotent.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
   }
 
   /** A value as bytes: handles inside travel as references. Throws SerializationError for what cannot travel and LimitError for what is too large. */
@@ -153,6 +165,17 @@ export class ObjectsHome {
   readonly #reader: ValueReaderHooks = {
     reviveShared: (description) => this.revive(description),
   };
+
+  async #close(): Promise<void> {
+    try {
+      await this.#channel?.close(this.#asked);
+    } finally {
+      for (const goOn of this.#goOn) goOn(); // nothing is asked any more: what still waited hears so
+      await this.#asked;
+      this.#closed?.();
+    }
+    this.#unheard.raise();
+  }
 
   /** Asks once what is awaited is settled; before what is asked later. Not at all when the handle's object could not be made. */
   #late<T>(

@@ -1,6 +1,7 @@
 import { ClosedError, NotFoundError } from "@heddle/kernel";
 import { described } from "../describe.ts";
 import { checkOptionNames } from "../options.ts";
+import { allSettled } from "./all-settled.ts";
 import { Barrier, type BarrierOptions } from "./barrier.ts";
 import type { Cell, Code } from "./codes.ts";
 import { Condition, type ConditionOptions } from "./condition.ts";
@@ -154,9 +155,12 @@ export class Manager implements AsyncDisposable {
     return this;
   }
 
-  /** Ends the session: what is held under it is free, its objects without a name are gone, what waits rejects with ClosedError. Idempotent. */
+  /**
+   * Ends the session: what is held under it is free, its objects without a name are gone, what waits rejects with ClosedError. What was asked before is done first, awaited or not, as
+   * far as the manager answers within 2 s. Rejects, once the session is over, with the first error of a write that nobody awaited. Idempotent.
+   */
   close(): Promise<void> {
-    this.#closing ??= Promise.all([this.#home, ...this.#more].map((home) => home.close())).then(ignore);
+    this.#closing ??= allSettled([this.#home, ...this.#more].map((home) => home.close()));
     return this.#closing;
   }
 

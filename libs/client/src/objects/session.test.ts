@@ -235,6 +235,46 @@ describe("writes that nobody awaits", () => {
   });
 });
 
+describe("the end of a session", () => {
+  test("comes once what was asked is answered, also what is asked until its asking is over", async () => {
+    await using manager = await ScriptedManager.start();
+    const { session } = manager;
+    const asking = Promise.withResolvers<void>();
+    const waiting = outcome(session.wait(acquire));
+    void session.call(append);
+    const closed = outcome(session.close(asking.promise).then(() => "closed"));
+    await settle();
+    expect(waiting.error).toBeInstanceOf(ClosedError);
+    const late = [session.call(append), session.wait(acquire)].map(outcome);
+    asking.resolve();
+    await settle();
+    expect(late[1]?.error).toBeInstanceOf(ClosedError);
+    await expect(session.call(append)).rejects.toBeInstanceOf(ClosedError);
+    manager.reply({ seq: 2 });
+    await settle();
+    expect(closed).toEqual({});
+    manager.reply({ seq: 3, revision: 7 });
+    await settle();
+    expect([closed.value, late[0]?.value]).toMatchObject(["closed", { revision: 7 }]);
+  });
+
+  test("comes after a while when nobody answers, and says that a write which nobody awaited was not done", async () => {
+    await using manager = await ScriptedManager.start();
+    const { session, clock } = manager;
+    await manager.kill();
+    const seen = outcome(session.call(append));
+    void session.call(append);
+    const closed = outcome(session.close(new Promise(() => undefined)));
+    await clock.advance(1_999);
+    expect(closed).toEqual({});
+    await clock.advance(1);
+    expect(seen.error).toBeInstanceOf(ClosedError);
+    await clock.advance(5_000);
+    expect(String(closed.error)).toMatch(/ClosedError: list-append .* was not done: .*did not answer within 2000 ms/);
+    expect(manager.holds).toBe(0);
+  });
+});
+
 describe("waits", () => {
   test("are polls at a timeout of 0 and less", async () => {
     await using manager = await ScriptedManager.start();

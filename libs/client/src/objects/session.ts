@@ -79,6 +79,8 @@ export class ObjectsSession implements ObjectsChannel {
   /** Set while operations wait for a manager that is away. */
   #patience: Disposable | undefined;
   #closing: Promise<void> | undefined;
+  /** Nothing more is asked. */
+  #isClosing = false;
 
   constructor(options: ObjectsSessionOptions) {
     this.#options = options;
@@ -172,24 +174,39 @@ export class ObjectsSession implements ObjectsChannel {
     await this.#options.transport.close();
   }
 
-  close(): Promise<void> {
-    this.#closing ??= this.#close();
+  close(asking?: Promise<unknown>): Promise<void> {
+    this.#closing ??= this.#close(asking);
     return this.#closing;
   }
 
-  async #close(): Promise<void> {
+  async #close(asking: Promise<unknown> | undefined): Promise<void> {
     using _hold = this.#options.hold();
-    for (const operation of this.#line.pending())
-      if (!operation.isAwaitedByFlush) this.#reject(operation, { make: closedError, isOurs: true });
-    if (this.#line.flushCount > 0) {
-      const { clock } = this.#options.env;
-      const { promise: late, resolve } = Promise.withResolvers<void>();
-      using _late = clock.setTimer(clock.nowMs() + OBJECTS_CLOSE_MS, resolve);
-      await Promise.race([this.#replied(), late]);
-    }
-    this.#over("closed", "the session was closed", () => ({ make: closedError, isOurs: true }));
+    this.#isClosing = asking === undefined;
+    this.#endWaits();
+    if (asking !== undefined || this.#line.flushCount > 0) await this.#finish(asking);
+    this.#over("closed", "the session was closed", (operation) => {
+      const wasSent = this.#line.isSent(operation);
+      return { make: () => cutOffError(operation, wasSent), isOurs: true };
+    });
     this.#options.closed?.();
     await this.#options.transport.close();
+    this.#unheard.raise();
+  }
+
+  /** Resolves when all is asked and has its reply, or time is up. */
+  async #finish(asking: Promise<unknown> | undefined): Promise<void> {
+    const { clock } = this.#options.env;
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    using _late = clock.setTimer(clock.nowMs() + OBJECTS_CLOSE_MS, resolve);
+    if (asking !== undefined) await Promise.race([asking, late]);
+    this.#isClosing = true;
+    this.#endWaits();
+    if (this.#line.flushCount > 0) await Promise.race([this.#replied(), late]);
+  }
+
+  #endWaits(): void {
+    for (const operation of this.#line.pending())
+      if (!operation.isAwaitedByFlush) this.#reject(operation, { make: closedError, isOurs: true });
   }
 
   /** Resolves when what was asked so far has its replies, or is over. */
@@ -213,7 +230,7 @@ export class ObjectsSession implements ObjectsChannel {
   }
 
   #ask(operation: PendingOperation): void {
-    if (this.#state === "closed" || this.#closing !== undefined) {
+    if (this.#state === "closed" || this.#isClosing) {
       operation.reject({ make: closedError, isOurs: true });
       return;
     }
@@ -447,6 +464,13 @@ function timedOut(operation: PendingOperation, timeoutMs: number): Failure {
 
 function closedError(): Error {
   return new ClosedError("the session with the manager was closed");
+}
+
+/** What became of an operation whose reply was not there in time when its session was closed. */
+function cutOffError(operation: PendingOperation, wasSent: boolean): Error {
+  const fate = wasSent && operation.isWrite ? "was done once or not at all" : "was not done";
+  const why = `the session was closed, and the manager did not answer within ${OBJECTS_CLOSE_MS} ms`;
+  return new ClosedError(`${whatOf(operation)} ${fate}: ${why}`);
 }
 
 /** What became of an operation whose session ended before its reply. */
