@@ -18,7 +18,8 @@ export function sourcesUnder(root: string, folder: string): string[] {
   return filesUnder(root, folder).filter((file) => file.endsWith(".ts"));
 }
 
-function filesUnder(root: string, folder: string): string[] {
+/** Paths below `root` of every file that no tool has made, in order. */
+export function filesUnder(root: string, folder: string): string[] {
   const entries = readdirSync(join(root, folder), { withFileTypes: true });
   return entries
     .filter((entry) => !madeByTools.has(entry.name))
