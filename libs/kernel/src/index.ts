@@ -71,3 +71,4 @@ export {
 } from "./limits.ts";
 export { type LogFields, type Logger, silentLogger } from "./log.ts";
 export { hash32, type Random, seededRandom } from "./random.ts";
+export { cannotAdd, classOf, described, objectText, shownKey, withArticle } from "./words.ts";

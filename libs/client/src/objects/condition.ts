@@ -7,7 +7,7 @@ import { homeOf } from "./default-home.ts";
 import type { Guard } from "./guard.ts";
 import type { Hold } from "./hold.ts";
 import type { ObjectsHome } from "./home.ts";
-import { type AcquireOptions, holdHere, Lock, whatIs } from "./lock.ts";
+import { type AcquireOptions, holdHere, Lock } from "./lock.ts";
 import { checkWhole, made, type Place, type SharedOptions } from "./place.ts";
 import { RLock } from "./rlock.ts";
 import { nothing, SharedObject } from "./shared-object.ts";
@@ -117,11 +117,6 @@ export class Condition extends SharedObject {
 
   override [shared](): SharedDescription {
     return { ...super[shared](), lock: this.lock };
-  }
-
-  /** For people. */
-  get what(): string {
-    return whatIs("condition", this.id);
   }
 
   protected override use(): void {

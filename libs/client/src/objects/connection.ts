@@ -6,7 +6,7 @@ import { isReady, type Waitable, waitable } from "../wait.ts";
 import type { OperationReply } from "./channel.ts";
 import { inTime } from "./event.ts";
 import type { ObjectsHome } from "./home.ts";
-import { whatIs } from "./lock.ts";
+import { whatIs } from "./names.ts";
 import { checkWhole } from "./place.ts";
 import { flag, nothing, SharedObject } from "./shared-object.ts";
 
@@ -180,7 +180,7 @@ export class Connection<T = unknown> extends SharedObject implements Waitable, A
   }
 
   /** For people. */
-  get what(): string {
+  override get what(): string {
     return `end ${this.#end.end} of ${whatIs("pipe", this.id)}`;
   }
 

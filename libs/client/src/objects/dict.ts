@@ -1,4 +1,4 @@
-import { backoffMs, ConflictError, NotFoundError } from "@heddle/kernel";
+import { backoffMs, ConflictError, NotFoundError, shownKey } from "@heddle/kernel";
 import type { SharedDescription } from "@heddle/wire";
 import { described } from "../describe.ts";
 import { MODIFY_ATTEMPTS_MAX } from "../limits.ts";
@@ -99,7 +99,7 @@ export class Dict<K extends Key = Key, V = unknown> extends WatchedObject {
   pop(key: K, ...fallback: [unknown?]): Promise<unknown> {
     const read = (reply: OperationReply): unknown => {
       if (reply.values.length === 0 && fallback.length === 0)
-        throw new NotFoundError(`the dict has no key ${shown(key)}`);
+        throw new NotFoundError(`${this.what} has no key ${shownKey(key)}`);
       return this.#value(reply, fallback[0]);
     };
     return this.attempt(() => this.call("dict-pop", read, [encodeKey(key, this.home)]));
@@ -109,7 +109,7 @@ export class Dict<K extends Key = Key, V = unknown> extends WatchedObject {
   popItem(): Promise<[K, V]> {
     return this.call("dict-pop-item", ({ values }) => {
       const [pair] = this.#pairs(values);
-      if (pair === undefined) throw new NotFoundError("the dict is empty");
+      if (pair === undefined) throw new NotFoundError(`${this.what} is empty`);
       return pair;
     });
   }
@@ -165,7 +165,7 @@ export class Dict<K extends Key = Key, V = unknown> extends WatchedObject {
       await pause(this.home, backoffMs(RETRY_BACKOFF, tries, this.home.env.random));
     }
     throw new ConflictError(
-      `others changed key ${shown(key)} each of the ${MODIFY_ATTEMPTS_MAX} times that modify read it`,
+      `others changed key ${shownKey(key)} of ${this.what} each of the ${MODIFY_ATTEMPTS_MAX} times that modify read it`,
     );
   }
 
@@ -205,11 +205,4 @@ export function encodePairs(home: ObjectsHome, what: string, entries: unknown): 
   const pairs: Uint8Array[] = [];
   for (const [key, value] of entriesOf(what, entries)) pairs.push(encodeKey(key, home), home.encode(value));
   return pairs;
-}
-
-/** A key as messages show it. */
-export function shown(key: unknown): string {
-  if (typeof key === "bigint") return `${key}n`;
-  if (Array.isArray(key)) return `[${key.slice(0, 10).map(shown).join(", ")}]`;
-  return typeof key === "string" ? JSON.stringify(key.slice(0, 100)) : String(key);
 }

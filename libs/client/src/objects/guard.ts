@@ -1,6 +1,7 @@
 import { NotHeldError } from "@heddle/kernel";
 import { described } from "../describe.ts";
 import type { Hold } from "./hold.ts";
+import { inspected } from "./names.ts";
 
 /** A lock or a permit that is held: from `acquire`, or what `run` gives its function. */
 export interface Guard extends AsyncDisposable {
@@ -70,6 +71,23 @@ export class HeldGuard implements Guard {
     const { loss } = this.hold;
     if (loss !== undefined) throw loss;
     return result;
+  }
+
+  /** For people: what it holds, and how that stands. */
+  toString(): string {
+    const { what, isWaiting, loss } = this.hold;
+    const ending = loss !== undefined ? ", lost" : isWaiting ? ", waits at a condition" : "";
+    return `Guard of ${what} (token ${this.token}${this.#isReleased ? ", released" : ending})`;
+  }
+
+  /** What is logged of it. */
+  [inspected](): string {
+    return this.toString();
+  }
+
+  /** The token as text: JSON has no such numbers. */
+  toJSON(): { readonly kind: "guard"; readonly object: string; readonly token: string } {
+    return { kind: "guard", object: this.hold.lock, token: String(this.token) };
   }
 
   /** Released, unless that was done before. */

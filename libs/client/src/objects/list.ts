@@ -94,7 +94,7 @@ export class List<T = unknown> extends WatchedObject {
 
   /** Index of the first item that is equal. NotFoundError when there is none. */
   index(item: T): Promise<number> {
-    return this.attempt(() => this.call("list-index", readIndex, [this.home.encode(item)]));
+    return this.attempt(() => this.call("list-index", this.#readIndex, [this.home.encode(item)]));
   }
 
   /** How many items are equal. */
@@ -147,7 +147,11 @@ export class List<T = unknown> extends WatchedObject {
   [Symbol.asyncIterator](): AsyncIterableIterator<T> {
     return snapshotIterator(this.toArray());
   }
-
+  readonly #readIndex = (reply: OperationReply): number => {
+    const index = number(reply);
+    if (index < 0) throw new NotFoundError(`${this.what} has no such item`);
+    return index;
+  };
   readonly #read = ({ values: [item] }: OperationReply): T => this.home.decode(item ?? NO_BYTES) as T;
   readonly #readAll = ({ values }: OperationReply): T[] => values.map((item) => this.home.decode(item) as T);
 }
@@ -167,12 +171,6 @@ export function isDescending(options: SortOptions): boolean {
 /** Throws TypeError for what is not iterable, and as the home's `encode`. */
 export function encodeItems(home: ObjectsHome, what: string, items: unknown): Uint8Array[] {
   return Array.from(itemsOf(what, items), (item) => home.encode(item));
-}
-
-function readIndex(reply: OperationReply): number {
-  const index = number(reply);
-  if (index < 0) throw new NotFoundError("the list has no such item");
-  return index;
 }
 
 const isFound = (reply: OperationReply): boolean => number(reply) >= 0;

@@ -79,11 +79,6 @@ export class Lock extends SharedObject {
     return this.call("lock-state", (reply) => reply.numbers[0] === 1);
   }
 
-  /** For people. */
-  get what(): string {
-    return whatIs("lock", this.id);
-  }
-
   [holdHere](): Hold | undefined {
     return this.home.holdings.newest(this.id, this.home.flows.owner());
   }
@@ -132,11 +127,6 @@ export async function releaseNewest(hold: Hold | undefined, what: string): Promi
   const guard = hold?.guards.at(-1);
   if (guard === undefined) throw new NotHeldError(`${what} is not held here: only its holder can release it`);
   await guard.release();
-}
-
-/** An object for people: by its name, or the beginning of its id. */
-export function whatIs(kind: string, id: string): string {
-  return id.startsWith("@") ? `${kind} ${JSON.stringify(id.slice(1, 101))}` : `${kind} ${id.slice(0, 8)}`;
 }
 
 /** Leases belong to sessions: a lock with a lease of its own has a session of its own. */

@@ -1,6 +1,9 @@
-import { LimitError } from "@heddle/kernel";
+import { LimitError, objectText } from "@heddle/kernel";
 import { described } from "../describe.ts";
 import { OBJECT_NAME_BYTES_MAX } from "../limits.ts";
+
+/** The key of what Node's console asks an object that it prints for. */
+export const inspected: unique symbol = Symbol.for("nodejs.util.inspect.custom");
 
 /** The id of the object of a name. Throws TypeError for what is no name and LimitError for a longer one. */
 export function namedObject(name: unknown): string {
@@ -19,4 +22,9 @@ export function checkObjectName(name: unknown): asserts name is string {
   }
   if (name.includes("\0") || !name.isWellFormed())
     throw new TypeError(`name must be well-formed text without NUL, got ${JSON.stringify(name.slice(0, 100))}`);
+}
+
+/** An object for people: its kind, and its name or the beginning of its id. */
+export function whatIs(kind: string, id: string): string {
+  return `${kind} ${objectText(id)}`;
 }

@@ -4,7 +4,7 @@ import { described } from "../describe.ts";
 import { checkWait } from "../options.ts";
 import type { OperationReply, OperationRequest, WaitOptions } from "./channel.ts";
 import type { ObjectsHome } from "./home.ts";
-import { whatIs } from "./lock.ts";
+import { whatIs } from "./names.ts";
 import { checkWhole, made, type Place, type SharedOptions } from "./place.ts";
 import { nothing, number, SharedObject } from "./shared-object.ts";
 
@@ -57,17 +57,15 @@ export abstract class QueueHandle<T> extends SharedObject {
   }
 
   /** For people. */
-  get what(): string {
+  override get what(): string {
     return whatIs(this.#type, this.id);
   }
 
   override explain(refusal: Error, request: OperationRequest): Error {
     const error = super.explain(refusal, request);
     if (!(error instanceof TimeoutError)) return error;
-    if (request.verb === "queue-put")
-      return new FullError(`${this.what} stayed full: ${error.message}`, { cause: error });
-    if (request.verb === "queue-get")
-      return new EmptyError(`${this.what} stayed empty: ${error.message}`, { cause: error });
+    if (request.verb === "queue-put") return new FullError(error.message, { cause: error });
+    if (request.verb === "queue-get") return new EmptyError(error.message, { cause: error });
     return error;
   }
 

@@ -1,9 +1,10 @@
-import { LockLostError, TimeoutError } from "@heddle/kernel";
+import { LockLostError, objectText, TimeoutError } from "@heddle/kernel";
 import type { FabricError } from "@heddle/wire";
 import { fabricErrorOf } from "../failure.ts";
 import type { HeldLock, LeaseLoss } from "./channel.ts";
 import type { PendingOperation } from "./operation.ts";
 import type { Failure } from "./operation-promise.ts";
+import { SharedObject } from "./shared-object.ts";
 
 /** The error of an operation that the manager refused: of the class that its code stands for. */
 export function refusalOf(error: FabricError, operation: PendingOperation): Error {
@@ -14,7 +15,7 @@ export function refusalOf(error: FabricError, operation: PendingOperation): Erro
     case "type":
       return new TypeError(message);
     case "busy":
-      return new TimeoutError(`${whatOf(operation)}: not now (${message})`);
+      return new TimeoutError(message);
     case "lock-lost":
       return lockLost(operation, message);
     default:
@@ -22,14 +23,40 @@ export function refusalOf(error: FabricError, operation: PendingOperation): Erro
   }
 }
 
+/** What did not come while an operation waited: in words for each that may wait. */
+export function timeoutError({ request, object }: PendingOperation, timeoutMs: number): TimeoutError {
+  const { verb, handle } = request;
+  const what = handle instanceof SharedObject ? handle.what : `object ${objectText(object)}`;
+  const ms = Math.ceil(timeoutMs); // an rlock has spent a part on its own line
+  const within = ms > 0 ? `within ${ms} ms` : "at once";
+  switch (verb) {
+    case "lock-acquire":
+      return new TimeoutError(`${what} was not free ${within}`);
+    case "semaphore-acquire":
+      return new TimeoutError(`${what} had no permit free ${within}`);
+    case "queue-get":
+      return new TimeoutError(`${what} stayed empty for ${ms} ms`);
+    case "queue-put":
+      return new TimeoutError(`${what} stayed full for ${ms} ms`);
+    case "condition-wait":
+      return new TimeoutError(`${what} was not notified ${within}`);
+    case "event-wait":
+      return new TimeoutError(`${what} was not set ${within}`);
+    case "barrier-wait":
+      return new TimeoutError(`${what} was not complete ${within}`);
+    default:
+      return new TimeoutError(`${what} did not answer ${verb} ${within}`);
+  }
+}
+
 /** An operation in words. */
 export function whatOf({ traits, object }: PendingOperation): string {
-  return `${traits.name} on ${object.startsWith("@") ? `"${object.slice(1)}"` : object}`;
+  return `${traits.name} on ${objectText(object)}`;
 }
 
 /** The manager's words name the lock when the operation was under several. */
 function lockLost({ guards }: PendingOperation, message: string): LockLostError {
-  const guard = guards.find(({ lock }) => message.includes(`"${lock.replace(/^@/, "")}"`)) ?? guards[0];
+  const guard = guards.find(({ lock }) => message.includes(` ${objectText(lock)} `)) ?? guards[0];
   return new LockLostError(message, { lock: guard?.lock ?? "", token: BigInt(guard?.token ?? 0), reason: message });
 }
 

@@ -5,7 +5,7 @@ import type { Flow } from "./flows.ts";
 import { checkRun, type Guard, HeldGuard, runWith } from "./guard.ts";
 import { Hold } from "./hold.ts";
 import type { ObjectsHome } from "./home.ts";
-import { ACQUIRE_OPTIONS, type AcquireOptions, holdHere, orNull, releaseNewest, whatIs } from "./lock.ts";
+import { ACQUIRE_OPTIONS, type AcquireOptions, holdHere, orNull, releaseNewest } from "./lock.ts";
 import { made, type Place, type SharedOptions } from "./place.ts";
 import { nothing, SharedObject } from "./shared-object.ts";
 
@@ -53,11 +53,6 @@ export class RLock extends SharedObject {
   /** Whether somebody holds it. */
   locked(): Promise<boolean> {
     return this.call("lock-state", (reply) => reply.numbers[0] === 1);
-  }
-
-  /** For people. */
-  get what(): string {
-    return whatIs("rlock", this.id);
   }
 
   /** What the flow that runs now holds, or one that it runs inside of. */

@@ -3,7 +3,7 @@ import { checkWait } from "../options.ts";
 import { checkRun, type Guard, HeldGuard, runWith } from "./guard.ts";
 import { Hold } from "./hold.ts";
 import type { ObjectsHome } from "./home.ts";
-import { ACQUIRE_OPTIONS, type AcquireOptions, orNull, whatIs } from "./lock.ts";
+import { ACQUIRE_OPTIONS, type AcquireOptions, orNull } from "./lock.ts";
 import { checkWhole, made, type Place, type SharedOptions } from "./place.ts";
 import { nothing, number, SharedObject } from "./shared-object.ts";
 
@@ -59,11 +59,6 @@ export class Semaphore extends SharedObject {
   /** Permits that are free now. */
   getValue(): Promise<number> {
     return this.call("semaphore-value", number);
-  }
-
-  /** For people. */
-  get what(): string {
-    return whatIs("semaphore", this.id);
   }
 
   #acquire(options: AcquireOptions): Promise<HeldGuard> {

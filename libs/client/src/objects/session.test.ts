@@ -302,7 +302,7 @@ describe("waits", () => {
     manager.reply({ seq: 1, ...refused("cancelled") }, { seq: 2, numbers: [77] }, { seq: 3 }, { seq: 4 });
     await settle();
     expect(refusedOne?.error).toBeInstanceOf(TimeoutError);
-    expect(String(refusedOne?.error)).toMatch(/lock-acquire.*500 ms/);
+    expect(String(refusedOne?.error)).toMatch(/was not free within 500 ms/);
     expect(granted?.value).toMatchObject({ numbers: [77] });
   });
 

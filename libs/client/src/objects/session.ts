@@ -5,7 +5,6 @@ import {
   type Millis,
   OutcomeUnknownError,
   SessionLostError,
-  TimeoutError,
   UnavailableError,
 } from "@heddle/kernel";
 import type { LeaseKeeper, LeaseTerms } from "@heddle/port-rpc";
@@ -17,7 +16,7 @@ import { NO_GUARDS, PendingOperation } from "./operation.ts";
 import { OperationLine } from "./operation-line.ts";
 import type { Failure } from "./operation-promise.ts";
 import { limitPatience } from "./patience.ts";
-import { lossUnder, refusalOf, whatOf } from "./reply-errors.ts";
+import { lossUnder, refusalOf, timeoutError, whatOf } from "./reply-errors.ts";
 import type { ObjectsEnd, ObjectsTransport, TransportListener } from "./transport.ts";
 import { Unheard } from "./unheard.ts";
 import { traitsOf } from "./verb-traits.ts";
@@ -456,7 +455,7 @@ const STANDSTILL_MS = 500;
 function timedOut(operation: PendingOperation, timeoutMs: number): Failure {
   const { handle } = operation.request;
   const make = (): Error => {
-    const error = new TimeoutError(`${whatOf(operation)}: still not so far after ${timeoutMs} ms`);
+    const error = timeoutError(operation, timeoutMs);
     return handle === undefined ? error : handle.explain(error, operation.request);
   };
   return { make, isOurs: true };

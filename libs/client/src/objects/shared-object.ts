@@ -1,8 +1,9 @@
+import { objectText } from "@heddle/kernel";
 import { type Shared, type SharedDescription, shared, type VerbName } from "@heddle/wire";
 import type { OperationHandle, OperationReply, OperationRequest, WaitOptions } from "./channel.ts";
 import type { Content } from "./content.ts";
 import type { ObjectsHome } from "./home.ts";
-import { namedObject } from "./names.ts";
+import { inspected, namedObject, whatIs } from "./names.ts";
 
 /** What a handle is of. */
 export interface SharedSpec {
@@ -49,6 +50,26 @@ export abstract class SharedObject implements Shared, OperationHandle {
   /** Its id at the manager: 32 hex digits, or "@" and its name. */
   get id(): string {
     return this.#object;
+  }
+
+  /** For messages: its kind, and its name or the beginning of its id. */
+  get what(): string {
+    return whatIs(this.#spec.kind, this.#object);
+  }
+
+  /** For people: its class, and its name or the beginning of its id. */
+  toString(): string {
+    return `${this.constructor.name} ${objectText(this.#object)}`;
+  }
+
+  /** What is logged of it. */
+  [inspected](): string {
+    return this.toString();
+  }
+
+  /** It is not what is in it: no JSON text holds that, and reading it takes time. */
+  toJSON(): { readonly kind: string; readonly object: string } {
+    return { kind: this.#spec.kind, object: this.#object };
   }
 
   /** Whose operations its own are among. */

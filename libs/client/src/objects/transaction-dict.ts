@@ -1,11 +1,11 @@
-import { NotFoundError } from "@heddle/kernel";
+import { cannotAdd, NotFoundError, shownKey } from "@heddle/kernel";
 import { equalValues } from "@heddle/values";
-import { described } from "../describe.ts";
 import { checkOperationBytes } from "./content.ts";
-import { type Dict, encodePairs, shown } from "./dict.ts";
+import { type Dict, encodePairs } from "./dict.ts";
 import type { Entries } from "./entries.ts";
 import type { ObjectsHome } from "./home.ts";
 import { encodeKey, type Key } from "./keys.ts";
+import { whatIs } from "./names.ts";
 import { snapshotIterator } from "./snapshot.ts";
 import { TransactionEntries } from "./transaction-entries.ts";
 import type { TransactionLog } from "./transaction-log.ts";
@@ -15,11 +15,14 @@ import { type TransactionRun, TransactionView } from "./transaction-view.ts";
 export class TransactionDict<K extends Key = Key, V = unknown> extends TransactionView {
   readonly #home: ObjectsHome;
   readonly #log: TransactionLog;
+  /** For people. */
+  readonly #what: string;
   readonly #entries: TransactionEntries;
 
   constructor(run: TransactionRun, log: TransactionLog, dict: Dict<K, V>) {
     super(run);
     this.#home = log.home;
+    this.#what = whatIs("dict", dict.id);
     this.#log = log;
     this.#entries = new TransactionEntries(log, dict);
   }
@@ -71,7 +74,8 @@ export class TransactionDict<K extends Key = Key, V = unknown> extends Transacti
   pop(key: K, ...fallback: [unknown?]): Promise<unknown> {
     return this.turn(async () => {
       const value = await this.#take(encodeKey(key, this.#home));
-      if (value === undefined && fallback.length === 0) throw new NotFoundError(`the dict has no key ${shown(key)}`);
+      if (value === undefined && fallback.length === 0)
+        throw new NotFoundError(`${this.#what} has no key ${shownKey(key)}`);
       return this.#value(value, fallback[0]);
     });
   }
@@ -79,7 +83,7 @@ export class TransactionDict<K extends Key = Key, V = unknown> extends Transacti
   popItem(): Promise<[K, V]> {
     return this.turn(async () => {
       const last = (await this.#entries.all()).at(-1);
-      if (last === undefined) throw new NotFoundError("the dict is empty");
+      if (last === undefined) throw new NotFoundError(`${this.#what} is empty`);
       this.#entries.delete(last.key);
       return [this.#home.decode(last.key) as K, this.#home.decode(last.value) as V];
     });
@@ -108,7 +112,7 @@ export class TransactionDict<K extends Key = Key, V = unknown> extends Transacti
   increment(key: K, by: number | bigint = 1): Promise<number | bigint> {
     return this.turn(async () => {
       const bytes = encodeKey(key, this.#home);
-      const sum = added(this.#value(await this.#entries.get(bytes), typeof by === "bigint" ? 0n : 0), by);
+      const sum = this.#added(key, this.#value(await this.#entries.get(bytes), typeof by === "bigint" ? 0n : 0), by);
       this.#entries.set([bytes, this.#home.encode(sum)]);
       return sum;
     });
@@ -141,14 +145,14 @@ export class TransactionDict<K extends Key = Key, V = unknown> extends Transacti
     return all.map(({ key, value }) => [this.#home.decode(key) as K, this.#home.decode(value) as V]);
   }
 
+  /** As the manager adds. */
+  #added(key: K, from: unknown, by: unknown): number | bigint {
+    if (typeof from === "number" && typeof by === "number") return from + by;
+    if (typeof from === "bigint" && typeof by === "bigint") return from + by;
+    throw new TypeError(cannotAdd(by, from, `at key ${shownKey(key)} of ${this.#what}`));
+  }
+
   #value(bytes: Uint8Array | undefined, fallback: unknown): unknown {
     return bytes === undefined ? fallback : this.#home.decode(bytes);
   }
-}
-
-/** As the manager adds. */
-function added(from: unknown, by: unknown): number | bigint {
-  if (typeof from === "number" && typeof by === "number") return from + by;
-  if (typeof from === "bigint" && typeof by === "bigint") return from + by;
-  throw new TypeError(`${described(by)} is not added to ${described(from)}`);
 }

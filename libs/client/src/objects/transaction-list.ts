@@ -1,4 +1,4 @@
-import { NotFoundError } from "@heddle/kernel";
+import { described, NotFoundError } from "@heddle/kernel";
 import { compareValues, equalValues } from "@heddle/values";
 import { checkOperationBytes } from "./content.ts";
 import type { ObjectsHome } from "./home.ts";
@@ -106,9 +106,9 @@ export class TransactionList<T = unknown> extends TransactionView {
       const keyed = (await this.#all()).map((item) => ({ item, value: this.#log.plain(item) }));
       const type = typeof keyed[0]?.value;
       if (keyed.length > 0 && type !== "number" && type !== "string")
-        throw new TypeError(`only numbers or strings are sorted, the list has what is ${type}`);
+        throw new TypeError(`only numbers or strings are sorted, ${this.#list.what} has ${described(keyed[0]?.value)}`);
       if (!keyed.every(({ value }) => typeof value === type))
-        throw new TypeError("numbers alone or strings alone are sorted, the list has others too");
+        throw new TypeError(`numbers alone or strings alone are sorted, ${this.#list.what} has others too`);
       keyed.sort((a, b) => sign * compareValues(a.value, b.value));
       const sorted = keyed.map(({ item }) => item);
       this.#change("list-sort", { numbers: [sign < 0 ? 1 : 0] }, (items) => items.splice(0, items.length, ...sorted));
@@ -190,7 +190,7 @@ export class TransactionList<T = unknown> extends TransactionView {
 
   async #found(item: T): Promise<number> {
     const [at] = await this.#places(item);
-    if (at === undefined) throw new NotFoundError("the list has no such item");
+    if (at === undefined) throw new NotFoundError(`${this.#list.what} has no such item`);
     return at;
   }
 

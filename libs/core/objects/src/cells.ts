@@ -1,3 +1,4 @@
+import { described } from "@heddle/kernel";
 import { addToCell, bytesOfCells, cellHolds, elementsOf, fits, putCell } from "./cell-store.ts";
 import { changed, decode, encode, valueAt } from "./content.ts";
 import { remember } from "./history.ts";
@@ -114,5 +115,5 @@ function elementAt(state: State, cells: Cells, operation: Operation, at: number)
 
 function needFit(cells: Cells, element: unknown): void {
   if (!fits(cells.store, element))
-    throw refused("type", `${called(cells)} holds ${cells.store.type}, not what is ${typeof element}`);
+    throw refused("type", `${called(cells)} holds ${cells.store.type}, not ${described(element)}`);
 }

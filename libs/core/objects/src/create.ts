@@ -1,4 +1,4 @@
-import { Fifo } from "@heddle/kernel";
+import { Fifo, objectText, withArticle } from "@heddle/kernel";
 import { bytesOfCells, cellBytes, elementsOf, makeCells } from "./cell-store.ts";
 import { fill } from "./cells.ts";
 import { charge, decode, valueAt } from "./content.ts";
@@ -9,7 +9,7 @@ import { extend } from "./list.ts";
 import { hold } from "./pipe.ts";
 import { called, numbers, overLimit, refused } from "./replies.ts";
 import { Sequence } from "./sequence.ts";
-import { readSpec, type Spec, showRef, specText } from "./spec.ts";
+import { kindText, readSpec, type Spec, specText } from "./spec.ts";
 import type { Lock, Owner, Pipe, PipeEnd, SharedObject, State } from "./state.ts";
 import type { Operation, Reply, Revision } from "./types.ts";
 
@@ -105,7 +105,7 @@ function makePipe(base: Omit<Pipe, "type" | "ends">): Pipe {
 
 function lockNamed(state: State, ref: string): Lock {
   const lock = state.objects.get(ref);
-  if (lock === undefined) throw refused("not-found", `there is no lock ${showRef(ref)} for a condition`);
+  if (lock === undefined) throw refused("not-found", `there is no lock ${objectText(ref)} for a condition`);
   if (lock.type !== "lock") throw refused("type", `${called(lock)} is no lock for a condition`);
   return lock;
 }
@@ -116,7 +116,8 @@ function specOf(state: State, operation: Operation, content: readonly Uint8Array
   const cells = kind === "value" || kind === "array" ? content[0] : undefined;
   const elements = cells === undefined ? undefined : (elementsOf(decode(state, cells))?.length ?? 1);
   const spec = readSpec(asked, elements);
-  if (typeof spec === "string") throw refused("invalid-argument", `${showRef(operation.object)} is not made: ${spec}`);
+  if (typeof spec === "string")
+    throw refused("invalid-argument", `${objectText(operation.object)} is not made: ${spec}`);
   needBounds(state, spec);
   return spec;
 }
@@ -135,7 +136,8 @@ function needBounds(state: State, spec: Spec): void {
 
 function needSame(there: SharedObject, spec: Spec, owner: Owner): void {
   const [is, asked] = [specText(there.spec), specText(spec)];
-  if (is !== asked) throw refused("conflict", `${showRef(there.ref)} is a ${is}, not a ${asked}`);
+  if (is !== asked)
+    throw refused("conflict", `${objectText(there.ref)} is ${withArticle(is)}, not ${withArticle(asked)}`);
   if (there.creator !== undefined && there.creator !== owner)
     throw refused("conflict", `${called(there)} belongs to another`);
 }
@@ -146,7 +148,7 @@ function needName(state: State, ref: string): void {
   if (isNamed(ref) && ref.length - 1 > state.limits.NAME_BYTES_MAX)
     throw overLimit(state, "NAME_BYTES_MAX", ref.length - 1, "the object's name is too long");
   if (isNamed(ref) ? ref.length === 1 : !ID.test(ref))
-    throw refused("invalid-argument", `${showRef(ref)} is not an object: 32 hex digits, or "@" and a name`);
+    throw refused("invalid-argument", `${objectText(ref)} is not an object: 32 hex digits, or "@" and a name`);
 }
 
 /** The initial content, all of it or none: the object is in no table yet. */
@@ -156,7 +158,8 @@ function fillObject(state: State, object: SharedObject, content: readonly Uint8A
     if (object.type === "dict") setAll(state, object, content);
     else if (object.type === "list") extend(state, object, content);
     else if (object.type === "cells") fillCells(state, object, content);
-    else if (content.length > 0) throw refused("invalid-argument", `a ${specText(object.spec)} has no initial content`);
+    else if (content.length > 0)
+      throw refused("invalid-argument", `${withArticle(kindText(object.spec))} has no initial content`);
   } catch (error) {
     state.bytes -= object.bytes;
     throw error;

@@ -1,3 +1,4 @@
+import { cannotAdd, shownKey } from "@heddle/kernel";
 import { changed, charge, decode, encode, keep, needRoom, sameValue, valueAt, weight } from "./content.ts";
 import { remember } from "./history.ts";
 import { bytesOf, KeyProblem, type KeyText, readKey } from "./keys.ts";
@@ -69,7 +70,7 @@ export function dictIncrement(state: State, dict: Dict, operation: Operation): R
   const from = there === undefined ? nothing : decode(state, there.value);
   const sum = add(from, by);
   if (sum === undefined)
-    throw refused("type", `what is ${typeof by} is not added to what is ${typeof from} in ${called(dict)}`);
+    throw refused("type", cannotAdd(by, from, `at key ${shownKey(decode(state, bytesOf(text)))} of ${called(dict)}`));
   const value = encode(state, sum);
   put(state, dict, text, operation, value);
   return values(state, operation, [value]);

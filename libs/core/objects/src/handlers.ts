@@ -1,3 +1,4 @@
+import { objectText } from "@heddle/kernel";
 import {
   barrierAbort,
   barrierRelease,
@@ -59,7 +60,6 @@ import {
 import { pipeClose, pipeHold, pipePoll, pipeReceive, pipeSend } from "./pipe.ts";
 import { queueGet, queueJoin, queuePut, queueSize, queueTaskDone } from "./queue.ts";
 import { called, refused } from "./replies.ts";
-import { showRef } from "./spec.ts";
 import type { Owner, SharedObject, State } from "./state.ts";
 import { transaction } from "./transaction.ts";
 import type { Operation, Reply, Revision, Verb } from "./types.ts";
@@ -114,7 +114,7 @@ function reads<T extends SharedObject["type"]>(
 
 function objectOf<T extends SharedObject["type"]>(state: State, { object: ref, verb }: Operation, type: T): Of<T> {
   const object = state.objects.get(ref);
-  if (object === undefined) throw refused("not-found", `there is no object ${showRef(ref)}`);
+  if (object === undefined) throw refused("not-found", `there is no object ${objectText(ref)}`);
   if (!isOf(object, type)) throw refused("type", `${called(object)} takes no ${verb}`);
   return object;
 }
@@ -176,7 +176,7 @@ const writingTable: Readonly<Record<WritingVerb, Writing>> = {
 const readingTable: Readonly<Record<ReadingVerb, Reading>> = {
   watch: (state, operation, after) => {
     const object = state.objects.get(operation.object);
-    if (object === undefined) throw refused("not-found", `there is no object ${showRef(operation.object)}`);
+    if (object === undefined) throw refused("not-found", `there is no object ${objectText(operation.object)}`);
     return watch(state, object, operation, after);
   },
   "dict-get": reads("dict", dictGet),

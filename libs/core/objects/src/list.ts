@@ -1,3 +1,4 @@
+import { described } from "@heddle/kernel";
 import { compareValues } from "@heddle/values";
 import { changed, charge, decode, keep, needRoom, sameValue, valueAt, weight } from "./content.ts";
 import { remember } from "./history.ts";
@@ -68,7 +69,7 @@ export function listSort(state: State, list: List, operation: Operation): Reply 
   const keyed = before.slice().map((item) => ({ item, value: decode(state, item) }));
   const type = typeof keyed[0]?.value;
   if (keyed.length > 0 && type !== "number" && type !== "string")
-    throw refused("type", `only numbers or strings are sorted, ${called(list)} has what is ${type}`);
+    throw refused("type", `only numbers or strings are sorted, ${called(list)} has ${described(keyed[0]?.value)}`);
   if (!keyed.every(({ value }) => typeof value === type))
     throw refused("type", `numbers alone or strings alone are sorted, ${called(list)} has others too`);
   const sign = operation.numbers[0] === 1 ? -1 : 1;

@@ -82,7 +82,7 @@ export function semaphoreRelease(state: State, semaphore: Semaphore, operation: 
   if (semaphore.free + count > (bound ?? Number.MAX_SAFE_INTEGER))
     throw refused(
       "range",
-      `${called(semaphore)} has ${semaphore.free} permits free, ${count} more are above its bound`,
+      `${called(semaphore)} has ${semaphore.free} of ${bound} permits free: ${count} more would be above its bound`,
     );
   semaphore.free += count;
   grantPermits(state, semaphore);

@@ -1,5 +1,6 @@
+import { objectText } from "@heddle/kernel";
 import type { ObjectLimits } from "./limits.ts";
-import { showRef, specText } from "./spec.ts";
+import { kindText } from "./spec.ts";
 import type { SharedObject, State } from "./state.ts";
 import type { Operation, Refusal, Reply, Revision } from "./types.ts";
 
@@ -65,5 +66,5 @@ export function busy(state: State, operation: Operation, code: string, message: 
 
 /** How messages name an object. */
 export function called(object: SharedObject): string {
-  return `${specText(object.spec)} ${showRef(object.ref)}`;
+  return `${kindText(object.spec)} ${objectText(object.ref)}`;
 }

@@ -1,3 +1,5 @@
+import { objectText } from "@heddle/kernel";
+
 /** Codes of cells, as the typed array of that element. */
 const cellCodes = ["i8", "u8", "i16", "u16", "i32", "u32", "i64", "u64", "f32", "f64"] as const;
 
@@ -53,6 +55,18 @@ export function readSpec(value: unknown, elements: number | undefined): Spec | s
   }
 }
 
+/** What people call such an object, in a word or two. */
+export function kindText(spec: Spec): string {
+  switch (spec.kind) {
+    case "queue":
+      return spec.joinable ? "joinable queue" : "queue";
+    case "semaphore":
+      return spec.bound === undefined ? "semaphore" : "bounded semaphore";
+    default:
+      return spec.kind;
+  }
+}
+
 /** For people, and to tell one shape from another. */
 export function specText(spec: Spec): string {
   switch (spec.kind) {
@@ -65,19 +79,15 @@ export function specText(spec: Spec): string {
     case "pipe":
       return spec.duplex ? "pipe" : "one-way pipe";
     case "semaphore":
-      return `${spec.bound === undefined ? "semaphore" : `semaphore bounded by ${spec.bound}`} of ${spec.initial}`;
+      if (spec.bound === undefined) return `semaphore of ${spec.initial}`;
+      return `bounded semaphore of ${spec.initial}${spec.initial === spec.bound ? "" : `, ${spec.bound} at most`}`;
     case "condition":
-      return `condition of ${showRef(spec.lock)}`;
+      return `condition of ${objectText(spec.lock)}`;
     case "barrier":
       return `barrier of ${spec.parties}`;
     default:
       return spec.kind;
   }
-}
-
-/** An object's name as messages show it, never longer than a line. */
-export function showRef(ref: string): string {
-  return JSON.stringify(ref.length > 100 ? `${ref.slice(0, 100)}...` : ref);
 }
 
 /** A whole number from 0 on. */

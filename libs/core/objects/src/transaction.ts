@@ -1,7 +1,7 @@
+import { objectText } from "@heddle/kernel";
 import { keyText } from "./dict.ts";
 import { forgetRevision } from "./history.ts";
 import { done, overLimit, Refused, refused } from "./replies.ts";
-import { showRef } from "./spec.ts";
 import type { Owner, SharedObject, State } from "./state.ts";
 import type { Expectation, Operation, Reply, Verb } from "./types.ts";
 import { lostGuard } from "./waits.ts";
@@ -74,7 +74,7 @@ function needUnchanged(state: State, { object: ref, key, revision }: Expectation
   const object = state.objects.get(ref);
   const is = key.length === 0 ? (object?.changed ?? 0) : keyRevision(state, object, key);
   if (is === revision) return;
-  const what = key.length === 0 ? showRef(ref) : `a key of ${showRef(ref)}`;
+  const what = key.length === 0 ? objectText(ref) : `a key of ${objectText(ref)}`;
   throw refused("conflict", `${what} was changed at revision ${is}, after it was read at ${revision}: try again`);
 }
 

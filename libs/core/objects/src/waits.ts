@@ -1,3 +1,4 @@
+import { objectText } from "@heddle/kernel";
 import { charge, keep, weight } from "./content.ts";
 import type { Line } from "./line.ts";
 import { called, NO_NUMBERS, NO_VALUES, overLimit, refused } from "./replies.ts";
@@ -114,7 +115,7 @@ export function lostGuard(state: State, { guards }: Operation): Refusal | undefi
   for (const { lock, token } of guards) {
     const object = state.objects.get(lock);
     if (object === undefined)
-      return { code: "lock-lost", message: `the lock that guards this, ${lock.slice(0, 100)}, is gone` };
+      return { code: "lock-lost", message: `the lock that guards this, ${objectText(lock)}, is gone` };
     if (!isHeld(object, token))
       return {
         code: "lock-lost",
