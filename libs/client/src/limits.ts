@@ -90,6 +90,8 @@ export const OBJECTS_CLOSE_MS = 2_000;
 export const MANAGER_ANSWER_MS = 2_000;
 /** How long a stream to the manager may be without a link before the coordinator is asked again where the manager is. */
 export const MANAGER_LINKLESS_MS = 5_000;
+/** A task that waits for others at a shared object lends its slot after so long. */
+export const LEND_AFTER_MS = 10;
 /** Lease of a session with the manager, unless `ttlMs` says otherwise. */
 export const OBJECTS_TTL_MS = 15_000;
 /** Longest time between two looks at the clock that goes on while the machine is suspended. */

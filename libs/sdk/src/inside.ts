@@ -132,7 +132,7 @@ function nestedOptions(options: ConnectOptions): FabricOptions {
     client: undefined,
     address: "the worker's own fabric",
     dial,
-    objects: { openScope, attempt, leases: endlessLeases, transport },
+    objects: { openScope, attempt, leases: endlessLeases, transport, lend: hold },
   };
 }
 

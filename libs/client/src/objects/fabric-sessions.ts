@@ -17,6 +17,8 @@ export interface ObjectsFacilities {
   readonly attempt?: () => object | undefined;
   /** Keeps sessions alive; by beats of this event loop unless given. */
   readonly leases?: LeaseKeeper;
+  /** Of tasks: lends the slot until disposed, while something waits for others. Nothing else need be told of what is pending then: the process is kept by its agent. */
+  readonly lend?: () => Disposable;
   /** Time that goes on while the machine is suspended. */
   readonly bootClock?: () => Millis;
   /** The way to the manager for one more session; a stream of its own, found through the coordinator, unless given. */
@@ -88,9 +90,11 @@ export class FabricSessions {
       throw new StateError("this fabric has no way to a manager: no shared objects, locks and queues");
     const { openScope } = objects;
     const bootClock = this.#bootClock;
+    const { lend } = objects;
     this.#guards ??= openScope<readonly HeldLock[]>();
     const session: ObjectsSession = new ObjectsSession({
-      ...{ env, transport, leases, openScope, guards: this.#guards, hold, unavailableTimeoutMs, bootClock },
+      ...{ env, transport, leases, openScope, guards: this.#guards, lend, unavailableTimeoutMs, bootClock },
+      hold: lend === undefined ? hold : notHeld,
       closed: () => void this.#open.delete(session),
     });
     this.#open.add(session);
@@ -118,3 +122,5 @@ function sparing(clock: Clock, bootClock: () => Millis): () => Millis {
     return nowMs + lead;
   };
 }
+
+const notHeld = (): Disposable => ({ [Symbol.dispose]: () => undefined });

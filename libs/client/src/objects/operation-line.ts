@@ -40,6 +40,11 @@ export class OperationLine {
   /** Those of them that no flush waits for. */
   #unflushedCount = 0;
 
+  /** Those that wait for others and have no reply. */
+  get waitingCount(): number {
+    return this.#waitingCount;
+  }
+
   /** Operations without a reply. */
   get size(): number {
     return this.#queuedCount + this.#sent.size;

@@ -12,6 +12,7 @@ import { decodeReplies, encodeOperations, type Guard, type Reply } from "@heddle
 import { FIRST_CONNECT_TIMEOUT_MS, OBJECTS_CLOSE_MS } from "../limits.ts";
 import type { HeldLock, LeaseLoss, ObjectsChannel, OperationReply, OperationRequest, WaitOptions } from "./channel.ts";
 import { LeaseWatch } from "./lease-watch.ts";
+import { Lending } from "./lending.ts";
 import { NO_GUARDS, PendingOperation } from "./operation.ts";
 import { OperationLine } from "./operation-line.ts";
 import type { Failure } from "./operation-promise.ts";
@@ -32,6 +33,8 @@ export interface ObjectsSessionOptions {
   readonly guards?: AsyncScope<readonly HeldLock[]> | undefined;
   /** Keeps the caller's process alive until disposed. */
   readonly hold: () => Disposable;
+  /** Of tasks: lends the slot until disposed, while operations wait for others. */
+  readonly lend?: (() => Disposable) | undefined;
   /** Longest wait for a manager that vanished. Then what is pending rejects with UnavailableError, and the session is given up. */
   readonly unavailableTimeoutMs: number;
   /** Time that goes on while the machine is suspended. */
@@ -71,6 +74,7 @@ export class ObjectsSession implements ObjectsChannel {
   #isFlushing = false;
   /** Alive while operations have no reply. */
   #hold: Disposable | undefined;
+  readonly #lending: Lending | undefined;
   /** The manager cannot be reached now. */
   #isAway = true;
   /** Why, as far as it was told. */
@@ -83,6 +87,7 @@ export class ObjectsSession implements ObjectsChannel {
 
   constructor(options: ObjectsSessionOptions) {
     this.#options = options;
+    this.#lending = options.lend === undefined ? undefined : new Lending(options.env.clock, options.lend);
     this.#scope = options.guards;
     this.#leases = new LeaseWatch({
       clock: options.env.clock,
@@ -240,6 +245,7 @@ export class ObjectsSession implements ObjectsChannel {
       return;
     }
     this.#hold ??= this.#options.hold();
+    if (operation.isWaiting) this.#lending?.waiting(this.#line.waitingCount);
     if (this.#state === "idle") this.#open();
     else if (this.#state === "open") this.#leaveSoon();
     if (this.#isAway) this.#awaitManager();
@@ -344,6 +350,7 @@ export class ObjectsSession implements ObjectsChannel {
 
   /** After some were answered: nothing may be left. */
   #settled(): void {
+    if (this.#line.waitingCount === 0) this.#lending?.waiting(0);
     if (this.#line.size > 0) return;
     this.#hold?.[Symbol.dispose]();
     this.#hold = undefined;
