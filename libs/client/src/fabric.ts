@@ -138,7 +138,8 @@ export class Fabric implements AsyncDisposable {
   }
 
   /**
-   * Undefined when nothing that was asked of the manager through this handle is without an answer, but for what waits for others. Else resolves when all of it is answered;
+   * At the end of a task's chunk: what its attempts have acquired through this handle and not released is released. Undefined when nothing that was asked of the manager is without an
+   * answer, but for what waits for others. Else resolves when all of it is answered;
    * rejects with the first error of a write that nobody awaited.
    */
   flushObjects(): Promise<void> | undefined {

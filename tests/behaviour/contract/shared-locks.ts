@@ -2,8 +2,9 @@ import {
   Barrier,
   BoundedSemaphore,
   BrokenBarrierError,
-  type Condition,
+  Condition,
   Event,
+  type Guard,
   Lock,
   NotHeldError,
   RLock,
@@ -75,6 +76,60 @@ export function describeLocks(get: GetShared): void {
     expect(await lock.locked()).toBe(false);
     expect(await failure(pool.apply(inTask, [true]))).toBeInstanceOf(RangeError);
     expect(await lock.locked()).toBe(false);
+  });
+
+  test("what a task has acquired and not released is free once it has returned or thrown", async () => {
+    const { fabric, pool } = get();
+    const [lock, rlock, semaphore] = [new Lock({ fabric }), new RLock({ fabric }), new Semaphore(2, { fabric })];
+    const forgets = async (bad: boolean): Promise<string> => {
+      const guards = [await lock.acquire(), await rlock.acquire(), await rlock.acquire(), await semaphore.acquire()];
+      Reflect.set(globalThis, "forgotten", guards);
+      if (bad) throw new RangeError("with locks");
+      return (await lock.locked()) ? "held" : "free";
+    };
+    for (let round = 0; round < 3; round++) {
+      expect(await failure(pool.apply(forgets, [true]))).toBeInstanceOf(RangeError);
+      expect(await pool.map(forgets, [false, false], { chunkSize: 1 })).toEqual(["held", "held"]);
+      expect([await lock.locked(), await rlock.locked(), await semaphore.getValue()]).toEqual([false, false, 2]);
+    }
+    const releases = async (): Promise<string[]> => {
+      const guards = (Reflect.get(globalThis, "forgotten") ?? []) as Guard[];
+      const released = guards.map((guard) => guard.release().then(String, (error: Error) => error.name));
+      return await Promise.all(released);
+    };
+    expect(await pool.apply(releases)).toEqual(Array(4).fill("NotHeldError"));
+  });
+
+  test("what a task waits for and does not await is nobody's when it is granted after its end", async () => {
+    const { fabric, pool } = get();
+    const condition = new Condition({ fabric });
+    const lock = new Lock({ fabric });
+    const guard = await lock.acquire();
+    const asks = async (): Promise<void> => {
+      void lock.acquire();
+      await condition.acquire();
+      void condition.wait();
+    };
+    await pool.apply(asks);
+    await guard.release();
+    await (await lock.acquire()).release();
+    await condition.run(() => condition.notify());
+    await (await condition.acquire()).release();
+    expect([await lock.locked(), await condition.lock.locked()]).toEqual([false, false]);
+  });
+
+  test("what an initializer has acquired is its worker's through all of its tasks", async () => {
+    const { fabric } = get();
+    const lock = new Lock({ fabric });
+    const pool = fabric.pool({
+      processes: 1,
+      initializer: async () => {
+        await lock.acquire();
+      },
+    });
+    expect(await pool.map(() => lock.locked(), [1, 2, 3], { chunkSize: 1 })).toEqual([true, true, true]);
+    await pool.terminate();
+    await (await lock.acquire()).release();
   });
 
   test("LOCK-03: counting under a lock loses nothing, whoever counts", async () => {

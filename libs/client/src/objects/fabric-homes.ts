@@ -46,8 +46,12 @@ export class FabricHomes {
     return this.#make(() => this.#channel(options));
   }
 
-  /** Undefined when nothing was asked that has no answer, and no error waits to be heard. Else as ObjectsHome.flush, of all. */
+  /**
+   * At the end of a chunk: what its attempts have acquired and not released is released. Undefined when nothing was asked that has no answer, and no error waits to be heard. Else as
+   * ObjectsHome.flush, of all.
+   */
   flush(): Promise<void> | undefined {
+    if (this.#flows.endAttempts()) for (const home of this.#homes) home.holdings.leaveEnded();
     const busy: ObjectsHome[] = [];
     for (const home of this.#homes) if (!home.isQuiet) busy.push(home);
     return busy.length === 0 ? undefined : allSettled(busy.map((home) => home.flush()));

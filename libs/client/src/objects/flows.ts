@@ -6,6 +6,12 @@ export interface Flow {
   readonly number: number;
   /** The one that it began in. */
   readonly outer: Flow | undefined;
+  /** Of an attempt: its chunk is over, so it holds nothing any more. */
+  readonly isOver: boolean;
+}
+
+interface AttemptFlow extends Flow {
+  isOver: boolean;
 }
 
 /** What flows need of the world. */
@@ -16,7 +22,7 @@ export interface FlowsOptions {
 }
 
 /** The program itself, or the process: whoever is in no task. */
-const OWN: Flow = { number: 0, outer: undefined };
+const OWN: Flow = { number: 0, outer: undefined, isOver: false };
 
 /**
  * The flows of a process, whichever session their locks belong to. A task's attempt is one flow, with all that it
@@ -26,6 +32,8 @@ const OWN: Flow = { number: 0, outer: undefined };
 export class Flows {
   readonly #attempt: FlowsOptions["attempt"];
   readonly #attempts = new WeakMap<object, Flow>();
+  /** Of attempts that are not known to be over. */
+  readonly #live = new Set<AttemptFlow>();
   readonly #openScope: FlowsOptions["openScope"];
   #scope: AsyncScope<Flow> | undefined;
   #last = OWN.number;
@@ -41,10 +49,20 @@ export class Flows {
     if (attempt === undefined) return OWN;
     let flow = this.#attempts.get(attempt);
     if (flow === undefined) {
-      flow = { number: ++this.#last, outer: undefined };
-      this.#attempts.set(attempt, flow);
+      const begun: AttemptFlow = { number: ++this.#last, outer: undefined, isOver: false };
+      this.#attempts.set(attempt, begun);
+      this.#live.add(begun);
+      flow = begun;
     }
     return flow;
+  }
+
+  /** The attempts of a chunk are over. Whether one of them has asked for locks. */
+  endAttempts(): boolean {
+    if (this.#live.size === 0) return false;
+    for (const flow of this.#live) flow.isOver = true;
+    this.#live.clear();
+    return true;
   }
 
   /** The flow that runs now. */
@@ -55,7 +73,9 @@ export class Flows {
 
   /** Runs a function in a flow of its own inside of the current one; a task's stays in its attempt. */
   run<R>(fn: () => R): R {
-    return this.owner() === OWN ? this.within({ number: ++this.#last, outer: this.current() }, fn) : fn();
+    return this.owner() === OWN
+      ? this.within({ number: ++this.#last, outer: this.current(), isOver: false }, fn)
+      : fn();
   }
 
   /** Runs a function in a flow. */

@@ -41,6 +41,7 @@ export class HeldGuard implements Guard {
     this.hold = hold;
     this.#scope = scope;
     hold.guards.push(this);
+    if (hold.owner.isOver) hold.leaveOwner(); // granted too late
   }
 
   get token(): bigint {

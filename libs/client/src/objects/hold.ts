@@ -123,6 +123,13 @@ export class Hold implements HeldLock {
   isBack(token = this.#token): void {
     this.#token = token;
     this.#isWaiting = false;
+    if (this.owner.isOver) this.leaveOwner();
+  }
+
+  /** Its owner is over: its guards count as released, once it does not wait at a condition. Nobody is there to hear when it was lost. */
+  leaveOwner(): void {
+    if (this.#isWaiting) return;
+    for (const guard of [...this.guards]) guard.release().catch(() => undefined);
   }
 
   /** Nothing of it is left, whatever anybody does. */

@@ -23,6 +23,12 @@ export class Holdings {
     else this.#holds.delete(hold.lock);
   }
 
+  /** Those whose owners are over. */
+  leaveEnded(): void {
+    for (const holds of [...this.#holds.values()])
+      for (const hold of [...holds]) if (hold.owner.isOver) hold.leaveOwner();
+  }
+
   /** The newest hold of an object that an owner has and that does not wait at a condition. */
   newest(object: string, owner: Flow): Hold | undefined {
     return this.#holds.get(object)?.findLast((hold) => hold.owner === owner && !hold.isWaiting);

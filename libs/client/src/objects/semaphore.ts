@@ -71,7 +71,9 @@ export class Semaphore extends SharedObject {
         options,
         ({ numbers: [token = 0] }) => {
           const giveBack = (last: number): Promise<void> => this.call("semaphore-return", nothing, [], [last]);
-          const hold = new Hold(home.channel(), { object, what, token, owner, giveBack, over: nothing });
+          const over = (): void => home.holdings.remove(hold);
+          const hold: Hold = new Hold(home.channel(), { object, what, token, owner, giveBack, over });
+          home.holdings.add(hold);
           return new HeldGuard(hold, (fn) => home.flows.run(() => home.channel().withGuards([hold], fn)));
         },
         [],
