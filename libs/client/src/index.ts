@@ -49,7 +49,13 @@ export type { Transaction } from "./objects/transaction.ts";
 export type { TransactionNamespace, TransactionValue } from "./objects/transaction-cells.ts";
 export type { TransactionDict } from "./objects/transaction-dict.ts";
 export type { TransactionList } from "./objects/transaction-list.ts";
-export type { ObjectsEnd, ObjectsTransport, OutgoingOperations, TransportListener } from "./objects/transport.ts";
+export type {
+  ObjectsEnd,
+  ObjectsTransport,
+  OutgoingOperations,
+  RevokedHold,
+  TransportListener,
+} from "./objects/transport.ts";
 export { type CellOptions, Value } from "./objects/value.ts";
 export type { Watch } from "./objects/watch.ts";
 export type { ResetChange } from "./objects/watched.ts";

@@ -247,6 +247,8 @@ export class ModelManager {
       case "reply":
         this.#streams.get(effect.session)?.say({ type: "reply", owner: effect.owner, reply: effect.reply });
         return;
+      case "revoke": // a hint, of which nothing depends
+        return;
       case "end-session":
         this.#streams.get(effect.session)?.say({ type: "ended", session: effect.session });
         this.#streams.delete(effect.session);

@@ -99,6 +99,7 @@ export {
   Replies,
   Reply,
   ReplyBatch,
+  Revoked,
   SessionEnded,
   SessionOpened,
   Verb,

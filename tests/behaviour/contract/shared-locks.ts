@@ -7,12 +7,13 @@ import {
   type Guard,
   Lock,
   NotHeldError,
+  objectsAdmin,
   RLock,
   Semaphore,
   TimeoutError,
 } from "heddle";
 import { expect, test } from "vitest";
-import { failure } from "../../harness/waiting.ts";
+import { eventually, failure } from "../../harness/waiting.ts";
 import { child, ended, fiveOf, type GetShared, type SharedRun } from "./shared.ts";
 
 /** Locks and semaphores between a program, its tasks and its processes. */
@@ -130,6 +131,44 @@ export function describeLocks(get: GetShared): void {
     expect(await pool.map(() => lock.locked(), [1, 2, 3], { chunkSize: 1 })).toEqual([true, true, true]);
     await pool.terminate();
     await (await lock.acquire()).release();
+  });
+
+  test("who holds a lock or a permit that an operator takes away is told at once, here and in a task", async () => {
+    const { fabric, pool } = get();
+    const [lock, semaphore] = [
+      new Lock({ fabric, name: "broken" }),
+      new Semaphore(1, { fabric, name: "broken permits" }),
+    ];
+    const { breakLock } = objectsAdmin(fabric);
+    const holds = async (of: Lock | Semaphore): Promise<string> => {
+      try {
+        return await of.run(async (guard) => {
+          await new Promise((resolve) => guard.signal.addEventListener("abort", resolve));
+          try {
+            guard.assertHeld();
+            return "still held";
+          } catch {
+            return "lost, and nothing said of it at the end";
+          }
+        });
+      } catch (error) {
+        return String(error);
+      }
+    };
+    const isTaken = async (): Promise<true | undefined> =>
+      (await lock.locked()) && (await semaphore.getValue()) === 0 ? true : undefined;
+    for (const hold of [holds, (of: Lock | Semaphore) => pool.apply(holds, [of])]) {
+      const both = Promise.all([hold(lock), hold(semaphore)]);
+      await eventually("both holders", isTaken);
+      await breakLock("broken", { reason: "it hung" });
+      await breakLock("broken permits");
+      expect(await both).toEqual([
+        'LockLostError: lock "broken" was lost: an operator took it away: it hung',
+        'LockLostError: semaphore "broken permits" was lost: an operator took it away',
+      ]);
+      expect([await lock.locked(), await semaphore.getValue()]).toEqual([false, 1]);
+    }
+    await Promise.all([lock.destroy(), semaphore.destroy()]);
   });
 
   test("LOCK-03: counting under a lock loses nothing, whoever counts", async () => {

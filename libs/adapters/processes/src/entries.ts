@@ -29,6 +29,8 @@ export function requestBytes({ kind }: WorkerRequestEntry): number {
       return sum(kind.value.entries, nestedResponseBytes);
     case "objectReplies":
       return ENTRY_OVERHEAD_BYTES + payloadBytes(kind.value.batch);
+    case "objectRevoked":
+      return ENTRY_OVERHEAD_BYTES + 3 * (kind.value.object.length + kind.value.reason.length);
     case "nestedEnded":
     case "objectsState":
       return ENTRY_OVERHEAD_BYTES + 3 * kind.value.message.length;

@@ -94,6 +94,8 @@ export interface ObjectsChannel {
   readonly session: number | undefined;
   /** Undefined while leases hold. Compares clocks at each use, so that a process that was paused knows. */
   readonly loss: LeaseLoss | undefined;
+  /** Called, until disposed, when what is held of an object by a token was taken away: for good. A hint: a stream that is down says nothing. */
+  onRevoked(listen: (object: string, token: number, reason: string) => void): Disposable;
   /** Called at each change of `loss`, until disposed. */
   onLoss(listen: (loss: LeaseLoss | undefined) => void): Disposable;
   /**

@@ -23,6 +23,12 @@ export class Holdings {
     else this.#holds.delete(hold.lock);
   }
 
+  /** An operator took one away. */
+  revoke(object: string, token: number, reason: string): void {
+    const hold = this.#holds.get(object)?.find((one) => one.token === token);
+    hold?.isLost(reason === "" ? "an operator took it away" : `an operator took it away: ${reason}`);
+  }
+
   /** Those whose owners are over. */
   leaveEnded(): void {
     for (const holds of [...this.#holds.values()])

@@ -67,7 +67,10 @@ export class ObjectsHome {
   /** The session's channel. Throws ClosedError once it was closed. */
   channel(): ObjectsChannel {
     if (this.#closing !== undefined) throw new ClosedError("the manager was closed");
-    this.#channel ??= this.#open();
+    if (this.#channel === undefined) {
+      this.#channel = this.#open();
+      this.#channel.onRevoked((object, token, reason) => this.holdings.revoke(object, token, reason));
+    }
     return this.#channel;
   }
 

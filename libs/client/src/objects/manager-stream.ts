@@ -326,6 +326,8 @@ class SessionLife {
         const payload = stream.assembler.open(batch, owner);
         return this.#replies(owner, payload);
       }
+      case "revoked":
+        return this.#listener.revoked(kind.value);
       case "part": {
         const completion = stream.assembler.add(kind.value);
         if (completion !== undefined) this.#replies(completion.tag, completion.payload);

@@ -1,5 +1,5 @@
 import { type Environment, heddleError } from "@heddle/kernel";
-import { type ObjectsState, ObjectsState_State } from "@heddle/wire";
+import { type ObjectsState, ObjectsState_State, type Revoked } from "@heddle/wire";
 import type { ObjectsTransport, OutgoingOperations, TransportListener } from "./transport.ts";
 
 /** A worker's way to its agent, as far as shared objects are concerned. */
@@ -9,7 +9,11 @@ export interface ObjectsPipe {
   /** Who hears what concerns an owner: of replies, and of the agent's session. */
   readonly listen: (
     owner: number,
-    listener: { readonly replies: (batch: Uint8Array) => void; readonly state: (state: ObjectsState) => void },
+    listener: {
+      readonly replies: (batch: Uint8Array) => void;
+      readonly state: (state: ObjectsState) => void;
+      readonly revoked: (revoked: Revoked) => void;
+    },
   ) => void;
   /** The owner is over: what it holds is free. */
   readonly closeOwner: (owner: number) => void;
@@ -41,6 +45,9 @@ export class PipeTransport implements ObjectsTransport {
         if (this.#isOpen) this.#listener?.replies(0, batch);
       },
       state: (state) => this.#stands(state),
+      revoked: (revoked) => {
+        if (this.#isOpen) this.#listener?.revoked({ ...revoked, owner: 0 });
+      },
     });
     this.#pipe.operate({ owner: this.#owner, acknowledged: [], batch: NO_BYTES, count: 0 });
   }

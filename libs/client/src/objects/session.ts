@@ -64,6 +64,7 @@ export class ObjectsSession implements ObjectsChannel {
   readonly #line = new OperationLine();
   readonly #leases: LeaseWatch;
   readonly #lossListeners = new Set<(loss: LeaseLoss | undefined) => void>();
+  readonly #revokeListeners = new Set<(object: string, token: number, reason: string) => void>();
   readonly #flushes = new Set<Flush>();
   /** Writes that failed and that nobody has looked at. */
   readonly #unheard = new Unheard();
@@ -110,6 +111,11 @@ export class ObjectsSession implements ObjectsChannel {
     const own = (loss: LeaseLoss | undefined): void => listen(loss);
     this.#lossListeners.add(own);
     return { [Symbol.dispose]: () => void this.#lossListeners.delete(own) };
+  }
+
+  onRevoked(listen: (object: string, token: number, reason: string) => void): Disposable {
+    this.#revokeListeners.add(listen);
+    return { [Symbol.dispose]: () => void this.#revokeListeners.delete(listen) };
   }
 
   call(request: OperationRequest): Promise<OperationReply>;
@@ -273,6 +279,9 @@ export class ObjectsSession implements ObjectsChannel {
       for (const reply of decodeReplies(batch)) this.#answered(reply);
       this.#settled();
       if (this.#state === "open") this.#leaveSoon();
+    },
+    revoked: ({ object, token, reason }) => {
+      for (const listen of [...this.#revokeListeners]) listen(object, token, reason);
     },
     lost: (why) => this.#leases.lost(why),
     ended: (end) => this.#ended(end),

@@ -20,6 +20,17 @@ export interface ObjectsEnd {
   readonly message: string;
 }
 
+/** A hold that was taken away by an operator. */
+export interface RevokedHold {
+  /** 0: the session itself. */
+  readonly owner: number;
+  /** 32 hex digits, or "@" and its name. */
+  readonly object: string;
+  readonly token: number;
+  /** For people; may be empty. */
+  readonly reason: string;
+}
+
 /** What is heard of the manager. All are called synchronously, in order. */
 export interface TransportListener {
   /**
@@ -33,6 +44,8 @@ export interface TransportListener {
   readonly linked: (up: boolean, why: string) => void;
   /** Replies to operations of an owner: a ReplyBatch. */
   readonly replies: (owner: number, batch: Uint8Array) => void;
+  /** An owner's hold of an object by that token was taken away. A hint, that may be missed. */
+  readonly revoked: (revoked: RevokedHold) => void;
   /** What is held under the session counts as lost until `opened`: said by an agent, which keeps the lease. */
   readonly lost: (why: string) => void;
   /** The session is over; `open` makes another. */

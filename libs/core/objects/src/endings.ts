@@ -52,10 +52,19 @@ function destroyObject(state: State, object: SharedObject): void {
 export function breakHolds(state: State, object: SharedObject | undefined, reason: string): void {
   if (object?.type === "lock" && object.hold !== undefined) {
     object.broken = { token: object.hold.token, reason };
+    revoke(state, object.hold, reason);
     freeLock(state, object);
   }
   if (object?.type === "semaphore")
-    for (const hold of inOrder([...object.holds.values()])) returnPermits(state, hold, hold.count);
+    for (const hold of inOrder([...object.holds.values()])) {
+      revoke(state, hold, reason);
+      returnPermits(state, hold, hold.count);
+    }
+}
+
+function revoke(state: State, { owner, object, token }: Hold, reason: string): void {
+  const { session, number } = owner;
+  state.effects.push({ type: "revoke", session: session.number, owner: number, object: object.ref, token, reason });
 }
 
 export function closeOwner(state: State, session: Session, number: number): void {

@@ -231,6 +231,8 @@ class Stage {
         return `refuse session nonce=${effect.nonce}: ${effect.refusal.code}, ${effect.refusal.message}`;
       case "end-session":
         return `end session ${effect.session} ${effect.code}: ${effect.message}`;
+      case "revoke":
+        return `${this.#nameOf(effect)} loses ${effect.object} token ${effect.token}${effect.reason === "" ? "" : `: ${effect.reason}`}`;
       case "reply":
         return `${this.#nameOf(effect)}/${effect.reply.seq} ${printReply(effect.reply)}`;
     }

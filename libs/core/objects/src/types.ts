@@ -166,4 +166,13 @@ export type Effect =
   /** The opening with that nonce is refused: there are as many sessions as there may be. */
   | { readonly type: "refuse-session"; readonly nonce: string; readonly refusal: Refusal }
   | { readonly type: "reply"; readonly session: SessionNumber; readonly owner: number; readonly reply: Reply }
+  /** What the owner holds of a lock or semaphore by that token was taken away. A hint: it is also refused what it asks by that. */
+  | {
+      readonly type: "revoke";
+      readonly session: SessionNumber;
+      readonly owner: number;
+      readonly object: string;
+      readonly token: Revision;
+      readonly reason: string;
+    }
   | { readonly type: "end-session"; readonly session: SessionNumber; readonly code: string; readonly message: string };

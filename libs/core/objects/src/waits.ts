@@ -140,5 +140,7 @@ function isHeld(object: SharedObject, token: number): boolean {
 }
 
 function brokenWords(object: SharedObject, token: number): string {
-  return object.type === "lock" && object.broken?.token === token ? `: it was taken away, ${object.broken.reason}` : "";
+  if (object.type !== "lock" || object.broken?.token !== token) return "";
+  const { reason } = object.broken;
+  return reason === "" ? ": an operator took it away" : `: an operator took it away: ${reason}`;
 }

@@ -141,6 +141,18 @@ test("each worker, and each session that its code opens, is an owner of its own;
   expect([one.replies, two.replies]).toEqual([[[2, 10]], [[1, 200_000]]]);
 });
 
+test("what an owner holds and is taken away is told to its worker", () => {
+  const { relay, way } = relayOf();
+  const [one, two] = [new Worker(1), new Worker(2)];
+  for (const [worker, own] of [[one, 1], [two, 4]] as const) relay.operate(worker, operations(0, 0, own));
+  way.opened();
+  const revoked = { object: "@a", token: 5, reason: "it hung" };
+  way.listener?.revoked({ ...revoked, owner: 2 });
+  way.listener?.revoked({ ...revoked, owner: 99 });
+  expect(one.told.filter(({ kind }) => kind?.$case === "objectRevoked")).toEqual([]);
+  expect(two.told.at(-1)).toEqual({ kind: { $case: "objectRevoked", value: { ...revoked, owner: 4 } } });
+});
+
 test("operations that come in parts leave once they are whole", () => {
   const { relay, way } = relayOf();
   const worker = new Worker(1);

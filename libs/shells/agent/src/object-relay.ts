@@ -1,4 +1,12 @@
-import { LeaseWatch, ManagerStream, managerOf, OBJECTS_TTL_MS, type ObjectsEnd, streamLeases } from "@heddle/client";
+import {
+  LeaseWatch,
+  ManagerStream,
+  managerOf,
+  OBJECTS_TTL_MS,
+  type ObjectsEnd,
+  type RevokedHold,
+  streamLeases,
+} from "@heddle/client";
 import type { WorkerKey } from "@heddle/core-pool";
 import { type Environment, HeddleError, ProtocolError } from "@heddle/kernel";
 import type { LeaseKeeper, LeaseTerms, Version } from "@heddle/port-rpc";
@@ -135,6 +143,7 @@ export class ObjectRelay {
       },
       linked: () => undefined,
       replies: (owner, replies) => this.#replies(owner, replies),
+      revoked: (revoked) => this.#revoked(revoked),
       lost: () => undefined, // said by agents: this one keeps the lease itself
       ended: (end) => this.#ended(end),
       failed: (error) => {
@@ -159,6 +168,12 @@ export class ObjectRelay {
     const outgoing = worker.outflow.send(flowOf({ encoding: 0, count: 0, bytes: replies }));
     worker.send({ kind: { $case: "objectReplies", value: { owner: own, batch: outgoing.header } } });
     outgoing.start();
+  }
+
+  #revoked({ owner: number, object, token, reason }: RevokedHold): void {
+    const owner = this.#byNumber.get(number);
+    const value = { owner: owner?.own ?? 0, object, token, reason };
+    owner?.worker.send({ kind: { $case: "objectRevoked", value } });
   }
 
   #ended({ code, message }: ObjectsEnd): void {

@@ -75,6 +75,9 @@ export class OperateDesk implements OperateHost {
         case "open-session":
           this.#opened(outcome.session, outcome.ttlMs);
           break;
+        case "revoke":
+          this.#revoked(outcome);
+          break;
         case "end-session":
           this.#ended(outcome.session, outcome.code, outcome.message);
           break;
@@ -295,6 +298,14 @@ export class OperateDesk implements OperateHost {
     stream.isOpening = false;
     stream.replies.flush();
     stream.wire.send({ kind: { $case: "sessionOpened", value: { session, ttlMs } } });
+  }
+
+  /** Behind the reply that granted it. Who has no stream now is told as it asks. */
+  #revoked({ session, owner, object, token, reason }: Extract<Outcome, { type: "revoke" }>): void {
+    const stream = this.#bySession.get(session);
+    if (stream === undefined || stream.isOpening) return;
+    stream.replies.flush();
+    stream.wire.send({ kind: { $case: "revoked", value: { owner, object, token, reason } } }, 0);
   }
 
   #ended(session: SessionNumber, code: string, message: string): void {

@@ -127,6 +127,7 @@ describe("the way to the manager", () => {
     bench.runtime.objects.listen(0, {
       replies: (batch) => heard.push(batch.length),
       state: (state) => heard.push(state),
+      revoked: (revoked) => heard.push(revoked),
     });
     bench.runtime.objects.operate({ owner: 0, batch: Uint8Array.of(1, 2), count: 1, acknowledged: [1, 3] });
     bench.runtime.objects.operate({ owner: 0, batch: new Uint8Array(300_000), count: 1, acknowledged: [] });
@@ -145,7 +146,10 @@ describe("the way to the manager", () => {
       bench.tell({ kind: { $case: "objectReplies", value: { owner: 0, batch: header } } });
       for (const part of parts) bench.tell({ kind: { $case: "part", value: part } });
     }
-    expect(heard).toEqual([state, 3, 200_000]);
+    const revoked = { owner: 0, object: "@a", token: 5, reason: "it hung" };
+    bench.tell({ kind: { $case: "objectRevoked", value: revoked } });
+    bench.tell({ kind: { $case: "objectRevoked", value: { ...revoked, owner: 1 } } });
+    expect(heard).toEqual([state, 3, 200_000, revoked]);
     bench.runtime.objects.closeOwner(0);
     bench.runtime.objects.closeOwner(0);
     expect(bench.said("objectOwnerClosed")).toEqual([{ owner: 0 }]);

@@ -1,6 +1,7 @@
 import {
   Encoding,
   type ObjectsState,
+  type Revoked,
   type SharedDescription,
   splitPayload,
   type WorkerResponseEntry,
@@ -24,6 +25,8 @@ export interface ObjectsListener {
   /** A ReplyBatch. */
   readonly replies: (batch: Uint8Array) => void;
   readonly state: (state: ObjectsState) => void;
+  /** What its owner holds was taken away. */
+  readonly revoked: (revoked: Revoked) => void;
 }
 
 /** What `heddle` inside the worker does for the worker, once it is loaded. */
@@ -77,6 +80,11 @@ export class SharedObjects {
   /** What came of operations, in one piece. */
   replied(owner: number, batch: Uint8Array): void {
     this.#listeners.get(owner)?.replies(batch);
+  }
+
+  /** What an owner holds was taken away. */
+  revoked(revoked: Revoked): void {
+    this.#listeners.get(revoked.owner)?.revoked(revoked);
   }
 
   /** How the agent's session with the manager stands. */

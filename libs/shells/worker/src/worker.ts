@@ -250,6 +250,8 @@ class Worker {
         return this.#replied(kind.value);
       case "objectsState":
         return this.#shared.stands(kind.value);
+      case "objectRevoked":
+        return this.#shared.revoked(kind.value);
       case "runProcess":
         return void this.#process.run(kind.value);
       case "parentEnded":
