@@ -1,14 +1,13 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { type Fabric, Process, type ProcessOptions, wait } from "heddle";
-import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Gate } from "../harness/gate.ts";
 import { ProcessCluster } from "../harness/process-cluster.ts";
 import { processesWith } from "../harness/process-table.ts";
+import { isThere, read, scratch } from "../harness/reports.ts";
 import { eventually, failure, settles } from "../harness/waiting.ts";
 import * as tasks from "./process-tasks.ts";
 
@@ -193,30 +192,4 @@ async function idleWorkers(cluster: ProcessCluster): Promise<number> {
     const { length } = cluster.workers();
     return length >= cluster.slots ? length : undefined;
   });
-}
-
-function scratch(): string {
-  const directory = mkdtempSync(join(tmpdir(), "process-test-"));
-  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
-  return directory;
-}
-
-/** What a target has reported, once it has. */
-// biome-ignore lint/suspicious/noExplicitAny: whatever it was
-function read(directory: string, name: string): Promise<any> {
-  return eventually(`the report ${name}`, () => {
-    try {
-      return JSON.parse(readFileSync(join(directory, name), "utf8"));
-    } catch {
-      return undefined; // not there, or not whole
-    }
-  });
-}
-
-function isThere(pid: number | undefined): boolean {
-  try {
-    return pid !== undefined && process.kill(pid, 0);
-  } catch {
-    return false;
-  }
 }

@@ -1,6 +1,3 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import {
   activeChildren,
   EndOfStreamError,
@@ -12,11 +9,12 @@ import {
   Queue,
   wait,
 } from "heddle";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { EmbeddedCluster } from "../harness/embedded-cluster.ts";
 import { Gate } from "../harness/gate.ts";
 import { ProcessCluster } from "../harness/process-cluster.ts";
 import type { RealCluster } from "../harness/real-cluster.ts";
+import { isThere, read, scratch } from "../harness/reports.ts";
 import { eventually, failure } from "../harness/waiting.ts";
 import * as tasks from "./process-tasks.ts";
 
@@ -351,29 +349,3 @@ test("settings that cannot be are refused at once", () => {
   expect(bad({ target: tasks.sleeps, labels: [] })).toThrow(TypeError);
   expect(bad({ target: tasks.sleeps, fabric: {} })).toThrow(/what connect\(\) resolved to/);
 });
-
-function scratch(): string {
-  const directory = mkdtempSync(join(tmpdir(), "process-test-"));
-  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
-  return directory;
-}
-
-/** What a target has reported, once it has. */
-// biome-ignore lint/suspicious/noExplicitAny: whatever it was
-function read(directory: string, name: string): Promise<any> {
-  return eventually(`the report ${name}`, () => {
-    try {
-      return JSON.parse(readFileSync(join(directory, name), "utf8"));
-    } catch {
-      return undefined; // not there, or not whole
-    }
-  });
-}
-
-function isThere(pid: number | undefined): boolean {
-  try {
-    return pid !== undefined && process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-}

@@ -1,6 +1,5 @@
 export { descriptorSetUrl } from "@heddle/wire";
 export {
-  CLOCK_RATE_BOUND,
   GATHERED_BYTES_MAX,
   LAST_HEARING_MS,
   PARKED_BYTES_MAX,

@@ -1,6 +1,7 @@
 import type { SessionNumber } from "@heddle/core-objects";
 import type { Clock, Millis } from "@heddle/kernel";
-import { CLOCK_RATE_BOUND, LAST_HEARING_MS } from "./limits.ts";
+import { CLOCK_RATE_BOUND } from "@heddle/port-rpc";
+import { LAST_HEARING_MS } from "./limits.ts";
 
 interface Lease {
   readonly ttlMs: Millis;

@@ -6,8 +6,6 @@ export const SESSION_TTL_MS = 15_000;
 export const SESSION_TTL_MS_MIN = 2_000;
 /** Longest lease of a session; one that asks for more gets it. */
 export const SESSION_TTL_MS_MAX = 300_000;
-/** How much faster or slower one clock may run than another: leases last this part longer here, and end this part sooner at their holders. */
-export const CLOCK_RATE_BOUND = 0.002;
 /**
  * Between the moment at which a lease has run out and the end of its session: what came from the network meanwhile, while this process was busy
  * or did not run, is heard first.
