@@ -95,15 +95,16 @@ export function describeWrites(get: GetShared): void {
     expect(cluster.printed.some(({ stderr, line }) => stderr && /Bad\] RangeError: .*99999/.test(line))).toBe(true);
   });
 
-  test("what a task asks of a manager of its own and does not await is done before that is closed, and fails the task", async () => {
+  test("what a task or a process asks of a manager of its own and does not await is done before that is closed, and fails the task", async () => {
     const { manager, pool } = get();
     await pool.apply(fillAsItCloses, ["filled as it is closed", false]);
+    await ended(get(), await child(get(), 1, fillAsItCloses, ["filled as it is closed", false]));
     const list = manager.list<number>([], { name: "filled as it is closed" });
-    expect(await list.toArray()).toEqual(upTo(100));
+    expect(await list.toArray()).toEqual([...upTo(100), ...upTo(100)]);
     expect(await failure(pool.apply(fillAsItCloses, ["filled as it is closed", true]))).toMatchObject({
       name: "RangeError",
     });
-    expect(await list.length()).toBe(200);
+    expect(await list.length()).toBe(300);
     await list.destroy();
   });
 

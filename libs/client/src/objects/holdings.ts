@@ -6,26 +6,25 @@ export class Holdings {
   /** How many open connections it has of each end of a pipe. */
   readonly #connections = new Map<string, number>();
   /** The newest last. No object without a hold. */
-  readonly #holds = new Map<string, Hold[]>();
+  readonly #holds = new Map<string, Set<Hold>>();
 
   /** What owners ask for that the manager has not answered, by object and number. */
   readonly #arriving = new Map<string, Promise<unknown>>();
 
   add(hold: Hold): void {
     const holds = this.#holds.get(hold.lock);
-    if (holds === undefined) this.#holds.set(hold.lock, [hold]);
-    else holds.push(hold);
+    if (holds === undefined) this.#holds.set(hold.lock, new Set([hold]));
+    else holds.add(hold);
   }
 
   remove(hold: Hold): void {
-    const holds = this.#holds.get(hold.lock)?.filter((one) => one !== hold) ?? [];
-    if (holds.length > 0) this.#holds.set(hold.lock, holds);
-    else this.#holds.delete(hold.lock);
+    const holds = this.#holds.get(hold.lock);
+    if (holds?.delete(hold) === true && holds.size === 0) this.#holds.delete(hold.lock);
   }
 
   /** An operator took one away. */
   revoke(object: string, token: number, reason: string): void {
-    const hold = this.#holds.get(object)?.find((one) => one.token === token);
+    const hold = this.#of(object).find((one) => one.token === token);
     hold?.isLost(reason === "" ? "an operator took it away" : `an operator took it away: ${reason}`);
   }
 
@@ -37,7 +36,7 @@ export class Holdings {
 
   /** The newest hold of an object that an owner has and that does not wait at a condition. */
   newest(object: string, owner: Flow): Hold | undefined {
-    return this.#holds.get(object)?.findLast((hold) => hold.owner === owner && !hold.isWaiting);
+    return this.#of(object).findLast((hold) => hold.owner === owner && !hold.isWaiting);
   }
 
   /** What an owner is about to hold. */
@@ -65,5 +64,9 @@ export class Holdings {
     if (left > 0) this.#connections.set(key, left);
     else this.#connections.delete(key);
     return left <= 0;
+  }
+
+  #of(object: string): Hold[] {
+    return [...(this.#holds.get(object) ?? [])];
   }
 }

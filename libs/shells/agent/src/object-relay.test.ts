@@ -144,7 +144,11 @@ test("each worker, and each session that its code opens, is an owner of its own;
 test("what an owner holds and is taken away is told to its worker", () => {
   const { relay, way } = relayOf();
   const [one, two] = [new Worker(1), new Worker(2)];
-  for (const [worker, own] of [[one, 1], [two, 4]] as const) relay.operate(worker, operations(0, 0, own));
+  for (const [worker, own] of [
+    [one, 1],
+    [two, 4],
+  ] as const)
+    relay.operate(worker, operations(0, 0, own));
   way.opened();
   const revoked = { object: "@a", token: 5, reason: "it hung" };
   way.listener?.revoked({ ...revoked, owner: 2 });
