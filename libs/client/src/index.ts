@@ -65,7 +65,7 @@ export { type ParentFacts, ParentProcess } from "./parent-process.ts";
 export { FabricPool, type MapResult, type StreamResult } from "./pool.ts";
 export type { PoolHost, StatusLine } from "./pool-calls.ts";
 export type { PoolSettings } from "./pool-setup.ts";
-export { FabricProcess, type ProcessSettings } from "./process.ts";
+export { FabricProcess, type ProcessCall, type ProcessSettings } from "./process.ts";
 export { type CurrentProcess, type OwnFacts, ProcessFamily } from "./process-family.ts";
 export type { Progress } from "./progress.ts";
 export { Range, range } from "./range.ts";

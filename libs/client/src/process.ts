@@ -25,6 +25,19 @@ export interface ProcessSettings {
   readonly labels?: Readonly<Record<string, string>>;
 }
 
+/** That the arguments of a process are those of its target, where these are known: left out only when the target needs none. */
+export type ProcessCall<A extends readonly unknown[]> = {
+  readonly target: (...args: A) => unknown;
+} & ProcessArguments<A>;
+type ProcessArguments<A extends readonly unknown[]> =
+  AnyOf<A> extends true ? unknown : [] extends A ? { readonly args?: Readonly<A> } : { readonly args: Readonly<A> };
+/** Arguments of a function of which nothing is known. */
+type AnyOf<A extends readonly unknown[]> = number extends A["length"]
+  ? [A[number]] extends [never]
+    ? true
+    : false
+  : false;
+
 /** A process of its own beside the pools' slots, as multiprocessing.Process: placed on the node with the fewest of them, never run again. */
 export class FabricProcess implements Waitable {
   readonly name: string;

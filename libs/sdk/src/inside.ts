@@ -7,6 +7,7 @@ import {
   FabricProcess,
   ParentProcess,
   PipeTransport,
+  type ProcessCall,
   ProcessFamily,
   provideFabrics,
   type Waitable,
@@ -45,9 +46,9 @@ export class Pool extends NestedPool {
 }
 
 /** As outside; without a fabric it is on the one that the worker belongs to. */
-export class Process extends FabricProcess {
+export class Process<A extends readonly unknown[] = never[]> extends FabricProcess {
   /** Throws as outside. */
-  constructor(options: ProcessOptions) {
+  constructor(options: ProcessOptions & ProcessCall<A>) {
     super(...processArguments(options, () => sharedFabric(undefined)), family);
     if (options.fabric instanceof NestedFabric) options.fabric.keepProcess(this);
   }

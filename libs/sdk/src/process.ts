@@ -3,6 +3,7 @@ import {
   type CurrentProcess,
   FabricProcess,
   type ParentProcess,
+  type ProcessCall,
   ProcessFamily,
   type Waitable,
   type WaitOptions,
@@ -19,9 +20,9 @@ const family = new ProcessFamily(() => {
 const waiting = { env: systemEnvironment(), hold: processHolds() };
 
 /** A process of its own beside the pools' slots, as multiprocessing.Process: on this machine, or on the node of a fabric with the fewest of them. */
-export class Process extends FabricProcess {
+export class Process<A extends readonly unknown[] = never[]> extends FabricProcess {
   /** Throws TypeError and RangeError for options that cannot be. */
-  constructor(options: ProcessOptions) {
+  constructor(options: ProcessOptions & ProcessCall<A>) {
     super(...processArguments(options, () => sharedFabric()), family);
   }
 }

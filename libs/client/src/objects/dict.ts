@@ -20,6 +20,9 @@ export type DictChange<K, V> =
   | { readonly type: "clear"; readonly revision: bigint }
   | ResetChange;
 
+/** Keys whose values may be an N: none where no value of the dict is one. */
+export type KeyOf<K, V, N> = unknown extends V ? K : [Extract<V, N>] extends [never] ? never : K;
+
 /**
  * A dict that programs, tasks and processes share. Each method is one operation, done as a whole and in the order in which it was asked; methods reject with TypeError for what
  * is no key, LimitError for a key or value that is too large, SerializationError for a value that cannot travel, and NotFoundError once the dict is destroyed.
@@ -131,8 +134,8 @@ export class Dict<K extends Key = Key, V = unknown> extends WatchedObject {
   }
 
   /** Adds to the number or bigint of a key, which is 0 when it is not there. Resolves to the sum. TypeError when they do not add. */
-  increment(key: K, by?: number): Promise<number>;
-  increment(key: K, by: bigint): Promise<bigint>;
+  increment(key: KeyOf<K, V, number>, by?: number): Promise<number>;
+  increment(key: KeyOf<K, V, bigint>, by: bigint): Promise<bigint>;
   increment(key: K, by: number | bigint = 1): Promise<number | bigint> {
     const read = (reply: OperationReply): number | bigint => this.#value(reply, undefined) as number | bigint;
     return this.attempt(() => {

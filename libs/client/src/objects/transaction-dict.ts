@@ -1,7 +1,7 @@
 import { cannotAdd, NotFoundError, shownKey } from "@heddle/kernel";
 import { equalValues } from "@heddle/values";
 import { checkOperationBytes } from "./content.ts";
-import { type Dict, encodePairs } from "./dict.ts";
+import { type Dict, encodePairs, type KeyOf } from "./dict.ts";
 import type { Entries } from "./entries.ts";
 import type { ObjectsHome } from "./home.ts";
 import { encodeKey, type Key } from "./keys.ts";
@@ -107,8 +107,8 @@ export class TransactionDict<K extends Key = Key, V = unknown> extends Transacti
     });
   }
 
-  increment(key: K, by?: number): Promise<number>;
-  increment(key: K, by: bigint): Promise<bigint>;
+  increment(key: KeyOf<K, V, number>, by?: number): Promise<number>;
+  increment(key: KeyOf<K, V, bigint>, by: bigint): Promise<bigint>;
   increment(key: K, by: number | bigint = 1): Promise<number | bigint> {
     return this.turn(async () => {
       const bytes = encodeKey(key, this.#home);

@@ -53,15 +53,41 @@ test("methods of a dict are typed by it", () => {
     expectTypeOf(dict.pop("a")).toEqualTypeOf<Promise<number>>();
     expectTypeOf(dict.entries()).toEqualTypeOf<Promise<[string, number][]>>();
     expectTypeOf(dict.increment("a")).toEqualTypeOf<Promise<number>>();
-    expectTypeOf(dict.increment("a", 1n)).toEqualTypeOf<Promise<bigint>>();
     expectTypeOf(dict.modify("a", (n = 0) => n + 1)).toEqualTypeOf<Promise<number>>();
-    expectTypeOf(dict.watch()[Symbol.asyncIterator]().next()).resolves.toExtend<
-      IteratorResult<DictChange<string, number>, void>
+    expectTypeOf(dict.watch()[Symbol.asyncIterator]().next()).resolves.toEqualTypeOf<
+      IteratorResult<DictChange<string, number>, undefined>
     >();
     // @ts-expect-error: a key of another type
     void dict.get(1);
     // @ts-expect-error: a value of another type
     void dict.set("a", "b");
+  };
+  expect(check).toBeTypeOf("function");
+});
+
+test("only numbers and bigints are incremented, each by its like", () => {
+  const check = (
+    numbers: Dict<string, number>,
+    bigints: Dict<string, bigint>,
+    texts: Dict<string, string>,
+    mixed: Dict<string, number | bigint | string>,
+    all: Dict,
+    { use }: Transaction,
+  ): void => {
+    expectTypeOf(numbers.increment("a", 2)).toEqualTypeOf<Promise<number>>();
+    expectTypeOf(bigints.increment("a", 1n)).toEqualTypeOf<Promise<bigint>>();
+    for (const dict of [mixed, all]) {
+      expectTypeOf(dict.increment("a")).toEqualTypeOf<Promise<number>>();
+      expectTypeOf(dict.increment("a", 1n)).toEqualTypeOf<Promise<bigint>>();
+    }
+    // @ts-expect-error: a bigint is not added to a number
+    void numbers.increment("a", 1n);
+    // @ts-expect-error: 1, which is added unless another is given, is no bigint
+    void bigints.increment("a");
+    // @ts-expect-error: nothing is added to text
+    void texts.increment("a");
+    // @ts-expect-error: in a transaction neither
+    void use(texts).increment("a");
   };
   expect(check).toBeTypeOf("function");
 });

@@ -18,9 +18,9 @@ export interface WatchSource<C> {
  * Changes of a shared object, in order, from the moment at which it was asked for. Leaving a `for await` over it, or `return`, ends it. It outlives restarts of the manager and lost
  * sessions; once the object is destroyed `next` rejects with NotFoundError.
  */
-export class Watch<C> implements AsyncIterableIterator<C>, AsyncDisposable {
+export class Watch<C> implements AsyncIterableIterator<C, undefined>, AsyncDisposable {
   readonly #over = new AbortController();
-  readonly #changes: AsyncGenerator<C, void, undefined>;
+  readonly #changes: AsyncGenerator<C, undefined, undefined>;
 
   constructor(source: WatchSource<C>) {
     // Nothing is remembered from revision 0 on, so that the answer is at once from which one on there is.
@@ -29,14 +29,14 @@ export class Watch<C> implements AsyncIterableIterator<C>, AsyncDisposable {
     this.#changes = changesOf(source, started, this.#over.signal);
   }
 
-  next(): Promise<IteratorResult<C, void>> {
+  next(): Promise<IteratorResult<C, undefined>> {
     return this.#changes.next();
   }
 
   /** Ends it, and a `next` that waits, which has no more then. */
-  return(): Promise<IteratorResult<C, void>> {
+  return(): Promise<IteratorResult<C, undefined>> {
     this.#over.abort();
-    return this.#changes.return();
+    return this.#changes.return(undefined);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -52,16 +52,17 @@ async function* changesOf<C>(
   source: WatchSource<C>,
   started: Promise<number>,
   signal: AbortSignal,
-): AsyncGenerator<C, void, undefined> {
+): AsyncGenerator<C, undefined, undefined> {
   let revision = await started;
   while (!signal.aborted) {
     const reply = await nextReply(source, revision, signal);
-    if (reply === undefined) return;
+    if (reply === undefined) return undefined;
     const { values, numbers } = reply;
     revision = numbers[0] ?? revision;
     if (numbers[1] === 1) yield source.reset(BigInt(revision));
     for (const value of values) yield changeOf<C>(source.home.decode(value));
   }
+  return undefined;
 }
 
 /** Asks until there is an answer; undefined once the watch is over. A session that was lost had nothing of it: the next one goes on. */
