@@ -1,5 +1,14 @@
 import { inspect } from "node:util";
-import { BoundedSemaphore, connect, EmptyError, FullError, type Manager, NotFoundError, TimeoutError } from "heddle";
+import {
+  BoundedSemaphore,
+  connect,
+  EmptyError,
+  FullError,
+  type Manager,
+  NotFoundError,
+  SerializationError,
+  TimeoutError,
+} from "heddle";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { failure } from "../../harness/waiting.ts";
 
@@ -89,4 +98,20 @@ test("a guard prints what it holds and how that stands", async () => {
   expect(JSON.parse(JSON.stringify(guard))).toEqual({ kind: "guard", object: "@printed", token: `${token}` });
   await guard.release();
   expect(inspect(guard)).toBe(`Guard of lock "printed" (token ${token}, released)`);
+});
+
+test("a value that cannot travel, or is too large, is told of the method and the object that it was given to", async () => {
+  const [list, dict] = [manager.list<unknown>([], { name: "values" }), manager.dict<string, unknown>()];
+  expect((await refusal(list.append(() => 1))).message).toMatch(
+    /^append of list "values": \$ cannot travel: it is a function/,
+  );
+  const nested = await refusal(dict.set("a", { deep: [Symbol("x")] }));
+  expect(nested).toBeInstanceOf(SerializationError);
+  expect(nested).toMatchObject({ path: "$.deep[0]", side: "value" });
+  expect(nested.message).toBe(`set of dict ${short(dict)}: $.deep[0] cannot travel: it is a symbol (Symbol(x))`);
+  const large = await refusal(list.append(new Uint8Array(64 * 1024 * 1024 + 1)));
+  expect(large).toMatchObject({ name: "LimitError", limitName: "ITEM_BYTES_MAX", limit: 64 * 1024 * 1024 });
+  expect(large.message).toMatch(
+    /^append of list "values": ITEM_BYTES_MAX is 67108864 bytes \(64 MiB\), one value would have 671\d+: split it into /,
+  );
 });

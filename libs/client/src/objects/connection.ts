@@ -72,7 +72,7 @@ export class Connection<T = unknown> extends SharedObject implements Waitable, A
    * only receives.
    */
   send(value: T): Promise<void> {
-    return this.attempt(() => {
+    return this.attempt("send", () => {
       this.#checkWrite("send");
       return this.call("pipe-send", nothing, [this.home.encode(value)], [this.#end.end, VALUE]);
     });
@@ -80,10 +80,13 @@ export class Connection<T = unknown> extends SharedObject implements Waitable, A
 
   /** Sends bytes, as `send` does values. They are copied. */
   sendBytes(bytes: Uint8Array): Promise<void> {
-    return this.attempt(() => {
+    return this.attempt("sendBytes", () => {
       this.#checkWrite("sendBytes");
       if (!(bytes instanceof Uint8Array)) throw new TypeError(`bytes must be a Uint8Array, got ${described(bytes)}`);
-      if (bytes.length > ITEM_BYTES_MAX) throw new LimitError("ITEM_BYTES_MAX", ITEM_BYTES_MAX, bytes.length);
+      if (bytes.length > ITEM_BYTES_MAX) {
+        const message = `ITEM_BYTES_MAX is ${ITEM_BYTES_MAX} bytes (64 MiB), these are ${bytes.length}: send them in several pieces`;
+        throw new LimitError("ITEM_BYTES_MAX", ITEM_BYTES_MAX, bytes.length, message);
+      }
       return this.call("pipe-send", nothing, [Uint8Array.from(bytes)], [this.#end.end, BYTES]);
     });
   }
@@ -103,7 +106,7 @@ export class Connection<T = unknown> extends SharedObject implements Waitable, A
    * for one longer than `maxLength`: that message is lost, and the connection receives nothing more.
    */
   recvBytes(options: { readonly maxLength?: number | undefined } = {}): Promise<Uint8Array> {
-    return this.attempt(() => {
+    return this.attempt("recvBytes", () => {
       checkOptionNames("recvBytes", options, ["maxLength"]);
       const { maxLength } = options;
       if (maxLength !== undefined) checkWhole("maxLength", maxLength, 0);
@@ -120,7 +123,7 @@ export class Connection<T = unknown> extends SharedObject implements Waitable, A
    */
   poll(timeoutMs = 0): Promise<boolean> {
     return inTime(
-      this.attempt(() => {
+      this.attempt("poll", () => {
         checkWait("poll", { timeoutMs });
         this.#checkRead("poll");
         return this.callWaiting("pipe-poll", { timeoutMs }, flag, [], [1, this.#end.end]);
@@ -143,7 +146,7 @@ export class Connection<T = unknown> extends SharedObject implements Waitable, A
 
   /** Resolves when there is something to receive, or the end of the stream; for `wait`. */
   [waitable](signal: AbortSignal): Promise<void> {
-    return this.attempt(() => {
+    return this.attempt("wait", () => {
       this.#checkRead("wait");
       return this.callWaiting("pipe-poll", { signal }, nothing, [], [1, this.#end.end]);
     });
@@ -207,7 +210,7 @@ export class Connection<T = unknown> extends SharedObject implements Waitable, A
   }
 
   #receive<R>(what: string, read: (reply: OperationReply) => R): Promise<R> {
-    return this.attempt(() => {
+    return this.attempt(what, () => {
       this.#checkRead(what);
       return this.callWaiting("pipe-receive", undefined, read, [], [1, this.#end.end]);
     });

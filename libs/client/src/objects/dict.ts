@@ -49,22 +49,24 @@ export class Dict<K extends Key = Key, V = unknown> extends WatchedObject {
   get(key: K): Promise<V | undefined>;
   get<F>(key: K, fallback: F): Promise<V | F>;
   get(key: K, fallback?: unknown): Promise<unknown> {
-    return this.attempt(() =>
+    return this.attempt("get", () =>
       this.call("dict-get", (reply) => this.#value(reply, fallback), [encodeKey(key, this.home)]),
     );
   }
 
   set(key: K, value: V): Promise<void> {
-    return this.attempt(() => this.call("dict-set", nothing, [encodeKey(key, this.home), this.home.encode(value)]));
+    return this.attempt("set", () =>
+      this.call("dict-set", nothing, [encodeKey(key, this.home), this.home.encode(value)]),
+    );
   }
 
   /** Resolves to whether it was there. */
   delete(key: K): Promise<boolean> {
-    return this.attempt(() => this.call("dict-delete", flag, [encodeKey(key, this.home)]));
+    return this.attempt("delete", () => this.call("dict-delete", flag, [encodeKey(key, this.home)]));
   }
 
   has(key: K): Promise<boolean> {
-    return this.attempt(() => this.call("dict-has", flag, [encodeKey(key, this.home)]));
+    return this.attempt("has", () => this.call("dict-has", flag, [encodeKey(key, this.home)]));
   }
 
   /** Number of entries. */
@@ -105,7 +107,7 @@ export class Dict<K extends Key = Key, V = unknown> extends WatchedObject {
         throw new NotFoundError(`${this.what} has no key ${shownKey(key)}`);
       return this.#value(reply, fallback[0]);
     };
-    return this.attempt(() => this.call("dict-pop", read, [encodeKey(key, this.home)]));
+    return this.attempt("pop", () => this.call("dict-pop", read, [encodeKey(key, this.home)]));
   }
 
   /** Takes out the entry whose key was set last. Of an empty dict: NotFoundError. */
@@ -120,14 +122,14 @@ export class Dict<K extends Key = Key, V = unknown> extends WatchedObject {
   /** Sets a key that is not there. Resolves to its value then. */
   setDefault(key: K, value: V): Promise<V> {
     const read = (reply: OperationReply): V => this.#value(reply, undefined) as V;
-    return this.attempt(() =>
+    return this.attempt("setDefault", () =>
       this.call("dict-set-default", read, [encodeKey(key, this.home), this.home.encode(value)]),
     );
   }
 
   /** Sets many keys at once: all of them, or none. */
   update(entries: Entries<K, V>): Promise<void> {
-    return this.attempt(() => {
+    return this.attempt("update", () => {
       const pairs = encodePairs(this.home, "entries", entries);
       return this.call("dict-set", nothing, checkOperationBytes(pairs));
     });
@@ -138,7 +140,7 @@ export class Dict<K extends Key = Key, V = unknown> extends WatchedObject {
   increment(key: KeyOf<K, V, bigint>, by: bigint): Promise<bigint>;
   increment(key: K, by: number | bigint = 1): Promise<number | bigint> {
     const read = (reply: OperationReply): number | bigint => this.#value(reply, undefined) as number | bigint;
-    return this.attempt(() => {
+    return this.attempt("increment", () => {
       if (typeof by !== "number" && typeof by !== "bigint")
         throw new TypeError(`by must be a number or bigint, got ${described(by)}`);
       return this.call("dict-increment", read, [encodeKey(key, this.home), this.home.encode(by)]);
@@ -147,7 +149,7 @@ export class Dict<K extends Key = Key, V = unknown> extends WatchedObject {
 
   /** Sets a key when its value equals `expected` in structure; one that is not there equals undefined. Resolves to whether it was set. */
   compareAndSet(key: K, expected: V | undefined, value: V): Promise<boolean> {
-    return this.attempt(() => {
+    return this.attempt("compareAndSet", () => {
       const values = [encodeKey(key, this.home), this.home.encode(expected), this.home.encode(value)];
       return this.call("dict-compare-and-set", flag, values);
     });

@@ -47,23 +47,23 @@ export class List<T = unknown> extends WatchedObject {
   }
 
   at(index: number): Promise<T> {
-    return this.attempt(() => this.call("list-at", this.#read, NO_VALUES, [checkIndex("index", index)]));
+    return this.attempt("at", () => this.call("list-at", this.#read, NO_VALUES, [checkIndex("index", index)]));
   }
 
   set(index: number, item: T): Promise<void> {
-    return this.attempt(() => {
+    return this.attempt("set", () => {
       const at = checkIndex("index", index);
       return this.call("list-set", nothing, [this.home.encode(item)], [at]);
     });
   }
 
   append(item: T): Promise<void> {
-    return this.attempt(() => this.call("list-append", nothing, [this.home.encode(item)]));
+    return this.attempt("append", () => this.call("list-append", nothing, [this.home.encode(item)]));
   }
 
   /** Appends many at once. */
   extend(items: Iterable<T>): Promise<void> {
-    return this.attempt(() => {
+    return this.attempt("extend", () => {
       const values = checkOperationBytes(encodeItems(this.home, "items", items));
       return this.call("list-extend", nothing, values);
     });
@@ -71,7 +71,7 @@ export class List<T = unknown> extends WatchedObject {
 
   /** Puts an item before the one at `index`: at the end when there are fewer, at the front when there are fewer from the end. */
   insert(index: number, item: T): Promise<void> {
-    return this.attempt(() => {
+    return this.attempt("insert", () => {
       const at = checkIndex("index", index);
       return this.call("list-insert", nothing, [this.home.encode(item)], [at]);
     });
@@ -79,37 +79,37 @@ export class List<T = unknown> extends WatchedObject {
 
   /** Takes an item out, the last unless told otherwise, and resolves to it. */
   pop(index = -1): Promise<T> {
-    return this.attempt(() => this.call("list-pop", this.#read, NO_VALUES, [checkIndex("index", index)]));
+    return this.attempt("pop", () => this.call("list-pop", this.#read, NO_VALUES, [checkIndex("index", index)]));
   }
 
   /** Takes out the first item that is equal. NotFoundError when there is none. */
   remove(item: T): Promise<void> {
-    return this.attempt(() => this.call("list-remove", nothing, [this.home.encode(item)]));
+    return this.attempt("remove", () => this.call("list-remove", nothing, [this.home.encode(item)]));
   }
 
   /** Takes out the item at an index. */
   delete(index: number): Promise<void> {
-    return this.attempt(() => this.call("list-delete", nothing, NO_VALUES, [checkIndex("index", index)]));
+    return this.attempt("delete", () => this.call("list-delete", nothing, NO_VALUES, [checkIndex("index", index)]));
   }
 
   /** Index of the first item that is equal. NotFoundError when there is none. */
   index(item: T): Promise<number> {
-    return this.attempt(() => this.call("list-index", this.#readIndex, [this.home.encode(item)]));
+    return this.attempt("index", () => this.call("list-index", this.#readIndex, [this.home.encode(item)]));
   }
 
   /** How many items are equal. */
   count(item: T): Promise<number> {
-    return this.attempt(() => this.call("list-count", number, [this.home.encode(item)]));
+    return this.attempt("count", () => this.call("list-count", number, [this.home.encode(item)]));
   }
 
   /** Whether an item is equal. */
   includes(item: T): Promise<boolean> {
-    return this.attempt(() => this.call("list-index", isFound, [this.home.encode(item)]));
+    return this.attempt("includes", () => this.call("list-index", isFound, [this.home.encode(item)]));
   }
 
   /** Sorts in place: numbers by size or strings by their UTF-16 units, equal ones as they stood. TypeError for other items, and for both in one list. */
   sort(options: SortOptions = {}): Promise<void> {
-    return this.attempt(() => this.call("list-sort", nothing, NO_VALUES, [isDescending(options) ? 1 : 0]));
+    return this.attempt("sort", () => this.call("list-sort", nothing, NO_VALUES, [isDescending(options) ? 1 : 0]));
   }
 
   /** The last first, in place. */
@@ -119,7 +119,7 @@ export class List<T = unknown> extends WatchedObject {
 
   /** A copy of the items from `from` until before `to`; ends beyond the list are moved to its ends. */
   slice(from?: number, to?: number): Promise<T[]> {
-    return this.attempt(() => this.call("list-slice", this.#readAll, NO_VALUES, sliceEnds(from, to)));
+    return this.attempt("slice", () => this.call("list-slice", this.#readAll, NO_VALUES, sliceEnds(from, to)));
   }
 
   /** Number of items. */

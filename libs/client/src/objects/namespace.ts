@@ -33,16 +33,18 @@ export class Namespace<T extends object = Record<string, unknown>> extends Share
   get<N extends keyof T & string>(name: N): Promise<T[N] | undefined> {
     const read = ({ values: [bytes] }: OperationReply): T[N] | undefined =>
       bytes === undefined ? undefined : (this.home.decode(bytes) as T[N]);
-    return this.attempt(() => this.call("dict-get", read, [encodeName(name, this.home)]));
+    return this.attempt("get", () => this.call("dict-get", read, [encodeName(name, this.home)]));
   }
 
   set<N extends keyof T & string>(name: N, value: T[N]): Promise<void> {
-    return this.attempt(() => this.call("dict-set", nothing, [encodeName(name, this.home), this.home.encode(value)]));
+    return this.attempt("set", () =>
+      this.call("dict-set", nothing, [encodeName(name, this.home), this.home.encode(value)]),
+    );
   }
 
   /** Resolves to whether the name had a value. */
   delete(name: keyof T & string): Promise<boolean> {
-    return this.attempt(() => this.call("dict-delete", flag, [encodeName(name, this.home)]));
+    return this.attempt("delete", () => this.call("dict-delete", flag, [encodeName(name, this.home)]));
   }
 
   /** All names and their values, as they were together at one moment. */

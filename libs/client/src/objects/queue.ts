@@ -75,7 +75,7 @@ export abstract class QueueHandle<T> extends SharedObject {
 
   /** Puts an item. */
   protected enter(item: T, options: WaitOptions): Promise<void> {
-    return this.attempt(() => {
+    return this.attempt("put", () => {
       this.checkOpen();
       const isPrompt = this.#isUnbounded && options.timeoutMs === undefined && options.signal === undefined;
       if (isPrompt) return this.call("queue-put", nothing, [this.home.encode(item)], [1]);
@@ -86,7 +86,7 @@ export abstract class QueueHandle<T> extends SharedObject {
   /** Takes an item. */
   protected take(options: WaitOptions): Promise<T> {
     const read = ({ values: [item] }: OperationReply): T => this.home.decode(item ?? NONE) as T;
-    return this.attempt(() => {
+    return this.attempt("get", () => {
       this.checkOpen();
       return this.callWaiting("queue-get", options, read, [], [1]);
     });
@@ -94,7 +94,7 @@ export abstract class QueueHandle<T> extends SharedObject {
 
   /** Asks for the number of items, the bound and the number of items that are not done. */
   protected size<R>(read: (reply: OperationReply) => R): Promise<R> {
-    return this.attempt(() => {
+    return this.attempt("size", () => {
       this.checkOpen();
       return this.call("queue-size", read);
     });
@@ -134,7 +134,7 @@ export class Queue<T = unknown> extends QueueHandle<T> {
    * order all the same.
    */
   put(item: T, options: QueueWait = {}): Promise<void> {
-    return this.attempt(() => this.enter(item, patience("put", options)));
+    return this.attempt("put", () => this.enter(item, patience("put", options)));
   }
 
   /**
@@ -142,7 +142,7 @@ export class Queue<T = unknown> extends QueueHandle<T> {
    * after `close`.
    */
   get(options: QueueWait = {}): Promise<T> {
-    return this.attempt(() => this.take(patience("get", options)));
+    return this.attempt("get", () => this.take(patience("get", options)));
   }
 
   /** Puts an item when there is room, else FullError. */
@@ -175,7 +175,7 @@ export class JoinableQueue<T = unknown> extends Queue<T> {
 
   /** One item that was got is done. Rejects with StateError when all that were put are done already. */
   taskDone(): Promise<void> {
-    return this.attempt(() => {
+    return this.attempt("taskDone", () => {
       this.checkOpen();
       return this.call("queue-task-done", nothing);
     });
@@ -183,7 +183,7 @@ export class JoinableQueue<T = unknown> extends Queue<T> {
 
   /** Resolves when each item that was put is done: at once when none is left. */
   join(): Promise<void> {
-    return this.attempt(() => {
+    return this.attempt("join", () => {
       this.checkOpen();
       return this.callWaiting("queue-join", undefined, nothing, [], [1]);
     });

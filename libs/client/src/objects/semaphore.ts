@@ -44,7 +44,7 @@ export class Semaphore extends SharedObject {
 
   /** Adds permits, whoever holds which: to signal. No guard is released by it; give a permit back by its guard. */
   release(permits = 1): Promise<void> {
-    return this.attempt(() => {
+    return this.attempt("release", () => {
       checkWhole("permits", permits, 1);
       return this.call("semaphore-release", nothing, [], [permits]);
     });
@@ -62,7 +62,7 @@ export class Semaphore extends SharedObject {
   }
 
   #acquire(options: AcquireOptions): Promise<HeldGuard> {
-    return this.attempt(() => {
+    return this.attempt("acquire", () => {
       checkWait("acquire", options, ACQUIRE_OPTIONS);
       const { home, id: object, what } = this;
       const owner = home.flows.owner();

@@ -58,11 +58,11 @@ export class SharedArray<C extends Code = Code> extends SharedObject {
   }
 
   get(index: number): Promise<Cell<C>> {
-    return this.attempt(() => this.call("cells-get", this.#readCell, NO_VALUES, [this.#place(index)]));
+    return this.attempt("get", () => this.call("cells-get", this.#readCell, NO_VALUES, [this.#place(index)]));
   }
 
   set(index: number, value: Cell<C>): Promise<void> {
-    return this.attempt(() => {
+    return this.attempt("set", () => {
       const at = this.#place(index);
       checkCell("an element", this.code, value);
       return this.call("cells-set", nothing, [this.home.encode(value)], [at]);
@@ -73,12 +73,12 @@ export class SharedArray<C extends Code = Code> extends SharedObject {
   slice(from?: number, to?: number): Promise<CellArray<C>> {
     const read = ({ values: [bytes] }: OperationReply): CellArray<C> =>
       this.home.decode(bytes ?? NO_BYTES) as CellArray<C>;
-    return this.attempt(() => this.call("cells-slice", read, NO_VALUES, sliceEnds(from, to)));
+    return this.attempt("slice", () => this.call("cells-slice", read, NO_VALUES, sliceEnds(from, to)));
   }
 
   /** Sets consecutive elements at once, the first at `start`. RangeError when they do not fit. */
   setSlice(start: number, values: Iterable<Cell<C>>): Promise<void> {
-    return this.attempt(() => {
+    return this.attempt("setSlice", () => {
       const elements = cellsOf(this.code, values);
       const at = checkIndex("start", start) < 0 ? start + this.length : start;
       if (at < 0 || at + elements.length > this.length)
@@ -89,7 +89,7 @@ export class SharedArray<C extends Code = Code> extends SharedObject {
 
   /** Adds to one element and resolves to the sum. It wraps as the type does. */
   add(index: number, addend: Cell<C>): Promise<Cell<C>> {
-    return this.attempt(() => {
+    return this.attempt("add", () => {
       const at = this.#place(index);
       checkAddend(this.code, addend);
       return this.call("cells-add", this.#readCell, [this.home.encode(addend)], [at]);

@@ -1,4 +1,4 @@
-import { objectText } from "@heddle/kernel";
+import { LimitError, objectText, SerializationError } from "@heddle/kernel";
 import { type Shared, type SharedDescription, shared, type VerbName } from "@heddle/wire";
 import type { OperationHandle, OperationReply, OperationRequest, WaitOptions } from "./channel.ts";
 import type { Content } from "./content.ts";
@@ -165,7 +165,7 @@ export abstract class SharedObject implements Shared, OperationHandle {
     values: readonly Uint8Array[] = NO_VALUES,
     numbers: readonly number[] = NO_NUMBERS,
   ): Promise<T> {
-    return this.attempt(() => {
+    return this.attempt(undefined, () => {
       this.use();
       return this.#home.call({ verb, object: this.#object, values, numbers, handle: this }, read);
     });
@@ -179,23 +179,33 @@ export abstract class SharedObject implements Shared, OperationHandle {
     values: readonly Uint8Array[] = NO_VALUES,
     numbers: readonly number[] = NO_NUMBERS,
   ): Promise<T> {
-    return this.attempt(() => {
+    return this.attempt(undefined, () => {
       this.use();
       return this.#home.wait({ verb, object: this.#object, values, numbers, handle: this }, options, read);
     });
   }
 
   /**
-   * What `ask` throws the promise rejects with: methods that give promises throw nothing. They are not `async`: such a promise would hide whether anybody awaits
+   * What `ask` throws the promise rejects with, told of that method for values that cannot travel or are too large: methods that give promises throw nothing. They are not `async`: such a promise would hide whether anybody awaits
    * what was asked, and be an unhandled rejection when nobody does.
    */
-  protected attempt<T>(ask: () => Promise<T>): Promise<T> {
+  protected attempt<T>(method: string | undefined, ask: () => Promise<T>): Promise<T> {
     try {
       return ask();
     } catch (error) {
-      return this.#home.refuse(error);
+      return this.#home.refuse(method === undefined ? error : toldOf(`${method} of ${this.what}`, error));
     }
   }
+}
+
+/** The same refusal of a value, with where it was given. */
+function toldOf(where: string, error: unknown): unknown {
+  if (error instanceof SerializationError) {
+    const { message, path, side, cause } = error;
+    return new SerializationError(`${where}: ${message}`, { path, side }, cause === undefined ? {} : { cause });
+  }
+  if (!(error instanceof LimitError)) return error;
+  return new LimitError(error.limitName, error.limit, error.actual, `${where}: ${error.message}`);
 }
 
 const NO_VALUES: readonly Uint8Array[] = [];

@@ -46,12 +46,12 @@ export class Value<C extends Code = Code> extends SharedObject {
   }
 
   set(value: Cell<C>): Promise<void> {
-    return this.attempt(() => this.call("cells-set", nothing, [this.#encode("a value", value)], FIRST));
+    return this.attempt("set", () => this.call("cells-set", nothing, [this.#encode("a value", value)], FIRST));
   }
 
   /** Resolves to the sum. It wraps as the type does. */
   add(addend: Cell<C>): Promise<Cell<C>> {
-    return this.attempt(() => {
+    return this.attempt("add", () => {
       checkAddend(this.code, addend);
       return this.call("cells-add", this.#read, [this.home.encode(addend)], FIRST);
     });
@@ -59,7 +59,7 @@ export class Value<C extends Code = Code> extends SharedObject {
 
   /** Sets it when it is `expected`. Resolves to what it was, as Atomics.compareExchange: that it was `expected` means that it was set. */
   compareExchange(expected: Cell<C>, value: Cell<C>): Promise<Cell<C>> {
-    return this.attempt(() => {
+    return this.attempt("compareExchange", () => {
       const values = [this.#encode("expected", expected), this.#encode("a value", value)];
       return this.call("cells-compare-exchange", this.#read, values, FIRST);
     });

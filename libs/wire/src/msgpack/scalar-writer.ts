@@ -28,7 +28,7 @@ export class ScalarWriter {
   #grow(count: number): void {
     const needed = this.at + count;
     const itemSize = needed - this.itemStart;
-    if (itemSize > ITEM_BYTES_MAX + GROWTH_SLACK) throw new LimitError("ITEM_BYTES_MAX", ITEM_BYTES_MAX, itemSize);
+    if (itemSize > ITEM_BYTES_MAX + GROWTH_SLACK) throw tooLarge(itemSize);
     if (needed > PAYLOAD_BYTES_MAX + GROWTH_SLACK) throw new LimitError("PAYLOAD_BYTES_MAX", PAYLOAD_BYTES_MAX, needed);
     const larger = Buffer.allocUnsafe(Math.max(needed, this.bytes.length * 2));
     larger.set(this.bytes.subarray(0, this.at));
@@ -39,7 +39,7 @@ export class ScalarWriter {
   /** Checks the exact limits once the value is whole. */
   endItem(): void {
     const itemSize = this.at - this.itemStart;
-    if (itemSize > ITEM_BYTES_MAX) throw new LimitError("ITEM_BYTES_MAX", ITEM_BYTES_MAX, itemSize);
+    if (itemSize > ITEM_BYTES_MAX) throw tooLarge(itemSize);
     if (this.at > PAYLOAD_BYTES_MAX) throw new LimitError("PAYLOAD_BYTES_MAX", PAYLOAD_BYTES_MAX, this.at);
   }
 
@@ -257,4 +257,11 @@ function twosComplement(value: bigint): string {
   return BigInt.asUintN(size * 8, value)
     .toString(16)
     .padStart(size * 2, "0");
+}
+
+/** Also for one that is not written to its end: then it has more. */
+function tooLarge(bytes: number): LimitError {
+  const advice = "split it into several, or keep it in a file and pass its path";
+  const message = `ITEM_BYTES_MAX is ${ITEM_BYTES_MAX} bytes (64 MiB), one value would have ${bytes}: ${advice}`;
+  return new LimitError("ITEM_BYTES_MAX", ITEM_BYTES_MAX, bytes, message);
 }
