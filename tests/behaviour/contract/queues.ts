@@ -57,6 +57,18 @@ function describeQueue(place: Get): void {
     expect(await place().ends(failure(queue.get({ timeoutMs: 100 })))).toBeInstanceOf(EmptyError);
   });
 
+  test("answers more at once than are ever under way one after the other", async () => {
+    const queue = new Queue<number>({ fabric: place().ours });
+    const there = await place().receive(queue);
+    const count = 3_000;
+    const got = Promise.all(Array.from({ length: count }, () => queue.get()));
+    await Promise.all(Array.from({ length: count }, (_, item) => there.put(item)));
+    expect(await got).toEqual(Array.from({ length: count }, (_, item) => item));
+    const puts = Array.from({ length: count }, (_, item) => queue.put(item));
+    await Promise.all(puts);
+    expect((await Promise.all(Array.from({ length: count }, () => queue.get()))).at(-1)).toBe(count - 1);
+  });
+
   test("keeps what was put by one that is gone", async () => {
     const queue = new Queue<number>({ fabric: place().ours });
     for (let item = 0; item < 10; item++) void queue.put(item);

@@ -11,8 +11,11 @@ export interface ObjectLimits {
   readonly OWNERS_MAX: number;
   /** Numbers of closed owners remembered by each session, the highest; what is not above the lowest of them counts as closed, unless it lives. */
   readonly CLOSED_OWNERS_MAX: number;
-  /** Replies of one owner that it did not acknowledge. Above: its operations are refused, and such a refusal is not remembered. */
-  readonly OPERATIONS_IN_FLIGHT_MAX: number;
+  /**
+   * Replies of one owner that it did not acknowledge: as many as a client has under way, and all its waits besides, which may be granted at once. Above: its operations are
+   * refused, and such a refusal is not remembered.
+   */
+  readonly REPLIES_MAX: number;
   /** Operations that wait at one object, readers included. */
   readonly WAITERS_MAX: number;
   /** Readers that wait for changes, of all objects. */
@@ -46,7 +49,7 @@ export const OBJECT_LIMITS: ObjectLimits = {
   SESSIONS_MAX: 10_000,
   OWNERS_MAX: 10_000,
   CLOSED_OWNERS_MAX: 4_096,
-  OPERATIONS_IN_FLIGHT_MAX: 1_024,
+  REPLIES_MAX: 128 * 1_024,
   WAITERS_MAX: 10_000,
   WATCHERS_MAX: 10_000,
   OBJECTS_MAX: 100_000,

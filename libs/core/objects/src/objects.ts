@@ -223,7 +223,7 @@ export class Objects {
       this.#tell(owner, owner.replies.get(seq) ?? tooLate(state, operation));
       return;
     }
-    if (owner.replies.size >= state.limits.OPERATIONS_IN_FLIGHT_MAX) {
+    if (owner.replies.size >= state.limits.REPLIES_MAX) {
       this.#tell(owner, tooMany(state, owner, operation));
       return;
     }
@@ -310,7 +310,7 @@ function tooLate(state: State, operation: Operation): Reply {
 function tooMany(state: State, owner: Owner, operation: Operation): Reply {
   const why = overLimit(
     state,
-    "OPERATIONS_IN_FLIGHT_MAX",
+    "REPLIES_MAX",
     owner.replies.size + 1,
     "too many replies are not acknowledged",
   );
