@@ -35,6 +35,7 @@ interface Up {
   readonly process: ChildProcess;
   readonly pid: number;
   readonly address: string;
+  readonly addressFile: string;
   /** The coordinator, the agents, their workers and reapers. */
   readonly children: readonly number[];
 }
@@ -45,7 +46,13 @@ async function up(...args: readonly string[]): Promise<Up> {
   started.add(child);
   const { address, pid } = await addressFile(file);
   expect(pid).toBe(child.pid);
-  return { process: child, pid: Number(pid), address: String(address), children: descendants(Number(pid)) };
+  return {
+    process: child,
+    pid: Number(pid),
+    address: String(address),
+    addressFile: file,
+    children: descendants(Number(pid)),
+  };
 }
 
 describe("heddle up", () => {
@@ -122,14 +129,23 @@ describe("heddle up", () => {
 
   test("refuses at once to work in the directory of another that lives, whose files and fabric stay as they are", async () => {
     const directory = join(scratch, "live");
-    const { process: parent, address } = await up("--processes", "1", "--data-dir", directory);
+    const { process: parent, address, addressFile } = await up("--processes", "1", "--data-dir", directory);
     const said = linesOf(parent.stderr);
     const line = await lineWith(said, "manager | manager serves at ");
     const manager = /\(pid (\d+)\)$/.exec(line)?.[1];
     const before = filesIn(directory);
     expect(before.filter(([path]) => /agent-.*\.json$/.test(path))).toHaveLength(1);
-    const { code, stderr } = await heddle(["up", "--listen", "127.0.0.1:0", "--data-dir", directory]);
+    const { code, stderr } = await heddle([
+      "up",
+      "--listen",
+      "127.0.0.1:0",
+      "--data-dir",
+      directory,
+      "--address-file",
+      addressFile,
+    ]);
     expect(code).toBe(1);
+    expect(JSON.parse(readFileSync(addressFile, "utf8"))).toMatchObject({ address, pid: parent.pid });
     expect(stderr).toMatch(
       new RegExp(
         `^manager \\| manager: process ${manager} owns the journal in .*: stop it first, or use another `,

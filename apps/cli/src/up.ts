@@ -31,7 +31,6 @@ export async function up(config: UpConfig): Promise<number> {
   });
   if (config.parentFd !== undefined)
     void new ParentLink(config.parentFd).gone.then(() => fabric.hurry(exitCodes.error));
-  if (config.addressFile !== undefined) removeAddressFile(config.addressFile);
   const stopped = stop.promise.then((): Ending => ({ why: stoppingText(config), exitCode: exitCodes.ok }));
   try {
     const started = await Promise.race([fabric.start().then((address) => ({ address })), fabric.failed, stopped]);
@@ -100,7 +99,7 @@ class Fabric {
 
   /** Resolves with the coordinator's address when the manager and every agent serve. Rejects when one does not in time. */
   async start(): Promise<string> {
-    const { listen, logLevel, drainMs, dataDir } = this.#config;
+    const { listen, logLevel, drainMs, dataDir, addressFile } = this.#config;
     // Its agents drain before it is stopped: then nothing is left to wait for.
     const common = ["--log-level", logLevel, "--drain-ms"];
     const manager = `unix:${join(this.#directory.path, "manager.sock")}`;
@@ -111,6 +110,7 @@ class Fabric {
     // Another fabric may work in its directory: it says so, before anything else is begun there.
     if (dataDir !== undefined) await inTime("manager", this.#manager.serving);
     if (this.#isStopping) throw new Error("stopped before it served");
+    if (addressFile !== undefined) removeAddressFile(addressFile);
     const coordinator = this.#spawn("coordinator", "coordinator", [
       ...["--listen", listen, "--manager", manager],
       ...timing(this.#config),
