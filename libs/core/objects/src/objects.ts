@@ -308,11 +308,6 @@ function tooLate(state: State, operation: Operation): Reply {
 }
 
 function tooMany(state: State, owner: Owner, operation: Operation): Reply {
-  const why = overLimit(
-    state,
-    "REPLIES_MAX",
-    owner.replies.size + 1,
-    "too many replies are not acknowledged",
-  );
+  const why = overLimit(state, "REPLIES_MAX", owner.replies.size + 1, "too many replies are not acknowledged");
   return refusal(operation, state.revision, why.refusal);
 }
