@@ -132,7 +132,7 @@ describe.each(clusters)("shared objects in processes and tasks on %s", (_name, o
       await rlock.acquire();
       await rlock.acquire();
       await log.append(`${n} in`);
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      for (let look = 0; look < 5; look++) await log.length(); // the others have every chance to come in between
       await log.append(`${n} out`);
       await rlock.release();
       await rlock.release();
