@@ -11,7 +11,7 @@ import {
 } from "@heddle/kernel";
 import { Verb } from "@heddle/wire";
 import { describe, expect, test } from "vitest";
-import { OPERATIONS_IN_FLIGHT_MAX, OPERATIONS_PER_ENTRY_MAX } from "../limits.ts";
+import { LEND_AFTER_MS, OPERATIONS_IN_FLIGHT_MAX, OPERATIONS_PER_ENTRY_MAX } from "../limits.ts";
 import { acquire, append, length, OBJECT, outcome, refused, ScriptedManager, settle, TTL_MS } from "./testing.ts";
 
 function openScope<T>(): AsyncScope<T> {
@@ -41,6 +41,25 @@ describe("operations of a session", () => {
       throw new RangeError("unreadable");
     });
     await expect(reading).rejects.toThrow("unreadable");
+  });
+
+  test("have their task lend its slot while they wait for others, and not while they are only under way", async () => {
+    let lent = 0;
+    const lend = (): Disposable => {
+      lent++;
+      return { [Symbol.dispose]: () => void lent-- };
+    };
+    await using manager = await ScriptedManager.start({ lend });
+    const { session, clock } = manager;
+    const appended = session.call(append);
+    await clock.advance(2 * LEND_AFTER_MS);
+    expect(lent).toBe(0);
+    const acquired = session.wait(acquire);
+    await clock.advance(2 * LEND_AFTER_MS);
+    expect(lent).toBe(1);
+    for (const { seq } of manager.operations) manager.reply({ seq });
+    await Promise.all([appended, acquired]);
+    expect(lent).toBe(0);
   });
 
   test("beyond the window wait for replies; those that wait for others do not count", async () => {
