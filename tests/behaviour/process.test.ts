@@ -10,18 +10,12 @@ import {
   wait,
 } from "heddle";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { EmbeddedCluster } from "../harness/embedded-cluster.ts";
+import { clusters } from "../harness/clusters.ts";
 import { Gate } from "../harness/gate.ts";
-import { ProcessCluster } from "../harness/process-cluster.ts";
 import type { RealCluster } from "../harness/real-cluster.ts";
 import { isThere, read, scratch } from "../harness/reports.ts";
 import { eventually, failure } from "../harness/waiting.ts";
 import * as tasks from "./process-tasks.ts";
-
-const clusters: readonly (readonly [name: string, start: () => Promise<RealCluster>])[] = [
-  ["an embedded fabric", () => Promise.resolve(new EmbeddedCluster())],
-  ["two agents over gRPC", () => ProcessCluster.start({ manager: true })],
-];
 
 describe.each(clusters)("processes on %s", (_name, open) => {
   let cluster: RealCluster;

@@ -12,15 +12,9 @@ import {
   RLock,
 } from "heddle";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { EmbeddedCluster } from "../../harness/embedded-cluster.ts";
-import { ProcessCluster } from "../../harness/process-cluster.ts";
+import { clusters } from "../../harness/clusters.ts";
 import type { RealCluster } from "../../harness/real-cluster.ts";
 import { failure } from "../../harness/waiting.ts";
-
-const clusters: readonly (readonly [name: string, start: () => Promise<RealCluster>])[] = [
-  ["an embedded fabric", () => Promise.resolve(new EmbeddedCluster())],
-  ["two agents over gRPC", () => ProcessCluster.start({ manager: true })],
-];
 
 describe.each(clusters)("shared objects in processes and tasks on %s", (_name, open) => {
   let cluster: RealCluster;
