@@ -21,3 +21,9 @@ export function parseAddress(text: string): Address {
   }
   return { kind: "tcp", host, port };
 }
+
+/** Whether only this machine can reach it: a socket file, `localhost`, 127.0.0.0/8 or ::1. Any other name is not, wherever it leads. */
+export function isLocal(address: Address): boolean {
+  if (address.kind === "unix") return true;
+  return /^(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|(0{0,4}:){2,7}0{0,3}1)$/i.test(address.host);
+}

@@ -1,4 +1,4 @@
-export { type Address, parseAddress } from "./address.ts";
+export { type Address, isLocal, parseAddress } from "./address.ts";
 export { assert, InvariantViolation, unreachable } from "./assert.ts";
 export type { AsyncScope } from "./async-scope.ts";
 export { type BackoffPolicy, backoffMs } from "./backoff.ts";
@@ -71,4 +71,5 @@ export {
 } from "./limits.ts";
 export { type LogFields, type Logger, silentLogger } from "./log.ts";
 export { hash32, type Random, seededRandom } from "./random.ts";
+export { type Role, roles } from "./roles.ts";
 export { cannotAdd, classOf, described, objectText, shownKey, withArticle } from "./words.ts";

@@ -16,6 +16,7 @@ import {
   type RpcServer,
   rpcError,
   type StreamMethod,
+  thisUser,
   type UnaryMethod,
 } from "@heddle/port-rpc";
 import { Connection } from "./connection.ts";
@@ -227,7 +228,7 @@ export class ProcessRpc implements RpcClient, RpcServer {
       if (routes === undefined) throw refusedError(question.address);
       const route = routes.find((each) => each.kind === "unary" && each.method.path === question.path);
       if (route?.kind !== "unary") throw unservedError(question.address, question.path);
-      const response = await route.answer(route.method.request.decode(question.bytes));
+      const response = await route.answer(route.method.request.decode(question.bytes), thisUser);
       return { bytes: route.method.response.encode(response).finish().slice() };
     } catch (error) {
       return { error: replyOf(error) };

@@ -1,3 +1,4 @@
+export { access } from "./access.ts";
 export {
   AdminDefinition,
   GetStatusRequest,

@@ -1,3 +1,5 @@
+import type { Caller } from "./caller.ts";
+
 /**
  * Why a link is over. `local`: this side closed it; `remote`: the peer ended it; `broken`: anything else, `cause` says what.
  * Where one side finds a message wrong, its link is broken, and the other's is over as `broken` or `remote`.
@@ -14,6 +16,8 @@ export interface LinkEnd {
 export interface Link<Out, In> extends AsyncDisposable {
   /** Who is at the other end, for people: an address or a name. */
   readonly peer: string;
+  /** Who has dialled, as the connection proved; there on the accepting side alone, and `thisUser` unless a certificate says more. */
+  readonly caller?: Caller;
   /** Hands over one message. False: accepted, but wait for `drained()` before the next. After the end: ignored, false. */
   send(message: Out): boolean;
   /** Resolves when there is room again, and also when the link is over. Rejects with the signal's reason when aborted. */

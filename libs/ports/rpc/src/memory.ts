@@ -6,6 +6,7 @@ import {
   TimeoutError,
   UnavailableError,
 } from "@heddle/kernel";
+import { type Caller, thisUser } from "./caller.ts";
 import type { Link } from "./link.ts";
 import { type MemoryLinkPair, memoryLinkPair } from "./memory-link.ts";
 import type { Listening, Route, RpcClient, RpcServer, StreamMethod, UnaryMethod } from "./rpc.ts";
@@ -85,7 +86,7 @@ export class MemoryNetwork implements RpcClient, RpcServer {
     });
     await this.#reach(address, deadline.signal);
     const { route } = this.#find(address, method.path, "unary");
-    const answer = (route as UnaryRoute).answer as unknown as (request: Request) => Promise<Response>;
+    const answer = (route as UnaryRoute).answer as unknown as (request: Request, caller: Caller) => Promise<Response>;
     return await Promise.race([this.#answer(method.path, answer, request), rejection(deadline.signal)]);
   }
 
@@ -135,11 +136,11 @@ export class MemoryNetwork implements RpcClient, RpcServer {
 
   async #answer<Request, Response>(
     path: string,
-    answer: (request: Request) => Promise<Response>,
+    answer: (request: Request, caller: Caller) => Promise<Response>,
     request: Request,
   ): Promise<Response> {
     try {
-      return await answer(request);
+      return await answer(request, thisUser);
     } catch (error) {
       if (error instanceof HeddleError) throw rpcError(error.code, error.message, { cause: error });
       this.#env.log.error("answer failed", { path, error: String(error) });

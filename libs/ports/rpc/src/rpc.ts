@@ -1,3 +1,4 @@
+import type { Caller } from "./caller.ts";
 import type { Link } from "./link.ts";
 
 /**
@@ -50,7 +51,7 @@ export type Route =
   | {
       readonly kind: "unary";
       readonly method: UnaryMethod<never, never>;
-      readonly answer: (request: never) => Promise<never>;
+      readonly answer: (request: never, caller: Caller) => Promise<never>;
     };
 
 /** A route for a stream: `accept` is called once for each stream that is opened and owns its link. */
@@ -64,7 +65,7 @@ export function streamRoute<Request, Response>(
 /** A route for a question. A HeddleError that `answer` throws reaches the caller with its code and message. */
 export function unaryRoute<Request, Response>(
   method: UnaryMethod<Request, Response>,
-  answer: (request: Request) => Promise<Response>,
+  answer: (request: Request, caller: Caller) => Promise<Response>,
 ): Route {
   return { kind: "unary", method, answer } as unknown as Route;
 }
