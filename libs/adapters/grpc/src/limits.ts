@@ -38,3 +38,9 @@ export const SHUTDOWN_TIMEOUT_MS = 2_000;
 export const STATUS_TEXT_BYTES = 3_072;
 /** Longest deadline of a question; a larger one would wrap around on the wire. */
 export const DEADLINE_MS_MAX = 24 * 3_600_000;
+/** Files of certificates and keys are looked at for changes this often. */
+export const TLS_POLL_MS = 5_000;
+/** A file of certificates or of a key. A larger one is refused. */
+export const TLS_FILE_BYTES_MAX = 1024 * 1024;
+/** Certificates of one file. A file with more is refused. */
+export const CHAIN_CERTIFICATES_MAX = 64;
