@@ -1,6 +1,7 @@
 import { ClosedError, type Environment, heddleError, UnavailableError, unreachable } from "@heddle/kernel";
 import {
   dialSession,
+  isRefusal,
   type RpcClient,
   type Session,
   type SessionEnd,
@@ -45,7 +46,7 @@ export function endedError(end: SessionEnd, address: string): Error {
         return new UnavailableError(`the coordinator at ${address} gave this client up: ${end.goodbye.message}`);
       return heddleError(end.goodbye.code, `the coordinator at ${address} said goodbye: ${end.goodbye.message}`);
     case "lost":
-      return new UnavailableError(`cannot talk to the coordinator at ${address}: ${end.message}`);
+      return lostError(end, `cannot talk to the coordinator at ${address}: ${end.message}`);
     case "expired":
       return new UnavailableError(`the coordinator at ${address} cannot be reached`);
     case "closed":
@@ -53,4 +54,11 @@ export function endedError(end: SessionEnd, address: string): Error {
     default:
       return unreachable(end);
   }
+}
+
+/** What the dial that ended the session is told as: what its caller can mend keeps its class. */
+function lostError({ error }: Extract<SessionEnd, { reason: "lost" }>, message: string): Error {
+  if (error === undefined || !(isRefusal(error) || error.code === "invalid-argument"))
+    return new UnavailableError(message);
+  return heddleError(error.code, message, { cause: error });
 }

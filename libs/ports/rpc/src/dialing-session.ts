@@ -11,6 +11,7 @@ import { Conversation, type ConversationOwner, controlFrame } from "./conversati
 import type { Frame, Version, Welcome } from "./frame.ts";
 import { REDIAL_BACKOFF, type SessionSizes } from "./limits.ts";
 import type { Link } from "./link.ts";
+import { isRefusal } from "./refusal.ts";
 import type { RpcClient, StreamMethod } from "./rpc.ts";
 import type { Session, SessionEnd, SessionHandler } from "./session.ts";
 import { commonMinor } from "./version.ts";
@@ -24,7 +25,10 @@ export interface DialOptions<Out, In> {
   readonly version: Version;
   readonly handler: SessionHandler<In>;
   readonly sizes?: Partial<SessionSizes>;
-  /** How long the first connect, and any later one, may take before the session ends as expired. Default: the lease. */
+  /**
+   * How long the first connect, and any later one, may take before the session ends as expired, or as lost with the error of a peer that refuses it. A peer that refuses
+   * the very first connect ends the session at once. Default: the lease.
+   */
   readonly unavailableTimeoutMs?: number;
   /** The session can (true) or cannot (false) reach the peer. First call: true, at the first welcome. */
   readonly onLink?: (up: boolean) => void;
@@ -36,13 +40,7 @@ export function dialSession<Out, In>(options: DialOptions<Out, In>): Session<Out
 }
 
 /** Errors that dialling again cannot cure. */
-const hopeless: ReadonlySet<ErrorCode> = new Set([
-  "authentication",
-  "permission",
-  "protocol",
-  "invalid-argument",
-  "limit",
-] satisfies ErrorCode[]);
+const hopeless: ReadonlySet<ErrorCode> = new Set(["protocol", "invalid-argument", "limit"] satisfies ErrorCode[]);
 
 /** Finds links for one conversation until it ends. At most one attempt is alive: `#attempt`, later with `#link`. */
 class Dialer<Out, In> implements ConversationOwner<In> {
@@ -56,6 +54,8 @@ class Dialer<Out, In> implements ConversationOwner<In> {
   #failures = 0;
   /** The peer knows this session. */
   #welcomed = false;
+  /** The last dial that failed did so by this: what the session ends with when its patience does. */
+  #refusal: HeddleError | undefined;
 
   constructor(options: DialOptions<Out, In>) {
     this.#options = options;
@@ -83,7 +83,8 @@ class Dialer<Out, In> implements ConversationOwner<In> {
   readonly ended = (end: SessionEnd): void => {
     this.#forgetAttempt();
     this.#redial?.[Symbol.dispose]();
-    this.#options.handler.ended(end);
+    const refusal = end.reason === "expired" ? this.#refusal : undefined;
+    this.#options.handler.ended(refusal === undefined ? end : lostBy(refusal));
   };
 
   async #dial(): Promise<void> {
@@ -152,6 +153,7 @@ class Dialer<Out, In> implements ConversationOwner<In> {
       return;
     }
     this.#welcomed = true;
+    this.#refusal = undefined;
     this.#failures = 0;
     this.conversation.adopt(this.#lease(welcome.leaseMs, welcome.heartbeatMs));
     this.conversation.attach(link, welcome.received);
@@ -166,12 +168,15 @@ class Dialer<Out, In> implements ConversationOwner<In> {
     return { leaseMs, heartbeatMs, giveUpMs: this.#options.unavailableTimeoutMs ?? leaseMs };
   }
 
+  /**
+   * A peer that refuses a session that was never welcomed ends it: something is set up wrong, and nobody should wait to hear so. One that was welcomed dials on
+   * with its usual patience: certificates are renewed on one side before the other, and a server that restarts may know another token for a moment.
+   */
   #failed(error: unknown): void {
-    if (error instanceof HeddleError && hopeless.has(error.code)) {
-      this.conversation.end({ reason: "lost", message: error.message });
-    } else {
-      this.#giveUp(error instanceof Error ? error.message : String(error));
-    }
+    const isFinal = error instanceof HeddleError && (hopeless.has(error.code) || (isRefusal(error) && !this.#welcomed));
+    if (isFinal) return this.conversation.end(lostBy(error));
+    this.#refusal = isRefusal(error) ? error : undefined;
+    this.#giveUp(error instanceof Error ? error.message : String(error));
   }
 
   /** Drops the present attempt or link and dials again after a pause. */
@@ -193,6 +198,10 @@ class Dialer<Out, In> implements ConversationOwner<In> {
     this.conversation.detach();
     if (link !== undefined) void link[Symbol.asyncDispose]();
   }
+}
+
+function lostBy(error: HeddleError): SessionEnd {
+  return { reason: "lost", message: error.message, error };
 }
 
 function isTime(ms: number): boolean {

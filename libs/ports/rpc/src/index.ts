@@ -14,6 +14,7 @@ export {
 export type { SessionSizes } from "./limits.ts";
 export type { Link, LinkEnd } from "./link.ts";
 export { MemoryNetwork } from "./memory.ts";
+export { isRefusal } from "./refusal.ts";
 export {
   type Listening,
   type MessageCodec,

@@ -1,4 +1,4 @@
-import { PermissionError } from "@heddle/kernel";
+import { PermissionError, ProtocolError } from "@heddle/kernel";
 import { describe, expect, test } from "vitest";
 import {
   existing,
@@ -284,6 +284,7 @@ describe("a dialer", () => {
     await world.network.listen("bare", []);
     const [, heard] = world.dial({ address: "bare" });
     await settle();
-    expect(heard.ends).toEqual([{ reason: "lost", message: "bare does not serve /test.Sessions/Talk" }]);
+    const message = "bare does not serve /test.Sessions/Talk";
+    expect(heard.ends).toEqual([{ reason: "lost", message, error: new ProtocolError(message) }]);
   });
 });

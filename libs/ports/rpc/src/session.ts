@@ -1,3 +1,4 @@
+import type { HeddleError } from "@heddle/kernel";
 import type { Goodbye } from "./frame.ts";
 
 /**
@@ -44,8 +45,11 @@ export type SessionEnd =
   | { readonly reason: "goodbye"; readonly goodbye: Goodbye }
   /** Nothing was heard for a lease. */
   | { readonly reason: "expired" }
-  /** The peer does not know the session any more (it was restarted), or broke the protocol; `message` says which. */
-  | { readonly reason: "lost"; readonly message: string };
+  /**
+   * The peer does not know the session any more (it was restarted), broke the protocol, or gives no link; `message` says which. `error` is
+   * there when a dial ended it: AuthenticationError or PermissionError of a peer that does not let this side in.
+   */
+  | { readonly reason: "lost"; readonly message: string; readonly error?: HeddleError };
 
 /** What the owner of a session wants to hear. Both are called synchronously from the session's read loop. */
 export interface SessionHandler<In> {

@@ -1,6 +1,6 @@
 import type { WorkerKey } from "@heddle/core-pool";
 import { NESTING_DEPTH_MAX, PART_BYTES_MAX, ProtocolError, SESSION_WINDOW_BYTES, unreachable } from "@heddle/kernel";
-import type { Goodbye, Session, SessionEnd, SessionHandler } from "@heddle/port-rpc";
+import { type Goodbye, isRefusal, type Session, type SessionEnd, type SessionHandler } from "@heddle/port-rpc";
 import {
   type FabricError,
   JobOutcome,
@@ -232,7 +232,7 @@ function goodbyeOf(end: SessionEnd): Goodbye {
     case "goodbye":
       return end.goodbye;
     case "lost":
-      return { code: "unavailable", message: end.message };
+      return { code: isRefusal(end.error) ? end.error.code : "unavailable", message: end.message };
     case "expired":
       return { code: "unavailable", message: "the coordinator cannot be reached" };
     case "closed":
