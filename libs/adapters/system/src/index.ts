@@ -10,6 +10,13 @@ export {
   temporaryDirectory,
 } from "./host.ts";
 export { type LeaseThreadOptions, serveLeaseThread, threadLeases } from "./lease-thread.ts";
+export {
+  findLocalToken,
+  type KeptToken,
+  type LocalTokensOptions,
+  localTokenDirectory,
+  localTokens,
+} from "./local-tokens.ts";
 export { type LogLevel, type LogOptions, logLevels, stderrLogger } from "./log.ts";
 export { systemRandom } from "./random.ts";
 export { compileCacheDirectory, privateDirectory, runtimeDirectory } from "./runtime-directory.ts";

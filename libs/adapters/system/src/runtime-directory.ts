@@ -1,13 +1,20 @@
-import { existsSync, lstatSync, mkdirSync } from "node:fs";
+import { lstatSync, mkdirSync, type Stats, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PermissionError } from "@heddle/kernel";
 
 /** Where this user keeps what lives as long as a login: sockets, tokens, caches. Only they can look inside. */
 export function runtimeDirectory(environment: NodeJS.ProcessEnv = process.env): string {
-  const own = environment.XDG_RUNTIME_DIR;
-  const uid = process.getuid?.() ?? 0;
-  return privateDirectory(own && existsSync(own) ? join(own, "heddle") : join(tmpdir(), `heddle-${uid}`));
+  return privateDirectory(runtimePath(environment));
+}
+
+/** Where that is, though it need not be there yet. A login directory of another user, inherited through `su`, is none of ours. */
+export function runtimePath(environment: NodeJS.ProcessEnv = process.env): string {
+  const login = environment.XDG_RUNTIME_DIR ?? "";
+  const uid = process.getuid?.();
+  const found = login === "" ? undefined : statSync(login, { throwIfNoEntry: false });
+  const isOurs = found !== undefined && (uid === undefined || found.uid === uid);
+  return isOurs ? join(login, "heddle") : join(tmpdir(), `heddle-${uid ?? 0}`);
 }
 
 /** Where this user's processes keep compiled code, so that later ones start faster; undefined where there is no safe place for it. */
@@ -27,11 +34,15 @@ export function privateDirectory(path: string): string {
   mkdirSync(path, { recursive: true, mode: 0o700 });
   const found = lstatSync(path);
   if (!found.isDirectory()) throw new PermissionError(`${path} is not a directory`);
-  if (process.getuid !== undefined) {
-    if (found.uid !== process.getuid()) throw new PermissionError(`${path} belongs to another user (uid ${found.uid})`);
-    const open = found.mode & 0o077;
-    if (open !== 0)
-      throw new PermissionError(`${path} is open to other users (mode ${(found.mode & 0o777).toString(8)})`);
-  }
+  mustBePrivate(path, found);
   return path;
+}
+
+/** Throws PermissionError when what was found at `path` belongs to another user, or is open to others. */
+export function mustBePrivate(path: string, found: Stats): void {
+  const uid = process.getuid?.();
+  if (uid === undefined) return; // where users have no numbers, files have no modes
+  if (found.uid !== uid) throw new PermissionError(`${path} belongs to another user (uid ${found.uid})`);
+  if ((found.mode & 0o077) !== 0)
+    throw new PermissionError(`${path} is open to other users (mode ${(found.mode & 0o777).toString(8)})`);
 }
