@@ -16,3 +16,4 @@ export {
 export { checkedAddress, choice, count, list, pairs, type Setting, text } from "./setting.ts";
 export { resolveSettings, type SettingSources, type SettingTable } from "./settings.ts";
 export { onStopSignals, type StopSignal, signalExitCode } from "./stop-signals.ts";
+export { type TlsValues, tlsFilesOf, tlsSettings } from "./tls-settings.ts";

@@ -1,4 +1,4 @@
-export { descriptorSetUrl } from "@heddle/wire";
+export { access, descriptorSetUrl } from "@heddle/wire";
 export { type CoordinatorOptions, CoordinatorShell } from "./coordinator.ts";
 export {
   CLIENT_OUTPUT_BACKLOG_BYTES,

@@ -1,4 +1,4 @@
-export { descriptorSetUrl } from "@heddle/wire";
+export { access, descriptorSetUrl } from "@heddle/wire";
 export {
   GATHERED_BYTES_MAX,
   LAST_HEARING_MS,
