@@ -1,7 +1,16 @@
-import { type Environment, HeddleError, InvariantViolation, type Millis, ProtocolError } from "@heddle/kernel";
+import {
+  type Environment,
+  HeddleError,
+  InvariantViolation,
+  type Millis,
+  PermissionError,
+  ProtocolError,
+} from "@heddle/kernel";
+import { type Caller, callerText, isSameCaller, thisUser } from "./caller.ts";
+import { CallerQuota, type QuotaOptions } from "./caller-quota.ts";
 import { Conversation, controlFrame } from "./conversation.ts";
 import type { Frame, Goodbye, Hello, Version } from "./frame.ts";
-import { HELLO_TIMEOUT_MS, SESSIONS_MAX, type SessionSizes } from "./limits.ts";
+import { CALLER_SESSIONS_MAX, HELLO_TIMEOUT_MS, SESSIONS_MAX, type SessionSizes } from "./limits.ts";
 import type { Link } from "./link.ts";
 import type { Session, SessionHandler } from "./session.ts";
 import { commonMinor } from "./version.ts";
@@ -23,24 +32,38 @@ export interface AcceptorOptions<Out, In> {
   readonly version: Version;
   readonly leaseMs: Millis;
   readonly heartbeatMs: Millis;
-  /** A new session begins. It may be sent to at once. A HeddleError thrown here refuses the session with its code and message. */
-  readonly onSession: (session: Session<Out>, hello: Hello) => AcceptedHandler<In>;
+  /**
+   * A new session begins; all its links are of this caller. It may be sent to at once. A HeddleError thrown here refuses the session with its
+   * code and message.
+   */
+  readonly onSession: (session: Session<Out>, hello: Hello, caller: Caller) => AcceptedHandler<In>;
   readonly sizes?: Partial<SessionSizes>;
   /** Sessions at a time; more are refused with goodbye "limit". */
   readonly sessionsMax?: number;
+  /** Sessions that one identity has at a time; CALLER_SESSIONS_MAX unless given. More are refused with goodbye "limit". */
+  readonly quota?: QuotaOptions;
+}
+
+/** A session that has not ended, and whose it is. */
+interface Owned<Out, In> {
+  readonly conversation: Conversation<Out, In>;
+  readonly caller: Caller;
 }
 
 /** The accepting half of sessions: knows them by id and joins each with the newest link that claims it. */
 export class SessionAcceptor<Out, In> {
   readonly #options: AcceptorOptions<Out, In>;
   /** Sessions that have not ended. */
-  readonly #sessions = new Map<string, Conversation<Out, In>>();
+  readonly #sessions = new Map<string, Owned<Out, In>>();
+  readonly #quota: CallerQuota;
   /** Links whose hello has not come. */
   readonly #strangers = new Set<Link<Frame<Out>, Frame<In>>>();
   #closed: Goodbye | undefined;
 
   constructor(options: AcceptorOptions<Out, In>) {
     this.#options = options;
+    const ours = { limitName: "CALLER_SESSIONS_MAX", max: CALLER_SESSIONS_MAX, what: "sessions" };
+    this.#quota = new CallerQuota(options.quota ?? ours);
   }
 
   /** Number of live sessions. */
@@ -58,7 +81,7 @@ export class SessionAcceptor<Out, In> {
     this.#closed ??= goodbye;
     const strangers = [...this.#strangers];
     await Promise.all([
-      ...[...this.#sessions.values()].map((session) => session.close(goodbye)),
+      ...[...this.#sessions.values()].map(({ conversation }) => conversation.close(goodbye)),
       ...strangers.map((link) => farewell(link, goodbye)),
     ]);
   }
@@ -92,7 +115,7 @@ export class SessionAcceptor<Out, In> {
   #greet(link: Link<Frame<Out>, Frame<In>>, frame: Frame<In>): Conversation<Out, In> | undefined {
     try {
       const hello = this.#checkHello(frame);
-      const known = this.#sessions.get(hello.sessionId);
+      const known = this.#known(link, hello);
       if (known === undefined && hello.received > 0) return this.#forgotten(link, hello);
       const session = known ?? this.#begin(link, hello);
       if (session.ended) return undefined;
@@ -102,9 +125,23 @@ export class SessionAcceptor<Out, In> {
     } catch (error) {
       if (error instanceof InvariantViolation) throw error;
       link.send(controlFrame({ $case: "goodbye", value: asGoodbye(error) }, 0));
-      this.#options.env.log.warn("session refused", { peer: link.peer, message: asGoodbye(error).message });
+      this.#options.env.log.warn("session refused", {
+        peer: link.peer,
+        caller: callerText(link.caller ?? thisUser),
+        message: asGoodbye(error).message,
+      });
       return undefined;
     }
+  }
+
+  /** The session that the link goes on with. Its id is known to both ends alone, and is of no use to anybody else who has come by it. */
+  #known(link: Link<Frame<Out>, Frame<In>>, { sessionId }: Hello): Conversation<Out, In> | undefined {
+    const owned = this.#sessions.get(sessionId);
+    if (owned === undefined) return undefined;
+    const caller = link.caller ?? thisUser;
+    if (!isSameCaller(owned.caller, caller))
+      throw new PermissionError(`the session belongs to somebody else than ${callerText(caller)}`);
+    return owned.conversation;
   }
 
   #checkHello(frame: Frame<In>): Hello {
@@ -121,6 +158,8 @@ export class SessionAcceptor<Out, In> {
   #begin(link: Link<Frame<Out>, Frame<In>>, hello: Hello): Conversation<Out, In> {
     const { env, leaseMs, heartbeatMs, onSession, sizes, sessionsMax = SESSIONS_MAX } = this.#options;
     if (this.#sessions.size >= sessionsMax) throw new HeddleError("limit", `${sessionsMax} sessions are open already`);
+    const caller = link.caller ?? thisUser;
+    const place = this.#quota.take(caller);
     let handler: AcceptedHandler<In> | undefined;
     const session = new Conversation<Out, In>({
       env,
@@ -135,13 +174,14 @@ export class SessionAcceptor<Out, In> {
         room: () => handler?.room?.(),
         ended: (end) => {
           this.#sessions.delete(hello.sessionId);
+          place[Symbol.dispose]();
           handler?.ended(end);
         },
       },
     });
-    this.#sessions.set(hello.sessionId, session);
+    this.#sessions.set(hello.sessionId, { conversation: session, caller });
     try {
-      handler = onSession(session, hello);
+      handler = onSession(session, hello, caller);
     } catch (error) {
       session.end({ reason: "closed" });
       throw error;

@@ -11,6 +11,16 @@ export interface Caller {
 /** Somebody who runs as the user of the server. */
 export const thisUser: Caller = { role: undefined, name: "this user" };
 
+/** Who it is in words, which tell one identity from every other: `client "alice"`, or `this user`. */
+export function callerText({ role, name }: Caller): string {
+  return role === undefined ? thisUser.name : `${role} ${JSON.stringify(name)}`;
+}
+
+/** Whether both are one identity: the same role and name, or both the user of the server. */
+export function isSameCaller(one: Caller, other: Caller): boolean {
+  return callerText(one) === callerText(other);
+}
+
 /** Who may call what: roles by the path of a method. Nobody who has a role may call what is not in it. */
 export type AccessTable = ReadonlyMap<string, readonly Role[]>;
 

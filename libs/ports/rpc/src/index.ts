@@ -1,5 +1,15 @@
 export { type AcceptedHandler, type AcceptorOptions, SessionAcceptor } from "./accepting-sessions.ts";
-export { type AccessTable, type Caller, mayCall, type TlsFiles, thisUser, tlsFilesIn } from "./caller.ts";
+export {
+  type AccessTable,
+  type Caller,
+  callerText,
+  isSameCaller,
+  mayCall,
+  type TlsFiles,
+  thisUser,
+  tlsFilesIn,
+} from "./caller.ts";
+export { CallerQuota, type QuotaOptions } from "./caller-quota.ts";
 export { type DialOptions, dialSession } from "./dialing-session.ts";
 export type { Frame, Goodbye, Hello, SessionControl, Version, Welcome } from "./frame.ts";
 export {

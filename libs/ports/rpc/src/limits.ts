@@ -11,6 +11,8 @@ const RETAINED_FRAMES_MAX = 4_096;
 const CONTROL_ENTRIES_MAX = 131_072;
 /** Sessions of one acceptor. Above: goodbye "limit" to the newcomer. */
 export const SESSIONS_MAX = 4_096;
+/** Sessions of one acceptor that one identity has. Above: goodbye "limit", which says whose they are. The user of the server is not bounded by it. */
+export const CALLER_SESSIONS_MAX = SESSIONS_MAX / 2;
 /**
  * A dialed link on which something waits for the peer, and on which nothing at all came for this time (or for a heartbeat, if that is longer), is
  * dropped: its peer would have acknowledged by now.

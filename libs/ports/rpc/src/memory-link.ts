@@ -1,4 +1,5 @@
 import { Fifo } from "@heddle/kernel";
+import { type Caller, thisUser } from "./caller.ts";
 import { MEMORY_LINK_MESSAGES } from "./limits.ts";
 import type { Link, LinkEnd } from "./link.ts";
 import { Waiters } from "./waiters.ts";
@@ -73,15 +74,16 @@ export interface MemoryLinkPair<Request, Response> {
   readonly over: Promise<void>;
 }
 
-/** Makes a connected pair. `dialerName` and `acceptorName` are what the other end sees as `peer`. */
+/** Makes a connected pair. `dialerName` and `acceptorName` are what the other end sees as `peer`, `caller` is whom the acceptor knows the dialer as. */
 export function memoryLinkPair<Request, Response>(
   dialerName: string,
   acceptorName: string,
+  caller: Caller = thisUser,
 ): MemoryLinkPair<Request, Response> {
   const requests = new Pipe<Request>();
   const responses = new Pipe<Response>();
-  const dialer = new MemoryLink<Request, Response>(acceptorName, requests, responses);
-  const acceptor = new MemoryLink<Response, Request>(dialerName, responses, requests);
+  const dialer = new MemoryLink<Request, Response>({ peer: acceptorName }, requests, responses);
+  const acceptor = new MemoryLink<Response, Request>({ peer: dialerName, caller }, responses, requests);
   dialer.other = acceptor;
   acceptor.other = dialer;
   return {
@@ -100,6 +102,7 @@ export function memoryLinkPair<Request, Response>(
 
 class MemoryLink<Out, In> implements Link<Out, In> {
   readonly peer: string;
+  readonly caller?: Caller;
   readonly receivedBytes = undefined;
   readonly closed: Promise<LinkEnd>;
   readonly #outgoing: Pipe<Out>;
@@ -111,8 +114,9 @@ class MemoryLink<Out, In> implements Link<Out, In> {
   /** What is sent vanishes. */
   isDeaf = false;
 
-  constructor(peer: string, outgoing: Pipe<Out>, incoming: Pipe<In>) {
-    this.peer = peer;
+  constructor(end: Pick<Link<Out, In>, "peer" | "caller">, outgoing: Pipe<Out>, incoming: Pipe<In>) {
+    this.peer = end.peer;
+    if (end.caller !== undefined) this.caller = end.caller;
     this.#outgoing = outgoing;
     this.#incoming = incoming;
     const { promise, resolve } = Promise.withResolvers<LinkEnd>();

@@ -23,6 +23,21 @@ interface Place {
   readonly pairs: Set<AnyPair>;
 }
 
+interface Dial<Request, Response> {
+  readonly method: StreamMethod<Request, Response>;
+  readonly address: string;
+  readonly signal: AbortSignal;
+  readonly caller: Caller;
+}
+
+interface Question<Request, Response> {
+  readonly method: UnaryMethod<Request, Response>;
+  readonly address: string;
+  readonly request: Request;
+  readonly timeoutMs: number;
+  readonly caller: Caller;
+}
+
 /**
  * An Rpc within one process: messages are handed over by reference, never encoded, so neither side may change one afterwards.
  * Addresses are any text; `:0` at the end picks a free number. Client and server in one: a fabric needs no more than one of these.
@@ -57,15 +72,37 @@ export class MemoryNetwork implements RpcClient, RpcServer {
     };
   }
 
-  async dial<Request, Response>(
+  /** The calling half of this network for somebody whom its servers are to know as `caller`. The network itself calls as this user. */
+  as(caller: Caller): RpcClient {
+    return {
+      dial: (method, address, signal) => this.#dial({ method, address, signal, caller }),
+      call: (method, address, request, options) => this.#call({ method, address, request, ...options, caller }),
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    };
+  }
+
+  dial<Request, Response>(
     method: StreamMethod<Request, Response>,
     address: string,
     signal: AbortSignal,
   ): Promise<Link<Request, Response>> {
+    return this.#dial({ method, address, signal, caller: thisUser });
+  }
+
+  call<Request, Response>(
+    method: UnaryMethod<Request, Response>,
+    address: string,
+    request: Request,
+    options: { readonly timeoutMs: number },
+  ): Promise<Response> {
+    return this.#call({ method, address, request, ...options, caller: thisUser });
+  }
+
+  async #dial<Request, Response>({ method, address, signal, caller }: Dial<Request, Response>) {
     signal.throwIfAborted();
     await this.#reach(address, signal);
     const { place, route } = this.#find(address, method.path, "stream");
-    const pair = memoryLinkPair<Request, Response>(`dialer of ${address}`, address);
+    const pair = memoryLinkPair<Request, Response>(`dialer of ${address}`, address, caller);
     const known = pair as unknown as AnyPair;
     place.pairs.add(known);
     void pair.over.then(() => place.pairs.delete(known));
@@ -73,21 +110,17 @@ export class MemoryNetwork implements RpcClient, RpcServer {
     return pair.dialer;
   }
 
-  async call<Request, Response>(
-    method: UnaryMethod<Request, Response>,
-    address: string,
-    request: Request,
-    options: { readonly timeoutMs: number },
-  ): Promise<Response> {
+  async #call<Request, Response>(question: Question<Request, Response>): Promise<Response> {
+    const { method, address, request, timeoutMs, caller } = question;
     const { clock } = this.#env;
     const deadline = new AbortController();
-    using _timer = clock.setTimer(clock.nowMs() + options.timeoutMs, () => {
-      deadline.abort(new TimeoutError(`${method.path} at ${address} did not answer within ${options.timeoutMs} ms`));
+    using _timer = clock.setTimer(clock.nowMs() + timeoutMs, () => {
+      deadline.abort(new TimeoutError(`${method.path} at ${address} did not answer within ${timeoutMs} ms`));
     });
     await this.#reach(address, deadline.signal);
     const { route } = this.#find(address, method.path, "unary");
     const answer = (route as UnaryRoute).answer as unknown as (request: Request, caller: Caller) => Promise<Response>;
-    return await Promise.race([this.#answer(method.path, answer, request), rejection(deadline.signal)]);
+    return await Promise.race([this.#answer(method.path, () => answer(request, caller)), rejection(deadline.signal)]);
   }
 
   /** Breaks all links to `address`: both ends see it, what was unread is lost. Returns how many there were. */
@@ -134,13 +167,9 @@ export class MemoryNetwork implements RpcClient, RpcServer {
     return { place, route };
   }
 
-  async #answer<Request, Response>(
-    path: string,
-    answer: (request: Request, caller: Caller) => Promise<Response>,
-    request: Request,
-  ): Promise<Response> {
+  async #answer<Response>(path: string, answer: () => Promise<Response>): Promise<Response> {
     try {
-      return await answer(request, thisUser);
+      return await answer();
     } catch (error) {
       if (error instanceof HeddleError) throw rpcError(error.code, error.message, { cause: error });
       this.#env.log.error("answer failed", { path, error: String(error) });

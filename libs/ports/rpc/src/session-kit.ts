@@ -1,5 +1,7 @@
 import type { Environment, Logger } from "@heddle/kernel";
 import { type AcceptedHandler, SessionAcceptor } from "./accepting-sessions.ts";
+import { type Caller, thisUser } from "./caller.ts";
+import type { QuotaOptions } from "./caller-quota.ts";
 import { type DialOptions, dialSession } from "./dialing-session.ts";
 import type { Frame, SessionControl, Version } from "./frame.ts";
 import type { SessionSizes } from "./limits.ts";
@@ -73,6 +75,8 @@ export class Talkers {
   readonly acceptor: SessionAcceptor<Word, Word>;
   readonly sessions: Session<Word>[] = [];
   readonly heard: Heard[] = [];
+  /** Whose the sessions are. */
+  readonly callers: Caller[] = [];
 
   constructor(env: Environment, options: TalkerOptions = {}) {
     this.acceptor = new SessionAcceptor<Word, Word>({
@@ -81,9 +85,10 @@ export class Talkers {
       version,
       leaseMs,
       heartbeatMs,
-      onSession: (session): AcceptedHandler<Word> => {
+      onSession: (session, _hello, caller): AcceptedHandler<Word> => {
         const heard = new Heard();
         this.sessions.push(session);
+        this.callers.push(caller);
         this.heard.push(heard);
         return options.handler?.(session, heard) ?? heard;
       },
@@ -108,6 +113,7 @@ export interface TalkerOptions {
     readonly heartbeatMs?: number;
     readonly sizes?: Partial<SessionSizes>;
     readonly sessionsMax?: number;
+    readonly quota?: QuotaOptions;
     readonly serverId?: string;
   };
   readonly handler?: (session: Session<Word>, heard: Heard) => AcceptedHandler<Word>;
@@ -163,8 +169,9 @@ export class World implements AsyncDisposable {
   }
 
   /** A link to the server on which the test itself speaks. */
-  async raw(): Promise<RawPeer> {
-    return new RawPeer(await this.network.dial(talkMethod, this.address, new AbortController().signal));
+  async raw(caller: Caller = thisUser): Promise<RawPeer> {
+    const signal = new AbortController().signal;
+    return new RawPeer(await this.network.as(caller).dial(talkMethod, this.address, signal));
   }
 
   cut(): void {
