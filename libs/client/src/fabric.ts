@@ -89,17 +89,17 @@ export class Fabric implements AsyncDisposable {
     return new FabricPool(this.host, settings);
   }
 
-  /** Every node, in order of name. Rejects with UnavailableError or TimeoutError. */
+  /** Every node, in order of name. Rejects as `ask`. */
   async nodes(): Promise<NodeStatus[]> {
     return (await this.ask(adminListNodes, {})).nodes;
   }
 
-  /** Live and lately ended jobs, newest first. Rejects with UnavailableError or TimeoutError. */
+  /** Live and lately ended jobs, newest first. Rejects as `ask`. */
   async jobs(): Promise<JobStatus[]> {
     return (await this.ask(adminListJobs, {})).jobs;
   }
 
-  /** The fabric in a few numbers. Rejects with UnavailableError or TimeoutError. */
+  /** The fabric in a few numbers. Rejects as `ask`. */
   status(): Promise<GetStatusResponse> {
     return this.ask(adminGetStatus, {});
   }
@@ -112,7 +112,7 @@ export class Fabric implements AsyncDisposable {
     return options === undefined ? this.#sessions.default : this.#sessions.open(options);
   }
 
-  /** Resolves when the fabric can run something. Rejects with UnavailableError, also after `timeoutMs`. */
+  /** Resolves when the fabric can run something. Rejects with UnavailableError, also after `timeoutMs`, and as `ask` when it is not let in. */
   async ready(options: { readonly timeoutMs?: number } = {}): Promise<void> {
     const { env, hold, address } = this.#options;
     using _hold = hold();
@@ -175,8 +175,8 @@ export class Fabric implements AsyncDisposable {
   }
 
   /**
-   * Asks the coordinator, which hands on what is the manager's to answer. Rejects with UnavailableError, TimeoutError, the answer's error, and with
-   * StateError where there is no way to ask.
+   * Asks the coordinator, which hands on what is the manager's to answer. Rejects with UnavailableError or TimeoutError when nobody answers, AuthenticationError when one side does not believe the
+   * other, PermissionError (with role and method) for what this side's role may not ask, the answer's error, and StateError where there is no way to ask.
    */
   async ask<Request, Response>(method: UnaryMethod<Request, Response>, request: Request): Promise<Response> {
     const { client, address, hold } = this.#options;

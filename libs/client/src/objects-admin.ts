@@ -1,4 +1,4 @@
-import { ProtocolError } from "@heddle/kernel";
+import { PermissionError, ProtocolError } from "@heddle/kernel";
 import {
   type LockHolder,
   type LockStatus,
@@ -35,8 +35,8 @@ interface LockReport {
 
 /**
  * What an operator asks a fabric's manager, through the coordinator. `name`: an object's name with or without "@", its id, or the beginning of its id that no
- * other has. Everything rejects with UnavailableError or TimeoutError when nobody answers, with StateError when the fabric has no manager, and with
- * NotFoundError for a name that is nobody's or that of several.
+ * other has. Everything rejects with UnavailableError or TimeoutError when nobody answers, with StateError when the fabric has no manager, with
+ * AuthenticationError or PermissionError when this side is not let in or may not ask this, and with NotFoundError for a name that is nobody's or that of several.
  */
 export interface ObjectsAdmin {
   /** Every shared object, in order of ids. */
@@ -49,7 +49,7 @@ export interface ObjectsAdmin {
   readonly sessions: () => Promise<SessionStatus[]>;
   /**
    * Takes a lock, or all permits of a semaphore, from whoever has it, as if that had died: the next one in line gets it, and writes under the old token are refused. `reason`, of
-   * which 200 characters are kept, is for people. Resolves to those who held it; none when it was free.
+   * which 200 characters are kept, is for people. Resolves to those who held it; none when it was free. On a fabric with TLS it takes the admin's certificate: PermissionError else.
    */
   readonly breakLock: (name: string, options?: { readonly reason?: string }) => Promise<LockHolder[]>;
 }
@@ -80,8 +80,10 @@ export function objectsAdmin(fabric: Pick<Fabric, "ask">): ObjectsAdmin {
         const { sessions, more } = await fabric.ask(objectsAdminListSessions, { after });
         return { items: sessions, last: sessions.at(-1)?.session, more };
       }),
-    breakLock: async (name, { reason = "" } = {}) =>
-      (await fabric.ask(objectsAdminBreakLock, { object: name, reason })).broken,
+    breakLock: async (name, { reason = "" } = {}) => {
+      const asked = fabric.ask(objectsAdminBreakLock, { object: name, reason });
+      return (await asked.catch(sayWhoBreaksLocks)).broken;
+    },
   };
 }
 
@@ -97,6 +99,12 @@ async function allPages<T, K>(
     if (!more || last === undefined) return all;
     after = last;
   }
+}
+
+function sayWhoBreaksLocks(cause: unknown): never {
+  if (!(cause instanceof PermissionError)) throw cause;
+  const advice = "breaking a lock takes the admin's certificate (heddle certs init puts it into DIR/admin)";
+  throw new PermissionError(`${cause.message}; ${advice}`, { cause });
 }
 
 function told<T>(part: T | undefined): T {

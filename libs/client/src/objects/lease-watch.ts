@@ -122,7 +122,9 @@ export class LeaseWatch {
     const { ttlMs } = this.#watched?.terms ?? { ttlMs: 0 };
     if (untilMs === Number.NEGATIVE_INFINITY)
       return { type: "late", reason: `this machine was suspended for ${Math.round(this.#suspendedMs)} ms` };
-    return { type: "late", reason: `the manager was not heard of for the lease of ${ttlMs} ms` };
+    const trouble = this.#watched?.kept.trouble;
+    const why = trouble === undefined ? "" : `: ${trouble}`;
+    return { type: "late", reason: `the manager was not heard of for the lease of ${ttlMs} ms${why}` };
   }
 
   #validUntilMs(): Millis {

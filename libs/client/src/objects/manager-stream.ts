@@ -3,6 +3,8 @@ import {
   backoffMs,
   ClosedError,
   type Environment,
+  type HeddleError,
+  heddleError,
   type Millis,
   mintId,
   ProtocolError,
@@ -11,6 +13,7 @@ import {
 } from "@heddle/kernel";
 import {
   dialSession,
+  isRefusal,
   type LeaseTerms,
   type RpcClient,
   type Session,
@@ -49,7 +52,8 @@ const RETRY: BackoffPolicy = { firstMs: 50, maxMs: 2_000 };
 
 /**
  * A leased session with the manager, over one stream session after the other. When a stream is lost the next is dialled at once, then with pauses; it goes on with the session, or
- * opens it with the same nonce when that was not answered. Also used by agents, for many owners.
+ * opens it with the same nonce when that was not answered. When the coordinator, or the last of the manager's addresses, refuses a session that was never open, there is none; one that was is
+ * gone on with as soon as it is let in again: certificates and tokens may be new on one side before the other. Also used by agents, for many owners.
  */
 export class ManagerStream implements ObjectsTransport {
   readonly #options: ManagerStreamOptions;
@@ -91,10 +95,17 @@ export class ManagerStream implements ObjectsTransport {
   }
 }
 
+/** What becomes of the dials of a stream session. */
+interface Fate {
+  isGivenUp: boolean;
+  /** Why the last one came to nothing, until there is a link. */
+  failure: unknown;
+}
+
 /** A stream session of one leased session. */
 interface Stream {
   readonly session: Session<OperateRequestEntry>;
-  readonly fate: { isGivenUp: boolean };
+  readonly fate: Fate;
   readonly addresses: readonly string[];
   readonly assembler: PayloadAssembler<number>;
   lastPartStream: number;
@@ -185,11 +196,7 @@ class SessionLife {
       addresses = await this.#options.locate();
     } catch (error) {
       if (this.isOver) return;
-      if (error instanceof StateError) {
-        this.#end();
-        this.#listener.failed(error);
-        return;
-      }
+      if (error instanceof StateError || (this.#number === undefined && isRefusal(error))) return this.#failed(error);
       addresses = this.#addresses;
       if (addresses.length === 0 && error instanceof Error) this.#listener.linked(false, error.message);
     }
@@ -198,6 +205,11 @@ class SessionLife {
     this.#at = 0;
     if (addresses.length === 0) this.#later(() => this.begin());
     else this.#dial();
+  }
+
+  #failed(error: Error): void {
+    this.#end();
+    this.#listener.failed(error);
   }
 
   #later(run: () => void): void {
@@ -216,7 +228,7 @@ class SessionLife {
     const { env, version, description, ttlMs } = this.#options;
     const address = this.#addresses[this.#at] ?? "";
     const isPatient = this.#at + 1 >= this.#addresses.length || this.#proven.has(address);
-    const fate = { isGivenUp: false };
+    const fate: Fate = { isGivenUp: false, failure: undefined };
     const session = dialSession<OperateRequestEntry, OperateResponseEntry>({
       env,
       client: this.#clientOf(fate, isPatient ? undefined : () => this.#unanswered(stream)),
@@ -258,7 +270,7 @@ class SessionLife {
    * The client as one stream has it. A stream that was given up dials no more: what it still has to say would be heard in place of the present one. One that has an alternative is
    * given up as soon as it dials in vain.
    */
-  #clientOf(fate: { readonly isGivenUp: boolean }, failed: (() => void) | undefined): RpcClient {
+  #clientOf(fate: Fate, failed: (() => void) | undefined): RpcClient {
     const { client } = this.#options;
     return {
       dial: async (method, address, signal) => {
@@ -266,6 +278,7 @@ class SessionLife {
         try {
           return await client.dial(method, address, signal);
         } catch (error) {
+          if (!signal.aborted) fate.failure = error;
           failed?.();
           throw error;
         }
@@ -277,24 +290,36 @@ class SessionLife {
 
   #linked(stream: Stream, up: boolean): void {
     this.#timer?.[Symbol.dispose]();
-    if (up) stream.linkedMs ??= this.#options.env.clock.nowMs();
-    else this.#setTimer(MANAGER_LINKLESS_MS, () => this.#unanswered(stream));
+    if (up) {
+      stream.linkedMs ??= this.#options.env.clock.nowMs();
+      stream.fate.failure = undefined;
+    } else this.#setTimer(MANAGER_LINKLESS_MS, () => this.#unanswered(stream));
     this.#listener.linked(up, "");
   }
 
   /** Nobody is there: the next address, or all of them anew. */
   #unanswered(stream: Stream): void {
     if (this.#stream !== stream) return;
-    this.#drop(stream, "nobody answers there");
+    const { failure } = stream.fate;
+    this.#drop(stream, isRefusal(failure) ? failure.message : "nobody answers there");
+    this.#next(failure);
+  }
+
+  /** The next address; at the end all of them anew, unless the last one refuses a session that there has never been. */
+  #next(failure: unknown): void {
     if (++this.#at < this.#addresses.length) this.#dial();
+    else if (this.#number === undefined && isRefusal(failure)) this.#failed(failure);
     else this.#later(() => this.begin());
   }
 
   /** A manager that was restarted is found where it was; one that ends stream after stream is given pauses. */
   #lost(stream: Stream, end: SessionEnd): void {
     const { clock } = this.#options.env;
+    stream.fate.failure = errorOf(end) ?? stream.fate.failure;
+    const { failure } = stream.fate;
     this.#drop(stream, wordsOf(end));
-    if (stream.openedMs === undefined) return this.#later(() => this.begin());
+    if (stream.openedMs === undefined)
+      return isRefusal(failure) ? this.#next(failure) : this.#later(() => this.begin());
     if (clock.nowMs() - stream.openedMs > RETRY.maxMs) this.#failures = 0;
     if (this.#failures === 0) this.#dial();
     else this.#later(() => this.#dial());
@@ -307,7 +332,8 @@ class SessionLife {
     this.#timer?.[Symbol.dispose]();
     stream.fate.isGivenUp = true;
     void stream.session.close();
-    this.#listener.linked(false, why);
+    const { failure } = stream.fate;
+    this.#listener.linked(false, why, isRefusal(failure) ? failure : undefined);
     if (stream.openedMs !== undefined) this.#listener.interrupted(why);
   }
 
@@ -362,6 +388,12 @@ class SessionLife {
 
 function describeTo({ session }: Stream, owner: number, description: string): void {
   session.send({ kind: { $case: "describeOwner", value: { owner, description } } }, 0);
+}
+
+/** What the peer said of it, where it did. */
+function errorOf(end: SessionEnd): HeddleError | undefined {
+  if (end.reason === "lost") return end.error;
+  return end.reason === "goodbye" ? heddleError(end.goodbye.code, end.goodbye.message) : undefined;
 }
 
 function wordsOf(end: SessionEnd): string {

@@ -1,6 +1,17 @@
-import { LockLostError, objectText, TimeoutError } from "@heddle/kernel";
+import {
+  ClosedError,
+  type HeddleError,
+  heddleError,
+  LockLostError,
+  OutcomeUnknownError,
+  objectText,
+  SessionLostError,
+  TimeoutError,
+  UnavailableError,
+} from "@heddle/kernel";
 import type { FabricError } from "@heddle/wire";
 import { fabricErrorOf } from "../failure.ts";
+import { OBJECTS_CLOSE_MS } from "../limits.ts";
 import type { HeldLock, LeaseLoss } from "./channel.ts";
 import type { PendingOperation } from "./operation.ts";
 import type { Failure } from "./operation-promise.ts";
@@ -74,4 +85,29 @@ export function lossUnder(
   const { lock, token } = silent;
   const message = `${whatOf(operation)} was not done: its lock is lost, for ${reason}`;
   return { make: () => new LockLostError(message, { lock, token: BigInt(token), reason }), isOurs: true };
+}
+
+/** Nothing is asked of a session that was closed. */
+export function closedError(): Error {
+  return new ClosedError("the session with the manager was closed");
+}
+
+/** What became of an operation whose reply was not there in time when its session was closed. */
+export function cutOffError(operation: PendingOperation, wasSent: boolean): Error {
+  const fate = wasSent && operation.isWrite ? "was done once or not at all" : "was not done";
+  const why = `the session was closed, and the manager did not answer within ${OBJECTS_CLOSE_MS} ms`;
+  return new ClosedError(`${whatOf(operation)} ${fate}: ${why}`);
+}
+
+/** What became of an operation whose session ended before its reply. */
+export function endError(operation: PendingOperation, wasSent: boolean, why: string): Error {
+  const what = whatOf(operation);
+  if (wasSent && operation.traits.outlastsSession)
+    return new OutcomeUnknownError(`${what} was done once or not at all: ${why}`);
+  return new SessionLostError(`${what} was not done: ${why}`);
+}
+
+/** The manager, or the way to it, was not there for too long; `refusal`: it was, and did not let this side in. */
+export function unreachedError(why: string, refusal: HeddleError | undefined): Error {
+  return refusal === undefined ? new UnavailableError(why) : heddleError(refusal.code, why, { cause: refusal });
 }

@@ -1,12 +1,4 @@
-import {
-  type AsyncScope,
-  ClosedError,
-  type Environment,
-  type Millis,
-  OutcomeUnknownError,
-  SessionLostError,
-  UnavailableError,
-} from "@heddle/kernel";
+import type { AsyncScope, Environment, HeddleError, Millis } from "@heddle/kernel";
 import type { LeaseKeeper, LeaseTerms } from "@heddle/port-rpc";
 import { decodeReplies, encodeOperations, type Guard, type Reply } from "@heddle/wire";
 import { FIRST_CONNECT_TIMEOUT_MS, OBJECTS_CLOSE_MS } from "../limits.ts";
@@ -17,7 +9,15 @@ import { NO_GUARDS, PendingOperation } from "./operation.ts";
 import { OperationLine } from "./operation-line.ts";
 import type { Failure } from "./operation-promise.ts";
 import { limitPatience } from "./patience.ts";
-import { lossUnder, refusalOf, timeoutError, whatOf } from "./reply-errors.ts";
+import {
+  closedError,
+  cutOffError,
+  endError,
+  lossUnder,
+  refusalOf,
+  timeoutError,
+  unreachedError,
+} from "./reply-errors.ts";
 import type { ObjectsEnd, ObjectsTransport, TransportListener } from "./transport.ts";
 import { Unheard } from "./unheard.ts";
 import { traitsOf } from "./verb-traits.ts";
@@ -35,7 +35,7 @@ export interface ObjectsSessionOptions {
   readonly hold: () => Disposable;
   /** Of tasks: lends the slot until disposed, while operations wait for others. */
   readonly lend?: (() => Disposable) | undefined;
-  /** Longest wait for a manager that vanished. Then what is pending rejects with UnavailableError, and the session is given up. */
+  /** Longest wait for a manager that vanished, or that lets this side in no more. Then what is pending rejects with UnavailableError, or its refusal, and the session is given up. */
   readonly unavailableTimeoutMs: number;
   /** Time that goes on while the machine is suspended. */
   readonly bootClock?: (() => Millis) | undefined;
@@ -80,6 +80,8 @@ export class ObjectsSession implements ObjectsChannel {
   #isAway = true;
   /** Why, as far as it was told. */
   #awayWhy = "nobody answers";
+  /** Set when it is there and does not let this side in. */
+  #refusal: HeddleError | undefined;
   /** Set while operations wait for a manager that is away. */
   #patience: Disposable | undefined;
   #closing: Promise<void> | undefined;
@@ -268,10 +270,13 @@ export class ObjectsSession implements ObjectsChannel {
     interrupted: () => {
       if (this.#state === "open") this.#state = "down";
     },
-    linked: (up, why) => {
+    linked: (up, why, refusal) => {
       if (up && this.#state !== "open") return; // until it has opened the session it is not there
       this.#isAway = !up;
-      if (why !== "") this.#awayWhy = why;
+      if (why !== "") {
+        this.#awayWhy = why;
+        this.#refusal = refusal;
+      }
       if (up) this.#managerIsThere();
       else if (this.#line.size > 0) this.#awaitManager();
     },
@@ -460,8 +465,9 @@ export class ObjectsSession implements ObjectsChannel {
   #unavailable(timeoutMs: number): void {
     const { transport } = this.#options;
     const why = `the manager at ${transport.address} could not be reached for ${timeoutMs} ms: ${this.#awayWhy}`;
+    const refusal = this.#refusal;
     void transport.close();
-    this.#over("idle", why, () => ({ make: () => new UnavailableError(why), isOurs: true }));
+    this.#over("idle", why, () => ({ make: () => unreachedError(why, refusal), isOurs: true }));
   }
 }
 
@@ -475,23 +481,4 @@ function timedOut(operation: PendingOperation, timeoutMs: number): Failure {
     return handle === undefined ? error : handle.explain(error, operation.request);
   };
   return { make, isOurs: true };
-}
-
-function closedError(): Error {
-  return new ClosedError("the session with the manager was closed");
-}
-
-/** What became of an operation whose reply was not there in time when its session was closed. */
-function cutOffError(operation: PendingOperation, wasSent: boolean): Error {
-  const fate = wasSent && operation.isWrite ? "was done once or not at all" : "was not done";
-  const why = `the session was closed, and the manager did not answer within ${OBJECTS_CLOSE_MS} ms`;
-  return new ClosedError(`${whatOf(operation)} ${fate}: ${why}`);
-}
-
-/** What became of an operation whose session ended before its reply. */
-function endError(operation: PendingOperation, wasSent: boolean, why: string): Error {
-  const what = whatOf(operation);
-  if (wasSent && operation.traits.outlastsSession)
-    return new OutcomeUnknownError(`${what} was done once or not at all: ${why}`);
-  return new SessionLostError(`${what} was not done: ${why}`);
 }

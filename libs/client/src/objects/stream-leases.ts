@@ -18,9 +18,13 @@ export function streamLeases(env: Environment, client: RpcClient): LeaseKeeper {
   return { keep: (terms) => new BeatenLease(env, client, terms) };
 }
 
-/** A beat every third of the lease. When one is not answered by the time of the next, the stream is given up for one to the next address. */
+/**
+ * A beat every third of the lease. When one is not answered by the time of the next, the stream is given up for one to the next address. A manager that refuses it is asked again all the same:
+ * whether the session ends is for its own stream to say, and until then the lease may yet be saved.
+ */
 class BeatenLease implements KeptLease {
   isOver = false;
+  trouble: string | undefined;
   readonly #env: Environment;
   readonly #client: RpcClient;
   readonly #terms: LeaseTerms;
@@ -76,9 +80,9 @@ class BeatenLease implements KeptLease {
         this.#answered(answer);
       }
       const end = await link.closed;
-      this.#giveUp(attempt, String(end.cause ?? end.reason));
+      this.#giveUp(attempt, wordsOf(end.cause ?? "the stream of beats was ended"));
     } catch (error) {
-      this.#giveUp(attempt, String(error));
+      this.#giveUp(attempt, wordsOf(error));
     }
   }
 
@@ -100,6 +104,7 @@ class BeatenLease implements KeptLease {
     if (session !== this.#terms.session || sentMs === undefined) return;
     this.#sent.delete(beat);
     this.#failures = 0;
+    this.trouble = undefined;
     if (!alive) {
       this.isOver = true;
       this.#forget();
@@ -122,6 +127,9 @@ class BeatenLease implements KeptLease {
     this.#failures++;
     const pauseMs = Math.min(backoffMs(REDIAL, this.#failures, this.#env.random), this.#periodMs / 2);
     this.#later(pauseMs, () => void this.#dial());
+    if (this.trouble === why) return;
+    this.trouble = why;
+    this.#tell();
   }
 
   #forget(): void {
@@ -139,4 +147,8 @@ class BeatenLease implements KeptLease {
     this.#timer?.[Symbol.dispose]();
     this.#timer = clock.setTimer(clock.nowMs() + ms, run);
   }
+}
+
+function wordsOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
 }

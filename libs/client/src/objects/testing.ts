@@ -1,10 +1,11 @@
 // biome-ignore-all lint/style/noRestrictedGlobals: this file stands in for the world, in tests only
-import type { AsyncScope, Environment } from "@heddle/kernel";
+import type { AsyncScope, Environment, HeddleError } from "@heddle/kernel";
 import { seededRandom, silentLogger } from "@heddle/kernel";
 import {
   type Listening,
   MemoryNetwork,
   type Route,
+  type RpcClient,
   type Session,
   SessionAcceptor,
   streamRoute,
@@ -33,7 +34,7 @@ import { streamLeases } from "./stream-leases.ts";
 
 export const OBJECT = "0123456789abcdef0123456789abcdef";
 export const TTL_MS = 6_000;
-const COORDINATOR = "coordinator";
+export const COORDINATOR = "coordinator";
 export const MANAGER = "manager";
 
 /** Scopes that last for the call itself: give real ones where more is asked. */
@@ -69,6 +70,8 @@ export class ScriptedManager implements AsyncDisposable {
   readonly clock = new ManualClock(settle);
   readonly env: Environment = { clock: this.clock, random: seededRandom(1), log: silentLogger };
   readonly network = new MemoryNetwork(this.env);
+  /** Addresses that let the client in no more, and how they say so: its open streams go on. */
+  readonly refusals = new Map<string, HeddleError>();
   /** Where the coordinator says that the manager is. */
   address = MANAGER;
   /** Entries with operations, over all streams. */
@@ -94,14 +97,15 @@ export class ScriptedManager implements AsyncDisposable {
   #listening: Listening[] = [];
 
   constructor(options: Partial<ObjectsSessionOptions> = {}) {
-    const { env, network } = this;
+    const { env } = this;
+    const client = this.#guardedClient();
     const version = protocolVersion("test", 24);
-    const locate = managerOf(network, COORDINATOR);
-    const stream = { env, client: network, version, address: COORDINATOR, locate, ttlMs: TTL_MS, description: "test" };
+    const locate = managerOf(client, COORDINATOR);
+    const stream = { env, client, version, address: COORDINATOR, locate, ttlMs: TTL_MS, description: "test" };
     this.session = new ObjectsSession({
       env,
       transport: new ManagerStream(stream),
-      leases: streamLeases(env, network),
+      leases: streamLeases(env, client),
       openScope: callScope,
       hold: () => {
         this.holds++;
@@ -175,6 +179,25 @@ export class ScriptedManager implements AsyncDisposable {
     await this.clock.advance(10_000);
     await closing;
     await this.network[Symbol.asyncDispose]();
+  }
+
+  #guardedClient(): RpcClient {
+    const { network, refusals } = this;
+    const admit = (address: string): void => {
+      const refusal = refusals.get(address);
+      if (refusal !== undefined) throw refusal;
+    };
+    return {
+      dial: async (method, address, signal) => {
+        admit(address);
+        return await network.dial(method, address, signal);
+      },
+      call: async (method, address, request, options) => {
+        admit(address);
+        return await network.call(method, address, request, options);
+      },
+      [Symbol.asyncDispose]: () => network[Symbol.asyncDispose](),
+    };
   }
 
   #routes(isServing: () => boolean): Route[] {

@@ -1,3 +1,4 @@
+import type { HeddleError } from "@heddle/kernel";
 import type { LeaseTerms } from "@heddle/port-rpc";
 
 /** Operations of one owner that leave together. */
@@ -40,8 +41,11 @@ export interface TransportListener {
   readonly opened: (terms: LeaseTerms) => void;
   /** The stream is gone; what was sent may be lost with it. `opened` follows when there is another. */
   readonly interrupted: (why: string) => void;
-  /** The manager can, or cannot, be reached, on the stream that there is or towards another one; `why` it cannot, for people. */
-  readonly linked: (up: boolean, why: string) => void;
+  /**
+   * The manager can, or cannot, be reached, on the stream that there is or towards another one; `why` it cannot, for people. `refusal`: where it, or the way to it,
+   * does not let this side in.
+   */
+  readonly linked: (up: boolean, why: string, refusal?: HeddleError) => void;
   /** Replies to operations of an owner: a ReplyBatch. */
   readonly replies: (owner: number, batch: Uint8Array) => void;
   /** An owner's hold of an object by that token was taken away. A hint, that may be missed. */
@@ -50,7 +54,7 @@ export interface TransportListener {
   readonly lost: (why: string) => void;
   /** The session is over; `open` makes another. */
   readonly ended: (end: ObjectsEnd) => void;
-  /** There is no session, and asking again would not help; `open` tries nevertheless. */
+  /** There is no session, and asking again would not help: no manager, or nobody who lets this side in; `open` tries nevertheless. */
   readonly failed: (error: Error) => void;
 }
 

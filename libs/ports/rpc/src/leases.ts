@@ -18,7 +18,9 @@ export interface KeptLease extends Disposable {
   validUntilMs(): Millis;
   /** The manager has said that it knows the session no more. */
   readonly isOver: boolean;
-  /** Called, soon, when the lease was extended, and when the session is over; until disposed. */
+  /** Why beats come to nothing now, for people; undefined while they are answered, and where there are none. */
+  readonly trouble?: string | undefined;
+  /** Called, soon, when the lease was extended, when there is other trouble than before, and when the session is over; until disposed. */
   onChange(listen: () => void): Disposable;
 }
 
