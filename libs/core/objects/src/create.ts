@@ -10,7 +10,8 @@ import { hold } from "./pipe.ts";
 import { called, numbers, overLimit, refused } from "./replies.ts";
 import { Sequence } from "./sequence.ts";
 import { kindText, readSpec, type Spec, specText } from "./spec.ts";
-import type { Lock, Owner, Pipe, PipeEnd, SharedObject, State } from "./state.ts";
+import type { Lock, Owner, Pipe, PipeEnd, Session, SharedObject, State } from "./state.ts";
+import { needPlace, tally } from "./tally.ts";
 import type { Operation, Reply, Revision } from "./types.ts";
 
 export function create(state: State, operation: Operation, owner: Owner): Reply {
@@ -23,20 +24,23 @@ export function create(state: State, operation: Operation, owner: Owner): Reply 
     return numbers(state, operation, [0]);
   }
   needName(state, ref);
-  if (state.objects.size >= state.limits.OBJECTS_MAX)
-    throw overLimit(state, "OBJECTS_MAX", state.objects.size + 1, "there are too many objects, destroy some");
+  const { session } = owner;
+  needPlace(state, session, "objects");
+  if (spec.kind === "pipe") needPlace(state, session, "holds", 2);
   const creator = isNamed(ref) ? undefined : owner;
   const lock = spec.kind === "condition" ? lockNamed(state, spec.lock) : undefined;
-  const object = makeObject({ ref, spec, creator, created: state.revision }, lock);
+  const object = makeObject({ ref, spec, creator, maker: session, created: state.revision }, lock);
   fillObject(state, object, content);
   enlist(state, object);
-  if (object.type === "pipe") for (const end of object.ends) hold(end, owner);
+  if (object.type === "pipe") for (const end of object.ends) hold(state, end, owner);
   return numbers(state, operation, [1]);
 }
 
 /** Puts an object into the tables. */
 export function enlist(state: State, object: SharedObject): void {
   state.objects.set(object.ref, object);
+  tally(state, object.maker, "objects", 1);
+  if (object.creator === undefined) object.maker?.named.add(object);
   object.creator?.objects.add(object);
   if (object.type === "condition") object.lock?.conditions.add(object);
 }
@@ -46,6 +50,7 @@ export interface Identity {
   readonly ref: string;
   readonly spec: Spec;
   readonly creator: Owner | undefined;
+  readonly maker: Session | undefined;
   readonly created: Revision;
 }
 

@@ -3,10 +3,11 @@ import { wake } from "./condition.ts";
 import { changed } from "./content.ts";
 import { forgetChanges } from "./history.ts";
 import { freeLock, returnPermits } from "./lock.ts";
-import { letGo, loseSent } from "./pipe.ts";
+import { letGo, loseSent, unhold, unsend } from "./pipe.ts";
 import { endReader, tellReader } from "./readers.ts";
 import { called, done, numbers, refusal } from "./replies.ts";
 import type { Barrier, Hold, Owner, PipeEnd, Session, SharedObject, State, Waiter } from "./state.ts";
+import { dropHold, tally } from "./tally.ts";
 import type { Operation, Refusal, Reply } from "./types.ts";
 import { answer, drop, linesOf, replyBytes } from "./waits.ts";
 
@@ -39,6 +40,8 @@ export function destroy(state: State, operation: Operation): Reply {
 function destroyObject(state: State, object: SharedObject): void {
   state.objects.delete(object.ref);
   object.creator?.objects.delete(object);
+  object.maker?.named.delete(object);
+  tally(state, object.maker, "objects", -1);
   state.touched.delete(object);
   forgetChanges(state, object);
   const gone: Refusal = { code: "not-found", message: `${called(object)} was destroyed` };
@@ -74,6 +77,7 @@ export function closeOwner(state: State, session: Session, number: number): void
   if (owner === undefined) return;
   const broken = dropWaiters(state, owner);
   session.owners.delete(number);
+  tally(state, session, "owners", -1);
   breakAll(state, broken, "who waited is gone");
   freeOwner(state, owner);
   for (const object of owner.objects) destroyObject(state, object);
@@ -87,11 +91,13 @@ export function closeSession(state: State, session: Session): void {
   state.sessions.delete(session.number);
   state.nonces.delete(session.nonce);
   session.owners.clear();
+  tally(state, session, "owners", -owners.length);
   breakAll(state, broken, "who waited is gone");
   for (const owner of owners) freeOwner(state, owner);
   for (const end of endsInOrder(session.sending)) loseSent(state, end, session);
   const objects = owners.flatMap((owner) => [...owner.objects]).sort((a, b) => a.created - b.created);
   for (const object of objects) destroyObject(state, object);
+  for (const object of session.named) object.maker = undefined; // they stay, and count in all alone
 }
 
 function cancelWaiter(state: State, waiter: Waiter): void {
@@ -112,7 +118,7 @@ function cancelled(object: SharedObject): Refusal {
 function detach(state: State, object: SharedObject, gone: Refusal): void {
   switch (object.type) {
     case "lock":
-      object.hold?.owner.holds.delete(object.hold);
+      if (object.hold !== undefined) dropHold(state, object.hold);
       for (const condition of object.conditions) {
         condition.lock = undefined;
         for (const waiter of condition.line) answer(state, waiter, { refusal: gone });
@@ -126,15 +132,15 @@ function detach(state: State, object: SharedObject, gone: Refusal): void {
       object.lock?.conditions.delete(object);
       return;
     case "semaphore":
-      for (const hold of object.holds.values()) hold.owner.holds.delete(hold);
+      for (const hold of object.holds.values()) dropHold(state, hold);
       return;
     case "barrier":
       object.action?.actions.delete(object);
       return;
     case "pipe":
       for (const end of object.ends) {
-        for (const holder of end.holders) holder.ends.delete(end);
-        for (const sender of end.sending.keys()) sender.sending.delete(end);
+        for (const holder of end.holders) unhold(state, end, holder);
+        for (const sender of end.sending.keys()) unsend(state, end, sender);
       }
       return;
     case "dict":
@@ -171,6 +177,7 @@ function freeOwner(state: State, owner: Owner): void {
   }
   for (const end of endsInOrder(owner.ends)) letGo(state, end, owner);
   for (const reply of owner.replies.values()) state.bytes -= replyBytes(reply);
+  tally(state, owner.session, "replies", -owner.replies.size);
 }
 
 function inOrder(holds: Hold[]): Hold[] {

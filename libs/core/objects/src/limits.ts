@@ -9,6 +9,8 @@ export interface ObjectLimits {
   readonly SESSIONS_MAX: number;
   /** Owners of one session that live. Above: the operations of a new one are refused. */
   readonly OWNERS_MAX: number;
+  /** Owners of all sessions that live. Above: as with OWNERS_MAX. */
+  readonly ALL_OWNERS_MAX: number;
   /** Numbers of closed owners remembered by each session, the highest; what is not above the lowest of them counts as closed, unless it lives. */
   readonly CLOSED_OWNERS_MAX: number;
   /**
@@ -16,10 +18,26 @@ export interface ObjectLimits {
    * refused, and such a refusal is not remembered.
    */
   readonly REPLIES_MAX: number;
-  /** Operations that wait at one object, readers included. */
+  /** Replies of all owners of one session that they did not acknowledge: half of ALL_REPLIES_MAX. Above: as with REPLIES_MAX. */
+  readonly SESSION_REPLIES_MAX: number;
+  /** Replies of all sessions that were not acknowledged. Above: as with REPLIES_MAX. */
+  readonly ALL_REPLIES_MAX: number;
+  /** Operations that wait at one object: those that write, and for one that reads, readers included. Whoever may use an object may fill its lines. */
   readonly WAITERS_MAX: number;
+  /** Operations of one session that wait, counted as for WAITERS_MAX: half of WAITS_MAX. */
+  readonly SESSION_WAITS_MAX: number;
+  /** Operations that wait, of all sessions, counted as for WAITERS_MAX. */
+  readonly WAITS_MAX: number;
+  /** Locks, holds of permits and ends of pipes that one session has or has sent: half of HOLDS_MAX. A wait that is granted always is. */
+  readonly SESSION_HOLDS_MAX: number;
+  /** The same of all sessions. */
+  readonly HOLDS_MAX: number;
+  /** Readers of one session that wait for changes: half of WATCHERS_MAX. */
+  readonly SESSION_WATCHERS_MAX: number;
   /** Readers that wait for changes, of all objects. */
   readonly WATCHERS_MAX: number;
+  /** Objects that one session has made, half of OBJECTS_MAX. Those with a name that it leaves behind count in all alone. */
+  readonly SESSION_OBJECTS_MAX: number;
   /** Objects of all sessions. */
   readonly OBJECTS_MAX: number;
   /** Entries of a dict, items of a list or queue, messages to one end of a pipe. What takes away is always done. */
@@ -48,10 +66,19 @@ export interface ObjectLimits {
 export const OBJECT_LIMITS: ObjectLimits = {
   SESSIONS_MAX: 10_000,
   OWNERS_MAX: 10_000,
+  ALL_OWNERS_MAX: 100_000,
   CLOSED_OWNERS_MAX: 4_096,
   REPLIES_MAX: 128 * 1_024,
+  SESSION_REPLIES_MAX: 1_024 * 1_024,
+  ALL_REPLIES_MAX: 2 * 1_024 * 1_024,
   WAITERS_MAX: 10_000,
+  SESSION_WAITS_MAX: 128 * 1_024,
+  WAITS_MAX: 256 * 1_024,
+  SESSION_HOLDS_MAX: 128 * 1_024,
+  HOLDS_MAX: 256 * 1_024,
+  SESSION_WATCHERS_MAX: 5_000,
   WATCHERS_MAX: 10_000,
+  SESSION_OBJECTS_MAX: 50_000,
   OBJECTS_MAX: 100_000,
   OBJECT_ITEMS_MAX: 1_000_000,
   NAME_BYTES_MAX: 1_024,

@@ -8,6 +8,7 @@ import { restoreInto } from "./restore.ts";
 import { addOwner, endOwner, endSession, isClosed, openSession } from "./sessions.ts";
 import { piecesOf, type SnapshotPiece } from "./snapshot.ts";
 import type { Lock, Owner, Semaphore, Session, SharedObject, State } from "./state.ts";
+import { emptyTally, noPlace, tally } from "./tally.ts";
 import type { Command, Effect, Operation, Reply, Revision, SessionNumber, ValueCodec } from "./types.ts";
 import { validateState } from "./validate.ts";
 import {
@@ -48,7 +49,7 @@ export class Objects {
       bytes: 0,
       undo: undefined,
       touched: new Set(),
-      watchers: 0,
+      tally: emptyTally(),
       watched: new Set(),
       historyBytes: 0,
     };
@@ -196,11 +197,13 @@ export class Objects {
     const session = state.sessions.get(command.session);
     const from = state.revision;
     if (session === undefined) state.revision = from + operations.length;
-    else if (isClosed(session, command.owner)) this.#refuseAll(command);
+    else if (isClosed(session, command.owner))
+      this.#refuseAll(command, refused("closed", `owner ${command.owner} of session ${session.number} is closed`));
     else {
       const owner = session.owners.get(command.owner);
-      if (owner === undefined && session.owners.size >= state.limits.OWNERS_MAX) this.#refuseAll(command);
-      else this.#askOwner(owner ?? addOwner(session, command.owner), command.acknowledged, operations);
+      const full = owner === undefined ? noPlace(state, session, "owners") : undefined;
+      if (full !== undefined) this.#refuseAll(command, full);
+      else this.#askOwner(owner ?? addOwner(state, session, command.owner), command.acknowledged, operations);
     }
   }
 
@@ -223,8 +226,9 @@ export class Objects {
       this.#tell(owner, owner.replies.get(seq) ?? tooLate(state, operation));
       return;
     }
-    if (owner.replies.size >= state.limits.REPLIES_MAX) {
-      this.#tell(owner, tooMany(state, owner, operation));
+    const full = noRoomForReply(state, owner);
+    if (full !== undefined) {
+      this.#tell(owner, refusal(operation, state.revision, full.refusal));
       return;
     }
     owner.lastSeq = seq;
@@ -237,13 +241,11 @@ export class Objects {
   }
 
   /** Such refusals are not remembered: there is no owner to remember them. */
-  #refuseAll({ session, owner, operations }: Extract<Command, { readonly type: "operations-asked" }>): void {
+  #refuseAll(
+    { session, owner, operations }: Extract<Command, { readonly type: "operations-asked" }>,
+    why: Refused,
+  ): void {
     const state = this.#state;
-    const there = state.sessions.get(session);
-    const closed = there !== undefined && isClosed(there, owner);
-    const why = closed
-      ? refused("closed", `owner ${owner} of session ${session} is closed`)
-      : overLimit(state, "OWNERS_MAX", state.limits.OWNERS_MAX + 1, `session ${session} has too many owners`);
     for (const operation of operations) {
       state.revision++;
       const reply = refusal(operation, state.revision, why.refusal);
@@ -291,12 +293,13 @@ function needGuards(state: State, operation: Operation): void {
   if (lost !== undefined) throw new Refused(lost);
 }
 
-function acknowledge(state: State, { replies }: Owner, first: number, count: number): void {
+function acknowledge(state: State, { replies, session }: Owner, first: number, count: number): void {
   const drop = (seq: number): void => {
     const reply = replies.get(seq);
     if (reply === undefined) return;
     if (reply.values.length > 0) state.bytes -= replyBytes(reply);
     replies.delete(seq);
+    tally(state, session, "replies", -1);
   };
   if (count <= replies.size) for (let seq = first; seq < first + count; seq++) drop(seq);
   else for (const seq of [...replies.keys()]) if (seq >= first && seq < first + count) drop(seq);
@@ -307,7 +310,9 @@ function tooLate(state: State, operation: Operation): Reply {
   return refusal(operation, state.revision, { code: "state", message });
 }
 
-function tooMany(state: State, owner: Owner, operation: Operation): Reply {
-  const why = overLimit(state, "REPLIES_MAX", owner.replies.size + 1, "too many replies are not acknowledged");
-  return refusal(operation, state.revision, why.refusal);
+function noRoomForReply(state: State, owner: Owner): Refused | undefined {
+  const size = owner.replies.size + 1;
+  if (size > state.limits.REPLIES_MAX)
+    return overLimit(state, "REPLIES_MAX", size, "too many replies are not acknowledged");
+  return noPlace(state, owner.session, "replies");
 }

@@ -1,6 +1,7 @@
 import { changed, charge, keep, needRoom, valueAt, weight } from "./content.ts";
 import { busy, called, done, overLimit, readNumbers, refused } from "./replies.ts";
 import type { Owner, Pipe, PipeEnd, Session, State } from "./state.ts";
+import { needPlace, tally } from "./tally.ts";
 import type { Operation, Reply } from "./types.ts";
 import { answer, nextOf, wait } from "./waits.ts";
 
@@ -53,37 +54,56 @@ export function pipeClose(state: State, pipe: Pipe, operation: Operation, owner:
 export function pipeHold(state: State, pipe: Pipe, operation: Operation, owner: Owner): Reply {
   const end = endOf(pipe, operation.numbers[0]);
   if (end.closed) throw isClosed(end);
+  const { session } = owner;
   if (operation.numbers[1] === 1) {
-    const { session } = owner;
-    end.sending.set(session, (end.sending.get(session) ?? 0) + 1);
-    session.sending.add(end);
+    if (!session.sending.has(end)) needPlace(state, session, "holds");
+    send(state, end, session, 1);
   } else {
+    if (!end.holders.has(owner)) needPlace(state, session, "holds");
     const [sender] = end.sending.keys();
-    if (sender !== undefined) received(end, sender);
-    hold(end, owner);
+    if (sender !== undefined) received(state, end, sender);
+    hold(state, end, owner);
   }
   changed(state, pipe);
   return done(state, operation);
 }
 
+/** The session has sent the end, so often more. */
+export function send(state: State, end: PipeEnd, session: Session, times: number): void {
+  if (!session.sending.has(end)) tally(state, session, "holds", 1);
+  end.sending.set(session, (end.sending.get(session) ?? 0) + times);
+  session.sending.add(end);
+}
+
+/** Nothing that the session sent of the end is under way any more. */
+export function unsend(state: State, end: PipeEnd, session: Session): void {
+  end.sending.delete(session);
+  if (session.sending.delete(end)) tally(state, session, "holds", -1);
+}
+
 /** The owner holds the end. */
-export function hold(end: PipeEnd, owner: Owner): void {
+export function hold(state: State, end: PipeEnd, owner: Owner): void {
+  if (!end.holders.has(owner)) tally(state, owner.session, "holds", 1);
   end.holders.add(owner);
   owner.ends.add(end);
 }
 
+/** The owner holds the end no more, and nothing comes of it yet. */
+export function unhold(state: State, end: PipeEnd, owner: Owner): void {
+  owner.ends.delete(end);
+  if (end.holders.delete(owner)) tally(state, owner.session, "holds", -1);
+}
+
 /** The owner holds the end no more. */
 export function letGo(state: State, end: PipeEnd, owner: Owner): void {
-  end.holders.delete(owner);
-  owner.ends.delete(end);
+  unhold(state, end, owner);
   changed(state, end.pipe);
   closeUnheld(state, end);
 }
 
 /** What the session sent of the end and nobody received is lost with it. */
 export function loseSent(state: State, end: PipeEnd, session: Session): void {
-  end.sending.delete(session);
-  session.sending.delete(end);
+  unsend(state, end, session);
   changed(state, end.pipe);
   closeUnheld(state, end);
 }
@@ -93,13 +113,10 @@ export function otherOf(end: PipeEnd): PipeEnd {
   return end.pipe.ends[end.index === 0 ? 1 : 0];
 }
 
-function received(end: PipeEnd, sender: Session): void {
+function received(state: State, end: PipeEnd, sender: Session): void {
   const left = (end.sending.get(sender) ?? 0) - 1;
   if (left > 0) end.sending.set(sender, left);
-  else {
-    end.sending.delete(sender);
-    sender.sending.delete(end);
-  }
+  else unsend(state, end, sender);
 }
 
 function closeUnheld(state: State, end: PipeEnd): void {

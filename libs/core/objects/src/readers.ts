@@ -1,5 +1,6 @@
-import { overLimit, Refused, refusal } from "./replies.ts";
+import { Refused, refusal } from "./replies.ts";
 import type { Reader, Session, SharedObject, State } from "./state.ts";
+import { needPlace, tally } from "./tally.ts";
 import type { Operation, Reply } from "./types.ts";
 import { needPlaceToWait } from "./waits.ts";
 
@@ -13,9 +14,9 @@ export function addReader(
   const { object, operation } = at;
   const before = session.readers.get(owner)?.get(operation.seq);
   if (before !== undefined) endReader(state, before);
-  needPlaceToWait(state, object);
-  if (operation.verb === "watch" && state.watchers >= state.limits.WATCHERS_MAX)
-    throw overLimit(state, "WATCHERS_MAX", state.watchers + 1, "too many wait for changes");
+  needPlaceToWait(state, object, object.readers.size);
+  needPlace(state, session, "readers");
+  if (operation.verb === "watch") needPlace(state, session, "watchers");
   const after = object.changed;
   const reader: Reader = {
     session,
@@ -30,16 +31,21 @@ export function addReader(
   const readers = session.readers.get(owner) ?? new Map<number, Reader>();
   session.readers.set(owner, readers.set(operation.seq, reader));
   object.readers.push(reader);
-  if (operation.verb === "watch") state.watchers++;
+  count(state, reader, 1);
 }
 
 /** A reader waits no more and gets no reply. */
 export function endReader(state: State, reader: Reader): void {
   reader.line?.remove(reader);
+  count(state, reader, -1);
   const readers = reader.session.readers.get(reader.owner);
   readers?.delete(reader.operation.seq);
   if (readers?.size === 0) reader.session.readers.delete(reader.owner);
-  if (reader.operation.verb === "watch") state.watchers--;
+}
+
+function count(state: State, { session, operation }: Reader, more: 1 | -1): void {
+  tally(state, session, "readers", more);
+  if (operation.verb === "watch") tally(state, session, "watchers", more);
 }
 
 /** A reader has its reply. */

@@ -6,7 +6,7 @@ import { link } from "./dict.ts";
 import { textOf } from "./keys.ts";
 import { ITEM_OVERHEAD_BYTES } from "./limits.ts";
 import { holdKey } from "./lock.ts";
-import { hold as holdEnd } from "./pipe.ts";
+import { hold as holdEnd, send } from "./pipe.ts";
 import { addOwner, enterSession, makeSession } from "./sessions.ts";
 import {
   type OwnerName,
@@ -19,6 +19,7 @@ import {
   type SnapshotPiece,
 } from "./snapshot.ts";
 import type { Dict, Hold, Lock, Owner, PipeEnd, Semaphore, SharedObject, State, Waiter } from "./state.ts";
+import { addHold, tally } from "./tally.ts";
 import { linesOf, replyBytes, waitingBytes } from "./waits.ts";
 
 /** Takes one value of those that a piece announced, and the number beside it. */
@@ -91,7 +92,7 @@ class Restorer {
   #takeOwner({ session, owner: number, lastSeq, replies }: SnapshotPiece & { readonly type: "owner" }): void {
     const there = this.#state.sessions.get(session);
     assert(there !== undefined, `session ${session} of an owner is in the snapshot`);
-    const owner = addOwner(there, number);
+    const owner = addOwner(this.#state, there, number);
     owner.lastSeq = lastSeq;
     for (const saved of replies) this.#takeReply(owner, saved);
   }
@@ -101,6 +102,7 @@ class Restorer {
     const values: Uint8Array[] = [];
     const reply = { seq, values, numbers, revision, refusal: refusal ?? undefined };
     owner.replies.set(seq, reply);
+    tally(state, owner.session, "replies", 1);
     this.#expect(count, (bytes) => {
       values.push(keep(bytes));
       if (values.length === count) state.bytes += replyBytes(reply);
@@ -113,7 +115,8 @@ class Restorer {
     const owner = creator === null ? undefined : this.#owner(creator);
     const bound = spec.kind === "condition" && content.type === "condition" && content.bound;
     const lock = bound ? state.objects.get(spec.lock) : undefined;
-    const object = makeObject({ ref, spec, created, creator: owner }, lock?.type === "lock" ? lock : undefined);
+    const maker = owner?.session ?? state.sessions.get(piece.maker ?? 0);
+    const object = makeObject({ ref, spec, created, creator: owner, maker }, lock?.type === "lock" ? lock : undefined);
     object.changed = changed;
     enlist(state, object);
     charge(state, object, ITEM_OVERHEAD_BYTES);
@@ -167,12 +170,11 @@ class Restorer {
   #fillEnd(end: PipeEnd, { closed, holders, sending, messages }: SavedEnd): void {
     const state = this.#state;
     end.closed = closed;
-    for (const holder of holders) holdEnd(end, this.#owner(holder));
+    for (const holder of holders) holdEnd(state, end, this.#owner(holder));
     for (let at = 0; at < sending.length; at += 2) {
       const session = state.sessions.get(sending[at] ?? 0);
       assert(session !== undefined, "who sent an end of a pipe is in the snapshot");
-      end.sending.set(session, sending[at + 1] ?? 0);
-      session.sending.add(end);
+      send(state, end, session, sending[at + 1] ?? 0);
     }
     this.#expect(messages, (bytes, number) => {
       charge(state, end.pipe, weight(bytes));
@@ -192,6 +194,7 @@ class Restorer {
     const links = { line: undefined, previous: undefined, next: undefined };
     const waiter: Waiter = { owner, operation, object, since, flow, notified, ...links };
     owner.waiting.set(seq, waiter);
+    tally(state, owner.session, "waits", 1);
     line.push(waiter);
     this.#expect(saved.values, (bytes) => {
       values.push(keep(bytes));
@@ -202,7 +205,7 @@ class Restorer {
   #hold(object: Lock | Semaphore, { token, flow, count, ...name }: SavedHold): Hold {
     const owner = this.#owner(name);
     const hold: Hold = { owner, object, token, flow, count };
-    owner.holds.add(hold);
+    addHold(this.#state, hold);
     return hold;
   }
 

@@ -1,5 +1,6 @@
 import { closeOwner, closeSession } from "./endings.ts";
 import type { Owner, Session, State } from "./state.ts";
+import { emptyTally, tally } from "./tally.ts";
 import type { Command } from "./types.ts";
 
 type Opening = Extract<Command, { readonly type: "session-opened" }>;
@@ -29,6 +30,8 @@ export function makeSession(identity: Identity): Session {
     closed: new Set(),
     closedUpTo: -1,
     sending: new Set(),
+    named: new Set(),
+    tally: emptyTally(),
     readers: new Map(),
   };
 }
@@ -64,7 +67,7 @@ export function isClosed(session: Session, owner: number): boolean {
 }
 
 /** A new owner of a session. */
-export function addOwner(session: Session, number: number): Owner {
+export function addOwner(state: State, session: Session, number: number): Owner {
   const owner: Owner = {
     session,
     number,
@@ -77,6 +80,7 @@ export function addOwner(session: Session, number: number): Owner {
     actions: new Set(),
   };
   session.owners.set(number, owner);
+  tally(state, session, "owners", 1);
   return owner;
 }
 

@@ -105,6 +105,8 @@ export type SnapshotPiece =
       readonly changed: Revision;
       /** Of an anonymous one. */
       readonly creator: OwnerName | null;
+      /** Of one with a name: who made it and lives. Older snapshots do not say. */
+      readonly maker?: SessionNumber | null;
       readonly content: SavedContent;
     }
   /** A line of an object, after all objects. */
@@ -152,7 +154,7 @@ function* savedOwner({ session, number, lastSeq, replies }: Owner): Generator<Sn
 }
 
 function* savedObject(object: SharedObject): Generator<SnapshotPiece> {
-  const { ref, spec, created, changed, creator } = object;
+  const { ref, spec, created, changed, creator, maker } = object;
   const content = contentOf(object);
   yield {
     type: "object",
@@ -161,6 +163,7 @@ function* savedObject(object: SharedObject): Generator<SnapshotPiece> {
     created,
     changed,
     creator: creator === undefined ? null : nameOf(creator),
+    maker: creator === undefined ? (maker?.number ?? null) : null,
     content,
   };
   yield* packed(itemsOf(object));

@@ -5,6 +5,7 @@ import type { ObjectLimits } from "./limits.ts";
 import type { Line, Standing } from "./line.ts";
 import type { Sequence } from "./sequence.ts";
 import type { Spec } from "./spec.ts";
+import type { Tally } from "./tally.ts";
 import type { Effect, Operation, Reply, Revision, SessionNumber, ValueCodec } from "./types.ts";
 
 /** Everything the core knows. What is called volatile is no part of what a log or a snapshot makes. */
@@ -25,8 +26,8 @@ export interface State {
   undo: (() => void)[] | undefined;
   /** Volatile. Objects that changed in this step and have readers waiting. */
   readonly touched: Set<SharedObject>;
-  /** Volatile. Readers that wait for changes. */
-  watchers: number;
+  /** Of all sessions, dead ones' objects included. */
+  readonly tally: Tally;
   /** Volatile. Objects whose changes are remembered; the one watched least recently first. */
   readonly watched: Set<SharedObject>;
   /** Volatile. Bytes of all changes remembered. */
@@ -46,6 +47,10 @@ export interface Session {
   closedUpTo: number;
   /** Ends of pipes that were sent and have not been received. */
   readonly sending: Set<PipeEnd>;
+  /** Objects with a name that it made and that are there. */
+  readonly named: Set<SharedObject>;
+  /** Of all its owners. */
+  readonly tally: Tally;
   /** Volatile. Readers that wait, by owner and number. */
   readonly readers: Map<number, Map<number, Reader>>;
 }
@@ -113,6 +118,8 @@ interface Base {
   changed: Revision;
   /** Of an anonymous object: it ends with this owner. */
   readonly creator: Owner | undefined;
+  /** The session that made it, while that lives. */
+  maker: Session | undefined;
   /** What counts against DATA_BYTES_MAX. */
   bytes: number;
   /** Volatile. */

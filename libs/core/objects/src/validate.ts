@@ -6,7 +6,21 @@ import { ITEM_OVERHEAD_BYTES } from "./limits.ts";
 import { holdKey } from "./lock.ts";
 import { otherOf } from "./pipe.ts";
 import { isClosed } from "./sessions.ts";
-import type { Dict, Hold, Lock, Owner, Pipe, PipeEnd, Queue, Semaphore, SharedObject, State, Waiter } from "./state.ts";
+import type {
+  Dict,
+  Hold,
+  Lock,
+  Owner,
+  Pipe,
+  PipeEnd,
+  Queue,
+  Semaphore,
+  Session,
+  SharedObject,
+  State,
+  Waiter,
+} from "./state.ts";
+import { emptyTally, type Tally, tallied } from "./tally.ts";
 import { linesOf, replyBytes, waitingBytes } from "./waits.ts";
 
 /** Checks the invariants of STATES.md, by their numbers there. */
@@ -18,6 +32,45 @@ export function validateState(state: State): void {
   assert(bytes === state.bytes, `all bytes are counted: ${bytes} are there, ${state.bytes} were counted`);
   validateSessions(state);
   validateReaders(state);
+  validateTallies(state);
+}
+
+/** 12: what is bounded is counted. */
+function validateTallies(state: State): void {
+  const all = emptyTally();
+  const made = new Map<Session | undefined, number>();
+  for (const { maker } of state.objects.values()) made.set(maker, (made.get(maker) ?? 0) + 1);
+  for (const session of state.sessions.values()) {
+    const own = { ...tallyOf(session), objects: made.get(session) ?? 0 };
+    assertTally(session.tally, own, `session ${session.number}`);
+    for (const what of tallied) all[what] += own[what];
+  }
+  all.objects = state.objects.size;
+  assertTally(state.tally, all, "the state");
+}
+
+function tallyOf({ owners, sending, readers }: Session): Tally {
+  const own = emptyTally();
+  for (const { waiting, holds, ends, replies } of owners.values()) {
+    own.owners++;
+    own.waits += waiting.size;
+    own.holds += holds.size + ends.size;
+    own.replies += replies.size;
+  }
+  own.holds += sending.size;
+  for (const waiting of readers.values()) {
+    own.readers += waiting.size;
+    for (const { operation } of waiting.values()) if (operation.verb === "watch") own.watchers++;
+  }
+  return own;
+}
+
+function assertTally(counted: Tally, there: Tally, whose: string): void {
+  for (const what of tallied)
+    assert(
+      counted[what] === there[what],
+      `12: ${whose} counts its ${what}: ${there[what]} are there, ${counted[what]} were counted`,
+    );
 }
 
 function* ownersOf(state: State): Generator<Owner> {
@@ -74,6 +127,9 @@ function isAlive(state: State, { session, number }: Owner): boolean {
 }
 
 function validateObject(state: State, object: SharedObject): number {
+  const { maker } = object;
+  assert(maker === undefined || state.sessions.get(maker.number) === maker, "12: who made it lives");
+  if (object.creator === undefined) assert(maker === undefined || maker.named.has(object), "12: and knows it");
   assert(object.created <= object.changed && object.changed <= state.revision, "revisions only grow");
   const { creator } = object;
   if (creator === undefined) assert(object.ref.startsWith("@"), "only what has a name outlives its creator");
@@ -206,12 +262,11 @@ function validateHold(state: State, hold: Hold, object: SharedObject): void {
 }
 
 function validateReaders(state: State): void {
-  let [watchers, waiting, standing, history] = [0, 0, 0, 0];
+  let [waiting, standing, history] = [0, 0, 0];
   for (const object of state.objects.values()) {
     for (const reader of object.readers) {
       assert(reader.object === object, "readers wait where they asked");
       assert(reader.session.readers.get(reader.owner)?.get(reader.operation.seq) === reader, "readers are found");
-      if (reader.operation.verb === "watch") watchers++;
       standing++;
     }
     history += object.history?.bytes ?? 0;
@@ -219,7 +274,7 @@ function validateReaders(state: State): void {
   }
   for (const session of state.sessions.values())
     for (const readers of session.readers.values()) waiting += readers.size;
-  assert(watchers === state.watchers && waiting === standing, "readers are counted");
+  assert(waiting === standing, "readers stand where they wait");
   assert(
     history === state.historyBytes && history <= state.limits.HISTORY_BYTES_MAX,
     "histories are counted and bounded",

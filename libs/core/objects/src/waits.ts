@@ -3,6 +3,7 @@ import { charge, keep, weight } from "./content.ts";
 import type { Line } from "./line.ts";
 import { called, NO_NUMBERS, NO_VALUES, overLimit, refused } from "./replies.ts";
 import type { Hold, Owner, SharedObject, State, Waiter } from "./state.ts";
+import { needPlace, tally } from "./tally.ts";
 import type { Operation, Refusal, Reply } from "./types.ts";
 
 /** Puts an operation at the end of a line; it has no reply yet. Refuses when too many wait there. */
@@ -13,7 +14,8 @@ export function wait(
   at: { readonly object: SharedObject; readonly line: Line<Waiter>; readonly flow?: number },
 ): undefined {
   const { object, line, flow = 0 } = at;
-  needPlaceToWait(state, object);
+  needPlaceToWait(state, object, 0);
+  needPlace(state, owner.session, "waits");
   const waiter: Waiter = {
     owner,
     operation: operation.values.length === 0 ? operation : { ...operation, values: operation.values.map(keep) },
@@ -27,6 +29,7 @@ export function wait(
   };
   charge(state, object, waitingBytes(waiter));
   owner.waiting.set(operation.seq, waiter);
+  tally(state, owner.session, "waits", 1);
   line.push(waiter);
   return undefined;
 }
@@ -38,9 +41,12 @@ export function waitingBytes({ operation }: Waiter): number {
   return bytes;
 }
 
-/** Refuses when as many as may wait at the object already. */
-export function needPlaceToWait(state: State, object: SharedObject): void {
-  let waiting = object.readers.size + 1;
+/**
+ * Refuses when as many as may wait at the object already. `readers`: of those that read so many count too, none where a command is done, which
+ * must come to the same without them.
+ */
+export function needPlaceToWait(state: State, object: SharedObject, readers: number): void {
+  let waiting = readers + 1;
   for (const line of linesOf(object)) waiting += line.size;
   if (waiting > state.limits.WAITERS_MAX)
     throw overLimit(state, "WAITERS_MAX", waiting, `too many wait at ${called(object)}`);
@@ -93,12 +99,14 @@ export function answer(
 export function drop(state: State, waiter: Waiter): void {
   waiter.line?.remove(waiter);
   waiter.owner.waiting.delete(waiter.operation.seq);
+  tally(state, waiter.owner.session, "waits", -1);
   charge(state, waiter.object, -waitingBytes(waiter));
 }
 
 /** A reply is kept until it is acknowledged, and told. */
 export function settle(state: State, owner: Owner, reply: Reply): void {
   owner.replies.set(reply.seq, reply);
+  tally(state, owner.session, "replies", 1);
   if (reply.values.length > 0) state.bytes += replyBytes(reply);
   state.effects.push({ type: "reply", session: owner.session.number, owner: owner.number, reply });
 }
