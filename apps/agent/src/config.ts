@@ -8,7 +8,9 @@ import {
   type Setting,
   type SettingTable,
   serverSettings,
+  type TlsValues,
   text,
+  tlsSettings,
 } from "@heddle/adapter-command";
 import { type LogLevel, logLevels } from "@heddle/adapter-system";
 import { InvalidArgumentError, NodeName } from "@heddle/kernel";
@@ -20,7 +22,7 @@ export const ARTIFACTS_BYTES_MAX = 1024 * 1024 * 1024;
 const DEFAULT_ADDRESS = "127.0.0.1:7433";
 
 /** What an agent can be told. */
-export interface AgentConfig extends ServerValues {
+export interface AgentConfig extends ServerValues, TlsValues {
   readonly coordinator: readonly string[];
   readonly name: string | undefined;
   readonly processes: number | undefined;
@@ -40,6 +42,7 @@ export const settings: SettingTable<AgentConfig> = {
   label: pairs("KEY=VALUE", "say something about this node"),
   resource: amounts("NAME=AMOUNT", "say how much of something this node has, for work that asks for it"),
   dataDir: text("DIR", "keep shipped code here; without it in a temporary directory", undefined),
+  ...tlsSettings,
   ...serverSettings,
   logLevel: choice(logLevels, "least important log entry to write to standard error", "info"),
 };

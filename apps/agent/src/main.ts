@@ -6,6 +6,7 @@ import {
   type RunningServer,
   runServer,
   type ServerInvocation,
+  tlsFilesOf,
 } from "@heddle/adapter-command";
 import { createGrpcClient } from "@heddle/adapter-grpc";
 import { createProcessSpawner } from "@heddle/adapter-processes";
@@ -13,6 +14,7 @@ import {
   availableSlots,
   compileCacheDirectory,
   fileBlobs,
+  findLocalToken,
   hostFacts,
   runtimeDirectory,
   systemEnvironment,
@@ -39,10 +41,13 @@ async function start(config: AgentConfig): Promise<RunningServer> {
     config.name ?? defaultName({ host, uid: process.getuid?.() ?? 0, dataDir, rank: process.env.SLURM_PROCID });
   const slots = config.processes ?? availableSlots();
   const addresses = addressesOf(config).map(checkedAddress);
+  const tls = tlsFilesOf(config);
   const directory = dataDir ?? scope.use(temporaryDirectory("heddle-agent-")).path;
   mkdirSync(directory, { recursive: true });
   const blobs = scope.use(fileBlobs(join(directory, "artifacts"), { maxBytes: ARTIFACTS_BYTES_MAX }));
-  const client = scope.use(createGrpcClient());
+  const client = scope.use(
+    createGrpcClient({ ...(tls === undefined ? {} : { tls }), findToken: findLocalToken, log: env.log }),
+  );
   const stateFile = join(dataDir ?? runtimeDirectory(), `agent-${name}.json`);
   const spawner = scope.use(
     createProcessSpawner({

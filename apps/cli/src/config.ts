@@ -1,6 +1,9 @@
 import {
   choice,
   count,
+  flag,
+  list,
+  listenSetting,
   packageVersion,
   type ServerValues,
   type SettingTable,
@@ -33,6 +36,9 @@ export interface UpConfig extends ServerValues {
   readonly nodes: number;
   readonly processes: number | undefined;
   readonly listen: string;
+  readonly tls: boolean;
+  /** More names of this machine, with TLS. */
+  readonly host: readonly string[];
   readonly dataDir: string | undefined;
   readonly logLevel: LogLevel;
   /** For tests. */
@@ -46,7 +52,11 @@ export const upSettings: SettingTable<UpConfig> = {
     min: 1,
     max: 65_536,
   }),
-  listen: text("ADDRESS", "serve here: 127.0.0.1:PORT (0 picks a free one), [::1]:PORT or unix:PATH", DEFAULT_ADDRESS),
+  listen: listenSetting(DEFAULT_ADDRESS),
+  tls: flag(
+    "speak TLS, with certificates that are made for this fabric and kept in DATA-DIR/tls: clients need one, too",
+  ),
+  host: list("HOST", "with --tls: a name or IP address by which other machines call this one; the first is told them"),
   dataDir: text(
     "DIR",
     "keep shared objects and shipped code here; without it in temporary directories, and they end with it",

@@ -6,10 +6,10 @@ import { lockRows, objectRows, whyLines } from "./lock-words.ts";
 import { documentText, type OutputFormat } from "./output.ts";
 import { isTable, type Print, printRows } from "./questions.ts";
 import { nameOf } from "./shared-kinds.ts";
+import type { Target } from "./targets.ts";
 
 /** Which object is meant, and how to answer. */
-export interface Subject {
-  readonly address: string;
+export interface Subject extends Target {
   readonly output: OutputFormat;
   /** The kind, in a word of the user's. */
   readonly word: string;
@@ -18,9 +18,10 @@ export interface Subject {
 }
 
 /** `heddle describe object|lock NAME`. */
-export function describe({ address, output, word, name }: Subject, print: Print): Promise<void> {
+export function describe(subject: Subject, print: Print): Promise<void> {
+  const { output, word, name } = subject;
   const kind = kindOf("describe", word, ["objects", "locks"]);
-  return withFabric(address, async (fabric) => {
+  return withFabric(subject, async (fabric) => {
     const admin = objectsAdmin(fabric);
     if (kind === "objects") {
       const report = await admin.object(name);
@@ -32,9 +33,10 @@ export function describe({ address, output, word, name }: Subject, print: Print)
 }
 
 /** `heddle why lock NAME`. */
-export function why({ address, output, word, name }: Subject, print: Print): Promise<void> {
+export function why(subject: Subject, print: Print): Promise<void> {
+  const { output, word, name } = subject;
   kindOf("why", word, ["locks"]);
-  return withFabric(address, async (fabric) => {
+  return withFabric(subject, async (fabric) => {
     const report = await objectsAdmin(fabric).lock(name);
     if (!isTable(output)) return print(documentText(output, report));
     for (const line of whyLines(report)) print(`${plainText(line)}\n`);
@@ -42,9 +44,10 @@ export function why({ address, output, word, name }: Subject, print: Print): Pro
 }
 
 /** `heddle break lock NAME`. */
-export function breakLock({ address, output, word, name }: Subject, reason: string, print: Print): Promise<void> {
+export function breakLock(subject: Subject, reason: string, print: Print): Promise<void> {
+  const { output, word, name } = subject;
   kindOf("break", word, ["locks"]);
-  return withFabric(address, async (fabric) => {
+  return withFabric(subject, async (fabric) => {
     const broken = await objectsAdmin(fabric).breakLock(name, { reason });
     if (!isTable(output)) return print(documentText(output, { broken }));
     print(`lock/${plainText(nameOf(name))} ${broken.length === 0 ? "unchanged: nobody held it" : "broken"}\n`);

@@ -10,8 +10,10 @@ import {
 import { InvalidArgumentError } from "@heddle/kernel";
 import { Command, CommanderError, Option } from "commander";
 import { parse as parseYaml } from "yaml";
-import { addressOf, build, DEFAULT_ADDRESS, givenAddress, programs, takeParentFd, upSettings } from "./config.ts";
+import { addCerts } from "./certs.ts";
+import { addressOf, build, givenAddress, programs, takeParentFd, upSettings } from "./config.ts";
 import { type OutputFormat, outputFormats } from "./output.ts";
+import { addressOption, addTarget, type TargetOptions, targetOf } from "./targets.ts";
 
 /** What a server's program offers: loaded only when it is run. */
 interface ServerModule {
@@ -52,11 +54,9 @@ function heddle(parentFd: number | undefined): Command {
   addServers(program, parentFd);
   addRun(program, parentFd);
   addQuestions(program);
+  addCerts(program, print);
+  addToken(program);
   return program;
-}
-
-function addressOption(otherwise: string = DEFAULT_ADDRESS): Option {
-  return new Option("--address <address>", `the coordinator (default: HEDDLE_ADDRESS, else ${otherwise})`);
 }
 
 /** Commands whose options are settings: they understand them, and their --help, themselves. */
@@ -116,33 +116,30 @@ function hinting<T>(command: string, resolve: () => T): T {
 }
 
 function addRun(program: Command, parentFd: number | undefined): void {
-  program
-    .command("run")
+  addTarget(program.command("run"), "none: the script has a fabric of its own")
     .description("run a script with HEDDLE_ADDRESS set; it has a fabric of its own when there is no address")
     .argument("<file>", "a JavaScript or TypeScript module")
     .argument("[args...]", "its arguments")
-    .addOption(addressOption("none: the script has a fabric of its own"))
     .passThroughOptions()
     .action(async (file: string, args: string[], _options: unknown, command: Command) => {
       const { runScript } = await import("./run-script.ts");
-      await runScript({ file, args, address: givenAddress(optionsOf(command).address), parentFd });
+      const { address, ...tls } = optionsOf(command);
+      await runScript({ file, args, address: givenAddress(address), tls, parentFd });
     });
 }
 
 function addQuestions(program: Command): void {
   const question = (nameAndArgs: string, description: string): Command =>
-    program
-      .command(nameAndArgs)
+    addTarget(program.command(nameAndArgs))
       .description(description)
       .hook("preAction", () => void process.once("SIGINT", () => process.exit(exitCodes.interrupted)))
-      .addOption(addressOption())
       .addOption(
         new Option("-o, --output <format>", "how to print the answer").choices(outputFormats).default("table"),
       );
   question("status", "show the fabric in a few numbers").action(async (_options: unknown, command: Command) => {
-    const { address, output } = optionsOf(command);
+    const options = optionsOf(command);
     const { status } = await import("./questions.ts");
-    await status(addressOf(address), output, print);
+    await status(targetOf(options), options.output, print);
   });
   question("get <kind> [name]", "list nodes, jobs, objects, locks or sessions, or show one")
     .option("--no-headers", "leave out the headings")
@@ -152,26 +149,38 @@ function addQuestions(program: Command): void {
       "\nExamples:\n  heddle get nodes\n  heddle get jobs -o wide\n  heddle get lock ledger -o json",
     )
     .action(async (kind: string, name: string | undefined, _options: unknown, command: Command) => {
-      const { address, output, headers, watch } = optionsOf(command);
+      const { output, headers, watch, ...target } = optionsOf(command);
       const { get } = await import("./questions.ts");
-      const options = { address: addressOf(address), output, headings: headers !== false, watch: watch === true };
+      const options = { ...targetOf(target), output, headings: headers !== false, watch: watch === true };
       await get(kind, name, options, print);
     });
   addLockQuestions(question);
   question("version", "show the version of this command and of the coordinator").action(
     async (_options: unknown, command: Command) => {
-      const { address, output } = optionsOf(command);
+      const options = optionsOf(command);
       const { version } = await import("./questions.ts");
-      await version(addressOf(address), output, print);
+      await version(targetOf(options), options.output, print);
     },
   );
+}
+
+/** What a user's own server and its clients know of each other. */
+function addToken(program: Command): void {
+  program
+    .command("token")
+    .description("print the secret by which this user's server knows its clients, for HEDDLE_TOKEN behind a tunnel")
+    .addOption(addressOption())
+    .action(async (_options: unknown, command: Command) => {
+      const { token } = await import("./token.ts");
+      token(addressOf(optionsOf(command).address), print);
+    });
 }
 
 /** What asks about one shared object; a name is an object's name, its id or the beginning of that. */
 function addLockQuestions(question: (nameAndArgs: string, description: string) => Command): void {
   const subject = (word: string, name: string, command: Command) => {
-    const { address, output } = optionsOf(command);
-    return { address: addressOf(address), output, word, name };
+    const options = optionsOf(command);
+    return { ...targetOf(options), output: options.output, word, name };
   };
   question("describe <kind> <name>", "show all about an object or a lock").action(
     async (kind: string, name: string, _options: unknown, command: Command) => {
@@ -193,8 +202,7 @@ function addLockQuestions(question: (nameAndArgs: string, description: string) =
     });
 }
 
-interface Options {
-  readonly address?: string;
+interface Options extends TargetOptions {
   readonly output: OutputFormat;
   readonly headers?: boolean;
   readonly watch?: boolean;

@@ -7,13 +7,13 @@ import { jobs, type Kind, kindNames, kindOf, named, nodes } from "./kinds.ts";
 import { documentText, type OutputFormat } from "./output.ts";
 import { locks, objects, sessions } from "./shared-kinds.ts";
 import { Table } from "./table.ts";
+import type { Target } from "./targets.ts";
 
 /** Where answers go: standard output, in whole lines. */
 export type Print = (text: string) => void;
 
 /** What `heddle get` was told. */
-export interface GetOptions {
-  readonly address: string;
+export interface GetOptions extends Target {
   readonly output: OutputFormat;
   readonly headings: boolean;
   readonly watch: boolean;
@@ -25,7 +25,7 @@ const WATCH_MS = 1_000;
 /** `heddle get KIND [NAME]`. */
 export function get(word: string, name: string | undefined, options: GetOptions, print: Print): Promise<void> {
   const kind = kindOf("get", word, kindNames);
-  return withFabric(options.address, (fabric) => {
+  return withFabric(options, (fabric) => {
     switch (kind) {
       case "nodes":
         return list(nodes, fabric, name, options, print);
@@ -108,8 +108,9 @@ export function isTable(output: OutputFormat): output is "table" | "wide" {
 }
 
 /** `heddle status`. */
-export function status(address: string, output: OutputFormat, print: Print): Promise<void> {
-  return withFabric(address, async (fabric) => {
+export function status(target: Target, output: OutputFormat, print: Print): Promise<void> {
+  const { address } = target;
+  return withFabric(target, async (fabric) => {
     const answer = { address, ...(await fabric.status()) };
     if (!isTable(output)) return print(documentText(output, answer));
     const { nodes: nodeCount, slots, chunksPlaced, chunksWaiting } = answer;
@@ -134,9 +135,10 @@ export function printRows(rows: readonly (readonly [string, string])[], print: P
 }
 
 /** `heddle version`: this command's, and the coordinator's when one answers. */
-export async function version(address: string, output: OutputFormat, print: Print): Promise<void> {
+export async function version(target: Target, output: OutputFormat, print: Print): Promise<void> {
   const client = { build: build(), node: process.versions.node };
-  const server = await withFabric(address, (fabric) => fabric.status()).then(
+  const { address } = target;
+  const server = await withFabric(target, (fabric) => fabric.status()).then(
     (answer) => ({ build: answer.build, address }),
     (error: unknown) => {
       if (error instanceof HeddleError && (error.code === "unavailable" || error.code === "timeout")) return undefined;

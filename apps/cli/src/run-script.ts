@@ -1,8 +1,9 @@
 import { spawn } from "node:child_process";
 import { statSync } from "node:fs";
-import { ParentLink, signalExitCode } from "@heddle/adapter-command";
+import { ParentLink, signalExitCode, type TlsValues } from "@heddle/adapter-command";
 import { InvalidArgumentError } from "@heddle/kernel";
 import { nodeOptions } from "./config.ts";
+import { environmentOf } from "./targets.ts";
 
 /** What `heddle run` was told. */
 export interface RunOptions {
@@ -10,15 +11,17 @@ export interface RunOptions {
   readonly args: readonly string[];
   /** Undefined: the script gets a fabric of its own, embedded in its process. */
   readonly address: string | undefined;
+  /** Files of TLS by which the script says who it is, instead of those in the environment. */
+  readonly tls: Partial<TlsValues>;
   /** Set when this process has a parent that it must not outlive. */
   readonly parentFd: number | undefined;
 }
 
 /** Becomes the script, where the system can do that; else starts it and ends as it ends. */
 export function runScript(options: RunOptions): Promise<never> {
-  const { file, args, address, parentFd } = options;
+  const { file, args, address, tls, parentFd } = options;
   mustBeScript(file);
-  const environment = { ...process.env };
+  const environment = environmentOf(tls);
   if (address !== undefined) environment.HEDDLE_ADDRESS = address;
   const argv = [...nodeOptions, file, ...args];
   if (parentFd === undefined && process.platform !== "win32")

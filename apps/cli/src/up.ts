@@ -1,6 +1,7 @@
 import { hostname } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import {
+  exitCodeOf,
   exitCodes,
   messageOf,
   onStopSignals,
@@ -13,6 +14,7 @@ import { availableSlots, temporaryDirectory } from "@heddle/adapter-system";
 import { Child, endText } from "./children.ts";
 import { programs, type UpConfig } from "./config.ts";
 import { KeptChild, type KeptChildOptions } from "./kept-child.ts";
+import { addressForOthers, addressHere, hostsAt, makeCertificates, mustBeLocal } from "./up-tls.ts";
 
 /** How long children may take to serve. */
 const START_MS = 60_000;
@@ -33,8 +35,8 @@ export async function up(config: UpConfig): Promise<number> {
     void new ParentLink(config.parentFd).gone.then(() => fabric.hurry(exitCodes.error));
   const stopped = stop.promise.then((): Ending => ({ why: stoppingText(config), exitCode: exitCodes.ok }));
   try {
-    const started = await Promise.race([fabric.start().then((address) => ({ address })), fabric.failed, stopped]);
-    if ("address" in started) announce(config, started.address, fabric.slots);
+    const started = await Promise.race([fabric.start(), fabric.failed, stopped]);
+    if ("address" in started) announce(config, started, fabric.slots);
     const { why, exitCode } = await Promise.race([fabric.failed, stopped]);
     say(why);
     await fabric.stop();
@@ -43,7 +45,8 @@ export async function up(config: UpConfig): Promise<number> {
   } catch (error) {
     say(messageOf(error));
     await fabric.stop();
-    return exitCodes.error;
+    const code = exitCodeOf(error);
+    return code === exitCodes.usage || code === exitCodes.denied ? exitCodes.usage : exitCodes.error;
   }
 }
 
@@ -58,12 +61,28 @@ function stoppingText({ drainMs }: UpConfig): string {
   return `stopping: ${chunks}, jobs that are not done fail at their clients; once more to stop at once`;
 }
 
-function announce(config: UpConfig, address: string, slots: number): void {
-  if (config.addressFile !== undefined) writeAddressFile(config.addressFile, { address, pid: process.pid });
+/** Where a fabric that has started is, and by which files its users say who they are. */
+interface Started {
+  readonly address: string;
+  /** Undefined without TLS. */
+  readonly tlsDir?: string;
+  readonly adminDir?: string;
+}
+
+function announce(config: UpConfig, { adminDir, ...facts }: Started, slots: number): void {
+  const { address, tlsDir } = facts;
+  if (config.addressFile !== undefined) writeAddressFile(config.addressFile, { ...facts, pid: process.pid });
   const nodes = `${config.nodes} ${config.nodes === 1 ? "node" : "nodes"}`;
   say(`a fabric of ${nodes} and ${slots} ${slots === 1 ? "slot" : "slots"} serves at ${address} (pid ${process.pid})`);
   say("Ctrl-C stops it. Elsewhere, for your scripts:");
-  console.log(`export HEDDLE_ADDRESS=${address}`);
+  if (tlsDir === undefined) return console.log(`export HEDDLE_ADDRESS=${address}`);
+  console.log(`export HEDDLE_ADDRESS=${address} HEDDLE_TLS_DIR=${quoted(tlsDir)}`);
+  console.log(`# for heddle break and others that only an administrator may: --tls-dir ${quoted(adminDir ?? "")}`);
+}
+
+/** For a shell. */
+function quoted(path: string): string {
+  return /^[\w/.:@%+-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }
 
 /** Messages are not data: they go to standard error. */
@@ -97,9 +116,10 @@ class Fabric {
     this.slots = this.#processes.reduce((sum, count) => sum + count, 0);
   }
 
-  /** Resolves with the coordinator's address when the manager and every agent serve. Rejects when one does not in time. */
-  async start(): Promise<string> {
-    const { listen, logLevel, drainMs, dataDir, addressFile } = this.#config;
+  /** Resolves when the manager, the coordinator and every agent serve. Rejects when one does not in time. */
+  async start(): Promise<Started> {
+    const { listen, logLevel, drainMs, dataDir, addressFile, tls } = this.#config;
+    if (!tls) mustBeLocal(listen);
     // Its agents drain before it is stopped: then nothing is left to wait for.
     const common = ["--log-level", logLevel, "--drain-ms"];
     const manager = `unix:${join(this.#directory.path, "manager.sock")}`;
@@ -111,8 +131,10 @@ class Fabric {
     if (dataDir !== undefined) await inTime("manager", this.#manager.serving);
     if (this.#isStopping) throw new Error("stopped before it served");
     if (addressFile !== undefined) removeAddressFile(addressFile);
+    const certificates = await this.#certificates();
+    const tlsDir = (directory: string | undefined) => (directory === undefined ? [] : ["--tls-dir", directory]);
     const coordinator = this.#spawn("coordinator", "coordinator", [
-      ...["--listen", listen, "--manager", manager],
+      ...["--listen", listen, "--manager", manager, ...tlsDir(certificates?.coordinator)],
       ...timing(this.#config),
       ...common,
       "0",
@@ -123,15 +145,26 @@ class Fabric {
       const why = `coordinator (pid ${coordinator.pid}) ended ${endText({ code, signal })}: stopping everything`;
       this.#fail({ why, exitCode: code === exitCodes.usage ? exitCodes.usage : exitCodes.error });
     });
-    const { address } = await inTime("coordinator", coordinator.serving);
+    const address = String((await inTime("coordinator", coordinator.serving)).address);
     const base = nodeBase();
     for (const [index, processes] of this.#processes.entries()) {
       const name = `${base}-${index + 1}`;
-      const args = ["--coordinator", String(address), "--name", name, "--processes", String(processes)];
-      this.#agents.push(this.#keep("agent", name, [...args, ...common, String(drainMs)]));
+      const args = ["--coordinator", addressHere(address), "--name", name, "--processes", String(processes)];
+      const served = [...args, ...tlsDir(certificates?.agent), ...common, String(drainMs)];
+      this.#agents.push(this.#keep("agent", name, served));
     }
     await Promise.all([this.#manager, ...this.#agents].map((child) => inTime(child.name, child.serving)));
-    return String(address);
+    if (certificates === undefined) return { address };
+    const { client, admin } = certificates;
+    return { address: await addressForOthers(address, this.#config.host), tlsDir: client, adminDir: admin };
+  }
+
+  /** Undefined without TLS. */
+  async #certificates() {
+    const { tls, listen, host, dataDir } = this.#config;
+    if (!tls) return undefined;
+    const directory = resolve(dataDir ?? this.#directory.path, "tls");
+    return await makeCertificates({ directory, isLasting: dataDir !== undefined, hosts: hostsAt(listen, host) });
   }
 
   /** Agents first, so that what runs may end and reach its client, then the servers. Bounded in time: what does not end is killed. */

@@ -1,11 +1,21 @@
-import { choice, count, type ServerValues, type SettingTable, serverSettings, text } from "@heddle/adapter-command";
+import {
+  choice,
+  count,
+  listenSetting,
+  type ServerValues,
+  type SettingTable,
+  serverSettings,
+  type TlsValues,
+  text,
+  tlsSettings,
+} from "@heddle/adapter-command";
 import { type LogLevel, logLevels } from "@heddle/adapter-system";
 
 /** Shipped code that a coordinator keeps. Above, what was unused for longest goes, and clients send it again. */
 export const ARTIFACTS_BYTES_MAX = 1024 * 1024 * 1024;
 
 /** What a coordinator can be told. */
-export interface CoordinatorConfig extends ServerValues {
+export interface CoordinatorConfig extends ServerValues, TlsValues {
   readonly listen: string;
   readonly dataDir: string | undefined;
   readonly manager: string | undefined;
@@ -18,13 +28,14 @@ export interface CoordinatorConfig extends ServerValues {
 const DAY_MS = 86_400_000;
 
 export const settings: SettingTable<CoordinatorConfig> = {
-  listen: text("ADDRESS", "serve here: 127.0.0.1:PORT (0 picks a free one), [::1]:PORT or unix:PATH", "127.0.0.1:7433"),
+  listen: listenSetting("127.0.0.1:7433"),
   dataDir: text("DIR", "keep shipped code here; without it in a temporary directory", undefined),
   manager: text(
     "ADDRESS",
     "the manager of this fabric, for shared objects and locks; without it there are none",
     undefined,
   ),
+  ...tlsSettings,
   ...serverSettings,
   logLevel: choice(logLevels, "least important log entry to write to standard error", "info"),
   leaseMs: count("MS", undefined, undefined, { min: 100, max: DAY_MS }),

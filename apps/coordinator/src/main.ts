@@ -8,10 +8,18 @@ import {
   type RunningServer,
   runServer,
   type ServerInvocation,
+  tlsFilesOf,
 } from "@heddle/adapter-command";
 import { createGrpcClient, createGrpcServer } from "@heddle/adapter-grpc";
-import { fileBlobs, hostFacts, systemEnvironment, temporaryDirectory } from "@heddle/adapter-system";
-import { CoordinatorShell, descriptorSetUrl } from "@heddle/shell-coordinator";
+import {
+  fileBlobs,
+  findLocalToken,
+  hostFacts,
+  localTokens,
+  systemEnvironment,
+  temporaryDirectory,
+} from "@heddle/adapter-system";
+import { access, CoordinatorShell, descriptorSetUrl } from "@heddle/shell-coordinator";
 import { ARTIFACTS_BYTES_MAX, type CoordinatorConfig, settings } from "./config.ts";
 
 /** Runs a coordinator as this process. */
@@ -25,6 +33,8 @@ export function main(
 async function start(config: CoordinatorConfig): Promise<RunningServer> {
   await using scope = new AsyncDisposableStack();
   const env = systemEnvironment({ level: config.logLevel });
+  const files = tlsFilesOf(config);
+  const tls = files === undefined ? {} : { tls: files };
   const directory = config.dataDir ?? scope.use(temporaryDirectory("heddle-coordinator-")).path;
   mkdirSync(directory, { recursive: true });
   const blobs = scope.use(fileBlobs(join(directory, "artifacts"), { maxBytes: ARTIFACTS_BYTES_MAX }));
@@ -40,10 +50,18 @@ async function start(config: CoordinatorConfig): Promise<RunningServer> {
     ...(heartbeatMs === undefined ? {} : { heartbeatMs }),
     ...(manager === undefined
       ? {}
-      : { manager: { address: checkedAddress(manager), client: scope.use(createGrpcClient()) } }),
+      : {
+          manager: {
+            address: checkedAddress(manager),
+            client: scope.use(createGrpcClient({ ...tls, findToken: findLocalToken, log: env.log })),
+          },
+        }),
   });
   const server = createGrpcServer({
     log: env.log,
+    access,
+    ...tls,
+    tokens: localTokens({ log: env.log }),
     descriptorSet: fileURLToPath(descriptorSetUrl),
     healthServices: ["heddle.v1.Jobs", "heddle.v1.Nodes", "heddle.v1.Admin"],
   });

@@ -1,8 +1,18 @@
-import { choice, count, type ServerValues, type SettingTable, serverSettings, text } from "@heddle/adapter-command";
+import {
+  choice,
+  count,
+  listenSetting,
+  type ServerValues,
+  type SettingTable,
+  serverSettings,
+  type TlsValues,
+  text,
+  tlsSettings,
+} from "@heddle/adapter-command";
 import { type LogLevel, logLevels } from "@heddle/adapter-system";
 
 /** What a manager can be told. */
-export interface ManagerConfig extends ServerValues {
+export interface ManagerConfig extends ServerValues, TlsValues {
   readonly listen: string;
   readonly dataDir: string | undefined;
   readonly logLevel: LogLevel;
@@ -18,12 +28,13 @@ export interface ManagerConfig extends ServerValues {
 const DAY_MS = 86_400_000;
 
 export const settings: SettingTable<ManagerConfig> = {
-  listen: text("ADDRESS", "serve here: 127.0.0.1:PORT (0 picks a free one), [::1]:PORT or unix:PATH", "127.0.0.1:7435"),
+  listen: listenSetting("127.0.0.1:7435"),
   dataDir: text(
     "DIR",
     "keep objects, locks and sessions here; without it in a temporary directory, and they end with it",
     undefined,
   ),
+  ...tlsSettings,
   ...serverSettings,
   logLevel: choice(logLevels, "least important log entry to write to standard error", "info"),
   ephemeral: text("DIR", undefined, undefined),

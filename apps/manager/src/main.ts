@@ -8,11 +8,12 @@ import {
   type RunningServer,
   runServer,
   type ServerInvocation,
+  tlsFilesOf,
 } from "@heddle/adapter-command";
 import { createGrpcServer } from "@heddle/adapter-grpc";
 import { openSqliteJournal } from "@heddle/adapter-sqlite";
-import { hostFacts, systemEnvironment, temporaryDirectory } from "@heddle/adapter-system";
-import { descriptorSetUrl, ManagerShell, TTL_BOUNDS } from "@heddle/shell-manager";
+import { hostFacts, localTokens, systemEnvironment, temporaryDirectory } from "@heddle/adapter-system";
+import { access, descriptorSetUrl, ManagerShell, TTL_BOUNDS } from "@heddle/shell-manager";
 import { type ManagerConfig, settings } from "./config.ts";
 
 /** Runs a manager as this process. */
@@ -26,6 +27,7 @@ export function main(
 async function start(config: ManagerConfig): Promise<RunningServer> {
   await using scope = new AsyncDisposableStack();
   const env = systemEnvironment({ level: config.logLevel });
+  const tls = tlsFilesOf(config);
   const directory = config.dataDir ?? scope.use(temporaryDirectory("heddle-manager-")).path;
   const { ephemeral } = config;
   if (ephemeral !== undefined) process.once("exit", () => rmSync(ephemeral, { recursive: true, force: true }));
@@ -45,6 +47,9 @@ async function start(config: ManagerConfig): Promise<RunningServer> {
   await shell.start();
   const server = createGrpcServer({
     log: env.log,
+    access,
+    ...(tls === undefined ? {} : { tls }),
+    tokens: localTokens({ log: env.log }),
     descriptorSet: fileURLToPath(descriptorSetUrl),
     healthServices: ["heddle.v1.Objects", "heddle.v1.Sessions", "heddle.v1.ObjectsAdmin"],
   });

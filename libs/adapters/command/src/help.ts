@@ -9,7 +9,10 @@ export function helpText<T extends object>(command: string, summary: string, tab
   ];
   const rows: string[][] = settings
     .filter(([, { help }]) => help !== undefined)
-    .map(([name, setting]) => [`--${flagName(name)} <${setting.placeholder}>`, described(setting)]);
+    .map(([name, setting]) => [
+      setting.isFlag === true ? `--${flagName(name)}` : `--${flagName(name)} <${setting.placeholder}>`,
+      described(setting),
+    ]);
   rows.push(["-h, --help", "show this help"]);
   const width = Math.max(...rows.map(([flag]) => flag?.length ?? 0));
   const options = rows.map(([flag, help]) => `  ${flag?.padEnd(width)}  ${help}`);

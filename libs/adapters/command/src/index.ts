@@ -1,3 +1,4 @@
+export type { TlsFiles } from "@heddle/port-rpc";
 export { removeAddressFile, type ServerFacts, writeAddressFile } from "./address-file.ts";
 export { exitCodeOf, exitCodes, messageOf } from "./exit-codes.ts";
 export { helpText } from "./help.ts";
@@ -13,7 +14,7 @@ export {
   type ServerValues,
   serverSettings,
 } from "./server.ts";
-export { checkedAddress, choice, count, list, pairs, type Setting, text } from "./setting.ts";
+export { checkedAddress, choice, count, flag, list, listenSetting, pairs, type Setting, text } from "./setting.ts";
 export { resolveSettings, type SettingSources, type SettingTable } from "./settings.ts";
 export { onStopSignals, type StopSignal, signalExitCode } from "./stop-signals.ts";
 export { type TlsValues, tlsFilesOf, tlsSettings } from "./tls-settings.ts";

@@ -8,6 +8,8 @@ export interface Setting<T> {
   readonly help: string | undefined;
   /** The value when nobody sets it. */
   readonly fallback: T;
+  /** Given without a value it is as good as "true". */
+  readonly isFlag?: boolean;
   /** May be given several times; an environment variable holds several values with commas between. */
   readonly isList: boolean;
   /** From the given texts, at least one. Throws InvalidArgumentError that says what is expected; the caller names the setting. */
@@ -50,6 +52,17 @@ export function choice<C extends string>(choices: readonly C[], help: string | u
   return { placeholder: choices.join("|"), help, fallback, isList: false, parse };
 }
 
+/** Yes or no: the flag alone says yes. */
+export function flag(help: string | undefined): Setting<boolean> {
+  const parse = (texts: readonly string[]): boolean => {
+    const given = last(texts).toLowerCase();
+    if (["true", "1", "yes"].includes(given)) return true;
+    if (["false", "0", "no"].includes(given)) return false;
+    throw new InvalidArgumentError(`${JSON.stringify(given)} is not true or false`);
+  };
+  return { placeholder: "", help, fallback: false, isFlag: true, isList: false, parse };
+}
+
 /** Several texts: the flag repeated, or one value with commas. */
 export function list(placeholder: string, help: string | undefined): Setting<readonly string[]> {
   const parse = (texts: readonly string[]): string[] =>
@@ -77,6 +90,13 @@ function last(texts: readonly string[]): string {
   const given = texts.at(-1) ?? "";
   if (given === "") throw new InvalidArgumentError("a value is missing");
   return given;
+}
+
+/** Where to serve, for whoever serves TCP. */
+export function listenSetting(fallback: string): Setting<string> {
+  const help =
+    "serve here: HOST:PORT (0 picks a free one), [::1]:PORT or unix:PATH; beyond this machine (0.0.0.0) only with TLS";
+  return text("ADDRESS", help, fallback);
 }
 
 /** The address of another server, if it can be one: a wrong one would be tried for ever. Throws InvalidArgumentError. */

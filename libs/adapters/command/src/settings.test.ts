@@ -1,7 +1,7 @@
 import { InvalidArgumentError } from "@heddle/kernel";
 import { describe, expect, test } from "vitest";
 import { helpText } from "./help.ts";
-import { checkedAddress, choice, count, list, pairs, text } from "./setting.ts";
+import { checkedAddress, choice, count, flag, list, pairs, text } from "./setting.ts";
 import { resolveSettings, type SettingSources, type SettingTable } from "./settings.ts";
 
 interface Values {
@@ -12,6 +12,7 @@ interface Values {
   readonly coordinator: readonly string[];
   readonly label: Readonly<Record<string, string>>;
   readonly leaseMs: number | undefined;
+  readonly tls: boolean;
 }
 
 const table: SettingTable<Values> = {
@@ -21,6 +22,7 @@ const table: SettingTable<Values> = {
   logLevel: choice(["info", "warn"], "how much to say", "info"),
   coordinator: list("ADDRESS", "coordinators"),
   label: pairs("KEY=VALUE", "labels"),
+  tls: flag("speak TLS"),
   leaseMs: count("MS", undefined, undefined, { min: 1, max: 1_000 }),
 };
 
@@ -32,6 +34,7 @@ const fallbacks: Values = {
   coordinator: [],
   label: {},
   leaseMs: undefined,
+  tls: false,
 };
 
 function resolve(given: Partial<SettingSources> & { readonly files?: Readonly<Record<string, string>> }) {
@@ -96,6 +99,14 @@ describe("settings", () => {
     });
   });
 
+  test("a flag of yes or no stands alone, and can be said with its value everywhere", () => {
+    const listen = { ...fallbacks, listen: "a:1" };
+    expect(values({ args: ["--tls", "--listen", "a:1"] })).toEqual({ ...listen, tls: true });
+    expect(values({ args: ["--listen", "a:1", "--tls=no"], environment: { HEDDLE_TLS: "1" } })).toEqual(listen);
+    expect(values({ environment: { HEDDLE_TLS: "1" } }).tls).toBe(true);
+    expect(values({ args: ["--config", "x"], files: { x: '{"tls":true}' } }).tls).toBe(true);
+  });
+
   test("asking for help wins over whatever stands before it", () => {
     expect(resolve({ args: ["--listen", "a:1", "--help"] })).toEqual({ type: "help" });
     expect(resolve({ args: ["-h"] })).toEqual({ type: "help" });
@@ -111,6 +122,7 @@ describe("settings", () => {
     ["a variable's wrong number", { environment: { HEDDLE_PROCESSES: "many" } }, 'HEDDLE_PROCESSES: "many" is not a'],
     ["a wrong word", { args: ["--log-level", "loud"] }, '--log-level: "loud" is not one of info, warn'],
     ["a label without a value", { args: ["--label", "gpu"] }, '--label: "gpu" is not key=value'],
+    ["a flag's wrong answer", { args: ["--tls=maybe"] }, '--tls: "maybe" is not true or false'],
     ["a missing file", { args: ["--config", "x.json"] }, "config file x.json: no such file: x.json"],
     ["a torn file", { args: ["--config", "x.json"], files: { "x.json": "{" } }, "config file x.json: "],
     ["a file of something else", { args: ["--config", "x"], files: { x: "[1]" } }, "config file x: expected keys"],
@@ -138,6 +150,7 @@ describe("settings", () => {
     const help = helpText("heddle agent", "Does things.", table);
     expect(help).toContain("Usage: heddle agent [options]");
     expect(help).toMatch(/^ {2}--listen <ADDRESS> +serve here \(default: 127\.0\.0\.1:7433\)$/m);
+    expect(help).toMatch(/^ {2}--tls +speak TLS$/m);
     expect(help).toMatch(/^ {2}--config <FILE> /m);
     expect(help).not.toContain("--lease-ms");
   });

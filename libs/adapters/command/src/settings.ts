@@ -81,7 +81,7 @@ function flagLayer(settings: ReadonlyMap<string, Setting<unknown>>, args: readon
       const known = [...settings].filter(([, { help }]) => help !== undefined).map(([key]) => `--${flagName(key)}`);
       throw new InvalidArgumentError(`unknown option ${flag}${didYouMean(flag, known)}`);
     }
-    const value = inline ?? args[++index];
+    const value = inline ?? (settings.get(name)?.isFlag === true ? "true" : args[++index]);
     if (value === undefined)
       throw new InvalidArgumentError(`${flag} needs a value: ${flag} ${placeholder(settings, name)}`);
     texts.set(name, [...(texts.get(name) ?? []), value]);

@@ -16,17 +16,17 @@ export const tlsSettings = {
 
 /** Their values. */
 export interface TlsValues {
-  readonly tlsDir?: string | undefined;
-  readonly caFile?: string | undefined;
-  readonly certFile?: string | undefined;
-  readonly keyFile?: string | undefined;
+  readonly tlsDir: string | undefined;
+  readonly caFile: string | undefined;
+  readonly certFile: string | undefined;
+  readonly keyFile: string | undefined;
 }
 
 /**
  * The files that the settings name: those of the directory, or the three. Undefined when none is named. Throws InvalidArgumentError when
  * some of the three are missing, or both ways are used; nothing is read.
  */
-export function tlsFilesOf({ tlsDir, caFile, certFile, keyFile }: TlsValues): TlsFiles | undefined {
+export function tlsFilesOf({ tlsDir, caFile, certFile, keyFile }: Partial<TlsValues>): TlsFiles | undefined {
   const files = [
     ["--ca-file", caFile],
     ["--cert-file", certFile],
