@@ -1,23 +1,22 @@
-import {
-  Client,
-  type ClientDuplexStream,
-  connectivityState,
-  credentials,
-  Metadata,
-  type ServiceError,
-} from "@grpc/grpc-js";
-import { parseAddress, UnavailableError } from "@heddle/kernel";
+import { Client, type ClientDuplexStream, connectivityState, type Metadata, type ServiceError } from "@grpc/grpc-js";
+import { type HeddleError, parseAddress, UnavailableError } from "@heddle/kernel";
 import type { Link, RpcClient, StreamMethod, UnaryMethod } from "@heddle/port-rpc";
 import { formatAddress } from "./addresses.ts";
 import { decode, encode, raw } from "./bytes.ts";
+import {
+  type CallSecurity,
+  type ChannelSecurity,
+  ClientCredentials,
+  type ClientCredentialsOptions,
+} from "./client-credentials.ts";
 import { GrpcLink } from "./grpc-link.ts";
 import { DEADLINE_MS_MAX, DIAL_TIMEOUT_MS, TCP_WINDOW_BYTES } from "./limits.ts";
 import { clientOptions, silenceGrpc } from "./options.ts";
-import { errorOfStatus } from "./status.ts";
+import { errorOfStatus, isUnconnected, isVerdict } from "./status.ts";
 import { connectionOf, letProcessEnd } from "./unref.ts";
 
 /** Settings of a client. */
-export interface GrpcClientOptions {
+export interface GrpcClientOptions extends ClientCredentialsOptions {
   /** A dial that the server has not accepted within this time is given up. Default 5 s. */
   readonly dialTimeoutMs?: number;
   /** Flow-control window over TCP. For tests alone: default 1 MiB, larger ones can stall. */
@@ -26,14 +25,24 @@ export interface GrpcClientOptions {
 
 type Call = ClientDuplexStream<Buffer, Buffer>;
 
+/** The status that a stream failed with, and the error that its link is over by. */
+interface Failure {
+  readonly status: ServiceError;
+  readonly error: HeddleError;
+}
+
 /** The connection to one address. */
 interface Channel {
   readonly client: Client;
+  readonly security: ChannelSecurity;
   /** Streams and questions that are under way on it. */
   useCount: number;
 }
 
-/** A client of servers made by `createGrpcServer`: one connection per address, kept while it is used. */
+/**
+ * A client of servers made by `createGrpcServer`: one connection per address, kept while it is used. Socket files are dialled in clear, TCP over
+ * mutual TLS or, loopback alone, in clear with proofs of a token. Throws InvalidArgumentError or AuthenticationError for TLS files that are not good.
+ */
 export function createGrpcClient(options: GrpcClientOptions = {}): RpcClient {
   silenceGrpc();
   return new GrpcClient(options);
@@ -42,15 +51,17 @@ export function createGrpcClient(options: GrpcClientOptions = {}): RpcClient {
 class GrpcClient implements RpcClient {
   readonly #dialTimeoutMs: number;
   readonly #tcpWindowBytes: number;
+  readonly #credentials: ClientCredentials;
   readonly #channels = new Map<string, Channel>();
   readonly #links = new Set<AsyncDisposable>();
   /** Aborted when the client is closed: dials that are under way end at once. */
   readonly #disposal = new AbortController();
   #disposing: Promise<void> | undefined;
 
-  constructor({ dialTimeoutMs = DIAL_TIMEOUT_MS, tcpWindowBytes = TCP_WINDOW_BYTES }: GrpcClientOptions) {
-    this.#dialTimeoutMs = dialTimeoutMs;
-    this.#tcpWindowBytes = tcpWindowBytes;
+  constructor(options: GrpcClientOptions) {
+    this.#dialTimeoutMs = options.dialTimeoutMs ?? DIAL_TIMEOUT_MS;
+    this.#tcpWindowBytes = options.tcpWindowBytes ?? TCP_WINDOW_BYTES;
+    this.#credentials = new ClientCredentials(options);
   }
 
   async dial<Request, Response>(
@@ -60,11 +71,18 @@ class GrpcClient implements RpcClient {
   ): Promise<Link<Request, Response>> {
     signal.throwIfAborted();
     const given = AbortSignal.any([signal, this.#disposal.signal]);
-    const channel = this.#use(address);
-    const call: Call = channel.client.makeBidiStreamRequest(method.path, raw.serialize, raw.deserialize);
+    const { channel, security } = this.#use(address, method.path);
+    const { serialize, deserialize } = raw;
+    const call: Call = channel.client.makeBidiStreamRequest(method.path, serialize, deserialize, security.metadata);
     const what = `${method.path} at ${address}`;
-    const link = clientLink(call, method, address, () => this.#drop(address, channel));
-    const accepted = once(call, "metadata");
+    let failure: Failure | undefined;
+    const link = clientLink(call, method, address, {
+      abandoned: () => this.#drop(address, channel),
+      failed: (why) => {
+        failure = why;
+      },
+    });
+    const accepted = first(call, security, (cause) => link.broke(cause));
     this.#links.add(link);
     void link.closed.then(() => {
       this.#links.delete(link);
@@ -85,6 +103,9 @@ class GrpcClient implements RpcClient {
     }
     if (end.reason === "broken") this.#dropUnused(address, channel);
     given.throwIfAborted();
+    if (failure !== undefined && failure.error === end.cause) {
+      throw await errorOf(believed(failure.status, security), { channel, security, what });
+    }
     throw end.cause ?? new UnavailableError(`${what}: the server ended the stream at once`);
   }
 
@@ -95,13 +116,13 @@ class GrpcClient implements RpcClient {
     options: { readonly timeoutMs: number },
   ): Promise<Response> {
     const bytes = encode(method.request, request);
-    const channel = this.#use(address);
+    const { channel, security } = this.#use(address, method.path);
     const what = `${method.path} at ${address}`;
     try {
-      return decode(method.response, await ask(channel.client, method.path, bytes, options.timeoutMs), what);
+      const answer = await ask(channel.client, security, method.path, bytes, options.timeoutMs);
+      return decode(method.response, answer, what);
     } catch (error) {
-      if (!isServiceError(error)) throw error;
-      throw errorOfStatus(error, what);
+      throw await errorOf(error, { channel, security, what });
     } finally {
       channel.useCount--;
       if (channel.client.getChannel().getConnectivityState(false) !== connectivityState.READY) {
@@ -120,22 +141,28 @@ class GrpcClient implements RpcClient {
     await Promise.all([...this.#links].map((link) => link[Symbol.asyncDispose]()));
     for (const { client } of this.#channels.values()) client.close();
     this.#channels.clear();
+    this.#credentials[Symbol.dispose]();
   }
 
-  #use(address: string): Channel {
+  #use(address: string, path: string): { readonly channel: Channel; readonly security: CallSecurity } {
     if (this.#disposing !== undefined) throw new UnavailableError("the client is closed");
     let channel = this.#channels.get(address);
-    if (channel === undefined) {
-      const parsed = parseAddress(address);
-      const client = new Client(
-        formatAddress(parsed),
-        credentials.createInsecure(),
-        clientOptions(parsed, this.#tcpWindowBytes),
-      );
-      channel = { client, useCount: 0 };
-      this.#channels.set(address, channel);
+    if (channel?.security.isStale) {
+      this.#drop(address, channel);
+      channel = undefined;
     }
-    channel.useCount++;
+    const found = channel ?? this.#open(address);
+    const security = found.security.begin(path);
+    found.useCount++;
+    return { channel: found, security };
+  }
+
+  #open(address: string): Channel {
+    const security = this.#credentials.channelTo(parseAddress(address), address);
+    const { target, credentials } = security;
+    const client = new Client(formatAddress(target), credentials, clientOptions(target, this.#tcpWindowBytes));
+    const channel = { client, security, useCount: 0 };
+    this.#channels.set(address, channel);
     return channel;
   }
 
@@ -156,7 +183,7 @@ function clientLink<Request, Response>(
   call: Call,
   method: StreamMethod<Request, Response>,
   address: string,
-  abandoned: () => void,
+  hooks: { readonly abandoned: () => void; readonly failed: (failure: Failure) => void },
 ): GrpcLink<Request, Response> {
   const link = new GrpcLink<Request, Response>({
     peer: address,
@@ -166,34 +193,69 @@ function clientLink<Request, Response>(
     abort: () => call.cancel(),
     reset: () => call.cancel(),
     connection: () => connectionOf(call),
-    abandoned,
+    abandoned: hooks.abandoned,
     breakage: () => undefined, // it comes as an error event
-    errorOf: (event) => errorOfStatus(event as ServiceError, `${method.path} at ${address}`),
+    errorOf: (event) => {
+      const status = event as ServiceError;
+      const error = errorOfStatus(status, `${method.path} at ${address}`);
+      hooks.failed({ status, error });
+      return error;
+    },
   });
   call.on("status", () => link.finished());
   return link;
 }
 
-function ask(client: Client, path: string, bytes: Buffer, timeoutMs: number): Promise<Buffer> {
+/** Resolves with the answer of a server that has shown that it is the one that was meant. */
+function ask(client: Client, security: CallSecurity, path: string, bytes: Buffer, timeoutMs: number): Promise<Buffer> {
   const deadline = Date.now() + Math.min(timeoutMs, DEADLINE_MS_MAX);
+  const { serialize, deserialize } = raw;
   return new Promise((resolve, reject) => {
-    client.makeUnaryRequest(
+    const call = client.makeUnaryRequest(
       path,
-      raw.serialize,
-      raw.deserialize,
+      serialize,
+      deserialize,
       bytes,
-      new Metadata(),
+      security.metadata,
       { deadline },
       (error, answer) => {
-        if (error !== null) reject(error);
-        else resolve(answer ?? Buffer.alloc(0));
+        if (error !== null) reject(isBelieved ? error : believed(error, security));
+        else if (isBelieved) resolve(answer ?? Buffer.alloc(0));
+        else reject(security.disbelief());
       },
     );
+    let isBelieved = false;
+    call.once("metadata", (metadata: Metadata) => {
+      isBelieved = security.believes(metadata);
+    });
   });
 }
 
-function once(call: Call, event: string): Promise<undefined> {
-  return new Promise((resolve) => call.once(event, () => resolve(undefined)));
+/** Resolves when the server has taken the stream and has shown that it is the one that was meant; else the stream is `broken`. */
+function first(call: Call, security: CallSecurity, broken: (cause: HeddleError) => void): Promise<undefined> {
+  return new Promise((resolve) => {
+    call.once("metadata", (metadata: Metadata) => {
+      if (security.believes(metadata)) return resolve(undefined);
+      broken(security.disbelief());
+      call.cancel();
+    });
+  });
+}
+
+/** What a call failed with before anything had come: a verdict of a server that has not shown that it is the one that was meant is none. */
+function believed(status: ServiceError, security: CallSecurity): ServiceError | HeddleError {
+  return isVerdict(status) && !security.believes(status.metadata) ? security.disbelief() : status;
+}
+
+/** The error of a call that nobody has taken: what gRPC says, unless more is known. */
+async function errorOf(
+  failure: unknown,
+  call: { readonly channel: Channel; readonly security: CallSecurity; readonly what: string },
+): Promise<unknown> {
+  if (!isServiceError(failure)) return failure;
+  const error = errorOfStatus(failure, call.what);
+  if (isUnconnected(failure)) return (await call.channel.security.explain(call.what, failure.details)) ?? error;
+  return error.code === "authentication" ? call.security.refusal(error) : error;
 }
 
 function isServiceError(error: unknown): error is ServiceError {

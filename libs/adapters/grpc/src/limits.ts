@@ -38,6 +38,8 @@ export const SHUTDOWN_TIMEOUT_MS = 2_000;
 export const STATUS_TEXT_BYTES = 3_072;
 /** Longest deadline of a question; a larger one would wrap around on the wire. */
 export const DEADLINE_MS_MAX = 24 * 3_600_000;
+/** A dial in clear that is hung up on asks the server whether it speaks TLS. Above this time it is taken not to. */
+export const TLS_PROBE_MS = 500;
 /** Files of certificates and keys are looked at for changes this often. */
 export const TLS_POLL_MS = 5_000;
 /** A file of certificates or of a key. A larger one is refused. */

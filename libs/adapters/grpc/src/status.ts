@@ -81,6 +81,17 @@ export function errorOfStatus(
   return rpcError(code, `${what}: ${details} (${Status[status.code] ?? status.code})`);
 }
 
+/** Whether the call failed because there was no connection to make it on. */
+export function isUnconnected({ code, details }: { code: Status; details: string }): boolean {
+  return code === Status.UNAVAILABLE && details.startsWith("No connection established");
+}
+
+/** Whether it says what only the party itself can: Heddle's own code for what became of the call, and not that it was refused or put off. */
+export function isVerdict({ metadata }: { metadata?: Metadata }): boolean {
+  const named = metadata?.get(CODE_KEY)[0];
+  return named !== undefined && named !== "authentication" && named !== "unavailable";
+}
+
 /** Anything thrown as an error of the fabric. */
 export function asHeddleError(error: unknown, what: string): HeddleError {
   if (error instanceof HeddleError) return error;
