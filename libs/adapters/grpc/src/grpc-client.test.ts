@@ -2,8 +2,7 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { type Link, streamRoute } from "@heddle/port-rpc";
 import { afterEach, expect, test } from "vitest";
-import { createGrpcClient } from "./index.ts";
-import { askMethod, closeKept, keep, portOf, serve, streamMethod } from "./test-kit.ts";
+import { askMethod, closeKept, keep, portOf, serve, streamMethod, testClient } from "./test-kit.ts";
 import { openRelay } from "./testing.ts";
 
 afterEach(closeKept);
@@ -12,7 +11,7 @@ const signal = new AbortController().signal;
 
 test("a dial to a server that takes the connection and says nothing is given up, and the next gets a new connection", async () => {
   const hole = await openRelay();
-  const client = keep(createGrpcClient({ dialTimeoutMs: 150 }));
+  const client = keep(testClient({ dialTimeoutMs: 150 }));
   const before = performance.now();
   await expect(client.dial(streamMethod, hole.address, signal)).rejects.toMatchObject({
     code: "unavailable",
@@ -29,7 +28,7 @@ test("a dial to a server that takes the connection and says nothing is given up,
 test("a server that comes up after refused attempts is reached at once: gRPC's own backoff does not count", async () => {
   const listening = await serve();
   await listening[Symbol.asyncDispose]();
-  const client = keep(createGrpcClient());
+  const client = keep(testClient());
   for (let attempts = 0; attempts < 5; attempts++) {
     await expect(client.dial(streamMethod, listening.address, signal)).rejects.toMatchObject({ code: "unavailable" });
   }
@@ -50,7 +49,7 @@ test("all streams to one address share one connection", async () => {
   }).listen(0, "127.0.0.1");
   await once(counter, "listening");
   const address = `127.0.0.1:${(counter.address() as AddressInfo).port}`;
-  const client = createGrpcClient();
+  const client = testClient();
   for (let streams = 0; streams < 5; streams++) await client.dial(streamMethod, address, signal);
   expect(count).toBe(1);
   await client[Symbol.asyncDispose]();
@@ -58,7 +57,7 @@ test("all streams to one address share one connection", async () => {
 });
 
 test("text that is no address is refused", async () => {
-  const client = keep(createGrpcClient());
+  const client = keep(testClient());
   await expect(client.dial(streamMethod, "nonsense", signal)).rejects.toMatchObject({ code: "invalid-argument" });
   const call = client.call(askMethod, "nonsense", new Uint8Array(), { timeoutMs: 1_000 });
   await expect(call).rejects.toMatchObject({ code: "invalid-argument" });
@@ -66,7 +65,7 @@ test("text that is no address is refused", async () => {
 
 test("a client that is closed while it dials rejects the dial", async () => {
   const hole = keep(await openRelay());
-  const client = createGrpcClient();
+  const client = testClient();
   const dialling = client.dial(streamMethod, hole.address, signal);
   const closing = client[Symbol.asyncDispose]();
   await expect(dialling).rejects.toMatchObject({ code: "unavailable" });
@@ -77,7 +76,7 @@ test("a connection that comes of age ends, and a stream dialled then goes over a
   const links: Link<Uint8Array, Uint8Array>[] = [];
   const route = streamRoute(streamMethod, (link) => links.push(link));
   const listening = await serve("127.0.0.1:0", [route], { connectionAge: { ageMs: 50, graceMs: 50 } });
-  const client = keep(createGrpcClient());
+  const client = keep(testClient());
   const first = await client.dial(streamMethod, listening.address, signal);
   expect(await first.closed).toMatchObject({ reason: "broken", cause: { code: "unavailable" } });
   const second = keep(await client.dial(streamMethod, listening.address, signal));

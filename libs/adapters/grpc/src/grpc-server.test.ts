@@ -10,7 +10,7 @@ import { streamRoute } from "@heddle/port-rpc";
 import { protoPath } from "grpc-health-check";
 import { afterEach, describe, expect, test } from "vitest";
 import { createGrpcServer } from "./index.ts";
-import { ask, closeKept, foreignMethod, keep, plainClient, serve, streamMethod } from "./test-kit.ts";
+import { ask, closeKept, foreignMethod, keep, plainClient, proofMetadata, serve, streamMethod } from "./test-kit.ts";
 import { descriptorSet } from "./testing.ts";
 
 afterEach(closeKept);
@@ -52,7 +52,8 @@ test("reflection lists our services and grpc.health.v1", async () => {
   const definitions = loadSync(join(home, "../proto/grpc/reflection/v1/reflection.proto"), { oneofs: true });
   const method = foreignMethod(definitions, "grpc.reflection.v1.ServerReflection", "ServerReflectionInfo");
   using client = plainClient(address);
-  const call = client.makeBidiStreamRequest(method.path, method.requestSerialize, method.responseDeserialize);
+  const { path, requestSerialize, responseDeserialize } = method;
+  const call = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, proofMetadata(path));
   call.write({ listServices: "*" });
   const [answer] = await once(call, "data");
   call.end();

@@ -4,8 +4,7 @@ import { connect, type Socket } from "node:net";
 import { MESSAGE_BYTES_MAX, seededRandom } from "@heddle/kernel";
 import { type Link, type Listening, streamRoute, unaryRoute } from "@heddle/port-rpc";
 import { afterEach, expect, test } from "vitest";
-import { createGrpcClient } from "./index.ts";
-import { askMethod, closeKept, keep, portOf, serve, streamMethod } from "./test-kit.ts";
+import { askMethod, closeKept, keep, portOf, proofHeader, serve, streamMethod, testClient } from "./test-kit.ts";
 
 afterEach(closeKept);
 
@@ -44,7 +43,7 @@ async function echo(link: Link<Uint8Array, Uint8Array>): Promise<void> {
 
 /** The server still does its work, for a peer that behaves. */
 async function expectAlive({ listening }: Target): Promise<void> {
-  const client = keep(createGrpcClient());
+  const client = keep(testClient());
   const answer = await client.call(askMethod, listening.address, Uint8Array.of(1, 2, 3), { timeoutMs: 5_000 });
   expect(answer).toEqual(Uint8Array.of(1, 2, 3));
   const link = await client.dial(streamMethod, listening.address, new AbortController().signal);
@@ -76,6 +75,7 @@ const grpcHeaders = (path: string) => ({
   ":path": path,
   "content-type": "application/grpc",
   te: "trailers",
+  ...proofHeader(path),
 });
 
 /** Posts `body` and resolves with the headers and trailers that came, whatever becomes of the stream. */

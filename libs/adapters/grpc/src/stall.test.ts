@@ -8,9 +8,9 @@ import {
   streamRoute,
 } from "@heddle/port-rpc";
 import { afterEach, expect, test } from "vitest";
-import { createGrpcClient, createGrpcServer } from "./index.ts";
-import { closeKept, keep } from "./test-kit.ts";
-import { descriptorSet, openRelay, type Relay, realTime } from "./testing.ts";
+import { createGrpcServer } from "./index.ts";
+import { closeKept, keep, testClient } from "./test-kit.ts";
+import { anyAccess, descriptorSet, fixedToken, openRelay, type Relay, realTime, testToken } from "./testing.ts";
 
 afterEach(closeKept);
 
@@ -94,10 +94,13 @@ async function pumpBothWays({ count, windowBytes, connectionWindowBytes, at }: P
       return { entries: up.entries, ended: () => undefined };
     },
   });
-  const server = createGrpcServer({ log: silentLogger, descriptorSet, ...tuning });
+  const server = createGrpcServer({
+    ...{ log: silentLogger, descriptorSet, access: anyAccess, tokens: fixedToken(testToken) },
+    ...tuning,
+  });
   const listening = keep(await server.listen("127.0.0.1:0", [streamRoute(method, acceptor.accept)]));
   relay = keep(await openRelay(listening.address));
-  const client = keep(createGrpcClient(tuning));
+  const client = keep(testClient(tuning));
   let links = 0;
   const session = dialSession<Piece, Piece>({
     env,

@@ -1,9 +1,12 @@
-import { Client, credentials, type ServiceError } from "@grpc/grpc-js";
+import { randomBytes } from "node:crypto";
+import { Client, credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
 import type { PackageDefinition } from "@grpc/proto-loader";
 import { silentLogger } from "@heddle/kernel";
-import type { Listening, MessageCodec, Route, StreamMethod, UnaryMethod } from "@heddle/port-rpc";
+import type { Listening, MessageCodec, Route, RpcClient, StreamMethod, UnaryMethod } from "@heddle/port-rpc";
+import { createGrpcClient, type GrpcClientOptions } from "./grpc-client.ts";
 import { createGrpcServer, type GrpcServerOptions } from "./grpc-server.ts";
-import { descriptorSet } from "./testing.ts";
+import { makeProof, PROOF_KEY, PROOF_NONCE_BYTES } from "./proof.ts";
+import { anyAccess, descriptorSet, fixedToken, testToken } from "./testing.ts";
 
 const bytes: MessageCodec<Uint8Array> = {
   encode: (message) => ({ finish: () => message }),
@@ -35,7 +38,7 @@ export function keep<T extends AsyncDisposable>(thing: T): T {
   return thing;
 }
 
-/** A server that ends with the test. */
+/** A server that ends with the test. Over TCP its token is `testToken`, and every role may call everything. */
 export async function serve(
   address = "127.0.0.1:0",
   routes: readonly Route[] = [],
@@ -45,9 +48,27 @@ export async function serve(
     log: silentLogger,
     descriptorSet,
     healthServices: ["heddle.v1.Jobs"],
+    ...{ access: anyAccess, tokens: fixedToken(testToken) },
     ...options,
   });
   return keep(await server.listen(address, routes));
+}
+
+/** A client that knows the token of `serve`. */
+export function testClient(options: GrpcClientOptions = {}): RpcClient {
+  return createGrpcClient({ ...{ token: testToken }, ...options });
+}
+
+/** The header by which whoever speaks to `serve` in the raw proves for once that it knows the token. */
+export function proofHeader(path: string): { [PROOF_KEY]: string } {
+  return { [PROOF_KEY]: makeProof(testToken, path, Date.now(), randomBytes(PROOF_NONCE_BYTES)) };
+}
+
+/** The same as metadata. */
+export function proofMetadata(path: string): Metadata {
+  const metadata = new Metadata();
+  metadata.set(PROOF_KEY, proofHeader(path)[PROOF_KEY]);
+  return metadata;
 }
 
 /** The port of a TCP address. */

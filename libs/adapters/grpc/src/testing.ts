@@ -3,14 +3,34 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type Clock, silentLogger } from "@heddle/kernel";
+import { type Clock, type Role, roles, silentLogger } from "@heddle/kernel";
+import type { AccessTable, TlsFiles } from "@heddle/port-rpc";
 import type { RpcFixture } from "@heddle/port-rpc/contract";
 import { createGrpcClient, createGrpcServer } from "./index.ts";
+
+export { linkedSecret, openAuthority, type TestAuthority, type TestCertificate } from "./test-certificates.ts";
 
 /** The descriptor set that `nx run @heddle/wire:gen` made. */
 export const descriptorSet = new Uint8Array(
   readFileSync(fileURLToPath(import.meta.resolve("@heddle/wire").replace(/index\.ts$/, "gen/heddle.binpb"))),
 );
+
+/** What servers and clients of tests that do not care about tokens have in common. */
+export const testToken = "a-token-of-tests-that-is-long-enough-to-be-found";
+
+/** Tokens of a server that keeps the same one at every address. */
+export function fixedToken(token: string): { keep(address: string): { readonly token: string } & Disposable } {
+  return { keep: () => ({ token, [Symbol.dispose]: () => undefined }) };
+}
+
+class AnyAccess extends Map<string, readonly Role[]> {
+  override get(): readonly Role[] {
+    return roles;
+  }
+}
+
+/** Every role may call everything. */
+export const anyAccess: AccessTable = new AnyAccess();
 
 /** The machine's own time. */
 export function realTime(): Clock {
@@ -68,15 +88,23 @@ export async function openRelay(target?: string): Promise<Relay> {
   };
 }
 
-/** A client, a server and relays between them, over TCP or unix sockets. */
-export async function grpcFixture(kind: "tcp" | "unix"): Promise<RpcFixture> {
+/** The certificates of the two sides of a fixture. */
+export interface FixtureTls {
+  readonly server: TlsFiles;
+  readonly client: TlsFiles;
+}
+
+/** A client, a server and relays between them, over unix sockets or TCP: with a token, or over mTLS where certificates are given. */
+export async function grpcFixture(kind: "tcp" | "unix", tls?: FixtureTls): Promise<RpcFixture> {
   const directory = mkdtempSync(join(tmpdir(), "heddle-grpc-"));
-  const client = createGrpcClient();
+  const log = silentLogger;
+  const client = createGrpcClient(tls === undefined ? { ...{ token: testToken } } : { ...{ tls: tls.client, log } });
+  const guard = tls === undefined ? { tokens: fixedToken(testToken) } : { tls: tls.server };
   const relays: Relay[] = [];
   let socketCount = 0;
   return {
     client,
-    server: createGrpcServer({ log: silentLogger, descriptorSet }),
+    server: createGrpcServer({ log, descriptorSet, ...{ access: anyAccess, ...guard } }),
     address: () => (kind === "tcp" ? "127.0.0.1:0" : `unix:${join(directory, `${++socketCount}.sock`)}`),
     route: async (address) => {
       const relay = await openRelay(address);

@@ -6,8 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { streamRoute } from "@heddle/port-rpc";
 import { afterEach, expect, test } from "vitest";
-import { createGrpcClient } from "./index.ts";
-import { closeKept, keep, portOf, serve, streamMethod } from "./test-kit.ts";
+import { closeKept, keep, portOf, serve, streamMethod, testClient } from "./test-kit.ts";
 
 afterEach(closeKept);
 
@@ -52,7 +51,7 @@ test.each(["tcp", "unix"])("a client lets its servers send as much over %s", asy
   else server.listen(path);
   await once(server, "listening");
   const address = kind === "tcp" ? `127.0.0.1:${(server.address() as AddressInfo).port}` : `unix:${path}`;
-  const client = createGrpcClient();
+  const client = testClient();
   const dialling = client.dial(streamMethod, address, new AbortController().signal);
   const [session] = (await once(server, "session")) as [ServerHttp2Session];
   await windowsBecome(session, kind === "tcp" ? mebibyte : 65_535);
@@ -71,7 +70,7 @@ test("bulk both ways at once over one connection does not stall", async () => {
       })();
     }),
   ]);
-  const client = keep(createGrpcClient());
+  const client = keep(testClient());
   const link = await client.dial(streamMethod, listening.address, new AbortController().signal);
   const message = new Uint8Array(256 * 1024);
   const pumping = (async () => {
