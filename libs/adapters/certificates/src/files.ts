@@ -9,12 +9,14 @@ import {
   readFileSync,
   renameSync,
   rmSync,
-  writeSync,
+  statSync,
+  writeFileSync,
 } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { HeddleError, InvalidArgumentError, NotFoundError, PermissionError } from "@heddle/kernel";
 import { tlsFilesIn } from "@heddle/port-rpc";
 import { type Authority, authorityOf, type Identity } from "./authority.ts";
+import { PEM_BYTES_MAX } from "./limits.ts";
 
 /** Where a directory has its authority: paths of PEM files. */
 export function authorityFilesIn(directory: string): { readonly certFile: string; readonly keyFile: string } {
@@ -60,19 +62,15 @@ const CERTIFICATE_MODE = 0o644;
 
 /** Reads a PEM file. Throws NotFoundError, PermissionError or InvalidArgumentError, which name it. */
 export function readPem(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (cause) {
-    throw fileError(path, "read", cause);
-  }
+  const bytes = attempt("read", path, () => statSync(path).size);
+  if (bytes > PEM_BYTES_MAX)
+    throw new InvalidArgumentError(`${path} has ${bytes} bytes: a PEM file has at most ${PEM_BYTES_MAX}`);
+  return attempt("read", path, () => readFileSync(path, "utf8"));
 }
 
-function ownDirectory(path: string): void {
-  try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
-  } catch (cause) {
-    throw fileError(path, "make", cause);
-  }
+function ownDirectory(directory: string): void {
+  const path = resolve(directory); // with a slash at its end, a link would be taken for what it leads to
+  attempt("make", path, () => mkdirSync(path, { recursive: true, mode: 0o700 }));
   const found = lstatSync(path);
   if (!found.isDirectory())
     throw new PermissionError(`${path} is not a directory: a link must be named by where it leads`);
@@ -89,19 +87,24 @@ function ownDirectory(path: string): void {
 function replace(path: string, text: string, mode: number): void {
   const temporary = `${path}.${randomBytes(8).toString("hex")}`;
   try {
-    const fd = openSync(temporary, "wx", mode);
-    try {
-      writeSync(fd, text);
-      fchmodSync(fd, mode); // whatever the umask leaves: servers of other users read certificates, and nobody a key
-      fsyncSync(fd);
-    } finally {
-      closeSync(fd);
-    }
-    renameSync(temporary, path);
-    syncDirectory(dirname(path));
-  } catch (cause) {
+    attempt("write", path, () => {
+      writeNew(temporary, text, mode);
+      renameSync(temporary, path);
+      syncDirectory(dirname(path));
+    });
+  } finally {
     rmSync(temporary, { force: true });
-    throw fileError(path, "write", cause);
+  }
+}
+
+function writeNew(path: string, text: string, mode: number): void {
+  const fd = openSync(path, "wx", mode);
+  try {
+    writeFileSync(fd, text);
+    fchmodSync(fd, mode); // whatever the umask leaves: servers of other users read certificates
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
   }
 }
 
@@ -112,6 +115,15 @@ function syncDirectory(path: string): void {
     fsyncSync(fd);
   } finally {
     closeSync(fd);
+  }
+}
+
+/** Says which file it was that could not be read, made or written. */
+function attempt<T>(verb: string, path: string, act: () => T): T {
+  try {
+    return act();
+  } catch (cause) {
+    throw fileError(path, verb, cause);
   }
 }
 

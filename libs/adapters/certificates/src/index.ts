@@ -1,3 +1,5 @@
+/** Where a directory has an identity. */
+export { tlsFilesIn } from "@heddle/port-rpc";
 export {
   type Authority,
   type AuthorityOptions,

@@ -13,4 +13,7 @@ export const HOSTS_MAX = 100;
 /** Certificates are good from so long ago on: the clock of who looks at them may be late. */
 export const CLOCK_DIFFERENCE_MS = 5 * 60_000;
 
+/** Length of a PEM file, of which all that is read is in memory. A longer one is refused: InvalidArgumentError. */
+export const PEM_BYTES_MAX = 1024 * 1024;
+
 export const DAY_MS = 86_400_000;

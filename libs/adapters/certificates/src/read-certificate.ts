@@ -65,12 +65,24 @@ export function certificatesIn(pem: string): string[] {
   return found;
 }
 
-/** Whether one of the authorities of a PEM text signed the (first) certificate of another. */
+/**
+ * Whether the first certificate of a PEM text comes from one of the authorities of another: signed by it, or by one that follows in the
+ * first text and comes from it so.
+ */
 export function isIssuedBy(certPem: string, caPem: string): boolean {
-  const certificate = new NodeCertificate(certPem);
-  return certificatesIn(caPem)
-    .map((each) => new NodeCertificate(each))
-    .some((authority) => certificate.checkIssued(authority) && certificate.verify(authority.publicKey));
+  const authorities = certificatesIn(caPem).map((each) => new NodeCertificate(each));
+  let [issued, ...between] = certificatesIn(certPem).map((each) => new NodeCertificate(each));
+  while (issued !== undefined) {
+    const child: NodeCertificate = issued;
+    if (authorities.some((each) => isIssuer(each, child))) return true;
+    issued = between.find((each) => isIssuer(each, child));
+    between = between.filter((each) => each !== issued); // so that two that signed each other are no way without an end
+  }
+  return false;
+}
+
+function isIssuer(authority: NodeCertificate, issued: NodeCertificate): boolean {
+  return authority.ca && issued.checkIssued(authority) && issued.verify(authority.publicKey);
 }
 
 /** Where a certificate has who its owner is. */
@@ -78,10 +90,10 @@ export function partyUri(role: Role, name: string): string {
   return `spiffe://heddle/${role}/${name}`;
 }
 
-/** There is exactly one such URI, or nobody knows who this is. */
+/** A certificate with another URI beside that one, or with none, is nobody's: servers do not take it either. */
 function partyIn(names: readonly JsonGeneralName[]): { readonly role: Role; readonly name: string } | undefined {
-  const uris = names.filter(({ type, value }) => type === "url" && value.startsWith("spiffe://"));
-  const [, word, name] = /^spiffe:\/\/heddle\/([a-z]+)\/([a-z0-9-]{1,63})$/.exec(uris[0]?.value ?? "") ?? [];
+  const uris = names.filter(({ type }) => type === "url");
+  const [, word, name] = /^spiffe:\/\/heddle\/([a-z]+)\/([A-Za-z0-9._-]{1,128})$/.exec(uris[0]?.value ?? "") ?? [];
   const role = roles.find((each) => each === word);
   return uris.length === 1 && role !== undefined && name !== undefined ? { role, name } : undefined;
 }

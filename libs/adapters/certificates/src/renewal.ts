@@ -15,7 +15,11 @@ export function isRenewalDue(
  * A new key and certificate for the same party: its role, name and hosts, believing whom it believed; as long a life as the old one's
  * unless `days` says otherwise. Rejects with InvalidArgumentError when the old one is no party's, or another authority's.
  */
-export async function renewed(authority: Authority, old: Identity, days?: number): Promise<Identity> {
+export async function renewed(
+  authority: Authority,
+  old: Pick<Identity, "certPem" | "caPem">,
+  days?: number,
+): Promise<Identity> {
   const { role, name, hosts, notBefore, notAfter, issuer } = readCertificate(old.certPem);
   if (role === undefined) throw new InvalidArgumentError("the certificate names no role");
   if (!isIssuedBy(old.certPem, authority.certPem))
