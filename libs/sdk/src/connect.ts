@@ -8,6 +8,7 @@ import {
   type ConnectOptions,
   checkAddress,
   checkConnect,
+  checkUnaddressed,
   common,
   reachFabric,
   remoteFabric,
@@ -15,15 +16,19 @@ import {
 
 /**
  * A fabric to run work on: the coordinator at `address`, else at HEDDLE_ADDRESS, else one embedded in this process.
- * Rejects with UnavailableError when no coordinator answers there, InvalidArgumentError when it cannot be an address.
+ * Rejects with UnavailableError when no coordinator answers there; with AuthenticationError when one side does not believe the other, and PermissionError when this
+ * side may not be there or would have to speak unprotected beyond this machine, at once; with InvalidArgumentError for what cannot be an address, files that
+ * cannot be read, variables that are incomplete, and credentials without an address.
  */
 export async function connect(address?: string, options: ConnectOptions = {}): Promise<Fabric> {
   checkConnect(address, options);
   const at = address ?? addressInEnvironment();
-  return at === undefined ? embeddedFabric(options) : await reachFabric(at, options);
+  if (at !== undefined) return await reachFabric(at, options);
+  checkUnaddressed(options, "the fabric embedded in this process");
+  return embeddedFabric(options);
 }
 
-/** The fabric that pools share which are not told another: one per address in a process, made at first use, gone with the process. Throws as `checkAddress`. */
+/** The fabric that pools share which are not told another: one per address in a process, made at first use, gone with the process. Throws as `checkAddress`, and as `credentialsOf` for what the environment says. */
 export function sharedFabric(address?: string): Fabric {
   checkAddress(address);
   const at = address ?? addressInEnvironment() ?? "";

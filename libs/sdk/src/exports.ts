@@ -107,6 +107,7 @@ export {
   type WorkerLoss,
   WorkerLostError,
 } from "@heddle/kernel";
+export type { TlsFiles } from "@heddle/port-rpc";
 export type { TaskContext } from "@heddle/shell-worker";
 export type { PoolOptions } from "./pool-options.ts";
 export type { ProcessOptions } from "./process-options.ts";

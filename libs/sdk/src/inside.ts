@@ -19,7 +19,7 @@ import { endlessLeases } from "@heddle/port-rpc";
 import { NestedFabric, NestedPool } from "./nested-fabric.ts";
 import { type PoolOptions, poolArguments } from "./pool-options.ts";
 import { type ProcessOptions, processArguments } from "./process-options.ts";
-import { type ConnectOptions, checkConnect, common, reachFabric, remoteFabric } from "./remote.ts";
+import { type ConnectOptions, checkConnect, checkUnaddressed, common, reachFabric, remoteFabric } from "./remote.ts";
 import { workerRuntime } from "./runtime.ts";
 
 export * from "./exports.ts";
@@ -31,6 +31,7 @@ export * from "./exports.ts";
 export async function connect(address?: string, options: ConnectOptions = {}): Promise<Fabric> {
   checkConnect(address, options);
   if (address !== undefined) return kept(await reachFabric(address, options, runtime()));
+  checkUnaddressed(options, "the fabric that this worker belongs to");
   return kept(new NestedFabric(nestedOptions(options), sharedFabric(undefined), family));
 }
 

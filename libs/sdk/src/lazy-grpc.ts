@@ -1,17 +1,37 @@
-import type { RpcClient } from "@heddle/port-rpc";
+import { findLocalToken } from "@heddle/adapter-system";
+import type { Logger } from "@heddle/kernel";
+import type { Credentials, RpcClient } from "@heddle/port-rpc";
 
 /** A gRPC client whose library is loaded when it is first needed: embedded fabrics and imports of the package never pay for it. */
-export function lazyGrpcClient(): RpcClient {
-  let loading: Promise<RpcClient> | undefined;
-  const load = (): Promise<RpcClient> => {
-    loading ??= import("@heddle/adapter-grpc").then(({ createGrpcClient }) => createGrpcClient());
-    return loading;
+export function lazyGrpcClient(credentials: Credentials, log: Logger): RpcClient {
+  return lazyClient(async () => {
+    const { createGrpcClient } = await import("@heddle/adapter-grpc");
+    return createGrpcClient({ ...credentials, findToken: findLocalToken, log });
+  });
+}
+
+/**
+ * A client that is made when it is first needed. What `make` rejects with, as for files of TLS that are not good, is what dials and calls reject with; the next one
+ * tries again, since files are mended.
+ */
+export function lazyClient(make: () => Promise<RpcClient>): RpcClient {
+  let making: Promise<RpcClient> | undefined;
+  const made = async (): Promise<RpcClient> => {
+    making ??= make();
+    const mine = making;
+    try {
+      return await mine;
+    } catch (error) {
+      if (making === mine) making = undefined;
+      throw error;
+    }
   };
   return {
-    dial: async (method, address, signal) => (await load()).dial(method, address, signal),
-    call: async (method, address, request, options) => (await load()).call(method, address, request, options),
+    dial: async (method, address, signal) => (await made()).dial(method, address, signal),
+    call: async (method, address, request, options) => (await made()).call(method, address, request, options),
     [Symbol.asyncDispose]: async () => {
-      await (await loading)?.[Symbol.asyncDispose]();
+      const client = await making?.catch(() => undefined); // one that was not made needs no end
+      await client?.[Symbol.asyncDispose]();
     },
   };
 }

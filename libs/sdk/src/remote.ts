@@ -19,16 +19,31 @@ import {
   UNAVAILABLE_TIMEOUT_MS,
 } from "@heddle/client";
 import { backoffMs, type Environment, InvalidArgumentError, parseAddress, UnavailableError } from "@heddle/kernel";
+import type { TlsFiles } from "@heddle/port-rpc";
 import { protocolVersion } from "@heddle/wire";
 import { BUILD } from "./build.ts";
+import { checkCredentials, credentialsOf } from "./credentials.ts";
 import { lazyGrpcClient } from "./lazy-grpc.ts";
 import { leaseThreadEntry } from "./lease-thread-entry.ts";
 
 /** Options of `connect`. */
 export interface ConnectOptions {
+  /**
+   * PEM files that prove who this program is, and whom it believes: `heddle certs init` makes them. With them it speaks TLS at every address but unix sockets, and beyond this machine it speaks nothing
+   * else. They are read anew when they change. Those in the directory HEDDLE_TLS_DIR (ca.crt, tls.crt, tls.key), or in HEDDLE_CA_FILE, HEDDLE_CERT_FILE and HEDDLE_KEY_FILE, unless this or `token` is given.
+   */
+  readonly tls?: TlsFiles;
+  /**
+   * The secret of a server at loopback without TLS, as `heddle token` prints it: for tunnels, behind which the server's own file is not found. HEDDLE_TOKEN unless given; without it that of this user's
+   * server at the address is found by itself. It is proved and never sent, and of no use beyond loopback.
+   */
+  readonly token?: string;
   /** How long the coordinator may take to answer; 10 s unless given. Then UnavailableError. */
   readonly timeoutMs?: number;
-  /** Longest wait for a coordinator that vanished later; 60 s unless given. Then what waits rejects with UnavailableError. */
+  /**
+   * Longest wait for a coordinator that vanished later, or does not let this program in any more; 60 s unless given. Then what waits rejects with UnavailableError, or with the
+   * AuthenticationError or PermissionError.
+   */
   readonly unavailableTimeoutMs?: number;
 }
 
@@ -60,9 +75,17 @@ function checkText(address: unknown): asserts address is string | undefined {
 /** Throws TypeError or RangeError for what `connect` cannot take, InvalidArgumentError for what cannot be an address. */
 export function checkConnect(address: unknown, options: ConnectOptions): void {
   checkText(address);
-  checkOptionNames("connect", options, ["timeoutMs", "unavailableTimeoutMs"]);
+  checkOptionNames("connect", options, ["timeoutMs", "unavailableTimeoutMs", "tls", "token"]);
   checkTimeout(options.timeoutMs);
+  checkCredentials(options);
   checkAddress(address);
+}
+
+/** Throws InvalidArgumentError for credentials that there is no server for: `here` is what needs none. */
+export function checkUnaddressed({ tls, token }: ConnectOptions, here: string): void {
+  const given = tls !== undefined ? "tls" : token !== undefined ? "a token" : undefined;
+  if (given !== undefined)
+    throw new InvalidArgumentError(`${given} was given without the address of a coordinator, and ${here} needs none`);
 }
 
 /** How a fabric handle tells its process that it is in use. */
@@ -73,7 +96,10 @@ export interface Holds {
   readonly keep: () => Disposable;
 }
 
-/** The fabric of the coordinator at an address, once it answers. Rejects with UnavailableError. */
+/**
+ * The fabric of the coordinator at an address, once it answers. Rejects with UnavailableError, and at once with AuthenticationError, PermissionError or InvalidArgumentError: time cures
+ * none of these at the first attempt.
+ */
 export async function reachFabric(address: string, options: ConnectOptions, holds?: Holds): Promise<Fabric> {
   const fabric = remoteFabric(address, options, holds);
   try {
@@ -85,11 +111,12 @@ export async function reachFabric(address: string, options: ConnectOptions, hold
   }
 }
 
-/** The fabric of the coordinator at an address, which is dialled when it is first needed. Throws as `checkAddress`. */
+/** The fabric of the coordinator at an address, which is dialled when it is first needed. Throws as `checkAddress` and `credentialsOf`. */
 export function remoteFabric(address: string, options: ConnectOptions, holds?: Holds): Fabric {
   checkAddress(address);
   const env = systemEnvironment();
-  const client = lazyGrpcClient();
+  const credentials = credentialsOf(options);
+  const client = lazyGrpcClient(credentials, env.log);
   const scope = new AsyncDisposableStack();
   scope.use(client);
   const dispose = (): Promise<void> => scope.disposeAsync();
@@ -97,7 +124,7 @@ export function remoteFabric(address: string, options: ConnectOptions, holds?: H
     ...common(env, options, holds),
     client,
     address,
-    objects: { openScope, bootClock, leases },
+    objects: { openScope, bootClock, leases: leasesFor(credentials) },
     dispose,
   });
   scope.use(onProcessEnd(() => fabric.leave()));
@@ -105,7 +132,7 @@ export function remoteFabric(address: string, options: ConnectOptions, holds?: H
 }
 
 /** One thread for the sessions of all fabrics of this process. */
-const leases = threadLeases({ env: systemEnvironment(), entry: leaseThreadEntry });
+const leasesFor = threadLeases({ env: systemEnvironment(), entry: leaseThreadEntry });
 
 /** One for all fabrics of this process: they share its last line. */
 const terminal = openTerminal();

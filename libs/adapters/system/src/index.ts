@@ -9,7 +9,7 @@ export {
   processHolds,
   temporaryDirectory,
 } from "./host.ts";
-export { type LeaseThreadOptions, serveLeaseThread, threadLeases } from "./lease-thread.ts";
+export { type LeaseClient, type LeaseThreadOptions, serveLeaseThread, threadLeases } from "./lease-thread.ts";
 export {
   findLocalToken,
   type KeptToken,

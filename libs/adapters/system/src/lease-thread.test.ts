@@ -8,7 +8,8 @@ import { threadLeases } from "./lease-thread.ts";
 
 const warned: string[] = [];
 const env = { ...systemEnvironment(), log: { ...silentLogger, warn: (message: string) => void warned.push(message) } };
-const leases = threadLeases({ env, entry: new URL("./testing/lease-thread.ts", import.meta.url) });
+const leasesFor = threadLeases({ env, entry: new URL("./testing/lease-thread.ts", import.meta.url) });
+const leases = leasesFor({});
 
 const terms = (session: number, addresses: string[] = []): LeaseTerms => ({
   session,
@@ -55,6 +56,28 @@ test("several sessions have one thread, and the end of one is not that of anothe
   }
   await changed(other);
   blockUntilExtended(other);
+});
+
+test("sessions of the same credentials have one client, others one of their own, and one that has none left is closed", async () => {
+  const [one, other] = [{ token: "one" }, { token: "other" }];
+  using bystander = leases.keep(terms(4));
+  using first = leasesFor(one).keep(terms(5));
+  {
+    using second = leasesFor({ ...one }).keep(terms(6));
+    using third = leasesFor(other).keep(terms(7));
+    await Promise.all([bystander, first, second, third].map(changed));
+    expect([bystander, first, second, third].map(({ trouble }) => trouble)).toEqual([
+      "client 1 with nothing",
+      "client 2 with one",
+      "client 2 with one",
+      "client 3 with other",
+    ]);
+  }
+  using again = leasesFor(other).keep(terms(8));
+  await changed(again);
+  expect(again.trouble).toBe("client 4 with other");
+  await changed(first);
+  expect(first.trouble).toBe("client 2 with one");
 });
 
 test("a thread that dies is started anew with all that it kept", async () => {

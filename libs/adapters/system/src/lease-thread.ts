@@ -1,6 +1,6 @@
 import { parentPort, Worker } from "node:worker_threads";
 import { type BackoffPolicy, backoffMs, type Environment, type Millis } from "@heddle/kernel";
-import { type KeptLease, type LeaseKeeper, type LeaseTerms, leaseUntilMs } from "@heddle/port-rpc";
+import { type Credentials, type KeptLease, type LeaseKeeper, type LeaseTerms, leaseUntilMs } from "@heddle/port-rpc";
 
 /** What the thread that keeps leases needs. */
 export interface LeaseThreadOptions {
@@ -23,20 +23,28 @@ interface KeepOrder {
   readonly ttlMs: number;
   readonly sinceNs: bigint;
   readonly addresses: readonly string[];
+  /** What its beats are to show to servers: the same as the session itself. */
+  readonly credentials: Credentials;
 }
 
 type Order = KeepOrder | { readonly type: "drop"; readonly number: number };
+
+/** The thread has written to the cells of a session, or its beats have other trouble than before. */
+interface Word {
+  readonly number: number;
+  readonly trouble: string | undefined;
+}
 
 const RESTART: BackoffPolicy = { firstMs: 100, maxMs: 5_000 };
 const NS_PER_MS = 1_000_000;
 
 /**
- * Keeps sessions alive from one thread for all of them: their beats go out, and it is known until when they live, while user code holds this event loop for as long as it likes.
+ * Gives keepers, one for each client's credentials. They keep sessions alive from one thread for all of them: their beats go out, and it is known until when they live, while user code holds this event loop for as long as it likes.
  * It runs while there is a session to keep; one that dies is started anew. It does not keep the process alive, and ends with it.
  */
-export function threadLeases(options: LeaseThreadOptions): LeaseKeeper {
+export function threadLeases(options: LeaseThreadOptions): (credentials: Credentials) => LeaseKeeper {
   const thread = new LeaseThread(options);
-  return { keep: (terms) => thread.keep(terms) };
+  return (credentials) => ({ keep: (terms) => thread.keep(terms, credentials) });
 }
 
 class LeaseThread {
@@ -53,9 +61,10 @@ class LeaseThread {
     this.#entry = entry;
   }
 
-  keep(terms: LeaseTerms): KeptLease {
+  keep(terms: LeaseTerms, credentials: Credentials): KeptLease {
     const number = ++this.#lastNumber;
-    const lease = new ThreadLease(number, terms, this.#env.clock.nowMs(), () => this.#drop(number));
+    const nowMs = this.#env.clock.nowMs();
+    const lease = new ThreadLease({ number, terms, credentials, nowMs, drop: () => this.#drop(number) });
     this.#kept.set(number, lease);
     if (this.#worker !== undefined) this.#worker.postMessage(lease.order);
     else if (this.#restart === undefined) this.#start();
@@ -80,9 +89,9 @@ class LeaseThread {
     this.#worker = worker;
     for (const { order } of this.#kept.values()) worker.postMessage(order);
     let cause = "it ended";
-    worker.on("message", (number: number) => {
+    worker.on("message", ({ number, trouble }: Word) => {
       this.#failures = 0;
-      this.#kept.get(number)?.changed();
+      this.#kept.get(number)?.changed(trouble);
     });
     worker.on("error", (error) => {
       cause = String(error);
@@ -102,20 +111,30 @@ class LeaseThread {
   }
 }
 
+interface ThreadLeaseOptions {
+  readonly number: number;
+  readonly terms: LeaseTerms;
+  readonly credentials: Credentials;
+  readonly nowMs: Millis;
+  readonly drop: () => void;
+}
+
 class ThreadLease implements KeptLease {
+  trouble: string | undefined;
   readonly order: KeepOrder;
   readonly #listeners = new Set<() => void>();
   readonly #drop: () => void;
   /** From this process's clock to that of `process.hrtime`: both run alike. */
   readonly #offsetNs: bigint;
 
-  constructor(number: number, { session, ttlMs, sinceMs, addresses }: LeaseTerms, nowMs: Millis, drop: () => void) {
+  constructor({ number, terms, credentials, nowMs, drop }: ThreadLeaseOptions) {
+    const { session, ttlMs, sinceMs, addresses } = terms;
     this.#drop = drop;
     this.#offsetNs = process.hrtime.bigint() - nanoseconds(nowMs);
     const cells = new BigInt64Array(new SharedArrayBuffer(CELLS * BigInt64Array.BYTES_PER_ELEMENT));
     cells[VALID_UNTIL] = nanoseconds(leaseUntilMs(sinceMs, ttlMs)) + this.#offsetNs;
     const sinceNs = nanoseconds(sinceMs) + this.#offsetNs;
-    this.order = { type: "keep", number, cells, session, ttlMs, sinceNs, addresses };
+    this.order = { type: "keep", number, cells, session, ttlMs, sinceNs, addresses, credentials };
   }
 
   validUntilMs(): Millis {
@@ -132,8 +151,9 @@ class ThreadLease implements KeptLease {
     return { [Symbol.dispose]: () => void this.#listeners.delete(own) };
   }
 
-  /** The thread has written to the cells. */
-  changed(): void {
+  /** The thread has said a word. */
+  changed(trouble: string | undefined): void {
+    this.trouble = trouble;
     for (const listen of [...this.#listeners]) listen();
   }
 
@@ -143,29 +163,68 @@ class ThreadLease implements KeptLease {
   }
 }
 
-/** What the thread of `threadLeases` runs: it tells its owner what `keeper` finds. `env` is the thread's own. */
-export function serveLeaseThread(env: Environment, keeper: LeaseKeeper): void {
-  const kept = new Map<number, KeptLease>();
+/** Sends the beats of the sessions of one client. Disposed when it has none any more. */
+export interface LeaseClient extends LeaseKeeper, AsyncDisposable {}
+
+/**
+ * What the thread of `threadLeases` runs: it tells its owner what the keepers find. `open` makes one for each distinct credentials, as many as there are now. `env` is the
+ * thread's own.
+ */
+export function serveLeaseThread(env: Environment, open: (credentials: Credentials) => LeaseClient): void {
+  const clients = new SharedClients(open);
+  const kept = new Map<number, AsyncDisposableStack>();
   parentPort?.on("message", (order: Order) => {
-    if (order.type === "keep") kept.set(order.number, keepAsOrdered(env, keeper, order));
+    if (order.type === "keep") kept.set(order.number, keepAsOrdered(env, clients, order));
     else {
-      kept.get(order.number)?.[Symbol.dispose]();
+      void kept.get(order.number)?.disposeAsync();
       kept.delete(order.number);
     }
   });
 }
 
-function keepAsOrdered(env: Environment, keeper: LeaseKeeper, order: KeepOrder): KeptLease {
-  const { number, cells, session, ttlMs, sinceNs, addresses } = order;
+/** Clients by what they show to servers. */
+class SharedClients {
+  readonly #open: (credentials: Credentials) => LeaseClient;
+  readonly #clients = new Map<string, { readonly client: LeaseClient; uses: number }>();
+
+  constructor(open: (credentials: Credentials) => LeaseClient) {
+    this.#open = open;
+  }
+
+  /** The one of these credentials, until disposed. */
+  use(credentials: Credentials): LeaseClient {
+    const key = keyOf(credentials);
+    const shared = this.#clients.get(key) ?? { client: this.#open(credentials), uses: 0 };
+    this.#clients.set(key, shared);
+    shared.uses++;
+    return {
+      keep: (terms) => shared.client.keep(terms),
+      [Symbol.asyncDispose]: async () => {
+        if (--shared.uses > 0) return;
+        this.#clients.delete(key);
+        await shared.client[Symbol.asyncDispose]();
+      },
+    };
+  }
+}
+
+function keyOf({ tls, token }: Credentials): string {
+  return JSON.stringify([tls?.caFile, tls?.certFile, tls?.keyFile, token]);
+}
+
+function keepAsOrdered(env: Environment, clients: SharedClients, order: KeepOrder): AsyncDisposableStack {
+  const { number, cells, session, ttlMs, sinceNs, addresses, credentials } = order;
   const offsetNs = process.hrtime.bigint() - nanoseconds(env.clock.nowMs());
-  const kept = keeper.keep({ session, ttlMs, sinceMs: Number(sinceNs - offsetNs) / NS_PER_MS, addresses });
+  const scope = new AsyncDisposableStack();
+  const { keep } = scope.use(clients.use(credentials));
+  const kept = scope.use(keep({ session, ttlMs, sinceMs: Number(sinceNs - offsetNs) / NS_PER_MS, addresses }));
   kept.onChange(() => {
     const untilNs = nanoseconds(kept.validUntilMs()) + offsetNs;
     if (untilNs > Atomics.load(cells, VALID_UNTIL)) Atomics.store(cells, VALID_UNTIL, untilNs);
     if (kept.isOver) Atomics.store(cells, IS_OVER, 1n);
-    parentPort?.postMessage(number);
+    parentPort?.postMessage({ number, trouble: kept.trouble } satisfies Word);
   });
-  return kept;
+  return scope;
 }
 
 function nanoseconds(ms: Millis): bigint {

@@ -10,6 +10,7 @@ export {
   tlsFilesIn,
 } from "./caller.ts";
 export { CallerQuota, type QuotaOptions } from "./caller-quota.ts";
+export type { Credentials } from "./credentials.ts";
 export { type DialOptions, dialSession } from "./dialing-session.ts";
 export type { Frame, Goodbye, Hello, SessionControl, Version, Welcome } from "./frame.ts";
 export {
