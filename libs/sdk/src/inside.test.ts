@@ -1,8 +1,8 @@
-import { Pool, StateError } from "heddle";
-import { describe, expect, test } from "vitest";
+import { connect, Pool, StateError } from "heddle";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import * as outside from "./index.ts";
 import * as inside from "./inside.ts";
-import { closesOne, ignoresEnvironment, looksAtItself, reusesPool } from "./testing.ts";
+import { closesOne, ignoresEnvironment, looksAtItself, looksForCredentials, reusesPool } from "./testing.ts";
 
 test("inside a worker there are the names of outside, with the same types", () => {
   expect(Object.keys(inside).sort()).toEqual(Object.keys(outside).sort());
@@ -23,6 +23,16 @@ describe("in a task", () => {
   test("HEDDLE_ADDRESS means nothing, and an address that is given is dialled", async () => {
     await using pool = new Pool({ processes: 1 });
     expect(await pool.apply(ignoresEnvironment)).toEqual([1, 2, true]);
+  });
+
+  test("nothing of its agent's credentials is there, and its own fabric takes none", async () => {
+    for (const name of ["TOKEN", "TLS_DIR", "CA_FILE", "CERT_FILE", "KEY_FILE", "ADDRESS"])
+      vi.stubEnv(`HEDDLE_${name}`, "");
+    await using fabric = await connect(); // the embedded one, whose agent is this process
+    for (const name of ["TOKEN", "TLS_DIR", "CA_FILE", "CERT_FILE", "KEY_FILE"]) vi.stubEnv(`HEDDLE_${name}`, "mine");
+    onTestFinished(() => void vi.unstubAllEnvs());
+    await using pool = fabric.pool({ processes: 1 });
+    expect(await pool.apply(looksForCredentials)).toEqual([["HEDDLE_WORKER_COOKIE"], "InvalidArgumentError", 3]);
   });
 
   test("task() tells of its item to the end of it, and what it gave stays as it was", async () => {

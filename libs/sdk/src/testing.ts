@@ -26,8 +26,12 @@ function nameOfRefusal(act: () => unknown): string {
     act();
     return "not refused";
   } catch (error) {
-    return error instanceof Error ? error.name : "no error";
+    return nameOf(error);
   }
+}
+
+function nameOf(error: unknown): string {
+  return error instanceof Error ? error.name : "no error";
 }
 
 /** What its fabric gives a task whose environment names an address where nobody is, and what that address does. */
@@ -37,6 +41,14 @@ export async function ignoresEnvironment(): Promise<readonly unknown[]> {
   const results = [await fabric.pool().apply(() => 1), await new Pool().apply(() => 2)];
   const error: unknown = await connect("127.0.0.1:1", { timeoutMs: 300 }).catch((caught: unknown) => caught);
   return [...results, error instanceof UnavailableError];
+}
+
+/** What a task finds of its agent's credentials, and what it is told that wants some for its own fabric. */
+export async function looksForCredentials(): Promise<readonly unknown[]> {
+  const names = Object.keys(env).filter((name) => name.startsWith("HEDDLE_"));
+  const refused: unknown = await connect(undefined, { token: "secret" }).catch((error: unknown) => error);
+  await using fabric = await connect();
+  return [names, nameOf(refused), await fabric.pool({ processes: 1 }).apply(() => 3)];
 }
 
 /** What a task is told of itself, before and after a wait. */
