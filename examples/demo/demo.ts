@@ -1,6 +1,7 @@
 /**
  * `npm run demo`: a manager, a coordinator and two node agents as real processes on loopback, and the programs that every course on
- * multiprocessing starts with: pools, beside each a plain loop on one thread, then processes and what they share.
+ * multiprocessing starts with: pools, beside each a plain loop on one thread, then processes and what they share. With `-- --tls` all
+ * of it over mutual TLS, as between machines.
  */
 import { connect, range } from "heddle";
 import { startFabric } from "./fabric.ts";
@@ -47,9 +48,11 @@ function loop<R>(count: number, run: (index: number) => R): R[] {
   return results;
 }
 
-console.log("Starting a coordinator and two node agents ...");
-await using running = await startFabric(2, (line) => console.log(`  | ${line}`));
-await using fabric = await connect(running.address);
+const isTls = process.argv.includes("--tls");
+console.log(`Starting a coordinator and two node agents${isTls ? ", with certificates for all" : ""} ...`);
+await using running = await startFabric({ nodes: 2, tls: isTls, echo: (line) => console.log(`  | ${line}`) });
+const { address, tls } = running;
+await using fabric = await connect(address, tls === undefined ? {} : { tls });
 await using pool = fabric.pool();
 for (const node of await waitForNodes(2))
   console.log(`  node ${node.name}: ${node.slots} slot(s), agent pid ${node.pid}`);

@@ -1,14 +1,11 @@
-import { readFileSync } from "node:fs";
-import { createGrpcClient, createGrpcServer } from "@heddle/adapter-grpc";
 import { systemEnvironment } from "@heddle/adapter-system";
 import { memoryBlobs } from "@heddle/port-blobs";
 import { memoryJournal } from "@heddle/port-journal";
-import { dialSession, type Session } from "@heddle/port-rpc";
+import { dialSession, type RpcClient, type Session } from "@heddle/port-rpc";
 import { CoordinatorShell } from "@heddle/shell-coordinator";
 import { ManagerShell } from "@heddle/shell-manager";
 import {
   decodeReplies,
-  descriptorSetUrl,
   Encoding,
   encodeOperations,
   encodeValue,
@@ -26,6 +23,7 @@ import {
   verbOf,
 } from "@heddle/wire";
 import { expect, onTestFinished, test } from "vitest";
+import { localClient, localServer } from "../harness/local-rpc.ts";
 
 const LIST = "@list";
 
@@ -34,12 +32,12 @@ async function servers() {
   const scope = new AsyncDisposableStack();
   onTestFinished(() => scope.disposeAsync());
   const env = systemEnvironment({ level: "error" });
-  const server = createGrpcServer({ log: env.log, descriptorSet: readFileSync(descriptorSetUrl) });
+  const server = localServer(env.log);
   const identity = { env, build: "test", nodeMajor: 24, pid: process.pid };
   const manager = new ManagerShell({ ...identity, journal: scope.use(memoryJournal()) });
   await manager.start();
   const managerAt = scope.use(await server.listen("127.0.0.1:0", manager.routes)).address;
-  const client = scope.use(createGrpcClient());
+  const client = scope.use(localClient());
   const coordinator = new CoordinatorShell({
     ...{ ...identity, blobs: memoryBlobs() },
     manager: { address: managerAt, client },
@@ -49,7 +47,7 @@ async function servers() {
 }
 
 /** A stream of operations through an address, in the hands of the test. */
-function dial(env: ReturnType<typeof systemEnvironment>, client: ReturnType<typeof createGrpcClient>, address: string) {
+function dial(env: ReturnType<typeof systemEnvironment>, client: RpcClient, address: string) {
   const replies: Reply[] = [];
   const assembler = new PayloadAssembler<undefined>();
   let heard = Promise.withResolvers<void>();
@@ -100,7 +98,7 @@ function dial(env: ReturnType<typeof systemEnvironment>, client: ReturnType<type
 
 test("frames of every size pass through the coordinator over gRPC, both ways at once, as do beats and questions", async () => {
   const { scope, env, coordinatorAt } = await servers();
-  const client = scope.use(createGrpcClient());
+  const client = scope.use(localClient());
   const through = dial(env, client, coordinatorAt);
   scope.defer(() => through.wire.close());
   const [pieces, bytes] = [4, 2_000_000];
@@ -126,7 +124,7 @@ test("frames of every size pass through the coordinator over gRPC, both ways at 
 
 test("a session goes on through another coordinator, or without one", async () => {
   const { scope, env, managerAt, coordinatorAt, coordinator } = await servers();
-  const client = scope.use(createGrpcClient());
+  const client = scope.use(localClient());
   const through = dial(env, client, coordinatorAt);
   through.open();
   through.ask("create", [{ kind: "list" }]);

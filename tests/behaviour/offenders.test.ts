@@ -1,4 +1,3 @@
-import { createGrpcClient } from "@heddle/adapter-grpc";
 import { MESSAGE_BYTES_MAX } from "@heddle/kernel";
 import type { Frame, Link, Version } from "@heddle/port-rpc";
 import {
@@ -16,6 +15,7 @@ import {
 } from "@heddle/wire";
 import { range } from "heddle";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { localClient } from "../harness/local-rpc.ts";
 import { ProcessCluster } from "../harness/process-cluster.ts";
 import { garbageOn3 } from "../harness/real-functions.ts";
 import { settles } from "../harness/waiting.ts";
@@ -29,7 +29,7 @@ const version = protocolVersion("0.0.0-offender", 24);
 
 describe("an offender is told what it did and dropped, alone", () => {
   let cluster: ProcessCluster;
-  const rpc = createGrpcClient();
+  const rpc = localClient();
   beforeAll(async () => {
     cluster = await ProcessCluster.start();
   });

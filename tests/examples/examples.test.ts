@@ -10,9 +10,12 @@ import { eventually } from "../harness/waiting.ts";
 const root = join(import.meta.dirname, "../..");
 
 /** Runs an example as the README says, and checks that it leaves no process. */
-async function run(path: string): Promise<{ readonly code: number | null; readonly output: string }> {
+async function run(
+  path: string,
+  ...args: readonly string[]
+): Promise<{ readonly code: number | null; readonly output: string }> {
   const mark = `${process.pid}-${path}`;
-  const child = spawn(process.execPath, ["--conditions=@heddle/source", join(root, path)], {
+  const child = spawn(process.execPath, ["--conditions=@heddle/source", join(root, path), ...args], {
     env: { ...process.env, FABRIC_TEST_EXAMPLE: mark },
     stdio: ["ignore", "pipe", "pipe"],
   });
@@ -31,25 +34,33 @@ describe("the examples", () => {
     expect(code).toBe(0);
   });
 
-  test("the demo computes on two agents over gRPC, checks its results and stops everything", async () => {
-    const { code, output } = await run("examples/demo/demo.ts");
-    for (const words of [
-      "two node agents",
-      "all equal, in order",
-      "the same to the last bit",
-      "78,498 primes",
-      "100 returns and no ball lost",
-      'private: [] {}   shared: ["from the process"] {"answer":42}',
-      "9,592 primes, each once",
-      "exit code -9 inside the lock",
-      "found alice 100, bob 100 and left alice 70, bob 130",
-      "LockLostError",
-      "stopped",
-    ])
-      expect(output).toContain(words);
-    expect(output.match(/agent pid \d+/g)).toHaveLength(2);
-    expect(code).toBe(0);
-  }, 120_000);
+  test.for<readonly [over: string, args: readonly string[], told: string]>([
+    ["gRPC", [], "HEDDLE_ADDRESS=127.0.0.1:"],
+    ["mutual TLS", ["--tls"], "/client"],
+  ])(
+    "the demo computes on two agents over %s, checks its results and stops everything",
+    async ([, args, told]) => {
+      const { code, output } = await run("examples/demo/demo.ts", ...args);
+      expect(output).toContain(told);
+      for (const words of [
+        "two node agents",
+        "all equal, in order",
+        "the same to the last bit",
+        "78,498 primes",
+        "100 returns and no ball lost",
+        'private: [] {}   shared: ["from the process"] {"answer":42}',
+        "9,592 primes, each once",
+        "exit code -9 inside the lock",
+        "found alice 100, bob 100 and left alice 70, bob 130",
+        "LockLostError",
+        "stopped",
+      ])
+        expect(output).toContain(words);
+      expect(output.match(/agent pid \d+/g)).toHaveLength(2);
+      expect(code).toBe(0);
+    },
+    180_000,
+  );
 
   test("the README shows what the demo prints, and the two commands", () => {
     const readme = readFileSync(join(root, "README.md"), "utf8");

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { findLocalToken } from "@heddle/adapter-system";
 import { connect, type Fabric } from "heddle";
 import { RealCluster } from "./real-cluster.ts";
 import { eventually } from "./waiting.ts";
@@ -87,7 +88,9 @@ export class ProcessCluster extends RealCluster {
   async fabric(): Promise<Fabric> {
     if (this.#fabric === undefined) {
       this.#wire = await Wire.open(this.#address);
-      const fabric = await connect(this.#wire.address, { unavailableTimeoutMs: 5_000 });
+      const token = findLocalToken(this.#address); // nobody finds it by the wire's address
+      const options = { unavailableTimeoutMs: 5_000, ...(token === undefined ? {} : { token }) };
+      const fabric = await connect(this.#wire.address, options);
       this.#fabric = fabric;
       this.scope.defer(() => fabric.close());
     }

@@ -4,10 +4,9 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { createGrpcServer } from "@heddle/adapter-grpc";
-import { silentLogger } from "@heddle/kernel";
 import { unaryRoute } from "@heddle/port-rpc";
-import { adminGetStatus, descriptorSetUrl, GetStatusResponse } from "@heddle/wire";
+import { adminGetStatus, GetStatusResponse } from "@heddle/wire";
+import { localServer } from "./local-rpc.ts";
 import { eventually } from "./waiting.ts";
 import { Wire } from "./wire.ts";
 
@@ -62,7 +61,7 @@ export class ServedManager implements AsyncDisposable {
 
   /** An address for `connect`: whoever asks there is told that the manager is at `manager`, itself unless given. */
   async coordinates(manager: string = this.socket): Promise<string> {
-    const server = createGrpcServer({ log: silentLogger, descriptorSet: fileURLToPath(descriptorSetUrl) });
+    const server = localServer();
     const status = unaryRoute(adminGetStatus, async () => GetStatusResponse.fromPartial({ manager }));
     return this.#scope.use(await server.listen("127.0.0.1:0", [status])).address;
   }

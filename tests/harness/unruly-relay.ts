@@ -1,8 +1,7 @@
-import { fileURLToPath } from "node:url";
-import { createGrpcClient, createGrpcServer } from "@heddle/adapter-grpc";
-import { type Random, silentLogger } from "@heddle/kernel";
+import type { Random } from "@heddle/kernel";
 import { type Link, type MessageCodec, streamRoute } from "@heddle/port-rpc";
-import { descriptorSetUrl, objectsOperate, sessionsKeepAlive } from "@heddle/wire";
+import { objectsOperate, sessionsKeepAlive } from "@heddle/wire";
+import { localClient, localServer } from "./local-rpc.ts";
 
 /** What part of the frames each way is treated so, and how many at most; the rest passes. */
 export interface Unruliness {
@@ -22,7 +21,7 @@ const keepAlive = { path: sessionsKeepAlive.path, request: opaque, response: opa
 export class UnrulyRelay implements AsyncDisposable {
   readonly did = { passed: 0, duplicated: 0, dropped: 0, delayed: 0 };
   readonly #scope = new AsyncDisposableStack();
-  readonly #client = this.#scope.use(createGrpcClient());
+  readonly #client = this.#scope.use(localClient());
   readonly #target: string;
   readonly #random: Random;
   readonly #unruliness: Unruliness;
@@ -36,7 +35,7 @@ export class UnrulyRelay implements AsyncDisposable {
 
   static async open(target: string, random: Random, unruliness: Unruliness): Promise<UnrulyRelay> {
     const relay = new UnrulyRelay(target, random, unruliness);
-    const server = createGrpcServer({ log: silentLogger, descriptorSet: fileURLToPath(descriptorSetUrl) });
+    const server = localServer();
     const routes = [
       streamRoute(operate, (link) => void relay.#relay(operate, link, (from, to) => relay.#disturb(from, to))),
       streamRoute(keepAlive, (link) => void relay.#relay(keepAlive, link, pass)),

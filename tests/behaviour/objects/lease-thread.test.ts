@@ -2,16 +2,14 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
-import { createGrpcServer } from "@heddle/adapter-grpc";
 import { systemEnvironment } from "@heddle/adapter-system";
-import { silentLogger } from "@heddle/kernel";
 import { memoryJournal } from "@heddle/port-journal";
 import { unaryRoute } from "@heddle/port-rpc";
 import { ManagerShell } from "@heddle/shell-manager";
-import { adminGetStatus, descriptorSetUrl, GetStatusResponse } from "@heddle/wire";
+import { adminGetStatus, GetStatusResponse } from "@heddle/wire";
 import { connect, Manager } from "heddle";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { localServer } from "../../harness/local-rpc.ts";
 import { settles } from "../../harness/waiting.ts";
 
 /** A program that holds a lock, and what it said. */
@@ -59,7 +57,7 @@ beforeAll(async () => {
   const shell = new ManagerShell({ env, journal: memoryJournal(), build: "test", nodeMajor: 24, pid: process.pid });
   await shell.start();
   scope.defer(() => shell.stop(0));
-  const server = createGrpcServer({ log: silentLogger, descriptorSet: fileURLToPath(descriptorSetUrl) });
+  const server = localServer();
   const manager = scope.use(await server.listen("127.0.0.1:0", shell.routes));
   const status = unaryRoute(adminGetStatus, async () => GetStatusResponse.fromPartial({ manager: manager.address }));
   address = scope.use(await server.listen("127.0.0.1:0", [status])).address;
