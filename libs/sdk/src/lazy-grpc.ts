@@ -1,4 +1,5 @@
-import { findLocalToken } from "@heddle/adapter-system";
+import type { GrpcClientOptions } from "@heddle/adapter-grpc";
+import { findLocalToken, localTokenDirectory } from "@heddle/adapter-system";
 import type { Logger } from "@heddle/kernel";
 import type { Credentials, RpcClient } from "@heddle/port-rpc";
 
@@ -6,8 +7,13 @@ import type { Credentials, RpcClient } from "@heddle/port-rpc";
 export function lazyGrpcClient(credentials: Credentials, log: Logger): RpcClient {
   return lazyClient(async () => {
     const { createGrpcClient } = await import("@heddle/adapter-grpc");
-    return createGrpcClient({ ...credentials, findToken: findLocalToken, log });
+    return createGrpcClient(grpcOptions(credentials, log));
   });
+}
+
+/** Of a client with these credentials. It finds the secrets of this user's servers at loopback by itself. */
+export function grpcOptions(credentials: Credentials, log: Logger): GrpcClientOptions {
+  return { ...credentials, findToken: findLocalToken, tokenPlace: localTokenDirectory(), log };
 }
 
 /**
