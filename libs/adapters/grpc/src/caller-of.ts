@@ -1,3 +1,4 @@
+import { TLSSocket } from "node:tls";
 import { AuthenticationError, type Role, roles } from "@heddle/kernel";
 
 /** Whom a certificate stands for. */
@@ -34,4 +35,29 @@ function entriesOf(subjectAltName: string): string[] {
   }
   if (end === subjectAltName.length) return entries;
   throw new AuthenticationError(`the names of a certificate cannot be read: ${subjectAltName.slice(0, 300)}`);
+}
+
+/** What a connection itself shows of who is at its other end. */
+export type Identity =
+  /** The user of the server. */
+  | { readonly type: "user" }
+  /** Anybody on this machine: each request must prove that it knows the token. */
+  | { readonly type: "unproved" }
+  /** The holder of a good certificate, until it runs out. */
+  | { readonly type: "party"; readonly party: Party; readonly notAfterMs: number }
+  /** The holder of a certificate that says nothing of use. */
+  | { readonly type: "nobody"; readonly why: string };
+
+/** Who is at the other end of a TLS connection whose handshake is done. Never throws. */
+export function identityOver(socket: unknown): Identity {
+  if (!(socket instanceof TLSSocket) || !socket.authorized)
+    return { type: "nobody", why: "no certificate was checked" };
+  const certificate = socket.getPeerX509Certificate();
+  if (certificate === undefined) return { type: "nobody", why: "no certificate" };
+  try {
+    const party = partyIn(certificate.subjectAltName);
+    return { type: "party", party, notAfterMs: Date.parse(certificate.validTo) };
+  } catch (error) {
+    return { type: "nobody", why: error instanceof Error ? error.message : String(error) };
+  }
 }

@@ -1,6 +1,6 @@
 import type { Http2Session } from "node:http2";
 import { Fifo, HeddleError, type ProtocolError, UnavailableError } from "@heddle/kernel";
-import { type Link, type LinkEnd, type MessageCodec, Waiters } from "@heddle/port-rpc";
+import { type Caller, type Link, type LinkEnd, type MessageCodec, Waiters } from "@heddle/port-rpc";
 import { decode, encodeScattered, type Sendable } from "./bytes.ts";
 import { END_TIMEOUT_MS, UNREAD_BYTES, UNREAD_MESSAGES, UNSENT_BYTES, UNSENT_MESSAGES } from "./limits.ts";
 
@@ -18,6 +18,8 @@ export interface ByteStream {
 /** What the two sides of a gRPC stream do differently. */
 export interface LinkSide<Out, In> {
   readonly peer: string;
+  /** Who has dialled; at the accepting side alone. */
+  readonly caller?: Caller;
   /** Nobody else reads it or listens to its errors. */
   readonly call: ByteStream;
   readonly outgoing: MessageCodec<Out>;
@@ -42,6 +44,7 @@ export interface LinkSide<Out, In> {
  */
 export class GrpcLink<Out, In> implements Link<Out, In> {
   readonly peer: string;
+  readonly caller?: Caller;
   readonly closed: Promise<LinkEnd>;
   readonly incoming: AsyncIterable<In>;
   readonly #side: LinkSide<Out, In>;
@@ -69,6 +72,7 @@ export class GrpcLink<Out, In> implements Link<Out, In> {
     this.#side = side;
     this.#call = side.call;
     this.peer = side.peer;
+    if (side.caller !== undefined) this.caller = side.caller;
     const closed = Promise.withResolvers<LinkEnd>();
     this.closed = closed.promise;
     this.#close = closed.resolve;

@@ -1,29 +1,39 @@
-import { chmod, lstat, unlink } from "node:fs/promises";
-import { constants, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
-import { connect } from "node:net";
-import { Duplex } from "node:stream";
-import {
-  type handleBidiStreamingCall,
-  type handleUnaryCall,
-  Metadata,
-  Server,
-  ServerCredentials,
-  type ServerDuplexStream,
-} from "@grpc/grpc-js";
-import { type Address, assert, HeddleError, type Logger, parseAddress, UnavailableError } from "@heddle/kernel";
-import type { Link, Listening, MessageCodec, Route, RpcServer } from "@heddle/port-rpc";
-import { formatAddress, loopbackOnly } from "./addresses.ts";
-import { decode, encode, raw } from "./bytes.ts";
-import { GrpcLink } from "./grpc-link.ts";
-import { addHealth, addReflection, type Health } from "./introspection.ts";
-import { SHUTDOWN_TIMEOUT_MS, TCP_WINDOW_BYTES } from "./limits.ts";
+import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { type Address, isLocal, type Logger, PermissionError, parseAddress } from "@heddle/kernel";
+import type { AccessTable, Listening, Route, RpcServer, TlsFiles } from "@heddle/port-rpc";
+import { bindable, formatAddress } from "./addresses.ts";
+import { Audit } from "./audit.ts";
+import { bind } from "./bind.ts";
+import { Connections, type Door } from "./connections.ts";
+import { Guard } from "./guard.ts";
+import { addHealth, addReflection, reflectionPaths } from "./introspection.ts";
+import { TCP_WINDOW_BYTES } from "./limits.ts";
 import { type ConnectionAge, serverOptions, silenceGrpc } from "./options.ts";
-import { asHeddleError, statusOfError } from "./status.ts";
+import { TlsServerCredentials } from "./server-credentials.ts";
+import { Serving } from "./serving.ts";
+import { watchTls } from "./tls-material.ts";
 import { tuneServer } from "./windows.ts";
+
+/** Where servers keep the secrets by which their user's other programs are known to them. */
+export interface LocalTokens {
+  /** The token of the server at `address`, `host:port`, kept where this user's programs find it until disposed. */
+  keep(address: string): { readonly token: string } & Disposable;
+}
 
 /** Settings of a server. */
 export interface GrpcServerOptions {
   readonly log: Logger;
+  /** Which roles may call what. Whoever runs as the user of the server may call everything. */
+  readonly access: AccessTable;
+  /**
+   * Speak TLS over TCP, and talk to nobody who has no certificate of the same authority. The files are watched: a connection is made with
+   * what is good in them then. Without them a server listens at unix sockets and at loopback addresses alone.
+   */
+  readonly tls?: TlsFiles;
+  /** Time between two looks at those files. For tests alone. */
+  readonly tlsPollMs?: number;
+  /** Needed at loopback addresses without `tls`: who calls must prove to know the token. */
+  readonly tokens?: LocalTokens;
   /** The FileDescriptorSet that reflection shows: its bytes, or the path of its file. */
   readonly descriptorSet: Uint8Array | string;
   /** Full names of the services that grpc.health.v1 knows, beside the server as a whole (the empty name). */
@@ -34,167 +44,71 @@ export interface GrpcServerOptions {
   readonly tcpWindowBytes?: number;
 }
 
-/** A server of streams and questions over gRPC, for loopback addresses and unix sockets. Health and reflection are served beside them. */
+/**
+ * A server of streams and questions over gRPC; health and reflection are served beside them. A unix socket, which its user alone can
+ * reach, is as it is; TCP is mutual TLS where there are `tls` files, or loopback with a token. `listen` rejects with PermissionError
+ * where neither can be, and with what is wrong where the files are no good.
+ */
 export function createGrpcServer(options: GrpcServerOptions): RpcServer {
   silenceGrpc();
   return { listen: (address, routes) => listen(options, address, routes) };
 }
 
-type StreamCall = ServerDuplexStream<Buffer, Buffer>;
-type AnyCodec = MessageCodec<unknown>;
-
 async function listen(options: GrpcServerOptions, text: string, routes: readonly Route[]): Promise<Listening> {
-  const address = loopbackOnly(parseAddress(text));
-  const server = new Server(serverOptions(options.connectionAge));
-  const sessions = tuneServer(server, options.tcpWindowBytes ?? TCP_WINDOW_BYTES);
-  const health = addHealth(server, options.healthServices ?? []);
-  addReflection(server, options.descriptorSet);
-  const serving = new Serving(options.log, server, sessions, health);
-  for (const route of routes) serving.add(route);
-  const bound = await bind(server, address);
-  return {
-    address: formatAddress(bound),
-    [Symbol.asyncDispose]: () => serving.stop(),
-  };
-}
-
-/** What one `listen` started. */
-class Serving {
-  readonly #log: Logger;
-  readonly #server: Server;
-  readonly #sessions: ReadonlySet<ServerHttp2Session>;
-  readonly #health: Health;
-  readonly #links = new Set<AsyncDisposable>();
-  #stopping: Promise<void> | undefined;
-
-  constructor(log: Logger, server: Server, sessions: ReadonlySet<ServerHttp2Session>, health: Health) {
-    this.#log = log;
-    this.#server = server;
-    this.#sessions = sessions;
-    this.#health = health;
-  }
-
-  add(route: Route): void {
-    const { path } = route.method;
-    const isNew =
-      route.kind === "stream"
-        ? this.#server.register(path, this.#streams(route), raw.serialize, raw.deserialize, "bidi")
-        : this.#server.register(path, this.#questions(route), raw.serialize, raw.deserialize, "unary");
-    if (!isNew) throw new HeddleError("invalid-argument", `two routes have the path ${path}`);
-  }
-
-  stop(): Promise<void> {
-    this.#stopping ??= this.#stop();
-    return this.#stopping;
-  }
-
-  /** Health first, so that balancers look elsewhere; then the streams in order; then what is left, by force. */
-  async #stop(): Promise<void> {
-    this.#health.stopServing();
-    const drained = Promise.withResolvers<void>();
-    await Promise.all([...this.#links].map((link) => link[Symbol.asyncDispose]()));
-    this.#server.tryShutdown(() => drained.resolve());
-    const timer = setTimeout(() => {
-      this.#server.forceShutdown();
-      for (const session of this.#sessions) session.destroy();
-      drained.resolve();
-    }, SHUTDOWN_TIMEOUT_MS);
-    await drained.promise;
-    clearTimeout(timer);
-  }
-
-  #streams(route: Extract<Route, { kind: "stream" }>): handleBidiStreamingCall<Buffer, Buffer> {
-    const accept = route.accept as (link: Link<unknown, unknown>) => void;
-    const { path } = route.method;
-    return (call) => {
-      const link = serverLink(call, path, route.method.response as AnyCodec, route.method.request as AnyCodec);
-      this.#links.add(link);
-      void link.closed.then(() => this.#links.delete(link));
-      if (this.#stopping !== undefined) {
-        link.fail(new UnavailableError("the server is shutting down"));
-        return;
-      }
-      call.sendMetadata(new Metadata()); // the dialer waits for it
-      accept(link);
-    };
-  }
-
-  #questions(route: Extract<Route, { kind: "unary" }>): handleUnaryCall<Buffer, Buffer> {
-    const { path } = route.method;
-    const answer = route.answer as unknown as (request: unknown) => Promise<unknown>;
-    return async (call, callback) => {
-      try {
-        const request = decode(route.method.request as AnyCodec, call.request, path);
-        callback(null, encode(route.method.response as AnyCodec, await answer(request)));
-      } catch (error) {
-        if (!(error instanceof HeddleError)) this.#log.error("answer failed", { path, error: String(error) });
-        callback(statusOfError(asHeddleError(error, path)));
-      }
-    };
-  }
-}
-
-function serverLink(
-  call: StreamCall,
-  path: string,
-  outgoing: AnyCodec,
-  incoming: AnyCodec,
-): GrpcLink<unknown, unknown> {
-  const peer = call.getPeer() === "unknown" ? `unix peer of ${path}` : call.getPeer();
-  const gone = (): HeddleError => new UnavailableError(`${path}: ${peer} cancelled the stream or is gone`);
-  const link = new GrpcLink<unknown, unknown>({
-    peer,
-    call,
-    outgoing,
-    incoming,
-    abort: (error) => call.emit("error", statusOfError(error)),
-    reset: () => http2Stream(call).close(constants.NGHTTP2_CANCEL),
-    connection: () => http2Stream(call).session,
-    abandoned: () => undefined,
-    breakage: () => (http2Stream(call).rstCode === constants.NGHTTP2_NO_ERROR ? undefined : gone()),
-    errorOf: (event) => asHeddleError(event, path),
-  });
-  call.on("cancelled", () => link.broke(gone()));
-  return link;
-}
-
-/** What grpc-js does not offer of its streams: to end one whose peer does not read, and to tell that one was reset. */
-function http2Stream(call: StreamCall): ServerHttp2Stream {
-  const inner: unknown = Reflect.get(call, "call");
-  const stream: unknown = typeof inner === "object" && inner !== null ? Reflect.get(inner, "stream") : undefined;
-  assert(stream instanceof Duplex && "close" in stream, "a grpc-js call holds its http2 stream in call.stream");
-  return stream as ServerHttp2Stream;
-}
-
-async function bind(server: Server, address: Address): Promise<Address> {
-  if (address.kind === "unix") await removeStaleSocket(address.path);
-  const text = formatAddress(address);
-  const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync(text, ServerCredentials.createInsecure(), (error, boundPort) => {
-      if (error === null) resolve(boundPort);
-      else reject(new UnavailableError(`cannot listen at ${text}: ${error.message}`, { cause: error }));
+  const address = bindable(parseAddress(text));
+  const door = doorAt(address, options);
+  const opened = new DisposableStack();
+  try {
+    const audit = opened.use(new Audit(options.log));
+    const connections = new Connections(door, audit);
+    let token: string | undefined;
+    const streams = routes.filter(({ kind }) => kind === "stream").map(({ method }) => method.path);
+    const guard = new Guard({
+      access: options.access,
+      connections,
+      audit,
+      token: () => token,
+      streamPaths: new Set([...streams, ...reflectionPaths]),
     });
-  });
-  if (address.kind === "tcp") return { ...address, port };
-  await chmod(address.path, 0o600); // whoever can connect can run code
-  return address;
+    const server = new Server(serverOptions(options.connectionAge));
+    tuneServer(server, { tcpWindowBytes: options.tcpWindowBytes ?? TCP_WINDOW_BYTES, connections, guard });
+    const health = addHealth(server, options.healthServices ?? []);
+    addReflection(server, options.descriptorSet);
+    const serving = new Serving({ log: options.log, server, connections, health, guard, opened });
+    for (const route of routes) serving.add(route);
+    const bound = formatAddress(await bind(server, address, credentialsOf(options, door, opened)));
+    // In the turn in which the address was had, so before a request can come; not before, because the address may be another server's.
+    if (door === "token" && options.tokens !== undefined) token = opened.use(options.tokens.keep(bound)).token;
+    return { address: bound, [Symbol.asyncDispose]: () => serving.stop() };
+  } catch (error) {
+    opened.dispose();
+    throw error;
+  }
 }
 
-/** Removes the socket file that a killed server left behind; one that somebody listens at stays, and so does any other file. */
-async function removeStaleSocket(path: string): Promise<void> {
-  const found = await lstat(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return undefined;
-    throw new UnavailableError(`cannot listen at unix:${path}: ${error.message}`, { cause: error });
-  });
-  if (found === undefined) return;
-  if (!found.isSocket()) throw new UnavailableError(`cannot listen at unix:${path}: a file that is no socket is there`);
-  const isStale = await new Promise<boolean>((resolve) => {
-    const socket = connect(path);
-    socket.once("connect", () => {
-      socket.destroy();
-      resolve(false);
-    });
-    socket.once("error", (error: NodeJS.ErrnoException) => resolve(error.code === "ECONNREFUSED"));
-  });
-  if (isStale) await unlink(path);
+function doorAt(address: Address, { tls, tokens }: GrpcServerOptions): Door {
+  if (address.kind === "unix") return "unix";
+  if (tls !== undefined) return "tls";
+  const here = formatAddress(address);
+  if (!isLocal(address)) {
+    throw new PermissionError(
+      `refusing to listen at ${here} without TLS, because other machines can reach it: make certificates with heddle certs init and ` +
+        "name their directory with --tls-dir, or listen at 127.0.0.1, [::1] or unix:/path",
+    );
+  }
+  if (tokens !== undefined) return "token";
+  throw new PermissionError(
+    `refusing to listen at ${here} without a token or TLS, because other users of this machine can reach it: give tokens, name a ` +
+      "directory of certificates with --tls-dir, or listen at unix:/path",
+  );
+}
+
+function credentialsOf(
+  { tls, tlsPollMs, log }: GrpcServerOptions,
+  door: Door,
+  opened: DisposableStack,
+): ServerCredentials {
+  if (door !== "tls" || tls === undefined) return ServerCredentials.createInsecure();
+  const material = watchTls(tls, { log, ...(tlsPollMs === undefined ? {} : { pollMs: tlsPollMs }) });
+  return new TlsServerCredentials(opened.use(material));
 }

@@ -22,6 +22,11 @@ export function addHealth(server: Server, services: readonly string[]): Health {
   };
 }
 
+/** The methods of reflection, which are streams. */
+export const reflectionPaths: readonly string[] = ["v1", "v1alpha"].map(
+  (version) => `/grpc.reflection.${version}.ServerReflection/ServerReflectionInfo`,
+);
+
 /** Serves reflection v1 (and v1alpha) for what the descriptor set describes and for grpc.health.v1. */
 export function addReflection(server: Server, descriptorSet: Uint8Array | string): void {
   const bytes = typeof descriptorSet === "string" ? readFileSync(descriptorSet) : Buffer.from(descriptorSet);

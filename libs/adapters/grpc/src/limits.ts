@@ -6,8 +6,10 @@ export const KEEPALIVE_TIME_MS = 10_000;
 export const KEEPALIVE_TIMEOUT_MS = 5_000;
 /** A stream that the server has not accepted within this time: its dial is given up, and its connection if nothing else uses it. */
 export const DIAL_TIMEOUT_MS = 5_000;
-/** A connection that does not greet within this time is dropped by the server. */
+/** A connection that does not greet within this time from when it was taken is dropped by the server, TLS or not. */
 export const GREETING_TIMEOUT_MS = 5_000;
+/** A TLS handshake that takes longer is given up by the server. */
+export const HANDSHAKE_TIMEOUT_MS = 5_000;
 /** Flow-control window of a stream and of a connection over TCP, at both ends. Larger ones can deadlock Node's http2. */
 export const TCP_WINDOW_BYTES = 1024 * 1024;
 /** The same over unix sockets, whose buffers are smaller: HTTP/2's own default. */
@@ -16,6 +18,33 @@ export const UNIX_WINDOW_BYTES = 65_535;
 export const STREAMS_MAX = 256;
 /** Connections of one server. More are dropped as they come. */
 export const CONNECTIONS_MAX = 4_096;
+/** Connections of one certificate's role and name at one server. More are dropped once they have shown their certificate. */
+export const CALLER_CONNECTIONS_MAX = CONNECTIONS_MAX / 2;
+/**
+ * Connections of one server that have not greeted yet, or where a token is needed have not proved that they know it. When one more comes
+ * the oldest is cut, so that those who say nothing keep nobody out.
+ */
+export const STRANGERS_MAX = 256;
+/** Pings and settings, and likewise refused requests, that one connection may send within RATE_SPAN_MS. Above: it is dropped. */
+export const CONTROL_FRAMES_MAX = 200;
+export const REFUSALS_MAX = 100;
+export const RATE_SPAN_MS = 10_000;
+/** Requests that one connection may open and reset at once, and how many more each second. Above: it is dropped. */
+export const RESET_BURST = 1_000;
+export const RESET_RATE = 33;
+/** Frames that make no sense, and streams refused beyond STREAMS_MAX, of one connection. Above: it is dropped. */
+export const INVALID_FRAMES_MAX = 100;
+export const REJECTED_STREAMS_MAX = 256;
+/** Encoded bytes, and pairs of name and value, of one request's headers. Above: the stream is reset before anyone sees it. */
+export const HEADER_BYTES_MAX = 16 * 1024;
+export const HEADER_PAIRS_MAX = 64;
+/** Time in which a question must have come whole, and again in which its answer must have left. Above: its stream is reset. */
+export const QUESTION_TIMEOUT_MS = 10_000;
+/** Refusals in the log within AUDIT_SPAN_MS. More are only counted, and the count is logged at the end of the span. */
+export const AUDIT_LINES_MAX = 50;
+export const AUDIT_SPAN_MS = 10_000;
+/** A path or reason of a refusal in the log. Longer ones are cut. */
+export const AUDIT_TEXT_CHARS = 300;
 /** A connection without streams is closed after this time. */
 export const CONNECTION_IDLE_MS = 5 * 60_000;
 /** A connection is closed after about this time; its sessions dial again. */

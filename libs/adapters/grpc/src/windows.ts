@@ -1,40 +1,81 @@
-import type { Http2Server, ServerHttp2Session } from "node:http2";
+import type {
+  Http2Server,
+  IncomingHttpHeaders,
+  ServerHttp2Session,
+  ServerHttp2Stream,
+  ServerOptions,
+} from "node:http2";
 import type { Server } from "@grpc/grpc-js";
 import { assert } from "@heddle/kernel";
-import { CONNECTIONS_MAX, GREETING_TIMEOUT_MS } from "./limits.ts";
+import type { Connections } from "./connections.ts";
+import type { Guard } from "./guard.ts";
+import {
+  HEADER_BYTES_MAX,
+  HEADER_PAIRS_MAX,
+  INVALID_FRAMES_MAX,
+  REJECTED_STREAMS_MAX,
+  RESET_BURST,
+  RESET_RATE,
+} from "./limits.ts";
 
 type CreateHttp2Server = (...args: unknown[]) => Http2Server;
+type StreamListener = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, ...more: unknown[]) => void;
+
+/** What is done to an http2 server between grpc-js and the world. */
+export interface Tuning {
+  /** Flow-control window of streams and connections over TCP. */
+  readonly tcpWindowBytes: number;
+  readonly connections: Connections;
+  readonly guard: Guard;
+}
 
 /**
- * Gives a grpc-js server what it has no options for: flow-control windows, a bound on connections, a time limit for their greeting,
- * and a set of the connections that live (its own forceShutdown destroys only those that channelz knows, and channelz is off).
+ * Gives a grpc-js server what it has no options for: flow-control windows, bounds on what peers may do, sight of its connections (its own
+ * forceShutdown destroys only those that channelz knows, and channelz is off), and the guard in front of its one listener to requests.
  * grpc-js makes its http2 server in a private method; the tests of this file's effects fail when an update moves it.
  */
-export function tuneServer(server: Server, tcpWindowBytes: number): ReadonlySet<ServerHttp2Session> {
-  const sessions = new Set<ServerHttp2Session>();
+export function tuneServer(server: Server, { tcpWindowBytes, connections, guard }: Tuning): void {
+  harden(Reflect.get(server, "commonServerOptions"));
   const create: unknown = Reflect.get(server, "createHttp2Server");
   assert(typeof create === "function", "grpc-js makes its http2 servers in createHttp2Server");
   const tuned: CreateHttp2Server = (...args) => {
     const http2Server = (create as CreateHttp2Server).apply(server, args);
-    http2Server.maxConnections = CONNECTIONS_MAX;
-    http2Server.on("session", (session: ServerHttp2Session) => {
-      sessions.add(session);
-      session.once("close", () => sessions.delete(session));
-      session.on("error", () => session.destroy()); // a peer that speaks no HTTP/2 must not bring the process down
-      tuneSession(session, tcpWindowBytes);
-    });
+    connections.watch(http2Server);
+    http2Server.on("session", (session: ServerHttp2Session) => tuneSession(session, tcpWindowBytes));
+    guardRequests(http2Server, guard);
     return http2Server;
   };
   Reflect.set(server, "createHttp2Server", tuned);
-  return sessions;
+}
+
+function harden(options: unknown): void {
+  assert(typeof options === "object" && options !== null, "grpc-js keeps the options of http2 in commonServerOptions");
+  const known: ServerOptions = options;
+  const bounds: ServerOptions = {
+    settings: { ...known.settings, maxHeaderListSize: HEADER_BYTES_MAX },
+    maxHeaderListPairs: HEADER_PAIRS_MAX,
+    maxSessionInvalidFrames: INVALID_FRAMES_MAX,
+    maxSessionRejectedStreams: REJECTED_STREAMS_MAX,
+    streamResetBurst: RESET_BURST,
+    streamResetRate: RESET_RATE,
+  };
+  Object.assign(options, bounds);
+}
+
+function guardRequests(http2Server: Http2Server, guard: Guard): void {
+  const listeners = http2Server.listeners("stream");
+  const [answer] = listeners;
+  assert(answer !== undefined && listeners.length === 1, "grpc-js alone listens to the requests of its http2 server");
+  http2Server.removeAllListeners("stream");
+  const guarded: StreamListener = (stream, headers, ...more) => {
+    if (guard.admits(stream, headers)) answer.call(http2Server, stream, headers, ...more);
+  };
+  http2Server.on("stream", guarded);
 }
 
 function tuneSession(session: ServerHttp2Session, tcpWindowBytes: number): void {
-  const timer = setTimeout(() => session.destroy(), GREETING_TIMEOUT_MS);
-  timer.unref();
-  session.once("remoteSettings", () => clearTimeout(timer));
-  session.once("close", () => clearTimeout(timer));
-  if (session.socket.remoteAddress === undefined) return; // a unix socket: HTTP/2's default of 64 KiB is right
+  // A unix socket: HTTP/2's default of 64 KiB is right. The session may be over already.
+  if (session.destroyed || session.socket.remoteAddress === undefined) return;
   session.settings({ initialWindowSize: tcpWindowBytes });
   session.setLocalWindowSize(tcpWindowBytes);
 }
