@@ -39,6 +39,7 @@ describe("the examples", () => {
     ["mutual TLS", ["--tls"], "/client"],
   ])(
     "the demo computes on two agents over %s, checks its results and stops everything",
+    { timeout: 180_000 },
     async ([, args, told]) => {
       const { code, output } = await run("examples/demo/demo.ts", ...args);
       expect(output).toContain(told);
@@ -59,7 +60,6 @@ describe("the examples", () => {
       expect(output.match(/agent pid \d+/g)).toHaveLength(2);
       expect(code).toBe(0);
     },
-    180_000,
   );
 
   test("the README shows what the demo prints, and the two commands", () => {
