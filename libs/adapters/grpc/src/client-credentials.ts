@@ -14,7 +14,7 @@ import {
 import type { TlsFiles } from "@heddle/port-rpc";
 import { formatAddress } from "./addresses.ts";
 import { speaksTls, TlsCredentials } from "./client-tls.ts";
-import { TLS_PROBE_MS } from "./limits.ts";
+import { TLS_POLL_MS, TLS_PROBE_MS } from "./limits.ts";
 import { checkServerProof, makeProof, PROOF_KEY, PROOF_NONCE_BYTES } from "./proof.ts";
 import { errorOfTls, isHangUp } from "./tls-errors.ts";
 import { type TlsMaterial, watchTls } from "./tls-material.ts";
@@ -31,6 +31,8 @@ export interface ClientCredentialsOptions {
   readonly tokenPlace?: string;
   /** Told of TLS files that have changed. Default: nobody. */
   readonly log?: Logger;
+  /** For tests alone: time between two looks at the TLS files. Default TLS_POLL_MS. */
+  readonly tlsPollMs?: number;
 }
 
 /** How one channel is secured. */
@@ -65,8 +67,8 @@ export class ClientCredentials implements Disposable {
   /** Throws InvalidArgumentError or AuthenticationError for TLS files that are not good. */
   constructor(options: ClientCredentialsOptions) {
     this.#options = options;
-    const { tls, log = silentLogger } = options;
-    this.#material = tls === undefined ? undefined : watchTls(tls, { log });
+    const { tls, log = silentLogger, tlsPollMs = TLS_POLL_MS } = options;
+    this.#material = tls === undefined ? undefined : watchTls(tls, { log, pollMs: tlsPollMs });
   }
 
   /** The security of a channel to `address`. Throws PermissionError where there is none, before anything is sent or looked up. */
@@ -205,8 +207,8 @@ class TokenSecurity implements ChannelSecurity {
     }
     if (token === undefined) {
       return new AuthenticationError(
-        `the server at ${this.#address} wants its token, and none was found${this.#place()}: the user who started it has it; ` +
-          "say it by HEDDLE_TOKEN or connect({ token })",
+        `the server at ${this.#address} wants its token, and none was found${this.#place()}: \`heddle token\` shows it to ` +
+          "the user who started the server; say it by HEDDLE_TOKEN or connect({ token })",
       );
     }
     const source = this.#options.token === undefined ? `found${this.#place()}` : "that was given";
