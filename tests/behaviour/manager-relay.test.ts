@@ -132,7 +132,7 @@ test("a session goes on through another coordinator, or without one", async () =
   await coordinator.stop(0);
   const direct = dial(env, client, managerAt);
   scope.defer(() => direct.wire.close());
-  direct.wire.send({ kind: { $case: "attachSession", value: { session: through.session() } } });
+  direct.wire.send({ kind: { $case: "attachSession", value: { session: through.session(), nonce: "a".repeat(32) } } });
   direct.ask("create", [{ kind: "list" }]);
   direct.ask("list-append", ["x"]);
   direct.ask("list-slice", []);

@@ -261,7 +261,7 @@ class SessionLife {
     session.send(
       this.#number === undefined
         ? { kind: { $case: "openSession", value: { nonce: this.#nonce, ttlMs, description } } }
-        : { kind: { $case: "attachSession", value: { session: this.#number } } },
+        : { kind: { $case: "attachSession", value: { session: this.#number, nonce: this.#nonce } } },
       0,
     );
   }

@@ -164,6 +164,11 @@ export class Objects {
     return Array.from(this.#state.sessions.values(), sessionView);
   }
 
+  /** The session that was opened under the nonce; undefined when it does not live. Whoever knows the nonce is its holder. */
+  sessionOf(nonce: string): SessionNumber | undefined {
+    return this.#state.nonces.get(nonce)?.number;
+  }
+
   /** Undefined when it does not live. */
   session(session: SessionNumber): SessionView | undefined {
     const there = this.#state.sessions.get(session);

@@ -62,7 +62,7 @@ export class SessionAcceptor<Out, In> {
 
   constructor(options: AcceptorOptions<Out, In>) {
     this.#options = options;
-    const ours = { limitName: "CALLER_SESSIONS_MAX", max: CALLER_SESSIONS_MAX, what: "sessions" };
+    const ours = { limitName: "CALLER_SESSIONS_MAX", max: CALLER_SESSIONS_MAX, what: "stream sessions" };
     this.#quota = new CallerQuota(options.quota ?? ours);
   }
 

@@ -32,11 +32,21 @@ export class CallerQuota {
   /** One more for the caller, until disposed. Throws LimitError, which says whose quota it is and how many it has. */
   take(caller: Caller): Disposable {
     const { limitName, max, what } = this.#options;
-    const who = callerText(caller);
     const count = this.count(caller) + 1;
     if (caller.role !== undefined && count > max)
-      throw new LimitError(limitName, max, count, `${who} has ${count - 1} ${what}: ${limitName} is ${max}`);
-    this.#counts.set(who, count);
+      throw new LimitError(
+        limitName,
+        max,
+        count,
+        `${callerText(caller)} has ${count - 1} ${what}: ${limitName} is ${max}`,
+      );
+    return this.add(caller);
+  }
+
+  /** As `take`, of what is there already and cannot be refused any more. */
+  add(caller: Caller): Disposable {
+    const who = callerText(caller);
+    this.#counts.set(who, this.count(caller) + 1);
     let isTaken = true;
     return {
       [Symbol.dispose]: () => {

@@ -1,4 +1,11 @@
-import { type Environment, InvariantViolation, type Millis, ProtocolError } from "@heddle/kernel";
+import {
+  type Environment,
+  type ErrorCode,
+  InvariantViolation,
+  LimitError,
+  type Millis,
+  ProtocolError,
+} from "@heddle/kernel";
 import type { Frame, Goodbye, SessionControl } from "./frame.ts";
 import { Inbox } from "./inbox.ts";
 import { CLOSE_TIMEOUT_MS, SESSION_SIZES, type SessionSizes, UNHURRIED_MS } from "./limits.ts";
@@ -192,9 +199,9 @@ export class Conversation<Out, In> implements Session<Out> {
   }
 
   /** Ends the session because the peer broke the rules: it is told so. */
-  refuse(message: string): void {
+  refuse(message: string, code: ErrorCode = "protocol"): void {
     this.#env.log.warn("session refused", { session: this.id, peer: this.peer, message });
-    this.end({ reason: "lost", message }, { code: "protocol", message });
+    this.end({ reason: "lost", message }, { code, message });
   }
 
   async #close(goodbye: Goodbye): Promise<void> {
@@ -209,7 +216,8 @@ export class Conversation<Out, In> implements Session<Out> {
   }
 
   #offended(error: unknown): void {
-    this.refuse(error instanceof Error ? error.message : String(error));
+    const code = error instanceof LimitError ? error.code : "protocol";
+    this.refuse(error instanceof Error ? error.message : String(error), code);
     if (error instanceof InvariantViolation) throw error;
   }
 

@@ -1,6 +1,6 @@
 import type { HolderView, LockView, ObjectView, SessionNumber, WaitView } from "@heddle/core-objects";
-import { type Clock, NotFoundError, UnavailableError } from "@heddle/kernel";
-import { type Route, unaryRoute } from "@heddle/port-rpc";
+import { type Clock, type Logger, NotFoundError, UnavailableError } from "@heddle/kernel";
+import { type Caller, type Route, unaryRoute } from "@heddle/port-rpc";
 import {
   type BreakLockResponse,
   type DescribeLockResponse,
@@ -28,6 +28,7 @@ import type { Replica } from "./replica.ts";
 /** What answers are made of. */
 export interface AdminViewOptions {
   readonly clock: Clock;
+  readonly log: Logger;
   readonly replica: Replica;
   readonly leases: Leases;
   /** Whether a stream of the session is open. */
@@ -49,7 +50,9 @@ export class AdminView {
       unaryRoute(objectsAdminListLocks, ({ after }) => this.#answer(() => this.#locks(after))),
       unaryRoute(objectsAdminDescribeLock, ({ object }) => this.#answer(() => this.#lock(object))),
       unaryRoute(objectsAdminListSessions, ({ after }) => this.#answer(() => this.#sessions(after))),
-      unaryRoute(objectsAdminBreakLock, ({ object, reason }) => this.#answer(() => this.#break(object, reason))),
+      unaryRoute(objectsAdminBreakLock, ({ object, reason }, caller) =>
+        this.#answer(() => this.#break(object, reason, caller)),
+      ),
     ];
   }
 
@@ -109,12 +112,14 @@ export class AdminView {
     return { sessions: items, more };
   }
 
-  #break(name: string, reason: string): BreakLockResponse {
-    const { replica } = this.#options;
+  #break(name: string, fullReason: string, { role, name: who }: Caller): BreakLockResponse {
+    const { replica, log } = this.#options;
+    const reason = fullReason.slice(0, DESCRIPTION_LENGTH_MAX);
     const view = this.#find(name);
     if (replica.isFull) throw fullError("a lock cannot be broken");
     const broken = this.#lockStatus(view).holders;
-    replica.apply({ type: "lock-broken", object: view.object, reason: reason.slice(0, DESCRIPTION_LENGTH_MAX) });
+    replica.apply({ type: "lock-broken", object: view.object, reason });
+    log.info("a lock was broken", { object: view.object, held: view.holders.length, role, name: who, reason });
     return { broken };
   }
 

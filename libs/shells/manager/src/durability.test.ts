@@ -116,9 +116,9 @@ describe("a manager that is killed and started again", () => {
     }
     await world.restart();
     const back: Peer[] = [];
-    for (const { session } of [first, ...others]) {
+    for (const [at, { session }] of [first, ...others].entries()) {
       const peer = await world.stream();
-      peer.attach(session ?? 0);
+      peer.attach(session ?? 0, ["a", "b", "c"][at]?.repeat(32));
       back.push(peer);
       await settle();
     }

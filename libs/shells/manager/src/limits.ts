@@ -1,4 +1,5 @@
 /** Bounds of a manager, beside those of its core. */
+import { OBJECT_LIMITS } from "@heddle/core-objects";
 
 /** Lease of a session that asks for none. */
 export const SESSION_TTL_MS = 15_000;
@@ -11,6 +12,15 @@ export const SESSION_TTL_MS_MAX = 300_000;
  * or did not run, is heard first.
  */
 export const LAST_HEARING_MS = 50;
+/**
+ * Sessions that one identity has, half of the core's SESSIONS_MAX. Above: goodbye "limit", which says whose they are. Those that come through a coordinator are that one's
+ * here. The user of the manager is not bounded by it.
+ */
+export const CALLER_LEASED_SESSIONS_MAX = OBJECT_LIMITS.SESSIONS_MAX / 2;
+/** Streams of beats at a time. One more is ended at once: its dialer tries again. */
+export const BEAT_STREAMS_MAX = 8_192;
+/** Streams of beats of one identity. Above: as with BEAT_STREAMS_MAX. The user of the manager is not bounded by it. */
+export const CALLER_BEAT_STREAMS_MAX = BEAT_STREAMS_MAX / 2;
 /** Text about a session for people, in UTF-16 units; cut there. */
 export const DESCRIPTION_LENGTH_MAX = 200;
 /** Owners of one stream that are known by more than their number. Above: the others are told by their number. */

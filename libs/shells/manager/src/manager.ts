@@ -1,6 +1,15 @@
-import { type Environment, HEARTBEAT_MS, LEASE_MS, type Millis, mintId } from "@heddle/kernel";
+import { type Environment, HEARTBEAT_MS, LEASE_MS, LimitError, type Millis, mintId } from "@heddle/kernel";
 import type { Journal } from "@heddle/port-journal";
-import { type Link, type Route, SessionAcceptor, streamRoute } from "@heddle/port-rpc";
+import {
+  type Caller,
+  CallerQuota,
+  callerText,
+  type Link,
+  type Route,
+  SessionAcceptor,
+  streamRoute,
+  thisUser,
+} from "@heddle/port-rpc";
 import {
   type KeepAliveRequest,
   type KeepAliveResponse,
@@ -13,6 +22,7 @@ import {
 import { AdminView } from "./admin.ts";
 import { answerBeats } from "./beats.ts";
 import { Leases } from "./leases.ts";
+import { BEAT_STREAMS_MAX, CALLER_BEAT_STREAMS_MAX } from "./limits.ts";
 import { OperateDesk } from "./operate-desk.ts";
 import { Replica } from "./replica.ts";
 import { TTL_BOUNDS, type TtlBounds } from "./ttl.ts";
@@ -52,6 +62,11 @@ export class ManagerShell {
   readonly #desk: OperateDesk;
   readonly #streams: SessionAcceptor<OperateResponseEntry, OperateRequestEntry>;
   readonly #beats = new Set<Link<KeepAliveResponse, KeepAliveRequest>>();
+  readonly #beatQuota = new CallerQuota({
+    limitName: "CALLER_BEAT_STREAMS_MAX",
+    max: CALLER_BEAT_STREAMS_MAX,
+    what: "streams of beats",
+  });
   #isOver = false;
 
   constructor(options: ManagerOptions) {
@@ -91,6 +106,7 @@ export class ManagerShell {
     });
     const admin = new AdminView({
       clock: env.clock,
+      log: env.log,
       replica: this.#replica,
       leases: this.#leases,
       isConnected: (session) => this.#desk.isConnected(session),
@@ -134,9 +150,32 @@ export class ManagerShell {
   }
 
   #answerBeats(link: Link<KeepAliveResponse, KeepAliveRequest>): void {
+    const { caller = thisUser } = link;
+    const place = this.#placeOfBeats(caller);
+    if (place === undefined) return void link[Symbol.asyncDispose]();
     this.#beats.add(link);
-    void link.closed.then(() => this.#beats.delete(link));
-    void answerBeats(link, this.#leases, () => this.#isOver);
+    void link.closed.then(() => {
+      this.#beats.delete(link);
+      place[Symbol.dispose]();
+    });
+    void answerBeats(link, {
+      leases: this.#leases,
+      isTheirs: (session) => this.#desk.isFor(session, caller),
+      isOver: () => this.#isOver,
+    });
+  }
+
+  /** Undefined: there are too many, or too many of the caller's. */
+  #placeOfBeats(caller: Caller): Disposable | undefined {
+    try {
+      if (this.#beats.size >= BEAT_STREAMS_MAX)
+        throw new LimitError("BEAT_STREAMS_MAX", BEAT_STREAMS_MAX, this.#beats.size + 1);
+      return this.#beatQuota.take(caller);
+    } catch (error) {
+      if (!(error instanceof LimitError)) throw error;
+      this.#env.log.warn("a stream of beats was refused", { caller: callerText(caller), message: error.message });
+      return undefined;
+    }
   }
 
   #full(isFull: boolean): void {

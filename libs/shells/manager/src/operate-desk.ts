@@ -1,10 +1,11 @@
 import type { Command, Operation, Reply, SessionNumber } from "@heddle/core-objects";
-import { assert, type Environment, type HeddleError, ProtocolError, unreachable } from "@heddle/kernel";
-import type { AcceptedHandler, Session } from "@heddle/port-rpc";
-import type { OpenSession, OperateRequestEntry, OperateResponseEntry } from "@heddle/wire";
+import { assert, type Environment, type HeddleError, LimitError, ProtocolError, unreachable } from "@heddle/kernel";
+import { type AcceptedHandler, type Caller, callerText, type Session } from "@heddle/port-rpc";
+import type { AttachSession, OpenSession, OperateRequestEntry, OperateResponseEntry } from "@heddle/wire";
 import { Deferred } from "./deferred.ts";
 import { fullReply, fullText } from "./full.ts";
 import type { Batch, Outcome } from "./group-commit.ts";
+import { Holders } from "./holders.ts";
 import type { Leases } from "./leases.ts";
 import { DESCRIPTION_LENGTH_MAX } from "./limits.ts";
 import { type OperateHost, OperateStream, type Writes } from "./operate-stream.ts";
@@ -30,6 +31,7 @@ export class OperateDesk implements OperateHost {
   /** Streams with replies that leave at the end of this turn. */
   readonly #speaking = new Set<OperateStream>();
   readonly #deferred = new Deferred();
+  readonly #holders = new Holders();
   #isStopping = false;
 
   constructor({ env, replica, leases, ttl }: OperateDeskOptions) {
@@ -40,8 +42,12 @@ export class OperateDesk implements OperateHost {
   }
 
   /** A new stream. */
-  readonly onSession = (wire: Session<OperateResponseEntry>): AcceptedHandler<OperateRequestEntry> => {
-    const stream = new OperateStream(wire, this);
+  readonly onSession = (
+    wire: Session<OperateResponseEntry>,
+    _hello: unknown,
+    caller: Caller,
+  ): AcceptedHandler<OperateRequestEntry> => {
+    const stream = new OperateStream(wire, caller, this);
     this.#all.add(stream);
     return {
       entries: (entries) => stream.take(entries),
@@ -53,6 +59,11 @@ export class OperateDesk implements OperateHost {
   /** Whether a stream of the session is open. */
   isConnected(session: SessionNumber): boolean {
     return this.#bySession.has(session);
+  }
+
+  /** Whether the caller may speak for the session, if there is one. */
+  isFor(session: SessionNumber, caller: Caller): boolean {
+    return this.#holders.isFor(session, caller);
   }
 
   /** Who an owner of it is, for people, as its stream says; empty when that says nothing, or there is none. */
@@ -95,12 +106,47 @@ export class OperateDesk implements OperateHost {
     return this.#replica.isServing;
   }
 
-  open(stream: OperateStream, { nonce, ttlMs, description }: OpenSession): void {
+  open(stream: OperateStream, opening: OpenSession): void {
+    const { nonce } = opening;
     if (!/^[0-9a-f]{32}$/.test(nonce)) throw new ProtocolError("a session's nonce is 32 hex digits");
     if (this.#isStopping)
       return this.#refuseStream(stream, "unavailable", "the manager is stopping and opens no new sessions");
     if (this.#replica.isFull) return this.#refuseStream(stream, "limit", fullText("sessions cannot be opened"));
     this.#unbind(stream);
+    const known = this.#replica.core.sessionOf(nonce);
+    if (known !== undefined && !this.isFor(known, stream.caller)) return this.#refuseStranger(stream, known);
+    const place = known === undefined ? this.#reserve(stream) : "known";
+    if (place === undefined) return;
+    const session = this.#open(stream, opening);
+    if (place === "known") {
+      if (session !== undefined) this.#holders.attached(session, stream.caller);
+    } else if (session === undefined) place[Symbol.dispose]();
+    else this.#holders.opened(session, { caller: stream.caller, place });
+  }
+
+  /** Undefined: the caller has as many sessions as it may, and was told so. */
+  #reserve(stream: OperateStream): Disposable | undefined {
+    try {
+      return this.#holders.reserve(stream.caller);
+    } catch (error) {
+      if (!(error instanceof LimitError)) throw error;
+      this.#refuseStream(stream, "limit", error.message);
+      return undefined;
+    }
+  }
+
+  #refuseStranger(stream: OperateStream, session: SessionNumber): void {
+    const { caller, wire } = stream;
+    this.#env.log.warn("a session was asked for by somebody else than its holder", {
+      session,
+      peer: wire.peer,
+      caller: callerText(caller),
+    });
+    this.#refuseStream(stream, "permission", `session ${session} belongs to somebody else than ${callerText(caller)}`);
+  }
+
+  /** Undefined: it was refused, and its stream told so. */
+  #open(stream: OperateStream, { nonce, ttlMs, description }: OpenSession): SessionNumber | undefined {
     const effects = this.#replica.apply({
       type: "session-opened",
       nonce,
@@ -111,21 +157,27 @@ export class OperateDesk implements OperateHost {
     if (opened === undefined) {
       const refused = effects.find((effect) => effect.type === "refuse-session");
       assert(refused !== undefined, "a session is opened or refused");
-      return this.#refuseStream(stream, refused.refusal.code, refused.refusal.message);
+      this.#refuseStream(stream, refused.refusal.code, refused.refusal.message);
+      return undefined;
     }
     this.#leases.open(opened.session, opened.ttlMs);
     this.#bind(stream, opened.session);
+    return opened.session;
   }
 
-  attach(stream: OperateStream, session: SessionNumber): void {
+  /** Who does not know the nonce learns no more than that there is no such session. */
+  attach(stream: OperateStream, { session, nonce }: AttachSession): void {
     this.#unbind(stream);
-    const ttlMs = this.#leases.extend(session);
+    const isHolder = this.#replica.core.sessionOf(nonce) === session;
+    if (isHolder && !this.isFor(session, stream.caller)) return this.#refuseStranger(stream, session);
+    const ttlMs = isHolder ? this.#leases.extend(session) : undefined;
     if (ttlMs === undefined) {
       const message = `session ${session} is not known any more: it was closed, or its lease ran out`;
       const value = { code: "unknown", message };
       const tell = (): void => stream.wire.send({ kind: { $case: "sessionEnded", value } });
       return this.#replica.say([{ type: "tell", tell, lost: () => undefined }]);
     }
+    this.#holders.attached(session, stream.caller);
     this.#bind(stream, session);
     this.#replica.say([{ type: "open-session", session, nonce: "", ttlMs }]);
   }
@@ -225,6 +277,8 @@ export class OperateDesk implements OperateHost {
 
   /** Sessions that are not: their openers were not told yet, and are told why. */
   #closeUnopened(): void {
+    for (const session of this.#holders.sessions())
+      if (this.#replica.core.session(session) === undefined) this.#holders.ended(session);
     for (const [session, stream] of [...this.#bySession]) {
       if (this.#replica.core.session(session) !== undefined) continue;
       this.#leases.close(session);
@@ -309,6 +363,7 @@ export class OperateDesk implements OperateHost {
   }
 
   #ended(session: SessionNumber, code: string, message: string): void {
+    this.#holders.ended(session);
     const stream = this.#bySession.get(session);
     if (stream === undefined) return;
     stream.replies.flush();

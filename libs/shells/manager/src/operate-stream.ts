@@ -1,7 +1,8 @@
 import { isWrite, type Operation, type Reply, type SessionNumber } from "@heddle/core-objects";
 import { Fifo, OPERATIONS_BYTES_MAX, ProtocolError } from "@heddle/kernel";
-import type { Session } from "@heddle/port-rpc";
+import type { Caller, Session } from "@heddle/port-rpc";
 import {
+  type AttachSession,
   type DescribeOwner,
   decodeOperations,
   type OpenSession,
@@ -28,7 +29,7 @@ export interface OperateHost {
   /** Whether operations are taken now. `unpark` is called when they are again. */
   readonly isServing: () => boolean;
   readonly open: (stream: OperateStream, opened: OpenSession) => void;
-  readonly attach: (stream: OperateStream, session: SessionNumber) => void;
+  readonly attach: (stream: OperateStream, attached: AttachSession) => void;
   /** `batch`: these operations in bytes, if at hand. */
   readonly write: (stream: OperateStream, owner: number, writes: Writes, batch: Uint8Array | undefined) => void;
   readonly read: (stream: OperateStream, owner: number, operation: Operation) => void;
@@ -52,6 +53,8 @@ interface Announced {
 /** A stream of a client or an agent: turns what it says into commands and reads, in order. */
 export class OperateStream {
   readonly wire: Session<OperateResponseEntry>;
+  /** Who is at the other end. */
+  readonly caller: Caller;
   readonly replies: ReplyLines;
   /** Reads without an answer, by owner and number: if the state has to be made anew, they are asked again. */
   readonly reads = new Map<number, Map<number, Operation>>();
@@ -73,8 +76,9 @@ export class OperateStream {
   #hasBegun = false;
   #isOver = false;
 
-  constructor(wire: Session<OperateResponseEntry>, host: OperateHost) {
+  constructor(wire: Session<OperateResponseEntry>, caller: Caller, host: OperateHost) {
     this.wire = wire;
+    this.caller = caller;
     this.#host = host;
     this.replies = new ReplyLines(wire);
   }
@@ -161,7 +165,7 @@ export class OperateStream {
         return this.#host.open(this, kind.value);
       case "attachSession":
         this.#hasBegun = true;
-        return this.#host.attach(this, kind.value.session);
+        return this.#host.attach(this, kind.value);
       case "operations":
         return this.#announced(kind.value);
       case "part":

@@ -1,8 +1,17 @@
 // biome-ignore-all lint/style/noRestrictedGlobals: this file stands in for the world, in tests only
-import { type Environment, seededRandom, silentLogger } from "@heddle/kernel";
+import { type Environment, type LogFields, type Logger, seededRandom, silentLogger } from "@heddle/kernel";
 import { MemoryJournalStore, memoryJournal } from "@heddle/port-journal";
 import { TestDisk } from "@heddle/port-journal/testing";
-import { dialSession, type Link, type Listening, MemoryNetwork, type Session, type SessionEnd } from "@heddle/port-rpc";
+import {
+  type Caller,
+  dialSession,
+  type Link,
+  type Listening,
+  MemoryNetwork,
+  type Session,
+  type SessionEnd,
+  thisUser,
+} from "@heddle/port-rpc";
 import { ManualClock } from "@heddle/port-rpc/testing";
 import {
   decodeReplies,
@@ -66,6 +75,10 @@ function shortReply({ seq, values, numbers, error }: Reply): unknown {
 
 type Kind = NonNullable<OperateResponseEntry["kind"]>;
 
+function nonceOf(name: string): string {
+  return name.repeat(32).slice(0, 32);
+}
+
 /** One end of a stream in the hands of a test. */
 export class Peer {
   readonly heard: Kind[] = [];
@@ -103,8 +116,9 @@ export class Peer {
     this.say({ $case: "openSession", value: { nonce, ttlMs, description: `test ${nonce.slice(0, 1)}` } });
   }
 
-  attach(session: number): void {
-    this.say({ $case: "attachSession", value: { session } });
+  /** Goes on with a session of the name "a", unless another nonce is given. */
+  attach(session: number, nonce = nonceOf("a")): void {
+    this.say({ $case: "attachSession", value: { session, nonce } });
   }
 
   /** Numbers what has no number, and sends it. */
@@ -152,7 +166,9 @@ export class Peer {
 /** A manager whose clients, time and disk are the test's. */
 export class Bench {
   readonly clock = new ManualClock(settle);
-  readonly env: Environment = { clock: this.clock, random: seededRandom(1), log: silentLogger };
+  /** What the manager said for people, from "info" on. */
+  readonly logged: { readonly message: string; readonly fields: LogFields | undefined }[] = [];
+  readonly env: Environment = { clock: this.clock, random: seededRandom(1), log: logInto(this.logged) };
   readonly network = new MemoryNetwork(this.env);
   readonly disk = new TestDisk();
   readonly store = new MemoryJournalStore(this.disk.write);
@@ -189,12 +205,12 @@ export class Bench {
   }
 
   /** A stream without a session. */
-  async stream(): Promise<Peer> {
+  async stream(caller: Caller = thisUser): Promise<Peer> {
     const peer = new Peer();
     const { env, network } = this;
     peer.wire = dialSession({
       env,
-      client: network,
+      client: network.as(caller),
       address: ADDRESS,
       version,
       method: objectsOperate,
@@ -205,18 +221,23 @@ export class Bench {
   }
 
   /** A stream with a session of its own. */
-  async client(name: string, ttlMs?: number): Promise<Peer> {
-    const peer = await this.stream();
-    peer.open(name.repeat(32).slice(0, 32), ttlMs);
+  async client(name: string, ttlMs?: number, caller?: Caller): Promise<Peer> {
+    const peer = await this.stream(caller);
+    peer.open(nonceOf(name), ttlMs);
     await settle();
     return peer;
   }
 
   /** A stream of beats. */
-  async beats(): Promise<Beats> {
-    const link = await this.network.dial(sessionsKeepAlive, ADDRESS, new AbortController().signal);
+  async beats(caller: Caller = thisUser): Promise<Beats> {
+    const link = await this.network.as(caller).dial(sessionsKeepAlive, ADDRESS, new AbortController().signal);
     return new Beats(link);
   }
+}
+
+function logInto(lines: Bench["logged"]): Logger {
+  const note = (message: string, fields?: LogFields): void => void lines.push({ message, fields });
+  return { ...silentLogger, info: note, warn: note, error: note };
 }
 
 /** The other end of a stream of beats. */
