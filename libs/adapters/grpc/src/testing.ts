@@ -98,7 +98,8 @@ export interface FixtureTls {
 export async function grpcFixture(kind: "tcp" | "unix", tls?: FixtureTls): Promise<RpcFixture> {
   const directory = mkdtempSync(join(tmpdir(), "heddle-grpc-"));
   const log = silentLogger;
-  const client = createGrpcClient(tls === undefined ? { ...{ token: testToken } } : { ...{ tls: tls.client, log } });
+  const token = kind === "unix" ? {} : { token: testToken }; // the relays to unix sockets listen at TCP
+  const client = createGrpcClient(tls === undefined ? token : { tls: tls.client, log });
   const guard = tls === undefined ? { tokens: fixedToken(testToken) } : { tls: tls.server };
   const relays: Relay[] = [];
   let socketCount = 0;
