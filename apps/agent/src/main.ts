@@ -6,7 +6,7 @@ import {
   type RunningServer,
   runServer,
   type ServerInvocation,
-  tlsFilesOf,
+  tlsFilesFor,
 } from "@heddle/adapter-command";
 import { createGrpcClient } from "@heddle/adapter-grpc";
 import { createProcessSpawner } from "@heddle/adapter-processes";
@@ -40,8 +40,8 @@ async function start(config: AgentConfig): Promise<RunningServer> {
   const name =
     config.name ?? defaultName({ host, uid: process.getuid?.() ?? 0, dataDir, rank: process.env.SLURM_PROCID });
   const slots = config.processes ?? availableSlots();
-  const addresses = addressesOf(config).map(checkedAddress);
-  const tls = tlsFilesOf(config);
+  const tls = tlsFilesFor("agent", config);
+  const addresses = addressesOf(config).map((address) => checkedAddress(address, tls));
   const directory = dataDir ?? scope.use(temporaryDirectory("heddle-agent-")).path;
   mkdirSync(directory, { recursive: true });
   const blobs = scope.use(fileBlobs(join(directory, "artifacts"), { maxBytes: ARTIFACTS_BYTES_MAX }));

@@ -8,7 +8,7 @@ import {
   type RunningServer,
   runServer,
   type ServerInvocation,
-  tlsFilesOf,
+  tlsFilesFor,
 } from "@heddle/adapter-command";
 import { createGrpcClient, createGrpcServer } from "@heddle/adapter-grpc";
 import {
@@ -33,7 +33,7 @@ export function main(
 async function start(config: CoordinatorConfig): Promise<RunningServer> {
   await using scope = new AsyncDisposableStack();
   const env = systemEnvironment({ level: config.logLevel });
-  const files = tlsFilesOf(config);
+  const files = tlsFilesFor("coordinator", config);
   const tls = files === undefined ? {} : { tls: files };
   const directory = config.dataDir ?? scope.use(temporaryDirectory("heddle-coordinator-")).path;
   mkdirSync(directory, { recursive: true });
@@ -52,7 +52,7 @@ async function start(config: CoordinatorConfig): Promise<RunningServer> {
       ? {}
       : {
           manager: {
-            address: checkedAddress(manager),
+            address: checkedAddress(manager, files),
             client: scope.use(createGrpcClient({ ...tls, findToken: findLocalToken, log: env.log })),
           },
         }),

@@ -8,7 +8,7 @@ import {
   type RunningServer,
   runServer,
   type ServerInvocation,
-  tlsFilesOf,
+  tlsFilesFor,
 } from "@heddle/adapter-command";
 import { createGrpcServer } from "@heddle/adapter-grpc";
 import { openSqliteJournal } from "@heddle/adapter-sqlite";
@@ -27,7 +27,7 @@ export function main(
 async function start(config: ManagerConfig): Promise<RunningServer> {
   await using scope = new AsyncDisposableStack();
   const env = systemEnvironment({ level: config.logLevel });
-  const tls = tlsFilesOf(config);
+  const tls = tlsFilesFor("manager", config);
   const directory = config.dataDir ?? scope.use(temporaryDirectory("heddle-manager-")).path;
   const { ephemeral } = config;
   if (ephemeral !== undefined) process.once("exit", () => rmSync(ephemeral, { recursive: true, force: true }));

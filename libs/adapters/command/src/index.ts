@@ -14,7 +14,7 @@ export {
   type ServerValues,
   serverSettings,
 } from "./server.ts";
-export { checkedAddress, choice, count, flag, list, listenSetting, pairs, type Setting, text } from "./setting.ts";
+export { choice, count, flag, list, listenSetting, pairs, type Setting, text } from "./setting.ts";
 export { resolveSettings, type SettingSources, type SettingTable } from "./settings.ts";
 export { onStopSignals, type StopSignal, signalExitCode } from "./stop-signals.ts";
-export { type TlsValues, tlsFilesOf, tlsSettings } from "./tls-settings.ts";
+export { checkedAddress, type TlsValues, tlsFilesFor, tlsFilesOf, tlsSettings } from "./tls-settings.ts";

@@ -1,4 +1,4 @@
-import { InvalidArgumentError, parseAddress } from "@heddle/kernel";
+import { InvalidArgumentError } from "@heddle/kernel";
 
 /** One thing a user can set: by a flag, an environment variable or a key of a config file. */
 export interface Setting<T> {
@@ -97,10 +97,4 @@ export function listenSetting(fallback: string): Setting<string> {
   const help =
     "serve here: HOST:PORT (0 picks a free one), [::1]:PORT or unix:PATH; beyond this machine (0.0.0.0) only with TLS";
   return text("ADDRESS", help, fallback);
-}
-
-/** The address of another server, if it can be one: a wrong one would be tried for ever. Throws InvalidArgumentError. */
-export function checkedAddress(address: string): string {
-  parseAddress(address);
-  return address;
 }

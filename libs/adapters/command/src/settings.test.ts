@@ -1,7 +1,7 @@
 import { InvalidArgumentError } from "@heddle/kernel";
 import { describe, expect, test } from "vitest";
 import { helpText } from "./help.ts";
-import { checkedAddress, choice, count, flag, list, pairs, text } from "./setting.ts";
+import { choice, count, flag, list, pairs, text } from "./setting.ts";
 import { resolveSettings, type SettingSources, type SettingTable } from "./settings.ts";
 
 interface Values {
@@ -154,11 +154,4 @@ describe("settings", () => {
     expect(help).toMatch(/^ {2}--config <FILE> /m);
     expect(help).not.toContain("--lease-ms");
   });
-});
-
-test("addresses must look like addresses", () => {
-  for (const good of ["host:1", "127.0.0.1:7433", "[::1]:7433", "unix:/tmp/x.sock"])
-    expect(checkedAddress(good)).toBe(good);
-  for (const bad of ["", "host", ":1", "host:", "host:123456", "host:65536", "a b:1", "unix:", "::1:7433"])
-    expect(() => checkedAddress(bad)).toThrow(InvalidArgumentError);
 });

@@ -1,6 +1,6 @@
-import { InvalidArgumentError } from "@heddle/kernel";
+import { InvalidArgumentError, PermissionError } from "@heddle/kernel";
 import { expect, test } from "vitest";
-import { tlsFilesOf } from "./tls-settings.ts";
+import { checkedAddress, tlsFilesOf } from "./tls-settings.ts";
 
 const three = { caFile: "a", certFile: "b", keyFile: "c" };
 
@@ -15,4 +15,18 @@ test("some of the three are as wrong as both ways at once, and what is missing o
   expect(() => tlsFilesOf({ caFile: "a", keyFile: "c" })).toThrow(/^--ca-file, --key-file without --cert-file: /);
   expect(() => tlsFilesOf({ tlsDir: "d", keyFile: "c" })).toThrow(InvalidArgumentError);
   expect(() => tlsFilesOf({ tlsDir: "d", keyFile: "c" })).toThrow(/^--tls-dir and --key-file are both set/);
+});
+
+test("addresses must look like addresses", () => {
+  for (const good of ["host:1", "127.0.0.1:7433", "[::1]:7433", "unix:/tmp/x.sock"])
+    expect(checkedAddress(good, three)).toBe(good);
+  for (const bad of ["", "host", ":1", "host:", "host:123456", "host:65536", "a b:1", "unix:", "::1:7433"])
+    expect(() => checkedAddress(bad, three)).toThrow(InvalidArgumentError);
+});
+
+test("beyond this machine nobody is dialled without TLS", () => {
+  for (const near of ["127.0.0.1:7433", "localhost:1", "[::1]:7433", "unix:/tmp/x.sock"])
+    expect(checkedAddress(near, undefined)).toBe(near);
+  for (const far of ["host:1", "10.0.0.1:7433", "[2001:db8::1]:1", "0.0.0.0:1"])
+    expect(() => checkedAddress(far, undefined)).toThrow(PermissionError);
 });

@@ -1,4 +1,6 @@
-import { InvalidArgumentError } from "@heddle/kernel";
+import { X509Certificate } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { InvalidArgumentError, isLocal, PermissionError, parseAddress, type Role } from "@heddle/kernel";
 import { type TlsFiles, tlsFilesIn } from "@heddle/port-rpc";
 import { text } from "./setting.ts";
 
@@ -44,5 +46,40 @@ export function tlsFilesOf({ tlsDir, caFile, certFile, keyFile }: Partial<TlsVal
   if (given.length === 0) return undefined;
   throw new InvalidArgumentError(
     `${given.join(", ")} without ${missing.join(", ")}: TLS needs all three, or --tls-dir`,
+  );
+}
+
+/**
+ * The same for a program that plays this part in a fabric. Throws PermissionError for another part's certificate, such as the one in a
+ * user's HEDDLE_TLS_DIR: whoever dials it, or is dialled, would refuse it in words that say less.
+ */
+export function tlsFilesFor(role: Role, values: TlsValues): TlsFiles | undefined {
+  const files = tlsFilesOf(values);
+  const found = files === undefined ? role : (roleIn(files.certFile) ?? role);
+  if (found === role) return files;
+  throw new PermissionError(
+    `the certificate in ${files?.certFile} is one for the role ${found}: this program needs one for the role ${role}, made with heddle certs`,
+  );
+}
+
+/** Undefined when that is not plain to see: whoever reads the file in earnest says what is wrong with it. */
+function roleIn(certFile: string): string | undefined {
+  try {
+    const { subjectAltName } = new X509Certificate(readFileSync(certFile));
+    return /URI:spiffe:\/\/heddle\/([a-z]+)\//.exec(subjectAltName ?? "")?.[1];
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The address of another server, if it can be one that is dialled with these files: a wrong one would be tried for ever. Throws
+ * InvalidArgumentError, and PermissionError for one beyond this machine without files.
+ */
+export function checkedAddress(address: string, tls: TlsFiles | undefined): string {
+  if (isLocal(parseAddress(address)) || tls !== undefined) return address;
+  throw new PermissionError(
+    `refusing to dial ${address} without TLS, because it is beyond this machine: get a certificate for this one from heddle certs issue ` +
+      "and name its directory with --tls-dir",
   );
 }
