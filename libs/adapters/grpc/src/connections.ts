@@ -4,15 +4,8 @@ import type { TLSSocket } from "node:tls";
 import { callerText } from "@heddle/port-rpc";
 import type { Audit } from "./audit.ts";
 import { type Identity, identityOver } from "./caller-of.ts";
-import {
-  CALLER_CONNECTIONS_MAX,
-  CONNECTIONS_MAX,
-  CONTROL_FRAMES_MAX,
-  GREETING_TIMEOUT_MS,
-  RATE_SPAN_MS,
-  REFUSALS_MAX,
-  STRANGERS_MAX,
-} from "./limits.ts";
+import { CONTROL_FRAMES_MAX, RATE_SPAN_MS, REFUSALS_MAX } from "./limits.ts";
+import type { ServerLimits } from "./options.ts";
 
 /** By what those who connect to a server show who they are. */
 export type Door = "unix" | "token" | "tls";
@@ -38,6 +31,7 @@ interface Stranger {
 export class Connections {
   readonly #door: Door;
   readonly #audit: Audit;
+  readonly #limits: ServerLimits;
   readonly #sessions = new Set<ServerHttp2Session>();
   readonly #peers = new WeakMap<Http2Session, Peer>();
   /** The oldest first, by their key. */
@@ -46,18 +40,19 @@ export class Connections {
   readonly #counts = new Map<string, number>();
   #unixCount = 0;
 
-  constructor(door: Door, audit: Audit) {
+  constructor(door: Door, audit: Audit, limits: ServerLimits) {
     this.#door = door;
     this.#audit = audit;
+    this.#limits = limits;
   }
 
   watch(server: Http2Server): void {
-    server.maxConnections = CONNECTIONS_MAX;
+    server.maxConnections = this.#limits.connectionsMax;
     server.prependListener("connection", (socket: Socket) => this.#taken(socket));
     server.on("session", (session: ServerHttp2Session) => this.#began(session));
     server.on("drop", (dropped?: { remoteAddress?: string; remotePort?: number }) => {
       const peer = `${dropped?.remoteAddress}:${dropped?.remotePort}`;
-      this.#audit.refused({ peer, why: `the server has ${CONNECTIONS_MAX} connections (CONNECTIONS_MAX)` });
+      this.#audit.refused({ peer, why: `the server has ${this.#limits.connectionsMax} connections (CONNECTIONS_MAX)` });
     });
     server.on("tlsClientError", (error: NodeJS.ErrnoException, socket: TLSSocket) => this.#failed(error, socket));
     server.on("unknownProtocol", (socket: TLSSocket) => {
@@ -80,13 +75,16 @@ export class Connections {
     const key = socket.remotePort === undefined ? `unix ${++this.#unixCount}` : addressOf(socket);
     const timer = setTimeout(
       () => this.#cut(key, "it has not greeted in time (GREETING_TIMEOUT_MS)"),
-      GREETING_TIMEOUT_MS,
+      this.#limits.greetingTimeoutMs,
     );
     this.#strangers.set(key, { socket, timer: timer.unref() });
     socket.once("close", () => this.#known(key));
     const [oldest] = this.#strangers.keys();
-    if (this.#strangers.size <= STRANGERS_MAX || oldest === undefined) return;
-    this.#cut(oldest, `${STRANGERS_MAX} connections that came later have shown nothing either (STRANGERS_MAX)`);
+    if (this.#strangers.size <= this.#limits.strangersMax || oldest === undefined) return;
+    this.#cut(
+      oldest,
+      `${this.#limits.strangersMax} connections that came later have shown nothing either (STRANGERS_MAX)`,
+    );
   }
 
   #cut(key: string, why: string): void {
@@ -151,7 +149,7 @@ export class Connections {
       if (left > 0) this.#counts.set(who, left);
       else this.#counts.delete(who);
     });
-    if (count <= CALLER_CONNECTIONS_MAX) return;
+    if (count <= this.#limits.callerConnectionsMax) return;
     this.#audit.refused({ peer, who, why: `it has ${count - 1} connections already (CALLER_CONNECTIONS_MAX)` });
     session.destroy();
   }

@@ -7,8 +7,8 @@ import { bind } from "./bind.ts";
 import { Connections, type Door } from "./connections.ts";
 import { Guard } from "./guard.ts";
 import { addHealth, addReflection, reflectionPaths } from "./introspection.ts";
-import { TCP_WINDOW_BYTES } from "./limits.ts";
-import { type ConnectionAge, serverOptions, silenceGrpc } from "./options.ts";
+import { HANDSHAKE_TIMEOUT_MS, TCP_WINDOW_BYTES } from "./limits.ts";
+import { type ConnectionAge, SERVER_LIMITS, type ServerLimits, serverOptions, silenceGrpc } from "./options.ts";
 import { TlsServerCredentials } from "./server-credentials.ts";
 import { Serving } from "./serving.ts";
 import { watchTls } from "./tls-material.ts";
@@ -42,6 +42,8 @@ export interface GrpcServerOptions {
   readonly connectionAge?: Partial<ConnectionAge>;
   /** Flow-control window over TCP. For tests alone: default 1 MiB, larger ones can stall. */
   readonly tcpWindowBytes?: number;
+  /** For tests alone. */
+  readonly limits?: Partial<ServerLimits>;
 }
 
 /**
@@ -57,10 +59,11 @@ export function createGrpcServer(options: GrpcServerOptions): RpcServer {
 async function listen(options: GrpcServerOptions, text: string, routes: readonly Route[]): Promise<Listening> {
   const address = bindable(parseAddress(text));
   const door = doorAt(address, options);
+  const limits = { ...SERVER_LIMITS, ...options.limits };
   const opened = new DisposableStack();
   try {
     const audit = opened.use(new Audit(options.log));
-    const connections = new Connections(door, audit);
+    const connections = new Connections(door, audit, limits);
     let token: string | undefined;
     const streams = routes.filter(({ kind }) => kind === "stream").map(({ method }) => method.path);
     const guard = new Guard({
@@ -69,6 +72,7 @@ async function listen(options: GrpcServerOptions, text: string, routes: readonly
       audit,
       token: () => token,
       streamPaths: new Set([...streams, ...reflectionPaths]),
+      questionTimeoutMs: limits.questionTimeoutMs,
     });
     const server = new Server(serverOptions(options.connectionAge));
     tuneServer(server, { tcpWindowBytes: options.tcpWindowBytes ?? TCP_WINDOW_BYTES, connections, guard });
@@ -103,12 +107,9 @@ function doorAt(address: Address, { tls, tokens }: GrpcServerOptions): Door {
   );
 }
 
-function credentialsOf(
-  { tls, tlsPollMs, log }: GrpcServerOptions,
-  door: Door,
-  opened: DisposableStack,
-): ServerCredentials {
+function credentialsOf(options: GrpcServerOptions, door: Door, opened: DisposableStack): ServerCredentials {
+  const { tls, tlsPollMs, log } = options;
   if (door !== "tls" || tls === undefined) return ServerCredentials.createInsecure();
-  const material = watchTls(tls, { log, ...(tlsPollMs === undefined ? {} : { pollMs: tlsPollMs }) });
-  return new TlsServerCredentials(opened.use(material));
+  const material = opened.use(watchTls(tls, { log, ...(tlsPollMs === undefined ? {} : { pollMs: tlsPollMs }) }));
+  return new TlsServerCredentials(material, options.limits?.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS);
 }

@@ -11,7 +11,6 @@ import { type AccessTable, type Caller, callerText, mayCall, thisUser } from "@h
 import type { Audit } from "./audit.ts";
 import type { Identity } from "./caller-of.ts";
 import { type Connections, whoIs } from "./connections.ts";
-import { QUESTION_TIMEOUT_MS } from "./limits.ts";
 import { PROOF_KEY, ProofChecker } from "./proof.ts";
 import { statusOfError } from "./status.ts";
 
@@ -31,6 +30,8 @@ export interface GuardOptions {
   readonly token: () => string | undefined;
   /** Paths of methods that may stay open without the peer's end. Any other's messages must have come soon. */
   readonly streamPaths: ReadonlySet<string>;
+  /** How long those messages, and the last of an answer, may take. */
+  readonly questionTimeoutMs: number;
 }
 
 type Verdict = { readonly admission: Admission } | { readonly error: HeddleError; readonly why: string };
@@ -72,9 +73,19 @@ export class Guard {
       return false;
     }
     if (verdict.admission.proof !== undefined) peer.proved();
-    if (!this.#options.streamPaths.has(path)) resetUnless(stream, "end");
+    if (!this.#options.streamPaths.has(path)) this.expects(stream, "end");
     this.#admissions.set(stream, verdict.admission);
     return true;
+  }
+
+  /** Resets the stream unless it comes to its peer's end, or is over, soon. */
+  expects(stream: ServerHttp2Stream, event: "end" | "close"): void {
+    if (stream.destroyed) return;
+    const timer = setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), this.#options.questionTimeoutMs);
+    timer.unref();
+    const forget = (): void => clearTimeout(timer);
+    stream.once("close", forget);
+    if (event !== "close") stream.once(event, forget);
   }
 
   /** What was found out about an admitted request. */
@@ -132,14 +143,4 @@ function refuse(stream: ServerHttp2Stream, headers: OutgoingHttpHeaders): void {
   if (stream.destroyed || stream.closed) return;
   stream.respond(headers, { endStream: true });
   stream.close(constants.NGHTTP2_NO_ERROR);
-}
-
-/** Resets the stream unless it comes to its peer's end, or is over, within QUESTION_TIMEOUT_MS. */
-export function resetUnless(stream: ServerHttp2Stream, event: "end" | "close"): void {
-  if (stream.destroyed) return;
-  const timer = setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), QUESTION_TIMEOUT_MS);
-  timer.unref();
-  const forget = (): void => clearTimeout(timer);
-  stream.once("close", forget);
-  if (event !== "close") stream.once(event, forget);
 }

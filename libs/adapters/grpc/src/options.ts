@@ -1,12 +1,18 @@
 import { type ChannelOptions, logVerbosity, setLogVerbosity } from "@grpc/grpc-js";
 import { type Address, MESSAGE_BYTES_MAX } from "@heddle/kernel";
 import {
+  CALLER_CONNECTIONS_MAX,
   CONNECTION_AGE_MS,
   CONNECTION_GRACE_MS,
   CONNECTION_IDLE_MS,
   CONNECTION_MEMORY_MB,
+  CONNECTIONS_MAX,
+  GREETING_TIMEOUT_MS,
+  HANDSHAKE_TIMEOUT_MS,
   KEEPALIVE_TIME_MS,
   KEEPALIVE_TIMEOUT_MS,
+  QUESTION_TIMEOUT_MS,
+  STRANGERS_MAX,
   STREAMS_MAX,
   TCP_WINDOW_BYTES,
   UNIX_WINDOW_BYTES,
@@ -33,6 +39,26 @@ export function clientOptions(address: Address, tcpWindowBytes = TCP_WINDOW_BYTE
     "grpc-node.flow_control_window": address.kind === "tcp" ? tcpWindowBytes : UNIX_WINDOW_BYTES,
   };
 }
+
+/** What one server bears. Tests make it small. */
+export interface ServerLimits {
+  readonly connectionsMax: number;
+  readonly callerConnectionsMax: number;
+  readonly strangersMax: number;
+  readonly greetingTimeoutMs: number;
+  readonly handshakeTimeoutMs: number;
+  readonly questionTimeoutMs: number;
+}
+
+/** What every server bears: limits.ts says what happens above. */
+export const SERVER_LIMITS: ServerLimits = {
+  connectionsMax: CONNECTIONS_MAX,
+  callerConnectionsMax: CALLER_CONNECTIONS_MAX,
+  strangersMax: STRANGERS_MAX,
+  greetingTimeoutMs: GREETING_TIMEOUT_MS,
+  handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS,
+  questionTimeoutMs: QUESTION_TIMEOUT_MS,
+};
 
 /** How long a server keeps a connection. */
 export interface ConnectionAge {

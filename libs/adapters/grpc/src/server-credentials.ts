@@ -1,6 +1,5 @@
 import type { SecureContextOptions } from "node:tls";
 import { ServerCredentials } from "@grpc/grpc-js";
-import { HANDSHAKE_TIMEOUT_MS } from "./limits.ts";
 import type { TlsMaterial } from "./tls-material.ts";
 
 /**
@@ -8,8 +7,8 @@ import type { TlsMaterial } from "./tls-material.ts";
  * has no time limit for handshakes but Node's of 120 s.
  */
 export class TlsServerCredentials extends ServerCredentials {
-  constructor(material: TlsMaterial) {
-    super({ requestCert: true, rejectUnauthorized: true, handshakeTimeout: HANDSHAKE_TIMEOUT_MS }, contextOf(material));
+  constructor(material: TlsMaterial, handshakeTimeoutMs: number) {
+    super({ requestCert: true, rejectUnauthorized: true, handshakeTimeout: handshakeTimeoutMs }, contextOf(material));
     material.addIdentityCertificateListener(() => this.updateSecureContextOptions(contextOf(material)));
   }
 

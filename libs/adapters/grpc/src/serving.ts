@@ -12,7 +12,7 @@ import type { Caller, Link, MessageCodec, Route } from "@heddle/port-rpc";
 import { decode, encode, raw } from "./bytes.ts";
 import type { Connections } from "./connections.ts";
 import { GrpcLink } from "./grpc-link.ts";
-import { type Admission, type Guard, resetUnless } from "./guard.ts";
+import type { Admission, Guard } from "./guard.ts";
 import type { Health } from "./introspection.ts";
 import { SHUTDOWN_TIMEOUT_MS } from "./limits.ts";
 import { PROOF_KEY } from "./proof.ts";
@@ -97,7 +97,8 @@ export class Serving {
     const answer = route.answer as unknown as (request: unknown, caller: Caller) => Promise<unknown>;
     return async (call, callback) => {
       const stream = http2Stream(call);
-      const admission = this.#parts.guard.admissionOf(stream);
+      const { guard, log } = this.#parts;
+      const admission = guard.admissionOf(stream);
       const reply: typeof callback = (error, bytes) => {
         if (admission.proof !== undefined) call.sendMetadata(firstMetadata(admission)); // an error is believed because of it, too
         callback(error, bytes);
@@ -106,10 +107,10 @@ export class Serving {
         const request = decode(route.method.request as AnyCodec, call.request, path);
         reply(null, encode(route.method.response as AnyCodec, await answer(request, admission.caller)));
       } catch (error) {
-        if (!(error instanceof HeddleError)) this.#parts.log.error("answer failed", { path, error: String(error) });
+        if (!(error instanceof HeddleError)) log.error("answer failed", { path, error: String(error) });
         reply(statusOfError(asHeddleError(error, path)));
       }
-      resetUnless(stream, "close");
+      guard.expects(stream, "close");
     };
   }
 }
