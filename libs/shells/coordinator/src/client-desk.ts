@@ -1,6 +1,14 @@
 import type { ClientKey, JobKey, PoolKey } from "@heddle/core-scheduler";
-import { type ArtifactHash, ClientId, type ErrorCode, type JobId, type PoolId, ProtocolError } from "@heddle/kernel";
-import type { Session, SessionHandler } from "@heddle/port-rpc";
+import {
+  type ArtifactHash,
+  ClientId,
+  type ErrorCode,
+  type JobId,
+  LimitError,
+  type PoolId,
+  ProtocolError,
+} from "@heddle/kernel";
+import { type Caller, callerText, type Session, type SessionHandler } from "@heddle/port-rpc";
 import {
   type FunctionRef,
   JobOutcome,
@@ -40,12 +48,16 @@ export class ClientDesk implements ClientHost {
   }
 
   /** A new session: its first entry must say who it is. */
-  readonly onSession = (session: Session<RunResponseEntry>): SessionHandler<RunRequestEntry> => {
+  readonly onSession = (
+    session: Session<RunResponseEntry>,
+    _hello: unknown,
+    caller: Caller,
+  ): SessionHandler<RunRequestEntry> => {
     let client: ClientRecord | undefined;
     return {
       entries: (entries) => {
         for (const entry of entries) {
-          if (client === undefined) client = this.#register(session, entry);
+          if (client === undefined) client = this.#register(session, caller, entry);
           else takeClientEntry(this, client, entry);
         }
       },
@@ -190,12 +202,18 @@ export class ClientDesk implements ClientHost {
     this.processes.signal(client, signal);
   }
 
-  #register(session: Session<RunResponseEntry>, entry: RunRequestEntry): ClientRecord {
+  #register(session: Session<RunResponseEntry>, caller: Caller, entry: RunRequestEntry): ClientRecord {
     if (entry.kind?.$case !== "registerClient") throw new ProtocolError("a client must register first");
     const registration: RegisterClient = entry.kind.value;
     ClientId(registration.clientId);
     const { ledger } = this.#office;
-    if (ledger.clients.size >= CLIENTS_MAX) throw new ProtocolError(`the limit of ${CLIENTS_MAX} clients is reached`);
+    if (ledger.clients.size >= CLIENTS_MAX)
+      throw new LimitError(
+        "CLIENTS_MAX",
+        CLIENTS_MAX,
+        ledger.clients.size + 1,
+        `there are ${CLIENTS_MAX} clients: CLIENTS_MAX is ${CLIENTS_MAX}`,
+      );
     const client: ClientRecord = {
       key: ledger.mintKey() as ClientKey,
       session,
@@ -211,7 +229,11 @@ export class ClientDesk implements ClientHost {
       droppedLines: 0,
     };
     ledger.clients.set(client.key, client);
-    this.#office.env.log.info("client joined", { client: client.description, peer: session.peer });
+    this.#office.env.log.info("client joined", {
+      client: client.description,
+      peer: session.peer,
+      caller: callerText(caller),
+    });
     this.#office.feed({ type: "client-joined", client: client.key });
     this.#tellCapacity(client);
     return client;

@@ -21,7 +21,7 @@ import { Artifacts } from "./artifacts.ts";
 import { ClientDesk } from "./client-desk.ts";
 import type { Office } from "./desk.ts";
 import { type AssignmentRecord, type JobRecord, Ledger, wireAssignment } from "./ledger.ts";
-import { ENDED_JOB_AGE_MS, ENDED_JOBS_MAX } from "./limits.ts";
+import { CALLER_CLIENTS_MAX, ENDED_JOB_AGE_MS, ENDED_JOBS_MAX } from "./limits.ts";
 import { type ManagerPlace, ManagerRelay, withoutManager } from "./manager-relay.ts";
 import { NodeDesk } from "./node-desk.ts";
 import { type Finish, fabricError, sendItemFailed, sendJobEnded, sendValues } from "./results.ts";
@@ -93,7 +93,8 @@ export class CoordinatorShell {
       leaseMs: options.leaseMs ?? LEASE_MS,
       heartbeatMs: options.heartbeatMs ?? HEARTBEAT_MS,
     };
-    this.#clientSessions = new SessionAcceptor({ ...sessions, onSession: this.#clients.onSession });
+    const quota = { limitName: "CALLER_CLIENTS_MAX", max: CALLER_CLIENTS_MAX, what: "clients' sessions" };
+    this.#clientSessions = new SessionAcceptor({ ...sessions, quota, onSession: this.#clients.onSession });
     this.#nodeSessions = new SessionAcceptor({ ...sessions, onSession: nodes.onSession });
     this.#relay = manager === undefined ? undefined : new ManagerRelay(manager, options.env.log);
     const admin = new AdminView(identity, this.#core, this.#ledger);

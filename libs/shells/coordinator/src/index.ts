@@ -1,6 +1,8 @@
 export { access, descriptorSetUrl } from "@heddle/wire";
 export { type CoordinatorOptions, CoordinatorShell } from "./coordinator.ts";
 export {
+  CALLER_CLIENTS_MAX,
+  CALLER_MANAGER_STREAMS_MAX,
   CLIENT_OUTPUT_BACKLOG_BYTES,
   CLIENT_POOLS_MAX,
   CLIENT_RESULT_BACKLOG_BYTES,

@@ -1,6 +1,6 @@
 import type { AssignmentId, ClientKey, JobKey, NodeKey, PoolKey } from "@heddle/core-scheduler";
 import type { ArtifactHash, JobId, Millis, NodeName, PoolId } from "@heddle/kernel";
-import type { Session } from "@heddle/port-rpc";
+import type { Caller, Session } from "@heddle/port-rpc";
 import type {
   AttachResponseEntry,
   FunctionRef,
@@ -88,6 +88,8 @@ export interface NodeRecord {
   readonly name: NodeName;
   readonly incarnation: number;
   readonly registration: RegisterNode;
+  /** Whose its agent is. */
+  readonly caller: Caller;
   readonly session: Session<AttachResponseEntry>;
   readonly inflow: PayloadInflow;
   readonly outflow: PayloadOutflow;

@@ -6,7 +6,12 @@ export const ENDED_JOBS_MAX = 1_000;
 export const ENDED_JOB_AGE_MS = 60 * 60 * 1_000;
 /** Clients at a time. One more is refused with goodbye "limit". */
 export const CLIENTS_MAX = 1_000;
-/** Nodes at a time. One more is refused with goodbye "limit". */
+/**
+ * Clients' sessions of one identity at a time: of a user's programs, or of an agent for its tasks. One more is refused with goodbye "limit", which says
+ * whose they are. The user of the coordinator is not bounded by it.
+ */
+export const CALLER_CLIENTS_MAX = CLIENTS_MAX / 2;
+/** Nodes at a time, of one identity too: all of a fabric's agents may share a certificate. One more is refused with goodbye "limit". */
 export const NODES_MAX = 1_000;
 /** Pools of one client at a time. One more is refused with goodbye "limit". */
 export const CLIENT_POOLS_MAX = 1_000;
@@ -36,5 +41,7 @@ export const INIT_SUMMARY_LENGTH_MAX = 1_024;
 export const CHUNK_GRAINS_MAX = 1_024;
 /** Streams to the manager that go through the coordinator at a time. One more is ended at once: its dialer tries again. */
 export const MANAGER_STREAMS_MAX = 4_096;
+/** The same of one identity. Above: an operate stream is refused with goodbye "limit", a stream of beats ended. The user of the coordinator is not bounded by it. */
+export const CALLER_MANAGER_STREAMS_MAX = MANAGER_STREAMS_MAX / 2;
 /** How long the manager may take to answer a question that goes through the coordinator. Then TimeoutError. */
 export const MANAGER_CALL_TIMEOUT_MS = 10_000;

@@ -1,6 +1,7 @@
 import type { AssignmentId, Input } from "@heddle/core-scheduler";
 import { CoreDriver, seededRandom, silentLogger } from "@heddle/kernel";
 import { memoryBlobs } from "@heddle/port-blobs";
+import { thisUser } from "@heddle/port-rpc";
 import type { AttachRequestEntry, AttachResponseEntry } from "@heddle/wire";
 import { expect, test } from "vitest";
 import { Artifacts } from "./artifacts.ts";
@@ -39,7 +40,7 @@ test("what a node held is known until the core has heard of its loss, also when 
     drained: () => Promise.resolve(),
     close: () => Promise.resolve(),
   };
-  const handler = desk.onSession(session);
+  const handler = desk.onSession(session, undefined, thisUser);
   const described = { pid: 1, host: "", build: "", labels: {}, resources: {} };
   const registered: AttachRequestEntry = {
     kind: { $case: "registerNode", value: { name: "n1", slots: 1, ...described } },

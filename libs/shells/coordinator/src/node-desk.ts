@@ -1,6 +1,6 @@
 import type { AssignmentId, NodeKey, Outcome } from "@heddle/core-scheduler";
-import { type ArtifactHash, NodeName, ProtocolError } from "@heddle/kernel";
-import type { Session, SessionHandler } from "@heddle/port-rpc";
+import { type ArtifactHash, LimitError, NodeName, PermissionError, ProtocolError } from "@heddle/kernel";
+import { type Caller, callerText, isSameCaller, type Session, type SessionHandler } from "@heddle/port-rpc";
 import {
   type AttachRequestEntry,
   type AttachResponseEntry,
@@ -37,12 +37,14 @@ export class NodeDesk implements NodeHost {
   /** A new session: its first entry must say which node it is. */
   readonly onSession = (
     session: Session<AttachResponseEntry>,
+    _hello: unknown,
+    caller: Caller,
   ): SessionHandler<AttachRequestEntry> & { readonly link: (up: boolean) => void } => {
     let node: NodeRecord | undefined;
     return {
       entries: (entries) => {
         for (const entry of entries) {
-          if (node === undefined) node = this.#register(session, entry);
+          if (node === undefined) node = this.#register(session, caller, entry);
           else takeNodeEntry(this, node, entry);
         }
       },
@@ -88,7 +90,7 @@ export class NodeDesk implements NodeHost {
     this.#office.feed({ type: "node-drain-requested", node: node.key });
   }
 
-  #register(session: Session<AttachResponseEntry>, entry: AttachRequestEntry): NodeRecord {
+  #register(session: Session<AttachResponseEntry>, caller: Caller, entry: AttachRequestEntry): NodeRecord {
     if (entry.kind?.$case !== "registerNode") throw new ProtocolError("a node must register first");
     const registration: RegisterNode = entry.kind.value;
     const name = NodeName(registration.name);
@@ -96,14 +98,21 @@ export class NodeDesk implements NodeHost {
       throw new ProtocolError(`node ${name} says ${registration.slots} slots: 1 to 65536 are possible`);
     checkAmounts(registration.resources);
     const { ledger, env } = this.#office;
-    this.#replace(ledger.nodesByName.get(name));
-    if (ledger.nodes.size >= NODES_MAX) throw new ProtocolError(`the limit of ${NODES_MAX} nodes is reached`);
+    this.#replace(ledger.nodesByName.get(name), caller);
+    if (ledger.nodes.size >= NODES_MAX)
+      throw new LimitError(
+        "NODES_MAX",
+        NODES_MAX,
+        ledger.nodes.size + 1,
+        `there are ${NODES_MAX} nodes: NODES_MAX is ${NODES_MAX}`,
+      );
     const incarnation = this.#incarnate(name);
     const node: NodeRecord = {
       key: ledger.mintKey() as NodeKey,
       name,
       incarnation,
       registration,
+      caller,
       session,
       inflow: new PayloadInflow(),
       outflow: new PayloadOutflow((part, bytes) => session.send({ kind: { $case: "part", value: part } }, bytes)),
@@ -113,7 +122,13 @@ export class NodeDesk implements NodeHost {
     };
     ledger.nodes.set(node.key, node);
     ledger.nodesByName.set(name, node);
-    env.log.info("node joined", { node: name, incarnation, slots: registration.slots, peer: session.peer });
+    env.log.info("node joined", {
+      node: name,
+      incarnation,
+      slots: registration.slots,
+      peer: session.peer,
+      caller: callerText(caller),
+    });
     const labels = new Map(Object.entries(registration.labels));
     const resources = new Map(Object.entries(registration.resources));
     this.#office.feed({ type: "node-joined", node: node.key, slots: registration.slots, labels, resources });
@@ -131,8 +146,13 @@ export class NodeDesk implements NodeHost {
     return incarnation;
   }
 
-  #replace(older: NodeRecord | undefined): void {
+  /** An agent that was started anew takes its name from its last life. Nobody else does: who had the name would lose what it runs. */
+  #replace(older: NodeRecord | undefined, caller: Caller): void {
     if (older === undefined) return;
+    if (!isSameCaller(older.caller, caller))
+      throw new PermissionError(
+        `the node ${older.name} is there, and belongs to somebody else than ${callerText(caller)}`,
+      );
     this.#leave(older, "replaced");
     const message = `a newer agent took the name ${older.name}`;
     older.session.close({ code: "conflict", message }).catch(() => undefined);

@@ -1,7 +1,7 @@
 // biome-ignore-all lint/style/noRestrictedGlobals: this file stands in for the world, in tests only
 import { type Environment, seededRandom, silentLogger } from "@heddle/kernel";
 import { memoryBlobs } from "@heddle/port-blobs";
-import { dialSession, MemoryNetwork, type Session, type SessionEnd } from "@heddle/port-rpc";
+import { type Caller, dialSession, MemoryNetwork, type Session, type SessionEnd, thisUser } from "@heddle/port-rpc";
 import { ManualClock } from "@heddle/port-rpc/testing";
 import {
   type AttachRequestEntry,
@@ -95,9 +95,9 @@ export class Bench {
   readonly network = new MemoryNetwork(this.env);
   readonly shell = new CoordinatorShell({ env: this.env, blobs: memoryBlobs(), build: "test", nodeMajor: 24, pid: 1 });
 
-  async client(pool: Partial<OpenPool> = {}): Promise<Client> {
+  async client(pool: Partial<OpenPool> = {}, caller: Caller = thisUser): Promise<Client> {
     const peer: Client = new Peer();
-    const common = { env: this.env, client: this.network, address: ADDRESS, version };
+    const common = { env: this.env, client: this.network.as(caller), address: ADDRESS, version };
     peer.session = dialSession({ ...common, method: jobsRun, handler: peer.handler });
     peer.say({ $case: "registerClient", value: { clientId: "c".repeat(32), description: "test" } });
     peer.say({ $case: "openPool", value: { ...plainPool, ...pool } });
@@ -110,9 +110,9 @@ export class Bench {
     return (await this.network.call(adminListJobs, ADDRESS, {}, { timeoutMs: 1_000 })).jobs;
   }
 
-  async node(name: string, credit: number, more: Partial<RegisterNode> = {}): Promise<Node> {
+  async node(name: string, credit: number, more: Partial<RegisterNode> = {}, caller: Caller = thisUser): Promise<Node> {
     const peer: Node = new Peer();
-    const common = { env: this.env, client: this.network, address: ADDRESS, version };
+    const common = { env: this.env, client: this.network.as(caller), address: ADDRESS, version };
     peer.session = dialSession({ ...common, method: nodesAttach, handler: peer.handler });
     const value = { name, slots: 1, labels: {}, pid: 1, host: name, build: "test", resources: {}, ...more };
     peer.say({ $case: "registerNode", value });
