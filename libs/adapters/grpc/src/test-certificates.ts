@@ -27,30 +27,39 @@ export interface TestAuthority extends Disposable {
   readonly caFile: string;
   /** A directory with ca.crt, tls.crt and tls.key. `role` and `name` may be any text. */
   issue(role: string, name: string, certificate?: TestCertificate): TlsFiles & { readonly directory: string };
+  /** An authority below this one; with `isAuthority` false a leaf that would be one. */
+  issueAuthority(commonName: string, options?: { readonly isAuthority: boolean }): TestAuthority;
   /** Puts what `from` holds in the place of what `files` holds, each file whole, one after the other. */
   replace(files: TlsFiles, from: TlsFiles): void;
 }
 
 /** Makes an authority with openssl: elliptic curve keys, so that a leaf takes some 20 ms. */
 export function openAuthority(commonName = "test authority"): TestAuthority {
+  const signer = newSigner();
+  const extensions = AUTHORITY_EXTENSIONS.flatMap((line) => ["-addext", line]);
+  const parts = ["-key", signer.keyFile, "-out", signer.caFile, "-days", "2", "-subj", `/CN=${commonName}`];
+  openssl("req", "-x509", "-new", ...parts, ...extensions);
+  return authorityOf(signer);
+}
+
+const AUTHORITY_EXTENSIONS = ["basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign,cRLSign"];
+const LEAF_EXTENSIONS = ["basicConstraints=critical,CA:FALSE", "keyUsage=critical,digitalSignature"];
+
+interface Signer {
+  readonly directory: string;
+  readonly keyFile: string;
+  readonly caFile: string;
+}
+
+function newSigner(): Signer {
   const directory = mkdtempSync(join(tmpdir(), "heddle-certificates-"));
-  const [keyFile, caFile] = [join(directory, "ca.key"), join(directory, "ca.crt")];
-  makeKey(keyFile);
-  const extensions = ["basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign,cRLSign"];
-  openssl(
-    "req",
-    "-x509",
-    "-new",
-    "-key",
-    keyFile,
-    "-out",
-    caFile,
-    "-days",
-    "2",
-    "-subj",
-    `/CN=${commonName}`,
-    ...addExt(extensions),
-  );
+  const signer = { directory, keyFile: join(directory, "ca.key"), caFile: join(directory, "ca.crt") };
+  makeKey(signer.keyFile);
+  return signer;
+}
+
+function authorityOf(signer: Signer): TestAuthority {
+  const { directory, caFile } = signer;
   let issued = 0;
   return {
     caFile,
@@ -59,9 +68,16 @@ export function openAuthority(commonName = "test authority"): TestAuthority {
       mkdirSync(home);
       const files = tlsFilesIn(home);
       makeKey(files.keyFile);
-      makeLeaf({ keyFile, caFile }, home, files, { uris: [`spiffe://heddle/${role}/${name}`], ...certificate });
+      const lines = leafExtensions({ uris: [`spiffe://heddle/${role}/${name}`], ...certificate });
+      sign(signer, { ...files, commonName: "test leaf", lines }, certificate);
       cpSync(certificate.believes?.caFile ?? caFile, files.caFile);
       return { ...files, directory: home };
+    },
+    issueAuthority: (commonName, { isAuthority } = { isAuthority: true }) => {
+      const below = newSigner();
+      const lines = isAuthority ? AUTHORITY_EXTENSIONS : LEAF_EXTENSIONS;
+      sign(signer, { keyFile: below.keyFile, certFile: below.caFile, commonName, lines }, {});
+      return authorityOf(below);
     },
     replace: (files, from) => {
       for (const [to, source] of [
@@ -90,76 +106,42 @@ export function linkedSecret(parent: string, first: string): { files: TlsFiles; 
   return { files: tlsFilesIn(home), swap };
 }
 
-function makeLeaf(
-  authority: { readonly keyFile: string; readonly caFile: string },
-  home: string,
-  files: TlsFiles,
-  certificate: TestCertificate,
-): void {
-  const {
-    uris = [],
-    hosts = ["localhost"],
-    ips = ["127.0.0.1", "::1"],
-    uses = ["clientAuth", "serverAuth"],
-  } = certificate;
+function leafExtensions(certificate: TestCertificate): string[] {
+  const { uris = [], hosts = ["localhost"], ips = ["127.0.0.1", "::1"] } = certificate;
+  const { uses = ["clientAuth", "serverAuth"] } = certificate;
   const names = [
     ...uris.map((uri) => `URI:${uri}`),
     ...hosts.map((host) => `DNS:${host}`),
     ...ips.map((ip) => `IP:${ip}`),
   ];
-  const lines = [
-    "basicConstraints=critical,CA:FALSE",
-    "keyUsage=critical,digitalSignature",
+  return [
+    ...LEAF_EXTENSIONS,
     ...(uses.length === 0 ? [] : [`extendedKeyUsage=${uses.join(",")}`]),
     ...(names.length === 0 ? [] : [`subjectAltName=${names.join(",")}`]),
   ];
-  const extensionFile = join(home, "extensions.cnf");
-  writeFileSync(extensionFile, lines.join("\n"));
-  const requestFile = join(home, "request.csr");
-  openssl("req", "-new", "-key", files.keyFile, "-out", requestFile, "-subj", "/CN=test leaf");
-  signBetween(authority, { requestFile, extensionFile, certFile: files.certFile }, certificate);
 }
 
-/** `openssl ca`, because `openssl x509` of the versions in use takes days and no dates. */
-function signBetween(
-  authority: { readonly keyFile: string; readonly caFile: string },
-  request: { readonly requestFile: string; readonly extensionFile: string; readonly certFile: string },
-  { fromHours = -1, toHours = 24 }: TestCertificate,
-): void {
+interface Request {
+  readonly keyFile: string;
+  readonly certFile: string;
+  readonly commonName: string;
+  readonly lines: readonly string[];
+}
+
+/** By `openssl ca`, because `openssl x509` of the versions in use takes days and no dates. */
+function sign(signer: Signer, request: Request, { fromHours = -1, toHours = 24 }: TestCertificate): void {
   const home = mkdtempSync(join(tmpdir(), "heddle-signing-"));
+  const at = (name: string): string => join(home, name);
   try {
-    writeFileSync(join(home, "index.txt"), "");
-    const config = join(home, "ca.cnf");
-    writeFileSync(
-      config,
-      [
-        "[ca]",
-        "default_ca=one",
-        "[one]",
-        `database=${join(home, "index.txt")}`,
-        `new_certs_dir=${home}`,
-        "rand_serial=yes",
-        "default_md=sha256",
-        "policy=any",
-        "[any]",
-        "commonName=supplied",
-      ].join("\n"),
-    );
+    writeFileSync(at("index.txt"), "");
+    writeFileSync(at("extensions.cnf"), request.lines.join("\n"));
+    const one = `database=${at("index.txt")}\nnew_certs_dir=${home}\nrand_serial=yes\ndefault_md=sha256\npolicy=any`;
+    writeFileSync(at("ca.cnf"), `[ca]\ndefault_ca=one\n[one]\n${one}\n[any]\ncommonName=supplied\n`);
+    openssl("req", "-new", "-key", request.keyFile, "-out", at("request.csr"), "-subj", `/CN=${request.commonName}`);
     const dates = ["-startdate", dateAfter(fromHours), "-enddate", dateAfter(toHours)];
-    const parts = ["-cert", authority.caFile, "-keyfile", authority.keyFile, "-extfile", request.extensionFile];
-    openssl(
-      "ca",
-      "-batch",
-      "-notext",
-      "-config",
-      config,
-      ...parts,
-      ...dates,
-      "-in",
-      request.requestFile,
-      "-out",
-      request.certFile,
-    );
+    const parts = ["-cert", signer.caFile, "-keyfile", signer.keyFile, "-extfile", at("extensions.cnf")];
+    const files = ["-config", at("ca.cnf"), "-in", at("request.csr"), "-out", request.certFile];
+    openssl("ca", "-batch", "-notext", ...files, ...parts, ...dates);
   } finally {
     rmSync(home, { recursive: true, force: true });
   }
@@ -172,10 +154,6 @@ function dateAfter(hours: number): string {
 
 function makeKey(file: string): void {
   openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", file);
-}
-
-function addExt(lines: readonly string[]): string[] {
-  return lines.flatMap((line) => ["-addext", line]);
 }
 
 function openssl(...args: readonly string[]): void {
