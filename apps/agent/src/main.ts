@@ -16,6 +16,7 @@ import {
   fileBlobs,
   findLocalToken,
   hostFacts,
+  localTokenDirectory,
   runtimeDirectory,
   systemEnvironment,
   temporaryDirectory,
@@ -46,7 +47,12 @@ async function start(config: AgentConfig): Promise<RunningServer> {
   mkdirSync(directory, { recursive: true });
   const blobs = scope.use(fileBlobs(join(directory, "artifacts"), { maxBytes: ARTIFACTS_BYTES_MAX }));
   const client = scope.use(
-    createGrpcClient({ ...(tls === undefined ? {} : { tls }), findToken: findLocalToken, log: env.log }),
+    createGrpcClient({
+      ...(tls === undefined ? {} : { tls }),
+      findToken: findLocalToken,
+      tokenPlace: localTokenDirectory(),
+      log: env.log,
+    }),
   );
   const stateFile = join(dataDir ?? runtimeDirectory(), `agent-${name}.json`);
   const spawner = scope.use(

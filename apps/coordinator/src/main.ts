@@ -15,6 +15,7 @@ import {
   fileBlobs,
   findLocalToken,
   hostFacts,
+  localTokenDirectory,
   localTokens,
   systemEnvironment,
   temporaryDirectory,
@@ -53,7 +54,9 @@ async function start(config: CoordinatorConfig): Promise<RunningServer> {
       : {
           manager: {
             address: checkedAddress(manager, files),
-            client: scope.use(createGrpcClient({ ...tls, findToken: findLocalToken, log: env.log })),
+            client: scope.use(
+              createGrpcClient({ ...tls, findToken: findLocalToken, tokenPlace: localTokenDirectory(), log: env.log }),
+            ),
           },
         }),
   });
