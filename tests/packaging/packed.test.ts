@@ -87,12 +87,14 @@ test("it depends on what its bundles import from npm, and on no package of the w
     "@grpc/proto-loader",
     "@grpc/reflection",
     "@jridgewell/remapping",
+    "@peculiar/x509",
     "acorn",
     "commander",
     "esbuild",
     "eslint-scope",
     "grpc-health-check",
     "magic-string",
+    "reflect-metadata",
     "yaml",
   ]);
 });
@@ -106,6 +108,14 @@ test("a worker starts from one small file that needs nothing but Node", () => {
   expect(loaded.files).toEqual(["worker.js"]);
   expect(loaded.packages).toEqual([]);
   expect(loaded.bytes).toBeLessThan(400 * 1024);
+});
+
+test("the command loads what makes certificates only when it is asked for them, and makes them", async () => {
+  for (const entry of ["cli.js", "coordinator.js", "manager.js", "agent.js"])
+    expect([entry, loadedAtStart(entry).packages]).toEqual([entry, expect.not.arrayContaining(["@peculiar/x509"])]);
+  await heddle.run("node_modules/.bin/heddle", ["certs", "init"]);
+  const shown = await heddle.run("node_modules/.bin/heddle", ["certs", "show", "--no-headers"]);
+  expect(shown.match(/ ok$/gm)).toHaveLength(6);
 });
 
 test.for(["index.js", "inside.js"])(

@@ -17,8 +17,7 @@ import { HeddleError, InvalidArgumentError, NotFoundError, PermissionError } fro
 import { directoriesIn, isAuthorityDirectory, openToOthers } from "./certs-directory.ts";
 import { plainText } from "./format.ts";
 import { documentText, type OutputFormat } from "./output.ts";
-import type { Print } from "./questions.ts";
-import { isTable } from "./questions.ts";
+import { isTable, type Print } from "./questions.ts";
 import { type Column, Table } from "./table.ts";
 
 /** One certificate as `heddle certs show` tells of it. */
@@ -151,7 +150,7 @@ function shown(path: string, facts: CertificateFacts, ofFiles: readonly Problem[
     ...{ path, role: isAuthority ? "authority" : (role ?? ""), name, hosts },
     notBefore: notBefore.toISOString(),
     notAfter: notAfter.toISOString(),
-    daysLeft: Math.floor((notAfter.getTime() - nowMs) / DAY_MS),
+    daysLeft: Math.trunc((notAfter.getTime() - nowMs) / DAY_MS) || 0, // which may be -0
     ...{ issuer, serial, fingerprint },
     usable: problems.every(({ isFatal }) => !isFatal),
     problems: problems.map(({ text }) => text),
