@@ -16,10 +16,16 @@ export interface Ran {
   readonly stderr: string;
 }
 
-/** Starts `heddle ARGS...`; variables of the surroundings that mean something to it are left out. */
-export function startHeddle(args: readonly string[], env: Readonly<Record<string, string>> = {}): ChildProcess {
+/** Starts `heddle ARGS...`, as another user if told to; variables of the surroundings that mean something to it are left out. */
+export function startHeddle(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+  uid?: number,
+): ChildProcess {
   const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("HEDDLE_")));
-  return spawn(process.execPath, [bin, ...args], { env: { ...clean, ...env }, stdio: ["ignore", "pipe", "pipe"] });
+  const user = uid === undefined ? {} : { uid, gid: uid };
+  const stdio = ["ignore", "pipe", "pipe"] as ["ignore", "pipe", "pipe"];
+  return spawn(process.execPath, [bin, ...args], { env: { ...clean, ...env }, stdio, ...user });
 }
 
 /** Waits for its end. */
@@ -31,8 +37,12 @@ export async function outcome(child: ChildProcess): Promise<Ran> {
 }
 
 /** Runs `heddle ARGS...`. */
-export function heddle(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ran> {
-  return outcome(startHeddle(args, env));
+export function heddle(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+  uid?: number,
+): Promise<Ran> {
+  return outcome(startHeddle(args, env, uid));
 }
 
 /** What a process writes, line by line. */
