@@ -1,4 +1,4 @@
-import type { Role } from "@heddle/kernel";
+import { assert, type Role } from "@heddle/kernel";
 import {
   adminGetStatus,
   adminListJobs,
@@ -18,11 +18,11 @@ import {
 const everybody: readonly Role[] = ["client", "agent", "coordinator", "manager", "admin"];
 
 /**
- * Who may call what: roles of certificates by the path of a method. What is not here is refused.
- * Agents run work and operate objects because the tasks on them do, through them. The coordinator passes on, to the manager, what it has
- * let through by this table.
+ * Who may call what: roles of certificates by the path of a method, at whatever server serves it. What is not here is refused.
+ * Agents run work and operate objects because the tasks on them do, through them, and ask where the manager is. The coordinator passes on, to the
+ * manager, what it has let through by this table. The manager calls nobody. The page docs/protocol.md shows the same table.
  */
-export const access: ReadonlyMap<string, readonly Role[]> = new Map([
+export const access: ReadonlyMap<string, readonly Role[]> = table([
   [jobsRun.path, ["client", "agent"]],
   [nodesAttach.path, ["agent"]],
   [objectsOperate.path, ["client", "agent", "coordinator"]],
@@ -41,4 +41,12 @@ export const access: ReadonlyMap<string, readonly Role[]> = new Map([
   ["/grpc.health.v1.Health/List", everybody],
   ["/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", ["admin"]],
   ["/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", ["admin"]],
-] satisfies [string, readonly Role[]][]);
+]);
+
+function table(
+  rows: readonly (readonly [path: string, roles: readonly Role[]])[],
+): ReadonlyMap<string, readonly Role[]> {
+  const byPath = new Map(rows);
+  assert(byPath.size === rows.length, "a method is in the table once");
+  return byPath;
+}
