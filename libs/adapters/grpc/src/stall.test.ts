@@ -95,7 +95,10 @@ async function pumpBothWays({ count, windowBytes, connectionWindowBytes, at }: P
     },
   });
   const server = createGrpcServer({
-    ...{ log: silentLogger, descriptorSet, access: anyAccess, tokens: fixedToken(testToken) },
+    log: silentLogger,
+    descriptorSet,
+    access: anyAccess,
+    tokens: fixedToken(testToken),
     ...tuning,
   });
   const listening = keep(await server.listen("127.0.0.1:0", [streamRoute(method, acceptor.accept)]));

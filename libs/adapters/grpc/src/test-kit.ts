@@ -48,7 +48,8 @@ export async function serve(
     log: silentLogger,
     descriptorSet,
     healthServices: ["heddle.v1.Jobs"],
-    ...{ access: anyAccess, tokens: fixedToken(testToken) },
+    access: anyAccess,
+    tokens: fixedToken(testToken),
     ...options,
   });
   return keep(await server.listen(address, routes));
@@ -56,7 +57,7 @@ export async function serve(
 
 /** A client that knows the token of `serve`. */
 export function testClient(options: GrpcClientOptions = {}): RpcClient {
-  return createGrpcClient({ ...{ token: testToken }, ...options });
+  return createGrpcClient({ token: testToken, ...options });
 }
 
 /** The header by which whoever speaks to `serve` in the raw proves for once that it knows the token. */

@@ -105,7 +105,7 @@ export async function grpcFixture(kind: "tcp" | "unix", tls?: FixtureTls): Promi
   let socketCount = 0;
   return {
     client,
-    server: createGrpcServer({ log, descriptorSet, ...{ access: anyAccess, ...guard } }),
+    server: createGrpcServer({ log, descriptorSet, access: anyAccess, ...guard }),
     address: () => (kind === "tcp" ? "127.0.0.1:0" : `unix:${join(directory, `${++socketCount}.sock`)}`),
     route: async (address) => {
       const relay = await openRelay(address);
