@@ -67,6 +67,13 @@ export const SHUTDOWN_TIMEOUT_MS = 2_000;
 export const STATUS_TEXT_BYTES = 3_072;
 /** Longest deadline of a question; a larger one would wrap around on the wire. */
 export const DEADLINE_MS_MAX = 24 * 3_600_000;
+/** How far the clocks of a proof's maker and of its checker may be apart, either way. Above: the proof is refused. */
+export const PROOF_VALID_MS = 60_000;
+/**
+ * Proofs that a checker remembers in each of two generations. Above: the older generation is forgotten, and with it every proof
+ * refused that is not newer than it.
+ */
+export const PROOFS_REMEMBERED = 65_536;
 /** A dial in clear that is hung up on asks the server whether it speaks TLS. Above this time it is taken not to. */
 export const TLS_PROBE_MS = 500;
 /** Files of certificates and keys are looked at for changes this often. */

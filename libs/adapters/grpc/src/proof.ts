@@ -1,16 +1,10 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
+import { PROOF_VALID_MS, PROOFS_REMEMBERED } from "./limits.ts";
 
 /** Metadata by which both sides of a connection in clear prove that they know the token, without saying it. */
 export const PROOF_KEY = "heddle-proof";
-/** How far the clocks of a proof's maker and of its checker may be apart, either way. Above: the proof is refused. */
-export const PROOF_VALID_MS = 60_000;
 /** Random bytes that make a proof like no other. */
 export const PROOF_NONCE_BYTES = 16;
-/**
- * Proofs that a checker remembers in each of two generations. Above: the older generation is forgotten, and with it every proof
- * refused that is not newer than it.
- */
-export const PROOFS_REMEMBERED = 65_536;
 
 /** `1.<unix ms>.<nonce>.<HMAC>`, the last two base64url. */
 const SHAPE = /^1\.(\d{1,15})\.([A-Za-z0-9_-]{22})\.([A-Za-z0-9_-]{43})$/;
