@@ -8,7 +8,7 @@ export interface Party {
 }
 
 /** One name of a list such as `DNS:localhost, URI:"spiffe://with, comma"`: Node quotes, as JSON, what could be taken for several. */
-const ENTRY = /(?:^|, )([A-Za-z][A-Za-z ]*):("(?:[^"\\]|\\.)*"|[^",]*)(?=, |$)/gy;
+const ENTRY = /(?:^|(?<=.), )([A-Za-z][A-Za-z ]*):("(?:[^"\\]|\\.)*"|[^",]*)(?=, |$)/gy;
 
 /**
  * The party in a certificate's subject alternative names, as Node writes them: exactly one URI `spiffe://heddle/<role>/<name>`, the name

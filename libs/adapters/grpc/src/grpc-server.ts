@@ -75,6 +75,7 @@ async function listen(options: GrpcServerOptions, text: string, routes: readonly
       questionTimeoutMs: limits.questionTimeoutMs,
     });
     const server = new Server(serverOptions(options.connectionAge));
+    opened.defer(() => server.forceShutdown());
     tuneServer(server, { tcpWindowBytes: options.tcpWindowBytes ?? TCP_WINDOW_BYTES, connections, guard });
     const health = addHealth(server, options.healthServices ?? []);
     addReflection(server, options.descriptorSet);
