@@ -1,9 +1,10 @@
 import { once } from "node:events";
-import { type ClientHttp2Session, connect as connectHttp2, type IncomingHttpHeaders } from "node:http2";
+import type { ClientHttp2Session } from "node:http2";
 import { connect, type Socket } from "node:net";
 import { MESSAGE_BYTES_MAX, seededRandom } from "@heddle/kernel";
 import { type Link, type Listening, streamRoute, unaryRoute } from "@heddle/port-rpc";
 import { afterEach, expect, test } from "vitest";
+import { http2To as dialHttp2, framed, post, grpcHeaders as unproved } from "./test-http2.ts";
 import { askMethod, closeKept, keep, portOf, proofHeader, serve, streamMethod, testClient } from "./test-kit.ts";
 
 afterEach(closeKept);
@@ -62,46 +63,9 @@ async function rawSocket(at: Target): Promise<Socket> {
   return socket;
 }
 
-async function http2To(at: Target): Promise<ClientHttp2Session> {
-  const session = connectHttp2(`http://${at.listening.address}`);
-  session.on("error", () => undefined);
-  await once(session, "connect");
-  keep({ [Symbol.asyncDispose]: async () => session.destroy() });
-  return session;
-}
+const http2To = (at: Target): Promise<ClientHttp2Session> => dialHttp2(at.listening.address);
 
-const grpcHeaders = (path: string) => ({
-  ":method": "POST",
-  ":path": path,
-  "content-type": "application/grpc",
-  te: "trailers",
-  ...proofHeader(path),
-});
-
-/** Posts `body` and resolves with the headers and trailers that came, whatever becomes of the stream. */
-async function post(session: ClientHttp2Session, headers: object, body?: Uint8Array): Promise<IncomingHttpHeaders> {
-  const stream = session.request(headers as Record<string, string>, { endStream: body === undefined });
-  let got: IncomingHttpHeaders = {};
-  stream.on("response", (response) => {
-    got = { ...got, ...response };
-  });
-  stream.on("trailers", (trailers) => {
-    got = { ...got, ...trailers };
-  });
-  stream.on("error", () => undefined);
-  stream.resume();
-  if (body !== undefined) stream.end(body);
-  await once(stream, "close");
-  return got;
-}
-
-/** A gRPC message with the length prefix that `claimed` says. */
-function framed(bytes: Uint8Array, claimed = bytes.length, compressed = 0): Buffer {
-  const head = Buffer.alloc(5);
-  head.writeUInt8(compressed, 0);
-  head.writeUInt32BE(claimed, 1);
-  return Buffer.concat([head, bytes]);
-}
+const grpcHeaders = (path: string): { [name: string]: string } => ({ ...unproved(path), ...proofHeader(path) });
 
 test.each<[string, Buffer]>([
   ["HTTP/1", Buffer.from("GET / HTTP/1.1\r\nhost: x\r\n\r\n")],

@@ -47,7 +47,7 @@ export async function post(
   stream.on("error", () => undefined);
   stream.resume();
   if (body !== undefined) stream.end(body);
-  await once(stream, "close");
+  await new Promise((resolve) => stream.once("close", resolve));
   return got;
 }
 
