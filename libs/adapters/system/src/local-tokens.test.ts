@@ -101,14 +101,26 @@ describe("a token", () => {
     }
   });
 
-  test("outlives a server that was killed, for the next one at its address, and no other", async () => {
+  test("outlives a server that was killed, for the next one at its address, though others start meanwhile", async () => {
     const pid = await deadPid();
     plant(record(pid));
-    writeFileSync(fileOf("127.0.0.1_1.json"), record(pid), { mode: 0o600 });
     writeFileSync(fileOf("0123.tmp"), "{", { mode: 0o600 });
+    using _other = localTokens().keep("127.0.0.1:1");
     using kept = localTokens().keep(address);
     expect(kept.token).toBe("a".repeat(43));
-    expect(readdirSync(localTokenDirectory())).toEqual(["127.0.0.1_7433.json"]);
+    expect(readdirSync(localTokenDirectory()).sort()).toEqual(["127.0.0.1_1.json", "127.0.0.1_7433.json"]);
+  });
+
+  test("of a server that has been dead for hours goes when another one starts", async () => {
+    const path = plant(record(await deadPid()));
+    const before = new Date(Date.now() - 2 * 3_600_000);
+    utimesSync(path, before, before);
+    using _other = localTokens().keep("127.0.0.1:1");
+    expect(findLocalToken(address)).toBeUndefined();
+    plant(record(process.pid));
+    utimesSync(path, before, before);
+    using _third = localTokens().keep("127.0.0.1:2");
+    expect(findLocalToken(address)).toBe("a".repeat(43)); // it lives
   });
 
   test("of a server that lives is not taken away by another that cannot have its address, nor by one elsewhere", () => {

@@ -29,6 +29,8 @@ import { mustBePrivate, privateDirectory, runtimeDirectory, runtimePath } from "
 
 /** How often a server looks whether its token is still there: cleaners of temporary directories take away what has not changed for days. */
 const LOOK_MS = 60_000;
+/** How long the token of a server that was killed is there for the next one at its address. Then whichever server starts next removes it. */
+const LEFT_MS = 3_600_000;
 /** Whoever holds the lock of the directory for longer is dead: it takes less than a millisecond. */
 const LOCK_STALE_MS = 1_000;
 const LOCK_PAUSE_MS = 2;
@@ -148,7 +150,7 @@ function release(place: string, token: string): void {
   });
 }
 
-/** Removes what dead servers left, but for what the next one at `place` goes on with. */
+/** Removes what servers left that have been dead for long, but for what the next one at `place` goes on with. */
 function prune(directory: string, place: string): void {
   for (const name of readdirSync(directory)) {
     const isDead = name.endsWith(".json") && name !== fileName(place) && isLeft(directory, name);
@@ -157,10 +159,13 @@ function prune(directory: string, place: string): void {
   }
 }
 
+/** A server touches its file for as long as it lives. */
 function isLeft(directory: string, name: string): boolean {
+  const path = join(directory, name);
   try {
-    const found = readRecord(join(directory, name));
-    return found === undefined || living(found.pids).length === 0;
+    const found = readRecord(path);
+    if (found !== undefined && living(found.pids).length > 0) return false;
+    return Date.now() - statSync(path).mtimeMs > LEFT_MS;
   } catch {
     return false; // whoever wants that address is told
   }
