@@ -12,8 +12,10 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
+  AUTHORITY_DAYS,
   createAuthority,
   DAY_MS,
+  IDENTITY_DAYS,
   isIssuedBy,
   keyFits,
   readAuthority,
@@ -377,4 +379,16 @@ test.each(["init", "issue", "renew", "show"])("heddle certs %s --help has exampl
   const { code, stdout } = await heddle(["certs", command, "--help"]);
   expect(code).toBe(0);
   expect(stdout).toMatch(new RegExp(`\nExamples:\n  heddle certs ${command}`));
+});
+
+test("the help says for how long certificates are good when nobody says so", async () => {
+  const { stdout } = await heddle(["certs", "init", "--help"]);
+  const defaults = [...stdout.matchAll(/--(\S*days) <days>[^-]*\(default: (\d+)\)/g)].map(([, option, days]) => [
+    option,
+    days,
+  ]);
+  expect(defaults).toEqual([
+    ["days", String(IDENTITY_DAYS)],
+    ["authority-days", String(AUTHORITY_DAYS)],
+  ]);
 });

@@ -70,7 +70,7 @@ export async function createAuthority(options: AuthorityOptions = {}): Promise<A
     await SubjectKeyIdentifierExtension.create(cryptoKey(publicKey)),
   ];
   const certificate = await X509CertificateGenerator.createSelfSigned({
-    ...{ name, serialNumber: newSerial(), extensions, signingAlgorithm: signing },
+    ...{ name, extensions, signingAlgorithm: signing },
     ...validity(options, AUTHORITY_DAYS),
     keys: { publicKey: cryptoKey(publicKey), privateKey: cryptoKey(privateKey) },
   });
@@ -113,7 +113,6 @@ class KeyAuthority implements Authority {
       ...dates,
       subject: `CN=${name}, OU=${role}, O=heddle`,
       issuer: this.#certificate.subjectName,
-      serialNumber: newSerial(),
       publicKey: cryptoKey(publicKey),
       signingKey: cryptoKey(this.#key),
       signingAlgorithm: signing,
@@ -139,7 +138,7 @@ class KeyAuthority implements Authority {
 }
 
 /** Parses the name of an identity; throws InvalidArgumentError that shows the text. */
-export function identityName(raw: string): string {
+function identityName(raw: string): string {
   if (/^[a-z0-9-]{1,63}$/.test(raw)) return raw;
   throw new InvalidArgumentError(`${JSON.stringify(raw.slice(0, 200))} is not a name (1-63 of a-z, 0-9 and -)`);
 }
@@ -192,11 +191,6 @@ function purposes(role: Role): string[] {
     default:
       return unreachable(role);
   }
-}
-
-/** 128 random bits in hex digits. A byte of zeros goes in front: without it half of them would be negative numbers. */
-function newSerial(): string {
-  return `00${randomBytes(16).toString("hex")}`;
 }
 
 function cryptoKey(key: KeyObject): webcrypto.CryptoKey {

@@ -3,7 +3,7 @@ import { InvalidArgumentError, type Role } from "@heddle/kernel";
 import { HOSTS_MAX } from "./limits.ts";
 
 /** By these names a server is called on its own machine. */
-export const ownHosts: readonly string[] = ["localhost", "127.0.0.1", "::1"];
+const ownHosts: readonly string[] = ["localhost", "127.0.0.1", "::1"];
 
 /** Whether parties of the role are dialled, by a host name that their certificate must have. */
 export function isServer(role: Role): boolean {

@@ -6,12 +6,11 @@ export {
   createAuthority,
   type Identity,
   type IdentityRequest,
-  identityName,
 } from "./authority.ts";
 export { authorityFilesIn, readAuthority, readIdentity, readPem, writeAuthority, writeIdentity } from "./files.ts";
 export { hostIn, isServer } from "./hosts.ts";
 export { keyFits } from "./keys.ts";
 export { kubernetesSecret, type SecretNames } from "./kubernetes.ts";
-export { AUTHORITY_DAYS, DAY_MS, DAYS_MAX, IDENTITY_DAYS } from "./limits.ts";
+export { AUTHORITY_DAYS, DAY_MS, IDENTITY_DAYS } from "./limits.ts";
 export { type CertificateFacts, certificatesIn, isIssuedBy, readCertificate } from "./read-certificate.ts";
 export { isRenewalDue, renewed } from "./renewal.ts";

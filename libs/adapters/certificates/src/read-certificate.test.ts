@@ -73,7 +73,7 @@ test("a certificate comes from an authority when that signed it, or one between 
   const pem = (path: string): string => bench.openssl("x509", "-in", path);
   const [root, between] = [
     pem(sign("root", "root", "basicConstraints=CA:TRUE")),
-    pem(sign("between", "root", "basicConstraints=CA:TRUE")),
+    pem(sign("between", "root", "basicConstraints=CA:TRUE\nauthorityKeyIdentifier=none")),
   ];
   const leaf = pem(sign("leaf", "between", "basicConstraints=CA:FALSE"));
   const belowLeaf = pem(sign("below", "leaf", "basicConstraints=CA:FALSE"));
@@ -82,6 +82,8 @@ test("a certificate comes from an authority when that signed it, or one between 
   expect(isIssuedBy(leaf, root)).toBe(false);
   expect(isIssuedBy(leaf + root + root, between)).toBe(true);
   expect(isIssuedBy(leaf + between + root, authority.certPem)).toBe(false); // the root, which signed itself, is no way without an end
+  const namesake = pem(sign("root", "root", "basicConstraints=CA:TRUE"));
+  expect([isIssuedBy(between, root), isIssuedBy(between, namesake)]).toEqual([true, false]);
   expect(isIssuedBy(belowLeaf + leaf + between, root)).toBe(false); // the leaf is no authority
 });
 

@@ -6,7 +6,6 @@ export {
   BasicConstraintsExtension,
   ExtendedKeyUsage,
   ExtendedKeyUsageExtension,
-  type Extension,
   type JsonGeneralName,
   KeyUsageFlags,
   KeyUsagesExtension,
