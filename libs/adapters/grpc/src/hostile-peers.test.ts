@@ -123,12 +123,16 @@ describe("those who are silent", () => {
 
   test("are cut after the time to greet, whether they have said nothing or half of it", async () => {
     const at = await target(limits);
+    const prober = await http2To(at.address);
+    const check = () => post(prober, unproved("/grpc.health.v1.Health/Check"), framed(Buffer.alloc(0)));
+    expect((await check())["grpc-status"]).toBe("0");
     const begun = await socketTo(at);
     begun.write(preface);
     const before = performance.now();
     await Promise.all([over(await socketTo(at)), over(begun)]);
     expect(performance.now() - before).toBeLessThan(4_000);
     expect(reasons()).toEqual(Array(2).fill("it has not greeted in time (GREETING_TIMEOUT_MS)"));
+    expect((await check())["grpc-status"]).toBe("0"); // it has greeted, and may stay
     await expectAlive(at);
   });
 

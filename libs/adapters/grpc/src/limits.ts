@@ -32,10 +32,13 @@ export const RATE_SPAN_MS = 10_000;
 /** Requests that one connection may open and reset at once, and how many more each second. Above: it is dropped. */
 export const RESET_BURST = 1_000;
 export const RESET_RATE = 33;
-/** Frames that make no sense, and streams refused beyond STREAMS_MAX, of one connection. Above: it is dropped. */
+/** Frames that make no sense, streams beyond STREAMS_MAX among them, and streams refused for want of memory, of one connection. Above: it is dropped. */
 export const INVALID_FRAMES_MAX = 100;
 export const REJECTED_STREAMS_MAX = 256;
-/** Encoded bytes, and pairs of name and value, of one request's headers. Above: the stream is reset before anyone sees it. */
+/**
+ * Bytes, and pairs of name and value, of the headers of one request. Above: the stream is reset before anyone sees it. Until a peer has agreed to the
+ * settings nghttp2 bounds the bytes alone, by nine frames of 16 KiB.
+ */
 export const HEADER_BYTES_MAX = 16 * 1024;
 export const HEADER_PAIRS_MAX = 64;
 /** Time in which a question must have come whole, and again in which its answer must have left. Above: its stream is reset. */
