@@ -13,7 +13,7 @@ import {
 } from "@heddle/kernel";
 import type { TlsFiles } from "@heddle/port-rpc";
 import { formatAddress } from "./addresses.ts";
-import { speaksTls, TlsCredentials } from "./client-tls.ts";
+import { hangsUp, speaksTls, TlsCredentials } from "./client-tls.ts";
 import { TLS_POLL_MS, TLS_PROBE_MS } from "./limits.ts";
 import { checkServerProof, makeProof, PROOF_KEY, PROOF_NONCE_BYTES } from "./proof.ts";
 import { errorOfTls, isHangUp } from "./tls-errors.ts";
@@ -152,9 +152,14 @@ class TlsSecurity implements ChannelSecurity {
     );
   }
 
-  explain(what: string, details: string): Promise<HeddleError | undefined> {
-    const attempt = { what, details, host: this.target.host, files: this.#files };
-    return Promise.resolve(errorOfTls(this.credentials.progress, attempt));
+  /** A server that does not accept the certificate hangs up, and so does one that stops: a second connection tells them apart. */
+  async explain(what: string, details: string): Promise<HeddleError | undefined> {
+    const { progress } = this.credentials;
+    const { host, port } = this.target;
+    const attempt = { what, details, host, files: this.#files };
+    const mayBeRefused = progress.type === "believed" && isHangUp(details);
+    const isRefused = mayBeRefused && (await hangsUp(this.#material.current, { host, port }, TLS_PROBE_MS));
+    return errorOfTls(progress, { ...attempt, isRefused });
   }
 }
 

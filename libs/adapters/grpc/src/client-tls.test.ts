@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer, type Socket } from "node:net";
-import { createServer as createTlsServer } from "node:tls";
+import { createServer as createTlsServer, type TLSSocket } from "node:tls";
 import { inspect } from "node:util";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { AuthenticationError, type Logger, PermissionError, silentLogger, UnavailableError } from "@heddle/kernel";
@@ -161,13 +161,34 @@ function bothBelieving(): TlsFiles {
   return files;
 }
 
-test("a certificate that the server does not believe gets nobody in; as the server only hangs up, the error says what may be", async () => {
+test("a certificate that the server does not believe gets nobody in; as the server only hangs up, a second connection finds out", async () => {
   const { port, links } = await target(ours.issue("coordinator", "one"));
   const mallory = bothBelieving();
   const error = await failure(mallory, `127.0.0.1:${port}`);
-  expect(error).toBeInstanceOf(UnavailableError);
+  expect(error).toBeInstanceOf(AuthenticationError);
   expect(error.message).toContain(`does not accept the certificate in ${mallory.certFile}`);
   expect(links.length).toBe(0);
+});
+
+test.each<[string, (socket: TLSSocket) => void]>([
+  ["and takes the next one", (socket) => void socket.write(Buffer.from("000000040000000000", "hex"))], // SETTINGS
+  ["and is gone", () => expect.fail("it is gone")],
+  ["and says nothing on the next one", () => undefined],
+])("a server that hangs up after the handshake once %s may be stopping", async (what, next) => {
+  const { caFile, certFile, keyFile } = ours.issue("coordinator", "one");
+  const [ca, cert, key] = [caFile, certFile, keyFile].map((file) => readFileSync(file));
+  let connections = 0;
+  const server = createTlsServer({ ca, cert, key, requestCert: true, ALPNProtocols: ["h2"] }, (socket) => {
+    socket.on("error", () => undefined);
+    if (++connections > 1) return next(socket);
+    if (what === "and is gone") server.close();
+    socket.destroy();
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  keep({ [Symbol.asyncDispose]: async () => void server.close() });
+  const error = await failure(alice, `127.0.0.1:${(server.address() as AddressInfo).port}`);
+  expect(error).toBeInstanceOf(UnavailableError);
+  expect(error.message).toContain("right after the TLS handshake: it is stopping");
 });
 
 test("a client that another authority's server would believe gives up at once where its own files do not fit", () => {

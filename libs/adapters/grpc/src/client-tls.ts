@@ -96,6 +96,32 @@ export async function speaksTls(host: string, port: number, timeoutMs: number): 
   }
 }
 
+/**
+ * Whether a server that believes it may be spoken to ends one more connection of this side right after the handshake, without a byte: as one does that does not accept the
+ * certificate, of which Node's TLS tells nobody. One that is stopping, or gone, takes no further connection. False when it is not known within `timeoutMs`.
+ */
+export async function hangsUp({ ca, cert, key }: TlsIdentity, at: TlsTarget, timeoutMs: number): Promise<boolean> {
+  const socket = connect({ ...{ ...at, timeout: timeoutMs, ca, cert, key }, ...tlsOptions(at.host) });
+  try {
+    const late = new Promise<false>((resolve) => socket.once("timeout", () => resolve(false)));
+    const spoken = new Promise<false>((resolve) => socket.once("data", () => resolve(false))); // HTTP/2 servers speak first
+    const ended = handshake(socket).then(
+      () => new Promise<true>((resolve) => socket.once("close", () => resolve(true))),
+    );
+    return await Promise.race([late, spoken, ended]);
+  } catch {
+    return false; // there was no handshake
+  } finally {
+    socket.on("error", () => undefined).destroy();
+  }
+}
+
+/** A TCP address that a certificate must be for. */
+export interface TlsTarget {
+  readonly host: string;
+  readonly port: number;
+}
+
 function tlsOptions(host: string): ConnectionOptions {
   return {
     host,

@@ -12,6 +12,8 @@ export interface TlsAttempt {
   readonly files: TlsFiles;
   /** What gRPC says of the failure. */
   readonly details: string;
+  /** The server hangs up on whoever comes with this certificate. */
+  readonly isRefused: boolean;
 }
 
 /**
@@ -26,15 +28,20 @@ export function errorOfTls(progress: TlsProgress, attempt: TlsAttempt): HeddleEr
       if (!attempt.details.includes(progress.error.message)) return undefined; // that was another connection
       return new AuthenticationError(`${attempt.what}: ${disbelief(progress.error, attempt)}; ${advice(attempt)}`);
     case "believed":
-      if (!isHangUp(attempt.details)) return undefined;
-      return new UnavailableError(
-        `${attempt.what}: the server ended the connection right after the TLS handshake: it is stopping, or it does not accept the certificate ` +
-          `in ${attempt.files.certFile}; ${advice(attempt)}, and the server's log says why`,
-      );
+      return isHangUp(attempt.details) ? hangUp(attempt) : undefined;
     case "failed":
       if (!attempt.details.includes(progress.error.message)) return undefined;
       return failure(progress.error, attempt);
   }
+}
+
+function hangUp(attempt: TlsAttempt): HeddleError {
+  const { what, files, isRefused } = attempt;
+  const when = `${what}: the server ended the connection right after the TLS handshake`;
+  if (!isRefused) return new UnavailableError(`${when}: it is stopping, or something between cuts connections`);
+  return new AuthenticationError(
+    `${when}, and the next one, too: it does not accept the certificate in ${files.certFile}; ${advice(attempt)}, and the server's log says why`,
+  );
 }
 
 function disbelief({ code, message }: NodeJS.ErrnoException, { host, files }: TlsAttempt): string {
