@@ -2,7 +2,7 @@ import { appendFileSync, copyFileSync, mkdtempSync, readFileSync, rmSync, writeF
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TlsFiles } from "@heddle/port-rpc";
-import { afterAll, afterEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, describe, expect, test, vi } from "vitest";
 import { linkedSecret, openAuthority } from "./test-certificates.ts";
 import { closeKept, keep } from "./test-kit.ts";
 import { type KeptLog, keptLog } from "./test-log.ts";
@@ -15,6 +15,7 @@ afterAll(() => {
   stranger[Symbol.dispose]();
 });
 afterEach(closeKept);
+afterEach(() => vi.useRealTimers());
 
 const pollMs = 10;
 
@@ -148,6 +149,16 @@ test("a file that cannot be read for a while is refused meanwhile", async () => 
   authority.replace(files, authority.issue("client", "bob"));
   await log.until("tls files reloaded");
   expect(material.current.name).toBe("bob");
+});
+
+test("a certificate that runs out with nothing in its place is told of, once", async () => {
+  const { material, log } = watched(authority.issue("client", "alice", { toHours: 1 }));
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 61 * 60_000 });
+  const [refused] = await log.until("tls files refused");
+  expect(refused?.why).toContain("has expired on");
+  vi.useRealTimers();
+  await severalLooks();
+  expect([material.current.name, log.of("tls files refused").length]).toEqual(["alice", 1]);
 });
 
 test("what was disposed looks no more and tells nobody", async () => {

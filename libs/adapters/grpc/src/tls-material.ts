@@ -103,7 +103,8 @@ class WatchedFiles implements TlsMaterial {
     this.#isLooking = true;
     try {
       const contents = await readAllSoon(this.#files);
-      if (!isSame(contents, this.#current)) this.#publish(identityIn(this.#files, contents, Date.now()));
+      const identity = identityIn(this.#files, contents, Date.now()); // what has not changed may have run out
+      if (!isSame(contents, this.#current)) this.#publish(identity);
       this.#refused = undefined;
     } catch (error) {
       if (!(error instanceof HeddleError)) throw error;
