@@ -156,7 +156,6 @@ test("a certificate that runs out with nothing in its place is told of, once", a
   vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 61 * 60_000 });
   const [refused] = await log.until("tls files refused");
   expect(refused?.why).toContain("has expired on");
-  vi.useRealTimers();
   await severalLooks();
   expect([material.current.name, log.of("tls files refused").length]).toEqual(["alice", 1]);
 });
