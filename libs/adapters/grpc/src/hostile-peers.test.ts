@@ -18,6 +18,7 @@ import {
 } from "./limits.ts";
 import type { ServerLimits } from "./options.ts";
 import { openAuthority } from "./test-certificates.ts";
+import { frame, headerBlock, nextFrame, ping, preface, request, settings } from "./test-frames.ts";
 import { framed, http2To, post, grpcHeaders as unproved } from "./test-http2.ts";
 import { askMethod, closeKept, keep, portOf, proofHeader, serve, streamMethod, testClient } from "./test-kit.ts";
 import { type KeptLog, keptLog } from "./test-log.ts";
@@ -74,49 +75,6 @@ function over(thing: Socket | ClientHttp2Session): Promise<void> {
 }
 
 const reasons = (): string[] => log.of("refused").map(({ why }) => String(why));
-
-// Frames of HTTP/2 in the raw, for what Node's own client would not send.
-const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-
-function frame(type: number, flags: number, stream: number, body: Buffer = Buffer.alloc(0)): Buffer {
-  const head = Buffer.alloc(9);
-  head.writeUIntBE(body.length, 0, 3);
-  head.writeUInt8(type, 3);
-  head.writeUInt8(flags, 4);
-  head.writeUInt32BE(stream, 5);
-  return Buffer.concat([head, body]);
-}
-
-const settings = frame(4, 0, 0);
-const ping = frame(6, 0, 0, Buffer.alloc(8));
-
-/** Headers as literals that are not indexed; names and values below 127 bytes. */
-function headerBlock(headers: { [name: string]: string }): Buffer {
-  const text = (value: string): Buffer => Buffer.concat([Buffer.from([value.length]), Buffer.from(value)]);
-  return Buffer.concat(
-    Object.entries(headers).map(([name, value]) => Buffer.concat([Buffer.from([0]), text(name), text(value)])),
-  );
-}
-
-function request(stream: number, path: string, more: { [name: string]: string } = {}): Buffer {
-  const pseudo = { ":method": "POST", ":scheme": "http", ":path": path, ":authority": "x" };
-  return frame(1, 4, stream, headerBlock({ ...pseudo, "content-type": "application/grpc", ...more })); // END_HEADERS
-}
-
-/** The body of the next frame of this type. */
-function nextFrame(socket: Socket, type: number): Promise<Buffer> {
-  let unread = Buffer.alloc(0);
-  return new Promise((resolve) => {
-    socket.on("data", (bytes: Buffer) => {
-      unread = Buffer.concat([unread, bytes]);
-      while (unread.length >= 9 && unread.length >= 9 + unread.readUIntBE(0, 3)) {
-        const end = 9 + unread.readUIntBE(0, 3);
-        if (unread[3] === type) resolve(unread.subarray(9, end));
-        unread = unread.subarray(end);
-      }
-    });
-  });
-}
 
 describe("those who are silent", () => {
   const limits = { greetingTimeoutMs: 150, handshakeTimeoutMs: 150 };

@@ -9,6 +9,7 @@ import type { RpcFixture } from "@heddle/port-rpc/contract";
 import { createGrpcClient, createGrpcServer } from "./index.ts";
 
 export { linkedSecret, openAuthority, type TestAuthority, type TestCertificate } from "./test-certificates.ts";
+export * from "./test-frames.ts";
 
 /** The descriptor set that `nx run @heddle/wire:gen` made. */
 export const descriptorSet = new Uint8Array(
