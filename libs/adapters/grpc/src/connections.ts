@@ -1,5 +1,5 @@
 import type { Http2Server, Http2Session, ServerHttp2Session } from "node:http2";
-import type { Socket } from "node:net";
+import { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { callerText } from "@heddle/port-rpc";
 import type { Audit } from "./audit.ts";
@@ -158,13 +158,19 @@ export class Connections {
     // Whoever connects and leaves without a byte looks whether the port is open, as balancers do.
     if (error.code === "ECONNRESET" && socket.authorizationError == null && socket.bytesRead === 0) return;
     const why = socket.authorizationError ?? error.code ?? error.message;
-    this.#audit.refused({ peer: addressOf(socket), why: `TLS handshake failed: ${String(why)}` });
+    this.#audit.refused({ peer: addressOf(beneath(socket)), why: `TLS handshake failed: ${String(why)}` });
   }
 }
 
 /** What a connection has proved, in words. */
 export function whoIs(identity: Identity): { readonly who?: string } {
   return identity.type === "party" ? { who: callerText(identity.party) } : {};
+}
+
+/** The connection that a TLS socket speaks over: it knows its address also when the TLS socket, whose certificate was no good, is gone. */
+function beneath(socket: TLSSocket): Socket {
+  const parent: unknown = Reflect.get(socket, "_parent");
+  return parent instanceof Socket ? parent : socket;
 }
 
 function addressOf({ remoteAddress, remotePort }: Pick<Socket, "remoteAddress" | "remotePort">): string {
