@@ -56,7 +56,10 @@ export const upSettings: SettingTable<UpConfig> = {
   tls: flag(
     "speak TLS, with certificates that are made for this fabric and kept in DATA-DIR/tls: clients need one, too",
   ),
-  host: list("HOST", "with --tls: a name or IP address by which other machines call this one; the first is told them"),
+  host: list(
+    "HOST",
+    "with --tls: a name or IP address of this machine for its certificate; the first is what others are told",
+  ),
   dataDir: text(
     "DIR",
     "keep shared objects and shipped code here; without it in temporary directories, and they end with it",
