@@ -105,6 +105,18 @@ describe("targets", () => {
     expect(verdicts("m", sharedFigures)).toEqual({ "primes in a shared list": "met" });
   });
 
+  test("of mutual TLS leave it a share of the throughput and so much more time for a call", () => {
+    const both = (noops: number, applyUs: number): Map<ContenderId, Figures> =>
+      new Map([
+        ["heddle-token", { securedNoopsPerSecond: 800_000, securedApplyP50Us: 300 }],
+        ["heddle-tls", { securedNoopsPerSecond: noops, securedApplyP50Us: applyUs }],
+      ]);
+    const [throughput, call] = ["no-ops over mutual TLS, packed", "apply p50 over mutual TLS"] as const;
+    expect(verdicts("n", both(600_000, 361))).toEqual({ [throughput]: "met", [call]: "missed" });
+    expect(verdicts("n", both(599_999, 360))).toEqual({ [throughput]: "missed", [call]: "met" });
+    expect(verdicts("n")).toEqual({ [throughput]: "not measured", [call]: "not measured" });
+  });
+
   test("of rows that were not run are not listed", () => {
     expect(targetsOf(figures, ["f"]).map(({ row }) => row)).toEqual(["f", "f"]);
   });
@@ -248,7 +260,9 @@ describe("options", () => {
   });
 
   test("that cannot be are refused in words", () => {
-    expect(() => parseOptions(["--only", "a,x"])).toThrow("--only knows a, b, c, d, e, f, g, h, i, j, k, l, m, not x");
+    expect(() => parseOptions(["--only", "a,x"])).toThrow(
+      "--only knows a, b, c, d, e, f, g, h, i, j, k, l, m, n, not x",
+    );
     expect(() => parseOptions(["--runs", "0"])).toThrow("--runs must be a whole number from 1, got 0");
     expect(() => parseOptions(["--fast"])).toThrow("--fast");
   });

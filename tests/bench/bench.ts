@@ -106,6 +106,7 @@ function print(options: BenchOptions, field: Field, rounds: Rounds, figures: Fig
     k: `${whole(sizes.gets)} calls`,
     l: `${whole(sizes.lockPairs)} pairs; ${whole(sizes.manyLockPairs)} pairs`,
     m: whole(sizes.collectedPrimes),
+    n: `${whole(sizes.securedNoops)} items; ${whole(sizes.securedApply)} calls`,
   };
   const cpu = `${availableParallelism()} x ${cpus()[0]?.model ?? "unknown processor"}`;
   say(

@@ -17,6 +17,8 @@ export const openers = {
   redis: async () => (await import("./contenders/redis.ts")).openRedis(),
   "redis-benchmark": async () => (await import("./contenders/redis.ts")).openRedisBenchmark(),
   etcd: async () => (await import("./contenders/etcd.ts")).openEtcd(),
+  "heddle-token": async () => (await import("./contenders/heddle-secured.ts")).openSecured("token"),
+  "heddle-tls": async () => (await import("./contenders/heddle-secured.ts")).openSecured("tls"),
   disk: async () => (await import("./contenders/disk.ts")).openDisk(),
 } as const satisfies Record<string, () => Promise<Contender>>;
 
@@ -25,7 +27,7 @@ export type NodeContenderId = keyof typeof openers;
 export type ContenderId = NodeContenderId | "python" | "dask" | "scheduler" | "python-manager";
 
 /** Contenders that are compared with each other, and printed together. */
-export const groups = ["pools", "scheduler", "shared state"] as const;
+export const groups = ["pools", "scheduler", "shared state", "security"] as const;
 
 export type Group = (typeof groups)[number];
 
@@ -80,6 +82,8 @@ export const entries: readonly Entry[] = [
   shared("redis-benchmark", "the same, by redis-benchmark", ["h"]),
   shared("etcd", "etcd, one node", ["i", "j", "k", "l"]),
   shared("disk", "a file and fdatasync", ["i"]),
+  entry("heddle-token", "heddle up, token, in clear", { group: "security", rows: ["n"] }),
+  entry("heddle-tls", "heddle up --tls, mutual TLS", { group: "security", rows: ["n"] }),
 ];
 
 /** Calls cost Dask 50 to 100 times what they cost the others: it makes fewer of them, which the output says. */

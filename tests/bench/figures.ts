@@ -31,6 +31,9 @@ export const figureIds = [
   "manyLockPairsPerSecond",
   "flowLockPairsPerSecond",
   "collectedPrimesS",
+  "securedNoopsPerSecond",
+  "securedApplyP50Us",
+  "securedApplyP99Us",
 ] as const;
 
 export type FigureId = (typeof figureIds)[number];
@@ -82,6 +85,9 @@ export function figuresOf({ laps, figures }: Report, plan: readonly PlannedOpera
     manyLockPairsPerSecond: perSecond("manyLockPairs"),
     flowLockPairsPerSecond: perSecond("flowLockPairs"),
     collectedPrimesS: seconds("collectedPrimes"),
+    securedNoopsPerSecond: perSecond("securedNoops"),
+    securedApplyP50Us: us("securedApply", 0.5),
+    securedApplyP99Us: us("securedApply", 0.99),
     ...figures,
   };
   return known(all);

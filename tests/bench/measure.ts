@@ -79,6 +79,8 @@ export function checkResult(id: OperationId, count: number, result: unknown, at 
     case "unpackedNoops":
     case "apply":
     case "syncs":
+    case "securedNoops":
+    case "securedApply":
       expect(result === count, `the answer ${String(result)}`);
       return;
     case "cubes":

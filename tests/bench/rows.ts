@@ -14,6 +14,7 @@ export const rowTitles = {
   k: "a key of a shared dict read, one at a time",
   l: "a lock acquired and released: by one client; by 64 clients with a lock each; by 64 flows of one client",
   m: "primes below a bound, found by a map that appends them to a shared list",
+  n: "what mutual TLS costs: no-op items, chunkSize 1, streamed; and round trips of one call, one at a time",
 } as const;
 
 export type RowId = keyof typeof rowTitles;
@@ -43,6 +44,8 @@ export const operationRows = {
   manyLockPairs: "l",
   flowLockPairs: "l",
   collectedPrimes: "m",
+  securedNoops: "n",
+  securedApply: "n",
 } as const satisfies Record<string, RowId>;
 
 export type OperationId = keyof typeof operationRows;
@@ -74,6 +77,8 @@ const fullSizes: Sizes = {
   manyLockPairs: 6_400,
   flowLockPairs: 6_400,
   collectedPrimes: 100_000,
+  securedNoops: 100_000,
+  securedApply: 2_000,
 };
 const QUICK_SHARE = 0.05;
 
@@ -122,8 +127,9 @@ const lapsOf: Partial<Record<OperationId, number>> = {
   manyLockPairs: 3,
   flowLockPairs: 3,
   collectedPrimes: 3,
+  securedNoops: 9, // a ratio of two figures is as uncertain as both
 };
-const calls: ReadonlySet<OperationId> = new Set(["apply", "sets", "syncs", "gets", "lockPairs"]);
+const calls: ReadonlySet<OperationId> = new Set(["apply", "sets", "syncs", "gets", "lockPairs", "securedApply"]);
 
 /** Servers and workers live for long: what is measured is neither how they start nor how their code is compiled. */
 export const WARM_UPS = 2;

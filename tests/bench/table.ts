@@ -38,6 +38,9 @@ const columns: readonly { readonly id: FigureId; readonly head: string; readonly
     { id: "manyLockPairsPerSecond", head: "l 64 clients", format: whole },
     { id: "flowLockPairsPerSecond", head: "l 64 flows", format: whole },
     { id: "collectedPrimesS", head: "m primes", format: seconds },
+    { id: "securedNoopsPerSecond", head: "n no-op/s", format: whole },
+    { id: "securedApplyP50Us", head: "n p50", format: microseconds },
+    { id: "securedApplyP99Us", head: "n p99", format: microseconds },
   ];
 
 /** Contenders as lines, figures as columns; "-" where a contender has none. Each group, having nothing in common with the others, has lines of its own. */

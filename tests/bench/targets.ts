@@ -1,5 +1,5 @@
 import type { ContenderId } from "./contenders.ts";
-import type { FigureId, FiguresByContender } from "./figures.ts";
+import type { FigureId, Figures, FiguresByContender } from "./figures.ts";
 import { type RowId, WORKERS } from "./rows.ts";
 
 /** One thing that Heddle is to reach. Both bounds are in the unit of what was measured, computed from the same run. */
@@ -42,6 +42,7 @@ const FLAT_SHARE = 0.85;
 
 type Known = number | undefined;
 const times = (value: Known, factor: number): Known => (value === undefined ? undefined : value * factor);
+const plus = (value: Known, more: number): Known => (value === undefined ? undefined : value + more);
 
 /** All targets of the rows that were run. */
 export function targetsOf(figures: FiguresByContender, rows: readonly RowId[]): Target[] {
@@ -70,6 +71,7 @@ export function targetsOf(figures: FiguresByContender, rows: readonly RowId[]): 
       of("scheduler", "lastTenth"),
     ),
     ...sharedTargets(figures),
+    ...tlsTargets(figures.get("heddle-token") ?? {}, figures.get("heddle-tls") ?? {}),
   ];
   return all.filter(({ row }) => rows.includes(row));
 }
@@ -231,6 +233,26 @@ function sharedTargets(figures: FiguresByContender): Target[] {
       ...{ row: "m", what: "primes in a shared list", unit: "s", kind: "at-most", value: own("collectedPrimesS") },
       ...{ target: times(of("python-manager", "collectedPrimesS"), 1 / 3), stretch: 0.05 },
       from: "3x as fast as Python's pool and manager, stretch 0.05 s",
+    },
+  ];
+}
+
+/** How much of the throughput must be left with mutual TLS, and how much later a call may be answered. */
+const TLS_SHARE = 0.75;
+const TLS_CALL_US = 60;
+
+function tlsTargets(clear: Figures, tls: Figures): Target[] {
+  const common = { row: "n", stretch: undefined } as const;
+  return [
+    {
+      ...{ ...common, what: "no-ops over mutual TLS, packed", unit: "/s", kind: "at-least" },
+      ...{ value: tls.securedNoopsPerSecond, target: times(clear.securedNoopsPerSecond, TLS_SHARE) },
+      from: `${TLS_SHARE * 100} % of the same in clear`,
+    },
+    {
+      ...{ ...common, what: "apply p50 over mutual TLS", unit: "us", kind: "at-most" },
+      ...{ value: tls.securedApplyP50Us, target: plus(clear.securedApplyP50Us, TLS_CALL_US) },
+      from: `${TLS_CALL_US} us above the same in clear`,
     },
   ];
 }

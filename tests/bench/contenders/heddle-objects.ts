@@ -1,8 +1,7 @@
-import { fileURLToPath } from "node:url";
-import { connect, type Dict, type List, type Lock, Manager, Pool, range } from "heddle";
+import { type Dict, type List, type Lock, Manager, Pool, range } from "heddle";
 import type { Contender, Operation } from "../contender.ts";
+import { connectTo, startUp } from "../heddle-up.ts";
 import { CONCURRENT, KEYS, WORKERS } from "../rows.ts";
-import { startServer } from "../server-process.ts";
 import { isPrime } from "../tasks.ts";
 import { streamed } from "./by-calls.ts";
 import { concurrently, key, keysOf, underWay } from "./shared-state.ts";
@@ -27,18 +26,8 @@ export async function openEmbeddedObjects(): Promise<Contender> {
 /** `heddle up` with a data directory: the manager is a process of its own and answers when it is on disk. */
 export async function openServedObjects(): Promise<Contender> {
   await using scope = new AsyncDisposableStack();
-  const cli = fileURLToPath(new URL("../../../apps/cli/src/main.ts", import.meta.url));
-  const size = ["--nodes", "1", "--processes", String(WORKERS)];
-  const up = await startServer({
-    program: process.execPath,
-    args: (directory) => [
-      ...process.execArgv,
-      ...[cli, "up", ...size, "--listen", "127.0.0.1:0", "--data-dir", directory],
-    ],
-    served: (line) => /^export HEDDLE_ADDRESS=(.+)$/.exec(line)?.[1],
-  });
-  scope.use(up);
-  const fabric = scope.use(await connect(up.facts));
+  const up = scope.use(await startUp("token"));
+  const fabric = scope.use(await connectTo(up.facts));
   const pool = scope.use(fabric.pool());
   const manager = scope.use(fabric.manager());
   const moved = scope.move();

@@ -1,7 +1,7 @@
 import { connect, Pool, range } from "heddle";
 import { ProcessCluster } from "../../harness/process-cluster.ts";
 import { samples, slices } from "../chunk-tasks.ts";
-import type { Contender } from "../contender.ts";
+import type { Contender, Operation } from "../contender.ts";
 import { CHUNKS, IN_FLIGHT, SAMPLE_CHUNKS, WORKERS } from "../rows.ts";
 import { add, cube, isPrime, noop, type Sale, sales, sample, taxed } from "../tasks.ts";
 import { streamed } from "./by-calls.ts";
@@ -37,11 +37,8 @@ function contender(pool: AnyPool, openUnpacked: () => AnyPool, scope: AsyncDispo
   let inputs: Sale[] = [];
   return {
     operations: {
-      noops: {
-        how: "for await (const _ of pool.imap(noop, range(n), { chunkSize: 1 })) seen++; up to 256 such chunks travel as one",
-        run: (count) => drained(pool.imap(noop, range(count), { chunkSize: 1 })),
-      },
-      apply: { how: "await pool.apply(noop, [1])", run: () => pool.apply(noop, [1]) },
+      noops: streamedNoops(pool),
+      apply: singleCalls(pool),
       cubes: { how: "pool.map(cube, range(n))", run: (count) => pool.map(cube, range(count)) },
       typedCubes: {
         how: "pool.map(cube, range(n), { into: Float64Array })",
@@ -81,6 +78,17 @@ function contender(pool: AnyPool, openUnpacked: () => AnyPool, scope: AsyncDispo
     },
     [Symbol.asyncDispose]: () => scope.disposeAsync(),
   };
+}
+
+export function streamedNoops(pool: Pick<Pool, "imap">): Operation {
+  return {
+    how: "for await (const _ of pool.imap(noop, range(n), { chunkSize: 1 })) seen++; up to 256 such chunks travel as one",
+    run: (count) => drained(pool.imap(noop, range(count), { chunkSize: 1 })),
+  };
+}
+
+export function singleCalls(pool: Pick<Pool, "apply">): Operation {
+  return { how: "await pool.apply(noop, [1])", run: () => pool.apply(noop, [1]) };
 }
 
 async function drained(results: AsyncIterable<number>): Promise<number> {
