@@ -32,6 +32,8 @@ export class SecureServers implements AsyncDisposable {
   readonly coordinator: CoordinatorShell;
   /** The manager as the coordinator knows it. */
   readonly relayedTo: ServedParty;
+  /** What the manager and the coordinator themselves said, from "info" on. */
+  readonly said: LogLine[];
   readonly #tls: { readonly manager: TlsFiles; readonly coordinator: TlsFiles };
   readonly #scope: AsyncDisposableStack;
 
@@ -39,19 +41,22 @@ export class SecureServers implements AsyncDisposable {
     manager: ManagerShell;
     coordinator: CoordinatorShell;
     relayedTo: ServedParty;
+    said: LogLine[];
     tls: { readonly manager: TlsFiles; readonly coordinator: TlsFiles };
     scope: AsyncDisposableStack;
   }) {
     this.manager = parts.manager;
     this.coordinator = parts.coordinator;
     this.relayedTo = parts.relayedTo;
+    this.said = parts.said;
     this.#tls = parts.tls;
     this.#scope = parts.scope;
   }
 
   static async start(authority: TestAuthority): Promise<SecureServers> {
     const scope = new AsyncDisposableStack();
-    const env = systemEnvironment({ level: "error" });
+    const said: LogLine[] = [];
+    const env = { ...systemEnvironment(), log: logInto(said) };
     const identity = { env, build: "test", nodeMajor: 24, pid: process.pid };
     const tls = { manager: authority.issue("manager", "m1"), coordinator: authority.issue("coordinator", "c1") };
     const manager = new ManagerShell({ ...identity, journal: scope.use(memoryJournal()) });
@@ -63,7 +68,7 @@ export class SecureServers implements AsyncDisposable {
       manager: { address: relayedTo.address, client },
     });
     scope.defer(() => coordinator.stop(0));
-    return new SecureServers({ manager, coordinator, relayedTo, tls, scope });
+    return new SecureServers({ manager, coordinator, relayedTo, said, tls, scope });
   }
 
   /** Serves one of them at a new address. */
@@ -79,8 +84,7 @@ export class SecureServers implements AsyncDisposable {
 async function serve(routes: readonly Route[], tls: TlsFiles): Promise<ServedParty> {
   const logged: LogLine[] = [];
   const handled: string[] = [];
-  const note = (message: string, fields?: LogFields): void => void logged.push({ message, fields });
-  const log: Logger = { debug: () => undefined, info: note, warn: note, error: note };
+  const log = logInto(logged);
   const server = createGrpcServer({ log, access, tls, descriptorSet: fileURLToPath(descriptorSetUrl) });
   const listening: Listening = await server.listen(
     "127.0.0.1:0",
@@ -93,6 +97,11 @@ async function serve(routes: readonly Route[], tls: TlsFiles): Promise<ServedPar
     refused: () => logged.flatMap(({ message, fields }) => (message === "refused" ? [fields ?? {}] : [])),
     [Symbol.asyncDispose]: () => listening[Symbol.asyncDispose](),
   };
+}
+
+function logInto(lines: LogLine[]): Logger {
+  const note = (message: string, fields?: LogFields): void => void lines.push({ message, fields });
+  return { debug: () => undefined, info: note, warn: note, error: note };
 }
 
 function counted(route: Route, handled: string[]): Route {
