@@ -84,7 +84,9 @@ class LeaseThread {
   #start(): void {
     this.#restart = undefined;
     // From source the packages of this checkout are their sources; what else the program was started with is no business of the thread's.
-    const execArgv = this.#entry.pathname.endsWith(".ts") ? ["--conditions=@heddle/source"] : [];
+    const conditions = this.#entry.pathname.endsWith(".ts") ? ["--conditions=@heddle/source"] : [];
+    // Node warns of CommonJS modules that are half loaded: a thread that is not needed any more while it still loads has such.
+    const execArgv = ["--no-warnings", ...conditions];
     const worker = new Worker(this.#entry, { execArgv, name: "heddle-leases" });
     this.#worker = worker;
     for (const { order } of this.#kept.values()) worker.postMessage(order);
