@@ -10,6 +10,8 @@ import { findLocalToken } from "@heddle/adapter-system";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { addressFile, descendants, heddle, startHeddle } from "./testing.ts";
 
+vi.setConfig({ testTimeout: 90_000 }); // a fabric and several commands, each a process
+
 const NOBODY = 65_534;
 const scratch = mkdtempSync(join(tmpdir(), "heddle-credentials-test-"));
 const started = new Set<ChildProcess>();
