@@ -11,6 +11,9 @@ export type Outcome =
   /** It is a stream, and was taken. */
   | { readonly type: "stream" };
 
+/** Not compressed, of length 0. */
+const emptyMessage = Buffer.alloc(5);
+
 /** A connection as its peer's own client would not make it: with any certificate, for any method. */
 export class RawConnection implements AsyncDisposable {
   readonly #session: ClientHttp2Session;
@@ -26,8 +29,8 @@ export class RawConnection implements AsyncDisposable {
     this.#session.on("close", () => failed.resolve({ type: "no-connection" }));
   }
 
-  /** Asks with an empty message. `isStream`: what answers may not come to an end, so it is reset once the request was taken. */
-  async ask(path: string, isStream: boolean): Promise<Outcome> {
+  /** Asks with `body`, an empty message unless given. `isStream`: what answers may not come to an end, so it is reset once the request was taken. */
+  async ask(path: string, isStream: boolean, body: Uint8Array = emptyMessage): Promise<Outcome> {
     if (this.#session.destroyed) return { type: "no-connection" };
     const stream = this.#session.request({
       ":method": "POST",
@@ -44,7 +47,7 @@ export class RawConnection implements AsyncDisposable {
     });
     stream.on("trailers", (headers) => resolve(statusIn(headers)));
     stream.resume();
-    stream.end(Buffer.alloc(5)); // not compressed, of length 0
+    stream.end(body);
     const outcome = await Promise.race([promise, this.#failed]);
     stream.close(constants.NGHTTP2_CANCEL);
     return outcome;
