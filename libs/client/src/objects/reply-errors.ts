@@ -61,7 +61,7 @@ export function timeoutError({ request, object }: PendingOperation, timeoutMs: n
 }
 
 /** An operation in words. */
-export function whatOf({ traits, object }: PendingOperation): string {
+function whatOf({ traits, object }: PendingOperation): string {
   return `${traits.name} on ${objectText(object)}`;
 }
 
