@@ -9,6 +9,7 @@ import { Guard } from "./guard.ts";
 import { addHealth, addReflection, reflectionPaths } from "./introspection.ts";
 import { HANDSHAKE_TIMEOUT_MS, TCP_WINDOW_BYTES } from "./limits.ts";
 import { type ConnectionAge, SERVER_LIMITS, type ServerLimits, serverOptions, silenceGrpc } from "./options.ts";
+import type { ServerToken } from "./proof.ts";
 import { TlsServerCredentials } from "./server-credentials.ts";
 import { Serving } from "./serving.ts";
 import { watchTls } from "./tls-material.ts";
@@ -64,7 +65,7 @@ async function listen(options: GrpcServerOptions, text: string, routes: readonly
   try {
     const audit = opened.use(new Audit(options.log));
     const connections = new Connections(door, audit, limits);
-    let token: string | undefined;
+    let token: ServerToken | undefined;
     const streams = routes.filter(({ kind }) => kind === "stream").map(({ method }) => method.path);
     const guard = new Guard({
       access: options.access,
@@ -83,7 +84,10 @@ async function listen(options: GrpcServerOptions, text: string, routes: readonly
     for (const route of routes) serving.add(route);
     const bound = formatAddress(await bind(server, address, credentialsOf(options, door, opened)));
     // In the turn in which the address was had, so before a request can come; not before, because the address may be another server's.
-    if (door === "token" && options.tokens !== undefined) token = opened.use(options.tokens.keep(bound)).token;
+    const sinceMs = Date.now();
+    if (door === "token" && options.tokens !== undefined) {
+      token = { text: opened.use(options.tokens.keep(bound)).token, sinceMs };
+    }
     return { address: bound, [Symbol.asyncDispose]: () => serving.stop() };
   } catch (error) {
     opened.dispose();

@@ -11,7 +11,7 @@ import { type AccessTable, type Caller, callerText, mayCall, thisUser } from "@h
 import type { Audit } from "./audit.ts";
 import type { Identity } from "./caller-of.ts";
 import { type Connections, whoIs } from "./connections.ts";
-import { PROOF_KEY, ProofChecker } from "./proof.ts";
+import { PROOF_KEY, ProofChecker, type ServerToken } from "./proof.ts";
 import { statusOfError } from "./status.ts";
 
 /** A request that may go on to its handler. */
@@ -27,7 +27,7 @@ export interface GuardOptions {
   readonly connections: Connections;
   readonly audit: Audit;
   /** The token of the server's address; undefined while it is not known yet, and then nobody who needs it is let in. */
-  readonly token: () => string | undefined;
+  readonly token: () => ServerToken | undefined;
   /** Paths of methods that may stay open without the peer's end. Any other's messages must have come soon. */
   readonly streamPaths: ReadonlySet<string>;
   /** How long those messages, and the last of an answer, may take. */
@@ -118,6 +118,10 @@ export class Guard {
     if (token === undefined) return refusal(new UnavailableError("the server is not ready yet"));
     const checked = this.#proofs.check(token, path, given);
     if (checked.ok) return { admission: { caller: thisUser, proof: checked.answer } };
+    if (checked.isEarly === true) {
+      // Without the server's own proof: whoever caught the client's could pass it on.
+      return { error: new UnavailableError("the server has begun since the call was made"), why: checked.why };
+    }
     // The same words whatever was wrong: who guesses learns nothing.
     return { error: new AuthenticationError("no good proof came of this server's token"), why: checked.why };
   }

@@ -25,7 +25,20 @@ export function checkServerProof(token: string, path: string, sent: string, answ
 }
 
 /** What came of a proof: what to answer with, or why it is refused, for the log alone. */
-export type ProofCheck = { readonly ok: true; readonly answer: string } | { readonly ok: false; readonly why: string };
+export type ProofCheck =
+  | { readonly ok: true; readonly answer: string }
+  /** `isEarly`: it is good but for having been made before the server began. */
+  | { readonly ok: false; readonly why: string; readonly isEarly?: true };
+
+/** What those who call a server must know. */
+export interface ServerToken {
+  readonly text: string;
+  /**
+   * Since when the server has had its address, in Unix time. Before, somebody else may have listened there and come by proofs, for the
+   * token may be older than the server.
+   */
+  readonly sinceMs: number;
+}
 
 /** Checks the proofs that clients send to one server. Each is good once, for the path that it was made for, within PROOF_VALID_MS. */
 export class ProofChecker {
@@ -44,7 +57,7 @@ export class ProofChecker {
   }
 
   /** Never throws, whatever `proof` is. */
-  check(token: string, path: string, proof: string | undefined): ProofCheck {
+  check({ text: token, sinceMs }: ServerToken, path: string, proof: string | undefined): ProofCheck {
     if (proof === undefined) return refused("no proof of the token");
     const [, ms, nonce, mac] = proof.length > LENGTH_MAX ? [] : (SHAPE.exec(proof) ?? []);
     if (ms === undefined || nonce === undefined || mac === undefined) return refused("a proof that is none");
@@ -53,6 +66,10 @@ export class ProofChecker {
     const nowMs = this.#nowMs();
     const offMs = Number(ms) - nowMs;
     if (!(Math.abs(offMs) <= PROOF_VALID_MS)) return refused(`a proof whose time is off by ${Math.round(offMs)} ms`);
+    // A clock that was put back since then would make all proofs early.
+    if (Number(ms) < sinceMs && sinceMs <= nowMs) {
+      return { ok: false, why: "a proof made before this server began", isEarly: true };
+    }
     if (Number(ms) <= this.#forgottenMs) return refused("a proof older than what is remembered");
     if (this.#young.nonces.has(nonce) || this.#old.nonces.has(nonce)) return refused("a proof that was used before");
     this.#remember(nonce, Number(ms), nowMs);
