@@ -24,7 +24,7 @@ export class Program implements AsyncDisposable {
 
   /** Runs `heddle ARGS...`. */
   constructor(args: readonly string[], options: ProgramOptions = {}) {
-    const [program, ...all] = [...(options.within ?? []), process.execPath, bin, ...args];
+    const [program = "", ...all] = [...(options.within ?? []), process.execPath, bin, ...args];
     const clean = Object.entries(process.env).filter(([name]) => !name.startsWith("HEDDLE_"));
     const env = { ...Object.fromEntries(clean), ...options.env };
     this.child = spawn(program, all, { env, stdio: ["ignore", "pipe", "pipe"] });

@@ -8,6 +8,8 @@ import type { AccessTable, TlsFiles } from "@heddle/port-rpc";
 import type { RpcFixture } from "@heddle/port-rpc/contract";
 import { createGrpcClient, createGrpcServer } from "./index.ts";
 
+export { PROOF_VALID_MS } from "./limits.ts";
+export { makeProof, PROOF_KEY, PROOF_NONCE_BYTES } from "./proof.ts";
 export { linkedSecret, openAuthority, type TestAuthority, type TestCertificate } from "./test-certificates.ts";
 export * from "./test-frames.ts";
 
