@@ -11,7 +11,7 @@ import { called, numbers, overLimit, refused } from "./replies.ts";
 import { Sequence } from "./sequence.ts";
 import { kindText, readSpec, type Spec, specText } from "./spec.ts";
 import type { Lock, Owner, Pipe, PipeEnd, Session, SharedObject, State } from "./state.ts";
-import { needPlace, tally } from "./tally.ts";
+import { needPlace } from "./tally.ts";
 import type { Operation, Reply, Revision } from "./types.ts";
 
 export function create(state: State, operation: Operation, owner: Owner): Reply {
@@ -25,8 +25,8 @@ export function create(state: State, operation: Operation, owner: Owner): Reply 
   }
   needName(state, ref);
   const { session } = owner;
-  needPlace(state, session, "objects");
-  if (spec.kind === "pipe") needPlace(state, session, "holds", 2);
+  needPlace(session.tally.objects);
+  if (spec.kind === "pipe") needPlace(session.tally.holds, 2);
   const creator = isNamed(ref) ? undefined : owner;
   const lock = spec.kind === "condition" ? lockNamed(state, spec.lock) : undefined;
   const object = makeObject({ ref, spec, creator, maker: session, created: state.revision }, lock);
@@ -39,7 +39,7 @@ export function create(state: State, operation: Operation, owner: Owner): Reply 
 /** Puts an object into the tables. */
 export function enlist(state: State, object: SharedObject): void {
   state.objects.set(object.ref, object);
-  tally(state, object.maker, "objects", 1);
+  (object.maker ?? state).tally.objects.add(1);
   if (object.creator === undefined) object.maker?.named.add(object);
   object.creator?.objects.add(object);
   if (object.type === "condition") object.lock?.conditions.add(object);

@@ -7,7 +7,7 @@ import { letGo, loseSent, unhold, unsend } from "./pipe.ts";
 import { endReader, tellReader } from "./readers.ts";
 import { called, done, numbers, refusal } from "./replies.ts";
 import type { Barrier, Hold, Owner, PipeEnd, Session, SharedObject, State, Waiter } from "./state.ts";
-import { dropHold, tally } from "./tally.ts";
+import { dropHold } from "./tally.ts";
 import type { Operation, Refusal, Reply } from "./types.ts";
 import { answer, drop, linesOf, replyBytes } from "./waits.ts";
 
@@ -41,7 +41,7 @@ function destroyObject(state: State, object: SharedObject): void {
   state.objects.delete(object.ref);
   object.creator?.objects.delete(object);
   object.maker?.named.delete(object);
-  tally(state, object.maker, "objects", -1);
+  (object.maker ?? state).tally.objects.add(-1);
   state.touched.delete(object);
   forgetChanges(state, object);
   const gone: Refusal = { code: "not-found", message: `${called(object)} was destroyed` };
@@ -77,7 +77,7 @@ export function closeOwner(state: State, session: Session, number: number): void
   if (owner === undefined) return;
   const broken = dropWaiters(state, owner);
   session.owners.delete(number);
-  tally(state, session, "owners", -1);
+  session.tally.owners.add(-1);
   breakAll(state, broken, "who waited is gone");
   freeOwner(state, owner);
   for (const object of owner.objects) destroyObject(state, object);
@@ -91,7 +91,7 @@ export function closeSession(state: State, session: Session): void {
   state.sessions.delete(session.number);
   state.nonces.delete(session.nonce);
   session.owners.clear();
-  tally(state, session, "owners", -owners.length);
+  session.tally.owners.add(-owners.length);
   breakAll(state, broken, "who waited is gone");
   for (const owner of owners) freeOwner(state, owner);
   for (const end of endsInOrder(session.sending)) loseSent(state, end, session);
@@ -118,7 +118,7 @@ function cancelled(object: SharedObject): Refusal {
 function detach(state: State, object: SharedObject, gone: Refusal): void {
   switch (object.type) {
     case "lock":
-      if (object.hold !== undefined) dropHold(state, object.hold);
+      if (object.hold !== undefined) dropHold(object.hold);
       for (const condition of object.conditions) {
         condition.lock = undefined;
         for (const waiter of condition.line) answer(state, waiter, { refusal: gone });
@@ -132,7 +132,7 @@ function detach(state: State, object: SharedObject, gone: Refusal): void {
       object.lock?.conditions.delete(object);
       return;
     case "semaphore":
-      for (const hold of object.holds.values()) dropHold(state, hold);
+      for (const hold of object.holds.values()) dropHold(hold);
       return;
     case "barrier":
       object.action?.actions.delete(object);
@@ -177,7 +177,7 @@ function freeOwner(state: State, owner: Owner): void {
   }
   for (const end of endsInOrder(owner.ends)) letGo(state, end, owner);
   for (const reply of owner.replies.values()) state.bytes -= replyBytes(reply);
-  tally(state, owner.session, "replies", -owner.replies.size);
+  owner.session.tally.replies.add(-owner.replies.size);
 }
 
 function inOrder(holds: Hold[]): Hold[] {

@@ -11,7 +11,7 @@ export function lockAcquire(state: State, lock: Lock, operation: Operation, owne
   if (lock.spec.kind === "rlock" && hold?.owner === owner && hold.flow === flow)
     return numbers(state, operation, [hold.token]);
   if (hold !== undefined && waits === 0) return busy(state, operation, "busy", `${called(lock)} is held`);
-  needPlace(state, owner.session, "holds");
+  needPlace(owner.session.tally.holds);
   if (hold === undefined) return numbers(state, operation, [grant(state, lock, owner, flow).token]);
   return wait(state, owner, operation, { object: lock, line: lock.line, flow });
 }
@@ -28,7 +28,7 @@ export function lockState(_state: State, { hold, changed: revision }: Lock, oper
 
 /** Its holder has it no more; whoever waits longest gets it. */
 export function freeLock(state: State, lock: Lock): void {
-  if (lock.hold !== undefined) dropHold(state, lock.hold);
+  if (lock.hold !== undefined) dropHold(lock.hold);
   lock.hold = undefined;
   changed(state, lock);
   grantLock(state, lock);
@@ -54,7 +54,7 @@ function grantAgain(state: State, lock: Lock, holder: Waiter, token: number): vo
 function grant(state: State, lock: Lock, owner: Owner, flow: number): Hold {
   const hold: Hold = { owner, object: lock, token: state.revision, flow, count: 1 };
   lock.hold = hold;
-  addHold(state, hold);
+  addHold(hold);
   changed(state, lock);
   return hold;
 }
@@ -67,7 +67,7 @@ export function semaphoreAcquire(
 ): Reply | undefined {
   if (semaphore.free === 0 && operation.numbers[0] === 0)
     return busy(state, operation, "busy", `${called(semaphore)} has no permit free`);
-  needPlace(state, owner.session, "holds");
+  needPlace(owner.session.tally.holds);
   if (semaphore.free > 0) return numbers(state, operation, [takePermit(state, semaphore, owner)]);
   return wait(state, owner, operation, { object: semaphore, line: semaphore.line });
 }
@@ -104,7 +104,7 @@ export function returnPermits(state: State, hold: Hold, count: number): void {
   hold.count -= count;
   if (hold.count === 0) {
     semaphore.holds.delete(holdKey(hold.owner, hold.token));
-    dropHold(state, hold);
+    dropHold(hold);
   }
   semaphore.free = Math.min(semaphore.free + count, semaphore.spec.bound ?? Number.MAX_SAFE_INTEGER);
   grantPermits(state, semaphore);
@@ -133,7 +133,7 @@ function takePermit(state: State, semaphore: Semaphore, owner: Owner): number {
   else {
     const hold: Hold = { owner, object: semaphore, token, flow: 0, count: 1 };
     semaphore.holds.set(key, hold);
-    addHold(state, hold);
+    addHold(hold);
   }
   changed(state, semaphore);
   return token;

@@ -8,7 +8,7 @@ import { restoreInto } from "./restore.ts";
 import { addOwner, endOwner, endSession, isClosed, openSession } from "./sessions.ts";
 import { piecesOf, type SnapshotPiece } from "./snapshot.ts";
 import type { Lock, Owner, Semaphore, Session, SharedObject, State } from "./state.ts";
-import { emptyTally, noPlace, tally } from "./tally.ts";
+import { noPlace, tallyOfAll } from "./tally.ts";
 import type { Command, Effect, Operation, Reply, Revision, SessionNumber, ValueCodec } from "./types.ts";
 import { validateState } from "./validate.ts";
 import {
@@ -38,9 +38,10 @@ export class Objects {
   readonly #state: State;
 
   constructor(options: ObjectsOptions) {
+    const limits = { ...OBJECT_LIMITS, ...options.limits };
     this.#state = {
       values: options.values,
-      limits: { ...OBJECT_LIMITS, ...options.limits },
+      limits,
       revision: 0,
       effects: [],
       sessions: new Map(),
@@ -49,7 +50,7 @@ export class Objects {
       bytes: 0,
       undo: undefined,
       touched: new Set(),
-      tally: emptyTally(),
+      tally: tallyOfAll(limits),
       watched: new Set(),
       historyBytes: 0,
     };
@@ -206,7 +207,7 @@ export class Objects {
       this.#refuseAll(command, refused("closed", `owner ${command.owner} of session ${session.number} is closed`));
     else {
       const owner = session.owners.get(command.owner);
-      const full = owner === undefined ? noPlace(state, session, "owners") : undefined;
+      const full = owner === undefined ? noPlace(session.tally.owners) : undefined;
       if (full !== undefined) this.#refuseAll(command, full);
       else this.#askOwner(owner ?? addOwner(state, session, command.owner), command.acknowledged, operations);
     }
@@ -304,7 +305,7 @@ function acknowledge(state: State, { replies, session }: Owner, first: number, c
     if (reply === undefined) return;
     if (reply.values.length > 0) state.bytes -= replyBytes(reply);
     replies.delete(seq);
-    tally(state, session, "replies", -1);
+    session.tally.replies.add(-1);
   };
   if (count <= replies.size) for (let seq = first; seq < first + count; seq++) drop(seq);
   else for (const seq of [...replies.keys()]) if (seq >= first && seq < first + count) drop(seq);
@@ -319,5 +320,5 @@ function noRoomForReply(state: State, owner: Owner): Refused | undefined {
   const size = owner.replies.size + 1;
   if (size > state.limits.REPLIES_MAX)
     return overLimit(state, "REPLIES_MAX", size, "too many replies are not acknowledged");
-  return noPlace(state, owner.session, "replies");
+  return noPlace(owner.session.tally.replies);
 }

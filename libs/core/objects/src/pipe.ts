@@ -1,7 +1,7 @@
 import { changed, charge, keep, needRoom, valueAt, weight } from "./content.ts";
 import { busy, called, done, overLimit, readNumbers, refused } from "./replies.ts";
 import type { Owner, Pipe, PipeEnd, Session, State } from "./state.ts";
-import { needPlace, tally } from "./tally.ts";
+import { needPlace } from "./tally.ts";
 import type { Operation, Reply } from "./types.ts";
 import { answer, nextOf, wait } from "./waits.ts";
 
@@ -56,10 +56,10 @@ export function pipeHold(state: State, pipe: Pipe, operation: Operation, owner: 
   if (end.closed) throw isClosed(end);
   const { session } = owner;
   if (operation.numbers[1] === 1) {
-    if (!session.sending.has(end)) needPlace(state, session, "holds");
+    if (!session.sending.has(end)) needPlace(session.tally.holds);
     send(state, end, session, 1);
   } else {
-    if (!end.holders.has(owner)) needPlace(state, session, "holds");
+    if (!end.holders.has(owner)) needPlace(session.tally.holds);
     const [sender] = end.sending.keys();
     if (sender !== undefined) received(state, end, sender);
     hold(state, end, owner);
@@ -69,29 +69,29 @@ export function pipeHold(state: State, pipe: Pipe, operation: Operation, owner: 
 }
 
 /** The session has sent the end, so often more. */
-export function send(state: State, end: PipeEnd, session: Session, times: number): void {
-  if (!session.sending.has(end)) tally(state, session, "holds", 1);
+export function send(_state: State, end: PipeEnd, session: Session, times: number): void {
+  if (!session.sending.has(end)) session.tally.holds.add(1);
   end.sending.set(session, (end.sending.get(session) ?? 0) + times);
   session.sending.add(end);
 }
 
 /** Nothing that the session sent of the end is under way any more. */
-export function unsend(state: State, end: PipeEnd, session: Session): void {
+export function unsend(_state: State, end: PipeEnd, session: Session): void {
   end.sending.delete(session);
-  if (session.sending.delete(end)) tally(state, session, "holds", -1);
+  if (session.sending.delete(end)) session.tally.holds.add(-1);
 }
 
 /** The owner holds the end. */
-export function hold(state: State, end: PipeEnd, owner: Owner): void {
-  if (!end.holders.has(owner)) tally(state, owner.session, "holds", 1);
+export function hold(_state: State, end: PipeEnd, owner: Owner): void {
+  if (!end.holders.has(owner)) owner.session.tally.holds.add(1);
   end.holders.add(owner);
   owner.ends.add(end);
 }
 
 /** The owner holds the end no more, and nothing comes of it yet. */
-export function unhold(state: State, end: PipeEnd, owner: Owner): void {
+export function unhold(_state: State, end: PipeEnd, owner: Owner): void {
   owner.ends.delete(end);
-  if (end.holders.delete(owner)) tally(state, owner.session, "holds", -1);
+  if (end.holders.delete(owner)) owner.session.tally.holds.add(-1);
 }
 
 /** The owner holds the end no more. */

@@ -1,6 +1,6 @@
 import { Refused, refusal } from "./replies.ts";
 import type { Reader, Session, SharedObject, State } from "./state.ts";
-import { needPlace, tally } from "./tally.ts";
+import { needPlace } from "./tally.ts";
 import type { Operation, Reply } from "./types.ts";
 import { needPlaceToWait } from "./waits.ts";
 
@@ -15,8 +15,8 @@ export function addReader(
   const before = session.readers.get(owner)?.get(operation.seq);
   if (before !== undefined) endReader(state, before);
   needPlaceToWait(state, object, object.readers.size);
-  needPlace(state, session, "readers");
-  if (operation.verb === "watch") needPlace(state, session, "watchers");
+  needPlace(session.tally.readers);
+  if (operation.verb === "watch") needPlace(session.tally.watchers);
   const after = object.changed;
   const reader: Reader = {
     session,
@@ -43,9 +43,9 @@ export function endReader(state: State, reader: Reader): void {
   if (readers?.size === 0) reader.session.readers.delete(reader.owner);
 }
 
-function count(state: State, { session, operation }: Reader, more: 1 | -1): void {
-  tally(state, session, "readers", more);
-  if (operation.verb === "watch") tally(state, session, "watchers", more);
+function count(_state: State, { session, operation }: Reader, more: 1 | -1): void {
+  session.tally.readers.add(more);
+  if (operation.verb === "watch") session.tally.watchers.add(more);
 }
 
 /** A reader has its reply. */

@@ -24,7 +24,11 @@ export function refused(code: string, message: string): Refused {
 
 /** To be thrown: `what` would be over a limit. */
 export function overLimit(state: State, name: keyof ObjectLimits, actual: number, what: string): Refused {
-  const limit = state.limits[name];
+  return overBound(name, state.limits[name], actual, what);
+}
+
+/** As `overLimit`, of a limit that is known already. */
+export function overBound(name: keyof ObjectLimits, limit: number, actual: number, what: string): Refused {
   const message = `${what}: ${name} is ${limit}, this would be ${actual}`;
   return new Refused({ code: "limit", message, limit: { name, limit, actual } });
 }

@@ -19,7 +19,7 @@ import {
   type SnapshotPiece,
 } from "./snapshot.ts";
 import type { Dict, Hold, Lock, Owner, PipeEnd, Semaphore, SharedObject, State, Waiter } from "./state.ts";
-import { addHold, tally } from "./tally.ts";
+import { addHold } from "./tally.ts";
 import { linesOf, replyBytes, waitingBytes } from "./waits.ts";
 
 /** Takes one value of those that a piece announced, and the number beside it. */
@@ -71,7 +71,7 @@ class Restorer {
         this.#begun = true;
         return;
       case "session": {
-        const session = makeSession({ ...piece, number: piece.session });
+        const session = makeSession(state, { ...piece, number: piece.session });
         for (const owner of piece.closed) session.closed.add(owner);
         session.closedUpTo = piece.closedUpTo;
         enterSession(state, session);
@@ -102,7 +102,7 @@ class Restorer {
     const values: Uint8Array[] = [];
     const reply = { seq, values, numbers, revision, refusal: refusal ?? undefined };
     owner.replies.set(seq, reply);
-    tally(state, owner.session, "replies", 1);
+    owner.session.tally.replies.add(1);
     this.#expect(count, (bytes) => {
       values.push(keep(bytes));
       if (values.length === count) state.bytes += replyBytes(reply);
@@ -194,7 +194,7 @@ class Restorer {
     const links = { line: undefined, previous: undefined, next: undefined };
     const waiter: Waiter = { owner, operation, object, since, flow, notified, ...links };
     owner.waiting.set(seq, waiter);
-    tally(state, owner.session, "waits", 1);
+    owner.session.tally.waits.add(1);
     line.push(waiter);
     this.#expect(saved.values, (bytes) => {
       values.push(keep(bytes));
@@ -205,7 +205,7 @@ class Restorer {
   #hold(object: Lock | Semaphore, { token, flow, count, ...name }: SavedHold): Hold {
     const owner = this.#owner(name);
     const hold: Hold = { owner, object, token, flow, count };
-    addHold(this.#state, hold);
+    addHold(hold);
     return hold;
   }
 

@@ -1,6 +1,6 @@
 import { closeOwner, closeSession } from "./endings.ts";
 import type { Owner, Session, State } from "./state.ts";
-import { emptyTally, tally } from "./tally.ts";
+import { tallyOfSession } from "./tally.ts";
 import type { Command } from "./types.ts";
 
 type Opening = Extract<Command, { readonly type: "session-opened" }>;
@@ -15,7 +15,7 @@ export function openSession(state: State, { nonce, ttlMs, description }: Opening
     state.effects.push({ type: "refuse-session", nonce, refusal });
     return;
   }
-  const session = there ?? makeSession({ number: state.revision, nonce, ttlMs, description });
+  const session = there ?? makeSession(state, { number: state.revision, nonce, ttlMs, description });
   enterSession(state, session);
   state.effects.push({ type: "open-session", session: session.number, nonce, ttlMs: session.ttlMs });
 }
@@ -23,7 +23,7 @@ export function openSession(state: State, { nonce, ttlMs, description }: Opening
 /** What is told of a session once. */
 type Identity = Pick<Session, "number" | "nonce" | "ttlMs" | "description">;
 
-export function makeSession(identity: Identity): Session {
+export function makeSession(state: State, identity: Identity): Session {
   return {
     ...identity,
     owners: new Map(),
@@ -31,7 +31,7 @@ export function makeSession(identity: Identity): Session {
     closedUpTo: -1,
     sending: new Set(),
     named: new Set(),
-    tally: emptyTally(),
+    tally: tallyOfSession(state, identity.number),
     readers: new Map(),
   };
 }
@@ -67,7 +67,7 @@ export function isClosed(session: Session, owner: number): boolean {
 }
 
 /** A new owner of a session. */
-export function addOwner(state: State, session: Session, number: number): Owner {
+export function addOwner(_state: State, session: Session, number: number): Owner {
   const owner: Owner = {
     session,
     number,
@@ -80,7 +80,7 @@ export function addOwner(state: State, session: Session, number: number): Owner 
     actions: new Set(),
   };
   session.owners.set(number, owner);
-  tally(state, session, "owners", 1);
+  session.tally.owners.add(1);
   return owner;
 }
 

@@ -26,7 +26,7 @@ export interface State {
   undo: (() => void)[] | undefined;
   /** Volatile. Objects that changed in this step and have readers waiting. */
   readonly touched: Set<SharedObject>;
-  /** Of all sessions, dead ones' objects included. */
+  /** Of all sessions, and of objects whose maker is gone. */
   readonly tally: Tally;
   /** Volatile. Objects whose changes are remembered; the one watched least recently first. */
   readonly watched: Set<SharedObject>;

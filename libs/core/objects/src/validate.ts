@@ -20,7 +20,7 @@ import type {
   State,
   Waiter,
 } from "./state.ts";
-import { emptyTally, type Tally, tallied } from "./tally.ts";
+import { type Count, tallied } from "./tally.ts";
 import { linesOf, replyBytes, waitingBytes } from "./waits.ts";
 
 /** Checks the invariants of STATES.md, by their numbers there. */
@@ -37,40 +37,36 @@ export function validateState(state: State): void {
 
 /** 12: what is bounded is counted. */
 function validateTallies(state: State): void {
-  const all = emptyTally();
+  const all = new Map<string, number>();
   const made = new Map<Session | undefined, number>();
   for (const { maker } of state.objects.values()) made.set(maker, (made.get(maker) ?? 0) + 1);
   for (const session of state.sessions.values()) {
-    const own = { ...tallyOf(session), objects: made.get(session) ?? 0 };
-    assertTally(session.tally, own, `session ${session.number}`);
-    for (const what of tallied) all[what] += own[what];
+    const there = { ...countsOf(session), objects: made.get(session) ?? 0 };
+    for (const what of tallied) {
+      assertCount(session.tally[what], there[what], `${what} of session ${session.number}`);
+      all.set(what, (all.get(what) ?? 0) + there[what]);
+    }
   }
-  all.objects = state.objects.size;
-  assertTally(state.tally, all, "the state");
+  all.set("objects", state.objects.size);
+  for (const what of tallied) assertCount(state.tally[what], all.get(what) ?? 0, what);
 }
 
-function tallyOf({ owners, sending, readers }: Session): Tally {
-  const own = emptyTally();
+function countsOf({ owners, sending, readers }: Session) {
+  const counts = { owners: owners.size, waits: 0, holds: sending.size, replies: 0, readers: 0, watchers: 0 };
   for (const { waiting, holds, ends, replies } of owners.values()) {
-    own.owners++;
-    own.waits += waiting.size;
-    own.holds += holds.size + ends.size;
-    own.replies += replies.size;
+    counts.waits += waiting.size;
+    counts.holds += holds.size + ends.size;
+    counts.replies += replies.size;
   }
-  own.holds += sending.size;
   for (const waiting of readers.values()) {
-    own.readers += waiting.size;
-    for (const { operation } of waiting.values()) if (operation.verb === "watch") own.watchers++;
+    counts.readers += waiting.size;
+    for (const { operation } of waiting.values()) if (operation.verb === "watch") counts.watchers++;
   }
-  return own;
+  return counts;
 }
 
-function assertTally(counted: Tally, there: Tally, whose: string): void {
-  for (const what of tallied)
-    assert(
-      counted[what] === there[what],
-      `12: ${whose} counts its ${what}: ${there[what]} are there, ${counted[what]} were counted`,
-    );
+function assertCount({ value }: Count, there: number, what: string): void {
+  assert(value === there, `12: ${what} are counted: ${there} are there, ${value} were counted`);
 }
 
 function* ownersOf(state: State): Generator<Owner> {

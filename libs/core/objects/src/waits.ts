@@ -3,7 +3,7 @@ import { charge, keep, weight } from "./content.ts";
 import type { Line } from "./line.ts";
 import { called, NO_NUMBERS, NO_VALUES, overLimit, refused } from "./replies.ts";
 import type { Hold, Owner, SharedObject, State, Waiter } from "./state.ts";
-import { needPlace, tally } from "./tally.ts";
+import { needPlace } from "./tally.ts";
 import type { Operation, Refusal, Reply } from "./types.ts";
 
 /** Puts an operation at the end of a line; it has no reply yet. Refuses when too many wait there. */
@@ -15,7 +15,7 @@ export function wait(
 ): undefined {
   const { object, line, flow = 0 } = at;
   needPlaceToWait(state, object, 0);
-  needPlace(state, owner.session, "waits");
+  needPlace(owner.session.tally.waits);
   const waiter: Waiter = {
     owner,
     operation: operation.values.length === 0 ? operation : { ...operation, values: operation.values.map(keep) },
@@ -29,7 +29,7 @@ export function wait(
   };
   charge(state, object, waitingBytes(waiter));
   owner.waiting.set(operation.seq, waiter);
-  tally(state, owner.session, "waits", 1);
+  owner.session.tally.waits.add(1);
   line.push(waiter);
   return undefined;
 }
@@ -99,14 +99,14 @@ export function answer(
 export function drop(state: State, waiter: Waiter): void {
   waiter.line?.remove(waiter);
   waiter.owner.waiting.delete(waiter.operation.seq);
-  tally(state, waiter.owner.session, "waits", -1);
+  waiter.owner.session.tally.waits.add(-1);
   charge(state, waiter.object, -waitingBytes(waiter));
 }
 
 /** A reply is kept until it is acknowledged, and told. */
 export function settle(state: State, owner: Owner, reply: Reply): void {
   owner.replies.set(reply.seq, reply);
-  tally(state, owner.session, "replies", 1);
+  owner.session.tally.replies.add(1);
   if (reply.values.length > 0) state.bytes += replyBytes(reply);
   state.effects.push({ type: "reply", session: owner.session.number, owner: owner.number, reply });
 }
