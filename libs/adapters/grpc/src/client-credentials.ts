@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { statSync } from "node:fs";
 import { isIP } from "node:net";
 import { type ChannelCredentials, credentials, Metadata } from "@grpc/grpc-js";
 import {
@@ -96,18 +97,24 @@ function loopbackOf(address: Address & { kind: "tcp" }): (Address & { kind: "tcp
   return isIP(host) === 0 ? undefined : { ...address, host };
 }
 
-/** A socket file: its directory says who may connect. */
+/** A socket file: its directory says who may connect, and its owner who serves. */
 class SocketSecurity implements ChannelSecurity {
-  readonly target: Address;
+  readonly target: Address & { kind: "unix" };
   readonly credentials = credentials.createInsecure();
   readonly isStale = false;
 
-  constructor(target: Address) {
+  constructor(target: Address & { kind: "unix" }) {
     this.target = target;
   }
 
+  /** A server may name a path that is nobody's on this machine, where another user then puts a socket. */
   begin(): CallSecurity {
-    return trusting;
+    const user = process.geteuid?.();
+    const owner = statSync(this.target.path, { throwIfNoEntry: false })?.uid;
+    if (user === undefined || owner === undefined || user === 0 || owner === user || owner === 0) return trusting;
+    throw new AuthenticationError(
+      `refusing to dial ${formatAddress(this.target)}: the socket belongs to another user (uid ${owner})`,
+    );
   }
 
   explain(): Promise<undefined> {
@@ -181,7 +188,11 @@ class TokenSecurity implements ChannelSecurity {
   begin(path: string): CallSecurity {
     const token = this.#token();
     const metadata = new Metadata();
-    if (token === undefined) return { ...trusting, metadata, refusal: () => this.#refusal(token) };
+    // Nobody is believed whose token is not known: another user of this machine may listen there, and ask for nothing.
+    if (token === undefined) {
+      const refusal = (): HeddleError => this.#refusal(token);
+      return { metadata, believes: () => false, disbelief: refusal, refusal };
+    }
     const proof = makeProof(token, path, Date.now(), randomBytes(PROOF_NONCE_BYTES));
     metadata.set(PROOF_KEY, proof);
     return {

@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { chmodSync, chownSync, mkdtempSync, rmSync } from "node:fs";
 import {
   createServer as createHttp2Server,
   type IncomingHttpHeaders,
@@ -188,6 +189,36 @@ test.each<[string, (asked: IncomingHttpHeaders) => OutgoingHttpHeaders]>([
   expect(heard.bytes).toBeLessThanOrEqual(5 + question.length); // of the question; of the stream nothing
   expect(inspect(heard.headers, { depth: 9 })).not.toContain(testToken);
   expect(Buffer.concat(heard.raw).includes(testToken)).toBe(false);
+});
+
+test("a server that asks for nothing is not believed by a client that knows no token: anybody of this machine may listen there", async () => {
+  const { address, heard } = await intruder(answering(() => ({})));
+  const { dial, ask } = clientWith({ findToken: () => undefined });
+  for (const error of [await failure(dial(address)), await failure(ask(address))]) {
+    expect(error).toMatchObject({
+      name: "AuthenticationError",
+      message: expect.stringContaining(`the server at ${address} wants its token, and none was found`),
+    });
+  }
+  expect(heard.bytes).toBeLessThanOrEqual(5 + question.length); // of the question; of the stream nothing
+});
+
+test.skipIf(process.getuid?.() !== 0)("a socket that belongs to another user is not dialled", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "heddle-socket-"));
+  chmodSync(directory, 0o755);
+  keep({ [Symbol.asyncDispose]: async () => rmSync(directory, { recursive: true }) });
+  const path = join(directory, "a.sock");
+  await serve(`unix:${path}`, [unaryRoute(askMethod, async (request) => request)]);
+  const { ask } = clientWith({});
+  expect(await ask(`unix:${path}`)).toEqual(question); // root may
+  chownSync(path, 65_533, 65_533);
+  chmodSync(path, 0o777);
+  process.seteuid?.(65_534);
+  using _root = { [Symbol.dispose]: () => process.seteuid?.(0) };
+  expect(await failure(clientWith({}).ask(`unix:${path}`))).toMatchObject({
+    name: "AuthenticationError",
+    message: `refusing to dial unix:${path}: the socket belongs to another user (uid 65533)`,
+  });
 });
 
 test("a stream's first message waits until the server is believed", async () => {
