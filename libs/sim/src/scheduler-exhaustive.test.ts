@@ -17,6 +17,8 @@ interface Scope {
   readonly depth: number;
   /** The job collects, and items may also be overdue, spans come back in part and the initializer fail. */
   readonly whole: boolean;
+  /** Either node may also be drained, with time or without, and uncordoned. */
+  readonly drains: boolean;
 }
 
 const [client, pool, job] = [1 as ClientKey, 1 as PoolKey, 1 as JobKey];
@@ -31,29 +33,33 @@ const bare = { labels: new Map<string, string>(), resources: new Map<string, num
  * that of the last lost assignment may come late, and the client may cancel.
  */
 test.each<Scope & { ends: readonly string[] }>([
-  { depth: 5, whole: false, ends: ["cancelled", "done", "failed"] },
-  { depth: 4, whole: true, ends: ["cancelled", "done", "failed"] },
-])("every order of $depth events keeps every promise, and the job ends (whole pool: $whole)", (scope) => {
-  const ends = new Map<string, number>();
-  let runs = 0;
-  const explore = (path: readonly number[]): void => {
-    const moves = replay(path, scope).moves().length;
-    for (let move = 0; move < moves; move++) {
-      const longer = [...path, move];
-      const table = replay(longer, scope);
-      if (table.end === undefined && longer.length < scope.depth) explore(longer);
-      const end = table.finish();
-      ends.set(end, (ends.get(end) ?? 0) + 1);
-      runs++;
-    }
-  };
-  explore([]);
-  expect(runs).toBeGreaterThan(10_000);
-  expect([...ends.keys()].sort()).toEqual(scope.ends);
-});
+  { depth: 5, whole: false, drains: false, ends: ["cancelled", "done", "failed"] },
+  { depth: 4, whole: true, drains: false, ends: ["cancelled", "done", "failed"] },
+  { depth: 4, whole: false, drains: true, ends: ["cancelled", "done", "failed"] },
+])(
+  "every order of $depth events keeps every promise, and the job ends (whole pool: $whole, drains: $drains)",
+  (scope) => {
+    const ends = new Map<string, number>();
+    let runs = 0;
+    const explore = (path: readonly number[]): void => {
+      const moves = replay(path, scope).moves().length;
+      for (let move = 0; move < moves; move++) {
+        const longer = [...path, move];
+        const table = replay(longer, scope);
+        if (table.end === undefined && longer.length < scope.depth) explore(longer);
+        const end = table.finish();
+        ends.set(end, (ends.get(end) ?? 0) + 1);
+        runs++;
+      }
+    };
+    explore([]);
+    expect(runs).toBeGreaterThan(10_000);
+    expect([...ends.keys()].sort()).toEqual(scope.ends);
+  },
+);
 
-function replay(path: readonly number[], { whole }: Scope): Table {
-  const table = new Table(whole);
+function replay(path: readonly number[], scope: Scope): Table {
+  const table = new Table(scope);
   for (const [at, move] of path.entries()) {
     table.checked = at === path.length - 1; // the shorter paths were checked before
     table.play(move);
@@ -69,6 +75,8 @@ class Table {
   readonly #oracle = new SchedulerOracle({ isPoison: undefined });
   readonly #live = new Map<AssignmentId, Extract<Effect, { type: "assign-chunk" }>>();
   readonly #nodes: NodeKey[] = [];
+  /** Those that were told to stop: they may say that they have. */
+  readonly #stopped = new Set<AssignmentId>();
   readonly #path: Input[] = [];
   #lastAnswer: Input | undefined;
   #lastLost: AssignmentId | undefined;
@@ -77,9 +85,11 @@ class Table {
   #lastNode = 0;
 
   readonly #whole: boolean;
+  readonly #drains: boolean;
 
-  constructor(whole: boolean) {
+  constructor({ whole, drains }: Scope) {
     this.#whole = whole;
+    this.#drains = drains;
     this.#feed({ type: "client-joined", client });
     this.#feed({ type: "pool-opened", pool, client, slotsMax: undefined, requirements: undefined });
     this.#feed({ type: "job-opened", job, pool, retries: 1, depth: 0, ...plain, collect: whole });
@@ -99,12 +109,14 @@ class Table {
     const moves: Input[] = [{ type: "job-cancel-requested", job }];
     if (this.#timerMs !== undefined) moves.push({ type: "timer-fired" });
     for (const node of this.#nodes) moves.push({ type: "node-lost", node });
+    if (this.#drains) for (const node of this.#nodes) moves.push(...drainMoves(node));
     if (this.#lastAnswer !== undefined) moves.push(this.#lastAnswer);
     if (this.#lastLost !== undefined) moves.push(answer(this.#lastLost, { type: "done", bytes: 0 }));
     for (const [id, { offset, count }] of this.#live) {
       moves.push(answer(id, { type: "done", bytes: 0 }));
       moves.push(answer(id, { type: "item-error", completed: count - 1, bytes: 0 }));
       moves.push(answer(id, { type: "worker-death", markedOffset: undefined }));
+      if (this.#drains && this.#stopped.has(id)) moves.push(answer(id, { type: "stopped" }));
       if (this.#whole) {
         moves.push(answer(id, { type: "part-done", completed: count - 1, bytes: 0 }));
         moves.push(answer(id, { type: "item-overdue", offset }));
@@ -124,6 +136,7 @@ class Table {
   finish(): string {
     this.checked = false;
     for (let round = 0; round < 50 && (this.end === undefined || this.#live.size > 0); round++) {
+      if (this.#drains) for (const node of this.#nodes) this.#feed({ type: "node-cordoned", node, cordoned: false });
       for (const id of [...this.#live.keys()]) this.#feed(answer(id, { type: "done", bytes: 0 }));
       this.#feed({ type: "timer-fired" });
     }
@@ -144,12 +157,13 @@ class Table {
     const effects = this.#core.step(this.#nowMs, input);
     try {
       if (this.checked) this.#core.validate();
-      this.#oracle.observe(input, effects, this.#core.nodes());
+      this.#oracle.observe(this.#nowMs, input, effects, this.#core.nodes());
     } catch (error) {
       throw new Error(`after ${JSON.stringify(this.#path.slice(10))}`, { cause: error });
     }
     for (const effect of effects) {
       if (effect.type === "assign-chunk") this.#live.set(effect.assignment, effect);
+      if (effect.type === "revoke-chunk" && effect.stop) this.#stopped.add(effect.assignment);
       if (effect.type === "set-timer") this.#timerMs = effect.atMs;
     }
     if (input.type === "node-lost") this.#joinNode();
@@ -172,6 +186,11 @@ class Table {
     this.#feed({ type: "node-joined", node, slots: 1, ...bare });
     this.#feed({ type: "credit-granted", node, chunks: 1 });
   }
+}
+
+function drainMoves(node: NodeKey): Input[] {
+  const drain = (stopAfterMs: number): Input => ({ type: "node-drain-requested", node, stopAfterMs });
+  return [drain(0), drain(5), { type: "node-cordoned", node, cordoned: false }];
 }
 
 function answer(assignment: AssignmentId, outcome: Outcome): Input {

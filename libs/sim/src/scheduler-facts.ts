@@ -1,4 +1,5 @@
 import type { AssignmentId, ClientKey, Effect, JobKey, PoolKey, Requirements } from "@heddle/core-scheduler";
+import type { Millis } from "@heddle/kernel";
 
 type EffectOf<T extends Effect["type"]> = Extract<Effect, { readonly type: T }>;
 
@@ -53,8 +54,14 @@ export interface NodeFacts {
   credit: number;
   silent: boolean;
   cordoned: boolean;
-  draining: boolean;
+  /** When what is left is to be stopped; undefined when nobody wants it drained. */
+  stopAtMs: Millis | undefined;
+  leaving: boolean;
+  /** It was said that nothing is left, since it was last told to drain or leaves. */
   drained: boolean;
+  /** Of those that live: begun as was told, and asked back. */
+  readonly started: Set<AssignmentId>;
+  readonly revoked: Map<AssignmentId, "if-unstarted" | "stop">;
   readonly live: Map<AssignmentId, EffectOf<"assign-chunk">>;
   /** Jobs and pools it was given chunks of and not told to forget. */
   readonly jobs: Set<JobKey>;

@@ -20,7 +20,7 @@ export interface SwarmOptions {
   /** Faults happen before, everything heals then. */
   readonly faultsUntilMs: Millis;
   readonly leaseMs: Millis;
-  /** Mean time between trouble on one node (break of its link, crash, drain, cordon, fault). */
+  /** Mean time between trouble on one node (break of its link, crash, drain, cordon, fault, its leaving). */
   readonly troubleEveryMs: Millis;
   /** Weight of each kind of trouble; all 0 for none. */
   readonly breaks: number;
@@ -64,6 +64,8 @@ export interface SwarmOptions {
   readonly unreads: number;
   /** Of each job and pool: needs what not every node has. */
   readonly needs: number;
+  /** Weight of nodes that leave by themselves, among the kinds of trouble. */
+  readonly leaves: number;
 }
 
 /** The options of a seed. */
@@ -111,11 +113,12 @@ export function swarm(seed: number): SwarmOptions {
     initFailures: sometimes(0.3),
     unreads: sometimes(1),
     needs: sometimes(0.7),
+    leaves: sometimes(0.5),
   };
 }
 
 /** The kinds of trouble that a node has. */
-export type Trouble = "break" | "crash" | "drain" | "cordon" | "start-fault";
+export type Trouble = "break" | "crash" | "drain" | "cordon" | "start-fault" | "leave";
 
 /** Draws a trouble by weight, or undefined when this run has none. */
 export function drawTrouble(options: SwarmOptions, draw: number): Trouble | undefined {
@@ -125,6 +128,7 @@ export function drawTrouble(options: SwarmOptions, draw: number): Trouble | unde
     ["drain", options.drains],
     ["cordon", options.cordons],
     ["start-fault", options.startFaults],
+    ["leave", options.leaves],
   ];
   let left = draw * weights.reduce((sum, [, weight]) => sum + weight, 0);
   for (const [trouble, weight] of weights) {

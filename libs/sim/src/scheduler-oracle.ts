@@ -9,15 +9,13 @@ import type {
   Outcome,
   PoolKey,
 } from "@heddle/core-scheduler";
+import type { Millis } from "@heddle/kernel";
+import { checkDrain, isEmptying, learnCordon } from "./scheduler-drains.ts";
 import { amountsOf, type ItemFacts, type JobFacts, type NodeFacts, type PoolFacts } from "./scheduler-facts.ts";
+import { demand } from "./scheduler-promises.ts";
 
 type EffectOf<T extends Effect["type"]> = Extract<Effect, { readonly type: T }>;
 type InputOf<T extends Input["type"]> = Extract<Input, { readonly type: T }>;
-
-/** A promise of the scheduler that a run has seen broken. */
-class PromiseBroken extends Error {
-  override readonly name = "PromiseBroken";
-}
 
 /** What a failure of an item is checked against beside the inputs: the truth of the workload. */
 export interface Truth {
@@ -47,10 +45,11 @@ export class SchedulerOracle {
   }
 
   /** One step: what was told, and what was wished for. */
-  observe(input: Input, effects: readonly Effect[], nodes: readonly NodeView[]): void {
-    const finished = this.#learn(input);
-    for (const effect of effects) this.#judge(effect, finished);
+  observe(nowMs: Millis, input: Input, effects: readonly Effect[], nodes: readonly NodeView[]): void {
+    const finished = this.#learn(nowMs, input);
+    for (const effect of effects) this.#judge(nowMs, effect, finished);
     this.#checkNodes(nodes);
+    for (const [key, node] of this.#nodes) checkDrain(nowMs, key, node);
   }
 
   /** The end of a run: every job has ended, every node knows what to forget. */
@@ -71,7 +70,10 @@ export class SchedulerOracle {
   }
 
   /** Takes the input in; returns the assignment that it finishes, if it is a live one. */
-  #learn(input: Input): { readonly assign: EffectOf<"assign-chunk">; readonly outcome: Outcome } | undefined {
+  #learn(
+    nowMs: Millis,
+    input: Input,
+  ): { readonly assign: EffectOf<"assign-chunk">; readonly outcome: Outcome } | undefined {
     switch (input.type) {
       case "client-joined":
         if (!this.#clients.has(input.client)) this.#clients.set(input.client, { throttled: false, left: false });
@@ -114,15 +116,19 @@ export class SchedulerOracle {
       }
       case "chunk-finished":
         return this.#learnFinish(input);
-      case "chunk-started":
+      case "chunk-started": {
+        const node = this.#nodes.get(this.#placed.get(input.assignment)?.node as NodeKey);
+        node?.started.add(input.assignment);
         return undefined;
+      }
       case "node-joined":
       case "credit-granted":
       case "node-silent":
       case "node-cordoned":
       case "node-drain-requested":
+      case "node-leaving":
       case "node-lost":
-        this.#learnNode(input);
+        this.#learnNode(nowMs, input);
         return undefined;
     }
   }
@@ -202,16 +208,13 @@ export class SchedulerOracle {
     if (this.#faults >= 5 || pool.initFailures >= 3) this.#mayGiveUp = true;
   }
 
-  #learnNode(
-    input: InputOf<
-      "node-joined" | "credit-granted" | "node-silent" | "node-cordoned" | "node-drain-requested" | "node-lost"
-    >,
-  ): void {
+  #learnNode(nowMs: Millis, input: InputOf<NodeFact>): void {
     const node = this.#nodes.get(input.node);
     if (input.type === "node-joined") {
       if (node !== undefined || this.#lostNodes.has(input.node)) return;
-      const flags = { silent: false, cordoned: false, draining: false, drained: false };
-      const given = { live: new Map(), jobs: new Set<JobKey>(), pools: new Set<PoolKey>() };
+      const flags = { silent: false, cordoned: false, stopAtMs: undefined, leaving: false, drained: false };
+      const told = { started: new Set<AssignmentId>(), revoked: new Map() };
+      const given = { live: new Map(), jobs: new Set<JobKey>(), pools: new Set<PoolKey>(), ...told };
       const { slots, labels, resources } = input;
       this.#nodes.set(input.node, { slots, labels, resources, credit: 0, ...flags, ...given });
       return;
@@ -219,25 +222,42 @@ export class SchedulerOracle {
     if (node === undefined) return;
     if (input.type === "credit-granted") node.credit = input.chunks;
     if (input.type === "node-silent") node.silent = input.silent;
-    if (input.type === "node-cordoned") node.cordoned = input.cordoned;
-    if (input.type === "node-drain-requested") node.draining = true;
+    if (input.type === "node-cordoned") learnCordon(node, input.cordoned);
+    if (input.type === "node-drain-requested") {
+      learnCordon(node, true);
+      node.stopAtMs = nowMs + input.stopAfterMs;
+      node.drained = false;
+    }
+    if (input.type === "node-leaving") {
+      node.drained &&= node.leaving;
+      node.leaving = true;
+    }
     if (input.type !== "node-lost") return;
     this.#nodes.delete(input.node);
     this.#lostNodes.add(input.node);
     for (const assign of node.live.values()) {
       this.#unplace(assign);
+      if (node.revoked.get(assign.assignment) === "stop") continue; // it was to end in any case
       for (const item of this.#itemsOf(assign)) item.losses++;
     }
   }
 
-  #judge(effect: Effect, finished: { assign: EffectOf<"assign-chunk">; outcome: Outcome } | undefined): void {
+  #judge(
+    nowMs: Millis,
+    effect: Effect,
+    finished: { assign: EffectOf<"assign-chunk">; outcome: Outcome } | undefined,
+  ): void {
     switch (effect.type) {
       case "assign-chunk":
         this.#judgeAssign(effect);
         return;
-      case "revoke-chunk":
-        demand(this.#nodes.get(effect.node)?.live.has(effect.assignment), `revoke of ${effect.assignment}, not live`);
+      case "revoke-chunk": {
+        const node = this.#nodes.get(effect.node);
+        demand(node?.live.has(effect.assignment), `revoke of ${effect.assignment}, not live`);
+        node?.revoked.set(effect.assignment, effect.stop ? "stop" : "if-unstarted");
+        this.#judgeStop(nowMs, effect, node);
         return;
+      }
       case "deliver-span":
         this.#judgeDelivery(effect, finished);
         return;
@@ -261,7 +281,8 @@ export class SchedulerOracle {
       }
       case "node-drained": {
         const node = this.#nodes.get(effect.node);
-        demand(node?.draining && !node.drained && node.live.size === 0, `node ${effect.node} is not just drained`);
+        const isEmpty = node !== undefined && isEmptying(node) && node.live.size === 0;
+        demand(isEmpty && !node.drained, `node ${effect.node} is not just drained`);
         if (node !== undefined) node.drained = true;
         return;
       }
@@ -273,12 +294,21 @@ export class SchedulerOracle {
     }
   }
 
+  /** What nobody gave up is stopped by the end of a drain's time alone. */
+  #judgeStop(nowMs: Millis, { assignment, stop }: EffectOf<"revoke-chunk">, node: NodeFacts | undefined): void {
+    const job = this.#jobs.get(this.#placed.get(assignment)?.job as JobKey);
+    const isOver = job === undefined || job.ended !== undefined || job.cancelRequested || this.#mayGiveUp;
+    const isWrong = job !== undefined && job.failedItems > 0;
+    const isDue = node?.stopAtMs !== undefined && nowMs >= node.stopAtMs;
+    demand(!stop || isOver || isWrong || this.#faults >= 5 || isDue, `${assignment} is stopped before its time`);
+  }
+
   #judgeAssign(effect: EffectOf<"assign-chunk">): void {
     const { assignment, attempt, poolSlots } = effect;
     const node = this.#nodes.get(effect.node);
     const job = this.#jobs.get(effect.job);
     const what = `assignment ${assignment}`;
-    demand(node && !node.silent && !node.cordoned && !node.draining, `${what} to node ${effect.node}, not ready`);
+    demand(node && !node.silent && !node.cordoned && !node.leaving, `${what} to node ${effect.node}, not ready`);
     const goesOn = job && job.ended === undefined && (job.collect || job.failedItems === 0);
     demand(goesOn, `${what} of job ${effect.job}, which is over`);
     if (node === undefined || job === undefined) return;
@@ -428,14 +458,17 @@ export class SchedulerOracle {
   #checkNodes(views: readonly NodeView[]): void {
     let [slots, ready] = [0, 0];
     for (const node of this.#nodes.values()) {
-      if (node.silent || node.cordoned || node.draining) continue;
+      if (node.silent || node.cordoned || node.leaving) continue;
       slots += node.slots;
       ready++;
     }
     demand(this.#announced.slots === slots && this.#announced.nodes === ready, "the announced capacity is stale");
     demand(views.length === this.#nodes.size, "the nodes shown are those that joined and were not lost");
     for (const view of views) {
-      demand(view.chunks === this.#nodes.get(view.node)?.live.size, `node ${view.node} shows a wrong count`);
+      const node = this.#nodes.get(view.node);
+      demand(view.chunks === node?.live.size, `node ${view.node} shows a wrong count`);
+      const isDrained = node !== undefined && isEmptying(node) && node.live.size === 0;
+      demand((view.state === "drained") === isDrained, `node ${view.node} is shown as ${view.state}`);
     }
   }
 
@@ -450,12 +483,16 @@ export class SchedulerOracle {
   }
 
   #unplace(assign: EffectOf<"assign-chunk">): void {
-    this.#placed.delete(assign.assignment);
-    this.#nodes.get(assign.node)?.live.delete(assign.assignment);
+    const { assignment } = assign;
+    this.#placed.delete(assignment);
+    const node = this.#nodes.get(assign.node);
+    node?.live.delete(assignment);
+    node?.started.delete(assignment);
+    node?.revoked.delete(assignment);
     for (const item of this.#itemsOf(assign)) item.placedIn = undefined;
   }
 }
 
-function demand(ok: unknown, broken: string): void {
-  if (ok !== true) throw new PromiseBroken(broken);
-}
+type NodeFact =
+  | ("node-joined" | "credit-granted" | "node-silent" | "node-lost")
+  | ("node-cordoned" | "node-drain-requested" | "node-leaving");

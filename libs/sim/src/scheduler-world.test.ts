@@ -15,7 +15,7 @@ import { type RunOptions, type RunReport, runSeed, type SchedulerUnderTest } fro
 const SEEDS = 300;
 /** Nothing goes wrong, and any node may run any chunk. */
 const evenWorld: Partial<SwarmOptions> = {
-  ...{ breaks: 0, crashes: 0, drains: 0, cordons: 0, startFaults: 0, initFailures: 0, drop: 0, kills: 0 },
+  ...{ breaks: 0, crashes: 0, drains: 0, cordons: 0, leaves: 0, startFaults: 0, initFailures: 0, drop: 0, kills: 0 },
   ...{ bounded: 0, needs: 0, nested: 0, unreads: 0, throttles: 0, cancels: 0, poison: 0 },
   ...{ model: "stream", nodes: 3, prefetchMax: 4, itemMsMax: 200 },
 };
@@ -53,7 +53,7 @@ function worldOfFaults(): void {
 
   test("never fails a job for what the system did, below the bounds of blame", () => {
     const system = { poison: 0, flaky: 0, broken: 0, cancels: 0, kills: 0, startFaults: 0, initFailures: 0, drop: 0 };
-    const override = { ...system, breaks: 1, crashes: 1, drains: 1, cordons: 1, troubleEveryMs: 1_000 };
+    const override = { ...system, breaks: 1, crashes: 1, drains: 1, cordons: 1, leaves: 1, troubleEveryMs: 1_000 };
     const reports = seeds(60).map((seed) => runSeed(seed, { override }));
     expect(reports.filter((report) => report.failure !== undefined).map(retell)).toEqual([]);
     expect(new Set(reports.flatMap((report) => [...report.ends.values()]))).toEqual(new Set(["done"]));
@@ -78,12 +78,14 @@ function worldOfFaults(): void {
     ["results-taken", /"results-taken".*"assign-chunk"/],
     ["grain", /"assign-chunk".*"grain":[1-9]/],
     ["handed back", /"timer-fired".*"stop":false/],
+    ["the end of a drain's time", /"timer-fired".*"stop":true/],
+    ["a drain that is undone", /"cordoned":false.*"assign-chunk"/],
   ])("comes across what there is to decide: %s", (_what, told) => {
     let met = 0;
     const trace = (line: string): void => {
       if (told.test(line)) met++;
     };
-    for (const seed of seeds(60)) runSeed(seed, { trace });
+    for (const seed of seeds(60)) runSeed(seed, { trace, override: { drains: 1 } });
     expect(met).toBeGreaterThan(0);
   });
 
@@ -123,6 +125,19 @@ function netOfSeeds(): void {
   test("catches a drain that does not keep new chunks away", () => {
     const caught = firstCaught((options) => new IgnoresDrains(new Scheduler(options)));
     expect(caught?.failure).toMatch(/^PromiseBroken: /);
+  });
+
+  test.each<[what: string, Hearing, broken: RegExp]>([
+    ["a drain without an end", { "node-drain-requested": { stopAfterMs: 1e6 } }, /outlasts the drain of node/],
+    [
+      "a drain that stops too early",
+      { "node-drain-requested": { stopAfterMs: 0 } },
+      /: \d+ is stopped before its time/,
+    ],
+    ["a drain that is not undone", { "node-cordoned": { cordoned: true } }, /capacity is stale|is shown as drained/],
+  ])("catches %s", (_what, hearing, broken) => {
+    const caught = firstCaught((options) => new Mishears(new Scheduler(options), hearing));
+    expect(caught?.failure).toMatch(broken);
   });
 }
 
@@ -208,6 +223,23 @@ class ForgetsOf extends Planted {
 
   override step(nowMs: number, input: Input): readonly Effect[] {
     return this.sound.step(nowMs, input.type === "job-opened" ? { ...input, ...this.#forgotten } : input);
+  }
+}
+
+/** What is understood of facts in place of what was said, by their type. */
+type Hearing = Readonly<Record<string, object>>;
+
+/** Hears something else than it was told. */
+class Mishears extends Planted {
+  readonly #hearing: Hearing;
+
+  constructor(sound: Scheduler, hearing: Hearing) {
+    super(sound);
+    this.#hearing = hearing;
+  }
+
+  override step(nowMs: number, input: Input): readonly Effect[] {
+    return this.sound.step(nowMs, { ...input, ...this.#hearing[input.type] });
   }
 }
 

@@ -22,6 +22,7 @@ import { Consumers } from "./scheduler-consumers.ts";
 import { drawTrouble, type SwarmOptions, swarm } from "./scheduler-faults.ts";
 import { SchedulerOracle } from "./scheduler-oracle.ts";
 import type { TailWatch } from "./scheduler-tail.ts";
+import { isPoisoned, items } from "./scheduler-workload.ts";
 
 /** What is simulated: a Scheduler, or one with a planted bug. */
 export type SchedulerUnderTest = Pick<Scheduler, "step" | "validate" | "jobs" | "nodes">;
@@ -80,6 +81,8 @@ interface NodeLife {
   broken: boolean;
   /** The core was told that it is lost. */
   lost: boolean;
+  /** Its agent ends when nothing is left. */
+  leaving: boolean;
   /** What waits for the link to heal, in order. */
   readonly waiting: (() => void)[];
   /** Stream model: nothing arrives before what was sent earlier, by direction. */
@@ -190,7 +193,7 @@ class SchedulerWorld implements AgentWorld {
     this.#trace?.(line);
     this.#digest = Math.imul(this.#digest, 31) + hash32(line);
     this.#core.validate();
-    this.#oracle.observe(input, effects, this.#core.nodes());
+    this.#oracle.observe(this.#nowMs, input, effects, this.#core.nodes());
     this.#tail?.observe(this.#nowMs, input, effects, this.#core);
     for (const effect of effects) {
       if (effect.type === "deliver-span" || effect.type === "fail-item") this.#consumers.heard(effect, bytesOf(input));
@@ -212,7 +215,8 @@ class SchedulerWorld implements AgentWorld {
         return;
       }
       case "node-drained":
-        this.after(this.#network.int(this.options.delayMsMax), () => this.#loseNode(effect.node));
+        if (this.#lives.get(effect.node)?.leaving === true)
+          this.after(this.#network.int(this.options.delayMsMax), () => this.#loseNode(effect.node));
         return;
       case "deliver-span":
       case "fail-item":
@@ -267,7 +271,7 @@ class SchedulerWorld implements AgentWorld {
 
   #joinNode(equipment = this.#equip()): void {
     const agent = new ModelAgent(this, ++this.#lastKey as NodeKey, equipment);
-    const life: NodeLife = { agent, broken: false, lost: false, waiting: [], arrivedMs: [0, 0] };
+    const life: NodeLife = { agent, broken: false, lost: false, leaving: false, waiting: [], arrivedMs: [0, 0] };
     this.#lives.set(agent.key, life);
     this.#feed({ type: "node-joined", node: agent.key, slots: agent.slots, ...equipment });
     agent.grant();
@@ -305,7 +309,11 @@ class SchedulerWorld implements AgentWorld {
         this.#crash(life);
         return;
       case "drain":
-        this.#feed({ type: "node-drain-requested", node });
+        this.#drain(node, lastsMs);
+        return;
+      case "leave":
+        life.leaving = true;
+        this.#feed({ type: "node-leaving", node });
         return;
       case "cordon":
         this.#feed({ type: "node-cordoned", node, cordoned: true });
@@ -317,6 +325,20 @@ class SchedulerWorld implements AgentWorld {
       case undefined:
         return;
     }
+  }
+
+  /** By an operator who may think of another deadline, and uncordons it at last, done or not. */
+  #drain(node: NodeKey, lastsMs: Millis): void {
+    const { leaseMs } = this.options;
+    const ask = (): void =>
+      this.#feed({
+        type: "node-drain-requested",
+        node,
+        stopAfterMs: this.#trouble.int(3) * this.#trouble.int(leaseMs),
+      });
+    ask();
+    if (this.#trouble.int(3) === 0) this.after(this.#trouble.int(lastsMs + 1), ask);
+    this.after(lastsMs, () => this.#feed({ type: "node-cordoned", node, cordoned: false }));
   }
 
   /** The link breaks and comes back, or not before the lease is over. */
@@ -456,26 +478,4 @@ class SchedulerWorld implements AgentWorld {
 /** Bytes of the values that came with an input. */
 function bytesOf(input: Input): number {
   return input.type === "chunk-finished" && "bytes" in input.outcome ? input.outcome.bytes : 0;
-}
-
-/** What each item does, by its seed and place alone; flaky ones count how often they ran. */
-function items(seed: number, options: SwarmOptions): Workload {
-  const left = new Map<string, number>();
-  return {
-    run: (job, chunk, offset) => {
-      if (isPoisoned(seed, options, job, chunk, offset)) return "poison";
-      const place = `${job}/${chunk}/${offset}`;
-      const random = seededRandom(seed, `item ${place}`);
-      const trouble = seededRandom(seed, `overdue ${place}`).float() < options.overdues ? "overdue" : "error";
-      if (random.float() < options.broken) return trouble;
-      const failures = left.get(place) ?? (random.float() < options.flaky ? 1 + random.int(2) : 0);
-      left.set(place, failures - 1);
-      return failures > 0 ? trouble : "ok";
-    },
-  };
-}
-
-function isPoisoned(seed: number, options: SwarmOptions, job: JobKey, chunk: number, offset: number): boolean {
-  if (options.poison === 0) return false;
-  return seededRandom(seed, `poison ${job}/${chunk}/${offset}`).float() < options.poison;
 }

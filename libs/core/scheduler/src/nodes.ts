@@ -1,7 +1,9 @@
+import type { Millis } from "@heddle/kernel";
 import { judgeLoss } from "./blame.ts";
 import { endIfComplete, type KeyBook, letGo, revoke } from "./jobs.ts";
 import { announceDrained, followVerdict } from "./outcomes.ts";
-import type { Node, State } from "./state.ts";
+import { requeue } from "./spans.ts";
+import type { Drain, Node, State } from "./state.ts";
 import type { Input, NodeKey } from "./types.ts";
 
 export function onNodeJoined(state: State, keys: KeyBook, joined: Extract<Input, { type: "node-joined" }>): void {
@@ -30,14 +32,36 @@ export function onNodeCordoned(state: State, key: NodeKey, cordoned: boolean): v
   const node = state.fleet.nodes.get(key);
   if (node === undefined) return;
   node.cordoned = cordoned;
+  if (!cordoned) node.drain = undefined;
   readinessChanged(state, node);
 }
 
-export function onNodeDrainRequested(state: State, key: NodeKey): void {
+/** What was asked back comes back, also when the drain is undone before that. */
+export function onNodeDrainRequested(state: State, key: NodeKey, stopAfterMs: Millis): void {
   const node = state.fleet.nodes.get(key);
-  if (node === undefined || node.draining) return;
-  node.draining = true;
-  for (const assignment of node.assignments) if (!assignment.started) revoke(state, assignment, "if-unstarted");
+  if (node === undefined) return;
+  const drain: Drain = { stopAtMs: state.nowMs + Math.max(0, stopAfterMs) };
+  node.cordoned = true;
+  node.drain = drain;
+  if (drain.stopAtMs > state.nowMs) state.timers.add(drain.stopAtMs, { type: "stop-drained", node, drain });
+  empty(state, node, drain.stopAtMs > state.nowMs ? "if-unstarted" : "stop");
+}
+
+export function onNodeLeaving(state: State, key: NodeKey): void {
+  const node = state.fleet.nodes.get(key);
+  if (node === undefined || node.leaving) return;
+  node.leaving = true;
+  empty(state, node, "if-unstarted");
+}
+
+/** The time of a drain is over: unless it was replaced or undone, what is left is stopped, and placed elsewhere without blame. */
+export function stopDrained(state: State, node: Node, drain: Drain): void {
+  if (node.drain !== drain || !state.fleet.nodes.has(node.key)) return;
+  for (const assignment of node.assignments) revoke(state, assignment, "stop");
+}
+
+function empty(state: State, node: Node, how: "if-unstarted" | "stop"): void {
+  for (const assignment of node.assignments) if (how === "stop" || !assignment.started) revoke(state, assignment, how);
   readinessChanged(state, node);
   announceDrained(state, node);
 }
@@ -60,7 +84,9 @@ export function onNodeLost(state: State, key: NodeKey): void {
   }
   for (const assignment of lost) {
     if (assignment.job.state === "ended") continue;
-    followVerdict(state, assignment, judgeLoss(assignment.span, state.limits), "node-loss");
+    if (assignment.revoked === "stop")
+      requeue(state, assignment.span); // of a drain that was past its time: it was to be stopped anyway
+    else followVerdict(state, assignment, judgeLoss(assignment.span, state.limits), "node-loss");
   }
   for (const { job } of lost) {
     endIfComplete(state, job);

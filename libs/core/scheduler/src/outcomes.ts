@@ -3,7 +3,7 @@ import { failuresAt, grainsFrom, holds, itemAt, judgeDeath, partsAround, restFro
 import { abandonJob, endIfComplete, failJob, letGo } from "./jobs.ts";
 import { take } from "./needs.ts";
 import { placedSpans, putBack, replaceSpan, requeue, settleItems } from "./spans.ts";
-import type { Assignment, Job, Node, Pool, Span, State } from "./state.ts";
+import { type Assignment, isEmptying, type Job, type Node, type Pool, type Span, type State } from "./state.ts";
 import type { AssignmentId, Effect, Outcome } from "./types.ts";
 
 type FailureCause = Extract<Effect, { readonly type: "fail-item" }>["cause"];
@@ -40,9 +40,9 @@ export function followVerdict(state: State, assignment: Assignment, verdict: Ver
   else for (const successor of replaceSpan(state, span, verdict.spans)) requeue(state, successor);
 }
 
-/** Tells that a drain is complete, when it is. */
+/** Tells that nothing is left of a node that drains or leaves, when it is so. */
 export function announceDrained(state: State, node: Node): void {
-  if (node.draining && node.assignments.size === 0) state.effects.push({ type: "node-drained", node: node.key });
+  if (isEmptying(node) && node.assignments.size === 0) state.effects.push({ type: "node-drained", node: node.key });
 }
 
 /** Frees the place of an assignment on its node. */

@@ -2,7 +2,7 @@ import { assert } from "@heddle/kernel";
 import type { JobQueues } from "./fairness.ts";
 import { couldTake, hasFree } from "./needs.ts";
 import { Ranking } from "./ranking.ts";
-import { isReady, type Job, loadOf, type Node, newNode, type Pool, type Share } from "./state.ts";
+import { isEmptying, isReady, type Job, loadOf, type Node, newNode, type Pool, type Share } from "./state.ts";
 import type { Input, NodeKey } from "./types.ts";
 
 /** Slots and number of the nodes that are ready. */
@@ -199,7 +199,7 @@ export class Fleet {
   /** Keeps the sums that the tail is watched by. */
   #recount(node: Node): void {
     const idle = node.rankAt < 0 ? 0 : Math.max(0, Math.min(node.slots, node.credit) - node.assignments.size);
-    const isOverfull = node.outer > node.slots && !node.silent && !node.draining;
+    const isOverfull = node.outer > node.slots && !node.silent && !isEmptying(node);
     if (idle !== node.idleSlots || isOverfull !== node.isOverfull) this.#count(node, idle, isOverfull);
   }
 

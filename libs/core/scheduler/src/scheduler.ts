@@ -21,8 +21,10 @@ import {
   onNodeCordoned,
   onNodeDrainRequested,
   onNodeJoined,
+  onNodeLeaving,
   onNodeLost,
   onNodeSilent,
+  stopDrained,
 } from "./nodes.ts";
 import { onChunkFinished, onChunkStarted } from "./outcomes.ts";
 import { Fleet } from "./placement.ts";
@@ -151,7 +153,10 @@ export class Scheduler {
         onNodeCordoned(state, input.node, input.cordoned);
         return;
       case "node-drain-requested":
-        onNodeDrainRequested(state, input.node);
+        onNodeDrainRequested(state, input.node, input.stopAfterMs);
+        return;
+      case "node-leaving":
+        onNodeLeaving(state, input.node);
         return;
       case "node-lost":
         onNodeLost(state, input.node);
@@ -176,6 +181,9 @@ function ring(state: State, alarm: Alarm): void {
     case "release-hold":
       alarm.node.heldUntilMs = undefined;
       if (state.fleet.nodes.has(alarm.node.key)) state.fleet.refresh(alarm.node);
+      return;
+    case "stop-drained":
+      stopDrained(state, alarm.node, alarm.drain);
       return;
     case "hand-back":
       state.tail.alarm = "rung";

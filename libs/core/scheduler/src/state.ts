@@ -202,7 +202,10 @@ export interface Node extends Ranked {
   credit: number;
   silent: boolean;
   cordoned: boolean;
-  draining: boolean;
+  /** What is not over by then is stopped; undefined when nobody wants it drained. Implies `cordoned`. */
+  drain: Drain | undefined;
+  /** Its agent ends. */
+  leaving: boolean;
   /** It gets nothing before; undefined when not on hold. */
   heldUntilMs: Millis | undefined;
   /** Faults in a row, for the length of the hold. */
@@ -224,6 +227,11 @@ export interface Node extends Ranked {
   isOverfull: boolean;
 }
 
+/** What an operator wants of a node; another wish is another object. */
+export interface Drain {
+  readonly stopAtMs: Millis;
+}
+
 /** The tally of a node, a new one when it has none. */
 export function tallyOf(placed: Map<Node, Tally>, node: Node): Tally {
   const known = placed.get(node);
@@ -233,9 +241,14 @@ export function tallyOf(placed: Map<Node, Tally>, node: Node): Tally {
   return tally;
 }
 
-/** Neither silent nor cordoned nor draining. */
+/** Neither silent nor cordoned nor leaving. */
 export function isReady(node: Node): boolean {
-  return !node.silent && !node.cordoned && !node.draining;
+  return !node.silent && !node.cordoned && !node.leaving;
+}
+
+/** What it holds is to be over. */
+export function isEmptying(node: Node): boolean {
+  return node.leaving || node.drain !== undefined;
 }
 
 /** Assignments per slot. */
@@ -327,7 +340,8 @@ export function newNode({ node, slots, labels, resources }: InputOf<"node-joined
     credit: 0,
     silent: false,
     cordoned: false,
-    draining: false,
+    drain: undefined,
+    leaving: false,
     heldUntilMs: undefined,
     faults: 0,
     assignments: new Set(),

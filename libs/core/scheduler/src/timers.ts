@@ -1,10 +1,11 @@
 import { Heap, type Millis } from "@heddle/kernel";
-import type { Node, Span } from "./state.ts";
+import type { Drain, Node, Span } from "./state.ts";
 
 /** What is to happen at a time. */
 export type Alarm =
   | { readonly type: "retry"; readonly span: Span }
   | { readonly type: "release-hold"; readonly node: Node }
+  | { readonly type: "stop-drained"; readonly node: Node; readonly drain: Drain }
   | { readonly type: "hand-back" };
 
 interface Entry {

@@ -83,9 +83,15 @@ export type Input =
   | { readonly type: "credit-granted"; readonly node: NodeKey; readonly chunks: number }
   /** Its connection broke (true): it keeps what it has and gets nothing new until false or `node-lost`. */
   | { readonly type: "node-silent"; readonly node: NodeKey; readonly silent: boolean }
+  /** It gets nothing new (true), and goes on with what it has; false undoes that and a drain. */
   | { readonly type: "node-cordoned"; readonly node: NodeKey; readonly cordoned: boolean }
-  /** Takes nothing new, unstarted chunks are revoked, `node-drained` when the last one is finished. Not undone. */
-  | { readonly type: "node-drain-requested"; readonly node: NodeKey }
+  /**
+   * Cordons it; unstarted chunks are revoked, the others may end for `stopAfterMs` from now and are then revoked with `stop`; `node-drained`
+   * when the last one is finished. Another one replaces that time; `node-cordoned` false undoes it.
+   */
+  | { readonly type: "node-drain-requested"; readonly node: NodeKey; readonly stopAfterMs: Millis }
+  /** Its agent ends: it gets nothing new, unstarted chunks are revoked, `node-drained` when the last one is finished. Not undone. */
+  | { readonly type: "node-leaving"; readonly node: NodeKey }
   /** Gone for good: lease over, replaced or left. */
   | { readonly type: "node-lost"; readonly node: NodeKey }
   | { readonly type: "chunk-started"; readonly assignment: AssignmentId }
@@ -170,7 +176,7 @@ export type Effect =
   | { readonly type: "forget-job"; readonly node: NodeKey; readonly job: JobKey }
   /** The node was given chunks of this pool and will get no more. */
   | { readonly type: "retire-pool"; readonly node: NodeKey; readonly pool: PoolKey }
-  /** A drain is complete: nothing of the node's is left. */
+  /** Nothing of a node is left that drains or leaves. */
   | { readonly type: "node-drained"; readonly node: NodeKey }
   /** Nodes that take work and their slots, whenever that changes. */
   | { readonly type: "announce-capacity"; readonly slots: number; readonly nodes: number }
@@ -192,7 +198,7 @@ export interface JobView {
 /** Numbers for operators; a snapshot. */
 export interface NodeView {
   readonly node: NodeKey;
-  readonly state: "ready" | "silent" | "cordoned" | "draining";
+  readonly state: "ready" | "silent" | "cordoned" | "draining" | "drained";
   readonly slots: number;
   readonly credit: number;
   readonly chunks: number;

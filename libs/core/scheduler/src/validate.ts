@@ -4,6 +4,7 @@ import { placedSpans } from "./spans.ts";
 import {
   type Assignment,
   type Chunk,
+  isEmptying,
   isReady,
   type Job,
   loadOf,
@@ -43,9 +44,13 @@ function validateNode(state: State, node: Node): void {
     assert(Math.abs((node.taken.get(name) ?? 0) - held) < 1e-3, "amounts that its assignments hold are counted");
     assert(held <= (node.resources.get(name) ?? 0) + 1e-3, "no node gives more than it has");
   }
-  assert(node.isOverfull === (node.outer > node.slots && !node.silent && !node.draining), "overfull nodes are known");
+  assert(
+    node.isOverfull === (node.outer > node.slots && !node.silent && !isEmptying(node)),
+    "overfull nodes are known",
+  );
   const takesWork = isReady(node) && node.heldUntilMs === undefined && node.credit > 0 && node.slots > 0;
   assert(node.takesWork === takesWork, "takesWork follows from the node's flags");
+  assert(node.drain === undefined || node.cordoned, "what is drained is cordoned");
   assert(node.load === loadOf(node), "load follows from the assignments");
   assert(node.rankAt >= 0 === (takesWork && node.outer < node.credit), "exactly the nodes with room are free");
 }

@@ -1,5 +1,5 @@
 import { unreachable } from "@heddle/kernel";
-import type { Job, JobState, Node } from "./state.ts";
+import { isEmptying, type Job, type JobState, type Node } from "./state.ts";
 import type { JobView, NodeView } from "./types.ts";
 
 /** What operators see of a job. */
@@ -16,11 +16,16 @@ export function jobView(job: Job): JobView {
   };
 }
 
-/** What operators see of a node. The first that applies: draining, silent, cordoned, ready. */
+/** What operators see of a node. The first that applies: drained, draining, silent, cordoned, ready. */
 export function nodeView(node: Node): NodeView {
   const { key, slots, credit, assignments } = node;
-  const state = node.draining ? "draining" : node.silent ? "silent" : node.cordoned ? "cordoned" : "ready";
-  return { node: key, state, slots, credit, chunks: assignments.size };
+  return { node: key, state: nodeState(node), slots, credit, chunks: assignments.size };
+}
+
+function nodeState(node: Node): NodeView["state"] {
+  if (isEmptying(node)) return node.assignments.size === 0 ? "drained" : "draining";
+  if (node.silent) return "silent";
+  return node.cordoned ? "cordoned" : "ready";
 }
 
 function viewState(state: JobState): JobView["state"] {

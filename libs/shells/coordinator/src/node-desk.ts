@@ -87,7 +87,7 @@ export class NodeDesk implements NodeHost {
 
   leaving(node: NodeRecord): void {
     this.#clients.processes.nodeDrains(node);
-    this.#office.feed({ type: "node-drain-requested", node: node.key });
+    this.#office.feed({ type: "node-leaving", node: node.key });
   }
 
   #register(session: Session<AttachResponseEntry>, caller: Caller, entry: AttachRequestEntry): NodeRecord {

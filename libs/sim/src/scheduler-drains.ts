@@ -1,0 +1,27 @@
+import type { NodeKey } from "@heddle/core-scheduler";
+import type { Millis } from "@heddle/kernel";
+import type { NodeFacts } from "./scheduler-facts.ts";
+import { demand } from "./scheduler-promises.ts";
+
+/** The end of a cordon is the end of a drain. */
+export function learnCordon(node: NodeFacts, cordoned: boolean): void {
+  node.cordoned = cordoned;
+  if (!cordoned) node.stopAtMs = undefined;
+}
+
+/** What it holds is to be over. */
+export function isEmptying({ stopAtMs, leaving }: NodeFacts): boolean {
+  return stopAtMs !== undefined || leaving;
+}
+
+/** A node that is to be empty was asked for all that it did not say to have begun, when its time is over for all; when it is, that was said. */
+export function checkDrain(nowMs: Millis, key: NodeKey, node: NodeFacts): void {
+  if (!isEmptying(node)) return;
+  demand(node.live.size > 0 || node.drained, `node ${key} is empty, and nobody is told`);
+  const isOver = node.stopAtMs !== undefined && nowMs >= node.stopAtMs;
+  for (const assignment of node.live.keys()) {
+    const revoked = node.revoked.get(assignment);
+    demand(revoked === "stop" || !isOver, `${assignment} outlasts the drain of node ${key}`);
+    demand(revoked !== undefined || node.started.has(assignment), `${assignment} is not asked back from node ${key}`);
+  }
+}
