@@ -1,7 +1,7 @@
 /**
- * `node --conditions=@heddle/source tests/bench/apply-trip.ts [--trips=3000] [--rounds=5] [--profile=DIR] [--noops=0]`:
- * one call after the other through coordinator, agent and worker processes over gRPC. Prints the trip's percentiles and what each process
- * burnt of the cores meanwhile.
+ * `node --conditions=@heddle/source tests/bench/apply-trip.ts [--trips=3000] [--rounds=5] [--profile=DIR] [--noops=0] [--tls]`:
+ * one call after the other through coordinator, agent and worker processes over gRPC, in clear unless `--tls` is given. Prints the trip's
+ * percentiles and what each process burnt of the cores meanwhile.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -11,6 +11,9 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { createAuthority, writeIdentity } from "@heddle/adapter-certificates";
+import type { Role } from "@heddle/kernel";
+import { tlsFilesIn } from "@heddle/port-rpc";
 import { connect, range } from "heddle";
 import { noop } from "./tasks.ts";
 
@@ -20,14 +23,27 @@ const { values: options } = parseArgs({
     rounds: { type: "string", default: "5" },
     noops: { type: "string", default: "0" },
     profile: { type: "string", default: "" },
+    tls: { type: "boolean", default: false },
   },
 });
 const directory = mkdtempSync(join(tmpdir(), "heddle-trip-"));
 
+const tlsDirectory = (role: Role): string => join(directory, "tls", role);
+
+async function makeCertificates(): Promise<void> {
+  const authority = await createAuthority();
+  for (const role of ["coordinator", "agent", "client"] as const)
+    writeIdentity(
+      tlsDirectory(role),
+      await authority.issue({ role, hosts: role === "coordinator" ? ["127.0.0.1"] : [] }),
+    );
+}
+
 function start(app: "coordinator" | "agent", flags: readonly string[]): ChildProcess {
   const main = fileURLToPath(new URL(`../../apps/${app}/src/main.ts`, import.meta.url));
   const profile = options.profile === "" ? [] : ["--cpu-prof", `--cpu-prof-dir=${join(options.profile, app)}`];
-  const all = ["--conditions=@heddle/source", ...profile, main, ...flags, "--data-dir", join(directory, app)];
+  const tls = options.tls ? ["--tls-dir", tlsDirectory(app)] : [];
+  const all = ["--conditions=@heddle/source", ...profile, main, ...flags, ...tls, "--data-dir", join(directory, app)];
   return spawn(process.execPath, all, { stdio: ["ignore", "inherit", "inherit"] });
 }
 
@@ -40,6 +56,7 @@ function burntMs(pid: number | undefined): number {
 const percentile = (sorted: readonly number[], at: number): string =>
   `${Math.round((sorted[Math.floor(sorted.length * at)] ?? Number.NaN) * 1_000)} us`;
 
+if (options.tls) await makeCertificates();
 const file = join(directory, "address.json");
 const coordinator = start("coordinator", ["--listen", "127.0.0.1:0", "--address-file", file]);
 while (!existsSync(file)) await pause(20);
@@ -47,7 +64,7 @@ const { address } = JSON.parse(readFileSync(file, "utf8")) as { address: string 
 const agent = start("agent", ["--coordinator", address, "--name", "n1", "--processes", "2"]);
 const servers = { coordinator, agent };
 try {
-  await using fabric = await connect(address);
+  await using fabric = await connect(address, options.tls ? { tls: tlsFilesIn(tlsDirectory("client")) } : {});
   await using pool = fabric.pool();
   for (let turn = 0; turn < 3; turn++) await pool.map(noop, range(50_000));
   await pool.map(noop, range(50_000), { chunkSize: 1 });
