@@ -60,6 +60,7 @@ export const npmUsers: Readonly<Record<string, readonly string[]>> = {
   "@heddle/adapter-grpc": ["@grpc/grpc-js", "@grpc/proto-loader", "@grpc/reflection", "grpc-health-check"],
   "@heddle/adapter-ship": ["@jridgewell/remapping", "acorn", "esbuild", "eslint-scope", "magic-string"],
   "@heddle/adapter-certificates": ["@peculiar/x509", "reflect-metadata"],
+  "@heddle/adapter-http": ["prom-client"],
   "@heddle/app-cli": ["commander", "yaml"],
 };
 
