@@ -57,13 +57,14 @@ export class SimWorkers implements WorkerSpawner<WorkerRequestEntry, WorkerRespo
   #stillborn(fault: string, events: Events): WorkerProcess<WorkerRequestEntry> {
     const exit: WorkerExit = { exitCode: null, signal: null, mark: null, rssBytes: 0, stderrTail: "", fault };
     this.#options.context.life.post(drawMs(this.#random, START_MS), "spawn failed", () => events.exited(exit));
-    return { pid: 0, send: () => undefined, readMark: () => null, kill: () => undefined };
+    return { pid: 0, rssBytes: 0, send: () => undefined, readMark: () => null, kill: () => undefined };
   }
 }
 
 /** One simulated worker process. */
 class Process implements WorkerProcess<WorkerRequestEntry>, SimProcess {
   readonly pid: number;
+  readonly rssBytes = RSS_BYTES;
   readonly machine: string;
   readonly task: TaskContext;
   /** Resolves when its exit was told. */

@@ -163,5 +163,5 @@ function stillborn(
     const fault = `a worker process could not be started: ${reason}`;
     events.exited({ exitCode: null, signal: null, mark: null, rssBytes: 0, stderrTail: "", fault });
   });
-  return { pid: 0, send: () => undefined, readMark: () => null, kill: () => undefined };
+  return { pid: 0, rssBytes: 0, send: () => undefined, readMark: () => null, kill: () => undefined };
 }

@@ -137,9 +137,12 @@ test("a worker's memory is looked at while it lives", async () => {
   await using spawner = open();
   const worker = start(spawner);
   await worker.hears("ready");
+  expect(worker.process.rssBytes).toBe(0);
   await new Promise((resolve) => setTimeout(resolve, 1_100)); // two samples
+  const seenBytes = worker.process.rssBytes;
   worker.process.kill("SIGKILL");
   const { rssBytes } = await worker.exited;
+  expect(seenBytes).toBeGreaterThan(10e6);
   expect(rssBytes).toBeGreaterThan(10e6);
   expect(rssBytes).toBeLessThan(1e9);
 });

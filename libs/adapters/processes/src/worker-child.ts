@@ -82,6 +82,10 @@ export class WorkerChild implements WorkerProcess<WorkerRequestEntry> {
     }
   }
 
+  get rssBytes(): number {
+    return this.#rssBytes;
+  }
+
   readMark(): SeenMark | null {
     return this.#marks.oldest();
   }

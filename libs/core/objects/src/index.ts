@@ -4,4 +4,4 @@ export { Objects, type ObjectsOptions } from "./objects.ts";
 export type { SnapshotPiece } from "./snapshot.ts";
 export type { CellCode, ObjectKind, Spec } from "./spec.ts";
 export * from "./types.ts";
-export type { HolderView, LockView, ObjectView, SessionView, WaiterView, WaitView } from "./views.ts";
+export type { HolderView, LockView, ObjectsTotals, ObjectView, SessionView, WaiterView, WaitView } from "./views.ts";

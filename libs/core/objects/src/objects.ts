@@ -14,10 +14,12 @@ import { validateState } from "./validate.ts";
 import {
   type LockView,
   lockView,
+  type ObjectsTotals,
   type ObjectView,
   objectView,
   type SessionView,
   sessionView,
+  totalsOf,
   type WaitView,
   waitsOf,
 } from "./views.ts";
@@ -174,6 +176,11 @@ export class Objects {
   session(session: SessionNumber): SessionView | undefined {
     const there = this.#state.sessions.get(session);
     return there && sessionView(there);
+  }
+
+  /** How much there is of everything. Looks at every object once. */
+  totals(): ObjectsTotals {
+    return totalsOf(this.#state);
   }
 
   /** Every wait for a lock: who waits, for what, and who holds it. */

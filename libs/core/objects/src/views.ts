@@ -83,6 +83,20 @@ export interface SessionView {
   readonly waiting: number;
 }
 
+/** How much there is of everything, for operators. */
+export interface ObjectsTotals {
+  readonly sessions: number;
+  /** That live and have written. */
+  readonly owners: number;
+  readonly objects: number;
+  /** What counts against DATA_BYTES_MAX. */
+  readonly bytes: number;
+  /** Locks that are held, and holds of permits. */
+  readonly holds: number;
+  /** Operations that wait for a lock or permits, and those that wait for something else, readers included. */
+  readonly waits: { readonly locks: number; readonly others: number };
+}
+
 export function objectView(object: SharedObject): ObjectView {
   const { ref, spec, created, changed, creator, bytes } = object;
   let waiting = object.readers.size;
@@ -121,6 +135,24 @@ export function sessionView(session: Session): SessionView {
   for (const readers of session.readers.values()) waiting += readers.size;
   const { number, description, ttlMs, owners } = session;
   return { session: number, description, ttlMs, owners: owners.size, objects, holds, waiting };
+}
+
+/** Sums over the whole state. */
+export function totalsOf({ sessions, objects, bytes, tally }: State): ObjectsTotals {
+  let [held, lined] = [0, 0];
+  for (const object of objects.values()) {
+    if (object.type !== "lock" && object.type !== "semaphore") continue;
+    held += object.type === "semaphore" ? object.holds.size : object.hold === undefined ? 0 : 1;
+    lined += object.line.size;
+  }
+  return {
+    sessions: sessions.size,
+    owners: tally.owners.value,
+    objects: objects.size,
+    bytes,
+    holds: held,
+    waits: { locks: lined, others: tally.waits.value + tally.readers.value - lined },
+  };
 }
 
 /** Every wait for a lock, in the order of the locks and of their lines. */

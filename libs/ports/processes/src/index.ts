@@ -48,6 +48,8 @@ export interface WorkerEvents<Up> {
 export interface WorkerProcess<Down> {
   /** Process id; 0 when it could not be started (`exited` follows). */
   readonly pid: number;
+  /** Last resident set size sampled, in bytes; 0 before the first. */
+  readonly rssBytes: number;
   /**
    * Sends an entry; entries of one turn leave in one write. Ignored after the exit. It waits here while the worker does not read:
    * above the adapter's bound of unsent bytes (two of the largest payloads) the worker is killed with a fault.

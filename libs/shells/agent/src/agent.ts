@@ -1,6 +1,7 @@
 import { type Assignment, type Effect, type Input, type PoolNumber, WorkerPool } from "@heddle/core-pool";
 import { assert, CoreDriver, type Environment, NodeName, unreachable } from "@heddle/kernel";
 import type { Blobs } from "@heddle/port-blobs";
+import { type Metric, notReady, type Readiness, ready, type Watched } from "@heddle/port-metrics";
 import type { WorkerSpawner } from "@heddle/port-processes";
 import { dialSession, type LeaseKeeper, type RpcClient, type Session } from "@heddle/port-rpc";
 import {
@@ -19,6 +20,7 @@ import {
 import { Artifacts } from "./artifacts.ts";
 import { Intake } from "./intake.ts";
 import { NESTED_UNAVAILABLE_MS } from "./limits.ts";
+import { agentMetrics, Counts } from "./metrics.ts";
 import { NestedSessions, nestingWorker } from "./nested-sessions.ts";
 import { type ObjectRelay, objectRelay, owningWorker } from "./object-relay.ts";
 import { OutputRelay } from "./output.ts";
@@ -65,7 +67,7 @@ export interface AgentOptions {
 }
 
 /** Performs the pool core's wishes: the one place where the coordinator's session, the workers and the core meet. */
-export class AgentShell {
+export class AgentShell implements Watched {
   /** Resolves, never rejects, when the agent is over: drained, or refused for good (with the reason). */
   readonly ended: Promise<{ readonly refused: string | undefined }>;
   readonly #options: AgentOptions;
@@ -84,6 +86,10 @@ export class AgentShell {
   #credit = 0;
   #timer: Disposable | undefined;
   #draining = false;
+  /** The coordinator is in reach. */
+  #isLinked = false;
+  readonly #core: WorkerPool;
+  readonly #counts = new Counts();
   readonly #end: (end: { readonly refused: string | undefined }) => void;
 
   constructor(options: AgentOptions) {
@@ -93,8 +99,8 @@ export class AgentShell {
     const { promise, resolve } = Promise.withResolvers<{ readonly refused: string | undefined }>();
     this.ended = promise;
     this.#end = resolve;
-    const core = new WorkerPool({ slots: options.slots });
-    this.#driver = new CoreDriver(core, options.env.clock, (effect) => this.#perform(effect));
+    this.#core = new WorkerPool({ slots: options.slots });
+    this.#driver = new CoreDriver(this.#core, options.env.clock, (effect) => this.#perform(effect));
     this.#artifacts = new Artifacts({
       blobs: options.blobs,
       clock: options.env.clock,
@@ -103,7 +109,7 @@ export class AgentShell {
     });
     this.#intake = new Intake(this.#artifacts, (input) => this.#driver.feed(input));
     this.#output = new OutputRelay(name, () => this.#uplink.session);
-    this.#workers = new Workers(options.spawner, name, this.#workersHost());
+    this.#workers = new Workers(options.spawner, name, this.#workersHost(), this.#counts);
     this.#processes = new Processes({
       clock: options.env.clock,
       node: name,
@@ -131,7 +137,7 @@ export class AgentShell {
         entries: (entries) => {
           for (const entry of entries) this.#entry(entry);
         },
-        linked: (up) => options.onLink?.(up),
+        linked: (up) => this.#linked(up),
         lost: (why, final) => this.#lost(why, final),
       },
     );
@@ -173,6 +179,28 @@ export class AgentShell {
     const { clock } = this.#env;
     using _deadline = clock.setTimer(clock.nowMs() + deadlineMs, () => this.#finishDrain());
     await this.ended;
+  }
+
+  /** Whether its coordinator gives it work. */
+  readonly readiness = (): Readiness => {
+    if (this.#draining) return notReady("the agent drains: it takes no new work");
+    return this.#isLinked ? ready() : notReady("no coordinator is in reach");
+  };
+
+  readonly metrics = (): readonly Metric[] =>
+    agentMetrics({
+      counts: this.#counts,
+      slots: this.#options.slots,
+      pool: this.#core.view(),
+      processes: this.#processes.size,
+      rssBytes: this.#workers.rssBytes,
+      isLinked: this.#isLinked,
+    });
+
+  #linked(up: boolean): void {
+    this.#isLinked = up;
+    if (up) this.#counts.links++;
+    this.#options.onLink?.(up);
   }
 
   #finishDrain(): void {
@@ -240,6 +268,7 @@ export class AgentShell {
     if (returned.relay === undefined)
       return this.#finish(assignment, () => returnedReport(this.#out(), chunk, worker, returned));
     returned.relay.end(false);
+    this.#counts.chunks.done++;
     chunk.returned = undefined;
     this.#intake.drop(chunk);
   }
@@ -250,6 +279,7 @@ export class AgentShell {
     chunk.returned?.relay?.end(true); // what it returned too late is not what it ends with
     chunk.returned = undefined;
     this.#output.flush();
+    this.#counts.finished(report.finished.outcome);
     this.#send({ kind: { $case: "chunkFinished", value: report.finished } }, report.bytes);
     report.start();
     this.#intake.drop(chunk);
@@ -290,6 +320,7 @@ export class AgentShell {
   }
 
   #lost(why: string, final: boolean): void {
+    this.#isLinked = false;
     this.#inflow.abort();
     this.#inflow = new PayloadInflow();
     this.#outflow = undefined;

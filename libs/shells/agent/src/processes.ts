@@ -59,6 +59,11 @@ export class Processes {
     this.#options = options;
   }
 
+  /** How many are here and not over. */
+  get size(): number {
+    return this.#runs.size;
+  }
+
   /** It is here, and not over. */
   has(lead: WorkerLead): boolean {
     return this.#runs.get(lead.number)?.lead === lead;

@@ -81,5 +81,7 @@ export interface WorkerRecord {
   joined: boolean;
   /** What it did against the protocol, before it was killed for it. */
   offence: string | undefined;
+  /** It was told to end. */
+  isTold: boolean;
   exit: WorkerExit | undefined;
 }

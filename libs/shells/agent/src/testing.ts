@@ -59,6 +59,7 @@ export class FakeWorker implements WorkerProcess<WorkerRequestEntry> {
   readonly signals: string[] = [];
   /** What the agent sees when it looks at its marks. */
   seen: SeenMark | null = null;
+  rssBytes = 0;
   readonly #events: WorkerEvents<WorkerResponseEntry>;
 
   constructor(pid: number, events: WorkerEvents<WorkerResponseEntry>) {

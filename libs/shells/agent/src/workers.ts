@@ -14,6 +14,7 @@ import {
   whenEnded,
 } from "@heddle/wire";
 import { WORKER_WANTS_MAX } from "./limits.ts";
+import type { Counts } from "./metrics.ts";
 import { prepareOf } from "./prepare.ts";
 import type { ChunkRecord, JobRecord, Returned, WorkerLead, WorkerRecord } from "./records.ts";
 import { areKept, checkOutcome, progressOf, valuesOf } from "./returned.ts";
@@ -50,11 +51,18 @@ export class Workers {
   readonly #spawner: WorkerSpawner<WorkerRequestEntry, WorkerResponseEntry>;
   readonly #host: WorkersHost;
   readonly #node: string;
+  readonly #counts: Counts;
 
-  constructor(spawner: WorkerSpawner<WorkerRequestEntry, WorkerResponseEntry>, node: string, host: WorkersHost) {
+  constructor(
+    spawner: WorkerSpawner<WorkerRequestEntry, WorkerResponseEntry>,
+    node: string,
+    host: WorkersHost,
+    counts: Counts,
+  ) {
     this.#spawner = spawner;
     this.#node = node;
     this.#host = host;
+    this.#counts = counts;
   }
 
   /** A worker that was started and whose exit was not told yet. */
@@ -62,8 +70,16 @@ export class Workers {
     return this.#records.get(key);
   }
 
+  /** Memory of all that are there, as sampled last. */
+  get rssBytes(): number {
+    let bytes = 0;
+    for (const { process } of this.#records.values()) bytes += process.rssBytes;
+    return bytes;
+  }
+
   /** Starts one; for the pool's core unless it has another `lead`. */
   spawn(key: WorkerKey, lead?: WorkerLead): void {
+    this.#counts.workersStarted++;
     const inflow = new PayloadInflow();
     const process = this.#spawner.spawn({
       entries: (entries) => this.#entries(key, entries),
@@ -87,6 +103,7 @@ export class Workers {
       ready: false,
       joined: false,
       offence: undefined,
+      isTold: false,
       exit: undefined,
     });
   }
@@ -118,7 +135,10 @@ export class Workers {
   }
 
   kill(key: WorkerKey, signal: "SIGTERM" | "SIGKILL"): void {
-    this.#records.get(key)?.process.kill(signal);
+    const worker = this.#records.get(key);
+    if (worker === undefined) return;
+    worker.isTold = true;
+    worker.process.kill(signal);
   }
 
   /** Nothing for one that is gone. */
@@ -219,6 +239,7 @@ export class Workers {
     const worker = this.#records.get(key);
     if (worker === undefined) return;
     worker.exit = exit;
+    this.#counts.ended(worker);
     this.#host.gone(key);
     worker.inflow.abort();
     if (worker.lead !== undefined) {

@@ -1,6 +1,7 @@
 import { type Effect, type Input, type JobKey, type Outcome, Scheduler } from "@heddle/core-scheduler";
 import { assert, CoreDriver, type Environment, HEARTBEAT_MS, LEASE_MS, mintId, unreachable } from "@heddle/kernel";
 import type { Blobs } from "@heddle/port-blobs";
+import { type Metric, notReady, type Readiness, ready, type Watched } from "@heddle/port-metrics";
 import { type Goodbye, type Route, SessionAcceptor, streamRoute, unaryRoute } from "@heddle/port-rpc";
 import {
   type AttachRequestEntry,
@@ -23,6 +24,7 @@ import type { Office } from "./desk.ts";
 import { type AssignmentRecord, type JobRecord, Ledger, wireAssignment } from "./ledger.ts";
 import { CALLER_CLIENTS_MAX, ENDED_JOB_AGE_MS, ENDED_JOBS_MAX } from "./limits.ts";
 import { type ManagerPlace, ManagerRelay, withoutManager } from "./manager-relay.ts";
+import { Counts, coordinatorMetrics } from "./metrics.ts";
 import { NodeDesk } from "./node-desk.ts";
 import { type Finish, fabricError, sendItemFailed, sendJobEnded, sendValues } from "./results.ts";
 
@@ -48,12 +50,13 @@ type Assign = Extract<Effect, { type: "assign-chunk" }>;
 type EndJob = Extract<Effect, { type: "end-job" }>;
 
 /** Performs the scheduler's wishes: the one place where sessions, payloads and the core meet. Serve `routes` with any RpcServer. */
-export class CoordinatorShell {
+export class CoordinatorShell implements Watched {
   /** What a server must route here: Jobs, Nodes and Admin, and what the manager serves. */
   readonly routes: readonly Route[];
   readonly #env: Environment;
   readonly #core: Scheduler;
   readonly #ledger = new Ledger();
+  readonly #counts = new Counts();
   readonly #clients: ClientDesk;
   readonly #clientSessions: SessionAcceptor<RunResponseEntry, RunRequestEntry>;
   readonly #nodeSessions: SessionAcceptor<AttachResponseEntry, AttachRequestEntry>;
@@ -75,6 +78,7 @@ export class CoordinatorShell {
       env: options.env,
       ledger: this.#ledger,
       artifacts: new Artifacts(options.blobs, options.env.log),
+      counts: this.#counts,
       feed: (input) => this.#driver.feed(input),
       open: () => !this.#stopping,
     };
@@ -112,6 +116,21 @@ export class CoordinatorShell {
     await Promise.all([this.#clientSessions.close(goodbye), this.#nodeSessions.close(goodbye), this.#relay?.close()]);
     this.#timer?.[Symbol.dispose]();
   }
+
+  /** Whether it takes new jobs. */
+  readonly readiness = (): Readiness => (this.#stopping ? notReady("the coordinator is stopping") : ready());
+
+  readonly metrics = (): readonly Metric[] => {
+    const { processes } = this.#clients;
+    return coordinatorMetrics({
+      counts: this.#counts,
+      ledger: this.#ledger,
+      nodes: this.#core.nodes(),
+      jobs: this.#core.jobs(),
+      sessions: { client: this.#clientSessions.size, agent: this.#nodeSessions.size },
+      processes: { placed: processes.size - processes.waiting, waiting: processes.waiting },
+    });
+  };
 
   #route(admin: AdminView): readonly Route[] {
     const now = (): number => this.#env.clock.nowMs();
@@ -152,6 +171,7 @@ export class CoordinatorShell {
     assert(!this.#driver.busy, "a finish is fed from a session's read loop, never from a wish");
     this.#ledger.assignments.delete(assignment.id);
     assignment.node.assignments.delete(wireAssignment(assignment.id));
+    this.#counts.chunksFinished[outcome.type]++;
     this.#finish = finish;
     this.#delivered = false;
     this.#driver.feed({ type: "chunk-finished", assignment: assignment.id, outcome, runMs });
@@ -251,6 +271,7 @@ export class CoordinatorShell {
     const finish = this.#finish;
     assert(finish !== undefined, "only the finish that the core was told of is delivered");
     finish.assignment.job.itemsDone += count;
+    this.#counts.itemsDone += count;
     settle(finish.assignment, count);
     this.#delivered = true;
     if (finish.relay !== undefined) finish.relay.end(false);
@@ -279,6 +300,7 @@ export class CoordinatorShell {
     client.jobs.delete(job.number);
     for (const chunk of job.chunks.keys()) this.#release(job.key, chunk);
     this.#ledger.jobs.delete(job.key);
+    this.#counts.jobsEnded[effect.outcome]++;
     this.#remember(job, effect.outcome);
     this.#idled(); // what is left of ended jobs is stopped with the rest
   }

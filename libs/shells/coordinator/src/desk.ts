@@ -2,12 +2,15 @@ import type { Input } from "@heddle/core-scheduler";
 import type { Environment } from "@heddle/kernel";
 import type { Artifacts } from "./artifacts.ts";
 import type { Ledger } from "./ledger.ts";
+import type { Counts } from "./metrics.ts";
 
 /** What both desks share: the books, the world and the way to tell the core a fact. */
 export interface Office {
   readonly env: Environment;
   readonly ledger: Ledger;
   readonly artifacts: Artifacts;
+  /** For those who watch over the coordinator. */
+  readonly counts: Counts;
   /** Tells the core and has its wishes performed, in order, before it returns (or after the one being performed). */
   readonly feed: (input: Input) => void;
   /** False while the coordinator stops: no new jobs. */

@@ -8,6 +8,7 @@ import { Artifacts } from "./artifacts.ts";
 import { ClientDesk } from "./client-desk.ts";
 import type { Office } from "./desk.ts";
 import { type AssignmentRecord, Ledger } from "./ledger.ts";
+import { Counts } from "./metrics.ts";
 import { NodeDesk } from "./node-desk.ts";
 
 test("what a node held is known until the core has heard of its loss, also when its session ends in the middle of a wish", async () => {
@@ -28,6 +29,7 @@ test("what a node held is known until the core has heard of its loss, also when 
     env,
     ledger,
     artifacts: new Artifacts(memoryBlobs(), silentLogger),
+    counts: new Counts(),
     feed: (input) => driver.feed(input),
     open: () => true,
   };

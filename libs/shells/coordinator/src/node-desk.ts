@@ -165,6 +165,7 @@ export class NodeDesk implements NodeHost {
     env.log.info("node left", { node: node.name, incarnation: node.incarnation, reason });
     node.inflow.abort();
     const assignments = [...node.assignments.values()];
+    this.#office.counts.lostWithNodes += assignments.length;
     node.assignments.clear();
     this.#clients.processes.nodeLeft(node);
     this.#office.feed({ type: "node-lost", node: node.key });

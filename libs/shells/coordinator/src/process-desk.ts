@@ -66,6 +66,11 @@ export class ProcessDesk {
     return this.#processes.size;
   }
 
+  /** Those of them that wait for a node. */
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
   /** A client wants one. Throws ProtocolError for what no client may say. */
   start(client: ClientRecord, start: StartProcess): void {
     checkProcess(start);

@@ -1,5 +1,7 @@
 import type { Command, Effect } from "@heddle/core-objects";
+import type { Clock } from "@heddle/kernel";
 import { type Journal, JournalFullError } from "@heddle/port-journal";
+import type { Histogram } from "@heddle/port-metrics";
 import { GATHERED_BYTES_MAX, RECORD_BYTES_TARGET } from "./limits.ts";
 import { encodeCommand, joined } from "./records.ts";
 
@@ -25,6 +27,9 @@ interface Gathering extends Batch {
 /** What is done at the ends of commits. */
 export interface GroupCommitOptions {
   readonly journal: Journal;
+  readonly clock: Clock;
+  /** Counts commits that reached the disk by how long they took, in seconds. */
+  readonly commits: Histogram;
   /** A batch leaves for the disk: the state of now is that of the journal at `position`, once it is there. */
   readonly leaving: (position: number) => void;
   /** It is there. */
@@ -105,15 +110,19 @@ export class GroupCommit {
   #commit(): void {
     const batch = this.#gathering;
     if (this.#underWay !== undefined || batch.commands.length === 0 || this.#isOver) return;
-    const { journal, leaving } = this.#options;
+    const { journal, clock, commits, leaving } = this.#options;
     this.#underWay = batch;
     this.#gathering = emptyBatch();
     this.#makeRoom();
     const records = batch.records.map((pieces) => joined(pieces));
     const position = journal.position + records.length;
     leaving(position);
+    const leftMs = clock.nowMs();
     journal.append(records).then(
-      () => this.#durable(batch, position),
+      () => {
+        commits.observe((clock.nowMs() - leftMs) / 1_000);
+        this.#durable(batch, position);
+      },
       (error: unknown) => this.#lost(batch, error),
     );
   }

@@ -1,5 +1,6 @@
 import { type Environment, HEARTBEAT_MS, LEASE_MS, LimitError, type Millis, mintId } from "@heddle/kernel";
 import type { Journal } from "@heddle/port-journal";
+import { type Metric, notReady, type Readiness, ready, type Watched } from "@heddle/port-metrics";
 import {
   type Caller,
   CallerQuota,
@@ -23,6 +24,7 @@ import { AdminView } from "./admin.ts";
 import { answerBeats } from "./beats.ts";
 import { Leases } from "./leases.ts";
 import { BEAT_STREAMS_MAX, CALLER_BEAT_STREAMS_MAX } from "./limits.ts";
+import { Counts, managerMetrics } from "./metrics.ts";
 import { OperateDesk } from "./operate-desk.ts";
 import { Replica } from "./replica.ts";
 import { TTL_BOUNDS, type TtlBounds } from "./ttl.ts";
@@ -51,7 +53,7 @@ export interface ManagerOptions {
 }
 
 /** Serves shared objects and leased locks: what it says was done is on disk. Serve `routes` with any RpcServer once `start()` resolved. */
-export class ManagerShell {
+export class ManagerShell implements Watched {
   /** What a server must route here: Objects, Sessions and ObjectsAdmin. */
   readonly routes: readonly Route[];
   /** Resolves when nobody knows what is on disk, or it cannot be read again: nothing is answered any more, and the process must end. */
@@ -67,6 +69,8 @@ export class ManagerShell {
     max: CALLER_BEAT_STREAMS_MAX,
     what: "streams of beats",
   });
+  readonly #counts = new Counts();
+  #isStopping = false;
   #isOver = false;
 
   constructor(options: ManagerOptions) {
@@ -77,6 +81,7 @@ export class ManagerShell {
     this.#replica = new Replica({
       env,
       journal,
+      counts: this.#counts,
       say: (outcomes) => this.#desk.say(outcomes),
       full: (isFull) => this.#full(isFull),
       undone: (batches, error) => this.#desk.undone(batches, error),
@@ -95,6 +100,7 @@ export class ManagerShell {
       replica: this.#replica,
       leases: this.#leases,
       ttl: options.ttl ?? TTL_BOUNDS,
+      counts: this.#counts,
     });
     this.#streams = new SessionAcceptor({
       env,
@@ -131,6 +137,7 @@ export class ManagerShell {
    */
   async stop(drainMs: Millis): Promise<void> {
     if (this.#isOver) return;
+    this.#isStopping = true;
     this.#desk.stop();
     const { clock } = this.#env;
     const late = Promise.withResolvers<void>();
@@ -142,6 +149,33 @@ export class ManagerShell {
     this.#end();
     await Promise.all([...this.#beats].map((link) => link[Symbol.asyncDispose]()));
   }
+
+  /** Whether it answers. One whose disk is full does, but for writes: nobody else would answer in its place. */
+  readonly readiness = (): Readiness => {
+    if (this.#isStopping) return notReady("the manager is stopping");
+    switch (this.#replica.state) {
+      case "starting":
+        return notReady("the manager reads its journal");
+      case "rebuilding":
+        return notReady("the manager reads its journal again, because the disk was full");
+      case "over":
+        return notReady("the manager has given up: start it anew");
+      case "serving":
+        return this.#replica.isFull ? ready("read-only: the disk is full") : ready();
+    }
+  };
+
+  readonly metrics = (): readonly Metric[] => {
+    const { core, isFull, tail } = this.#replica;
+    return managerMetrics({
+      counts: this.#counts,
+      totals: core.totals(),
+      revision: core.revision,
+      isFull,
+      tail,
+      streams: { operations: this.#streams.size, beats: this.#beats.size },
+    });
+  };
 
   async #accept<Out, In>(link: Link<Out, In>, accept: () => void): Promise<void> {
     if (!this.#isOver) await this.#replica.ready();

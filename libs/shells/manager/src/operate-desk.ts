@@ -8,6 +8,7 @@ import type { Batch, Outcome } from "./group-commit.ts";
 import { Holders } from "./holders.ts";
 import type { Leases } from "./leases.ts";
 import { DESCRIPTION_LENGTH_MAX } from "./limits.ts";
+import type { Counts } from "./metrics.ts";
 import { type OperateHost, OperateStream, type Writes } from "./operate-stream.ts";
 import type { Replica } from "./replica.ts";
 import { clampedTtlMs, type TtlBounds } from "./ttl.ts";
@@ -18,6 +19,8 @@ export interface OperateDeskOptions {
   readonly replica: Replica;
   readonly leases: Leases;
   readonly ttl: TtlBounds;
+  /** For those who watch over the manager. */
+  readonly counts: Counts;
 }
 
 /** Where streams are served: each session on the newest one that says it is its. */
@@ -26,6 +29,7 @@ export class OperateDesk implements OperateHost {
   readonly #replica: Replica;
   readonly #leases: Leases;
   readonly #ttl: TtlBounds;
+  readonly #counts: Counts;
   readonly #all = new Set<OperateStream>();
   readonly #bySession = new Map<SessionNumber, OperateStream>();
   /** Streams with replies that leave at the end of this turn. */
@@ -34,11 +38,12 @@ export class OperateDesk implements OperateHost {
   readonly #holders = new Holders();
   #isStopping = false;
 
-  constructor({ env, replica, leases, ttl }: OperateDeskOptions) {
+  constructor({ env, replica, leases, ttl, counts }: OperateDeskOptions) {
     this.#env = env;
     this.#replica = replica;
     this.#leases = leases;
     this.#ttl = ttl;
+    this.#counts = counts;
   }
 
   /** A new stream. */
@@ -81,6 +86,7 @@ export class OperateDesk implements OperateHost {
     for (const outcome of outcomes)
       switch (outcome.type) {
         case "reply":
+          this.#counts.answered(outcome.reply.refusal?.code);
           this.#reply(outcome.session, outcome.owner, outcome.reply);
           break;
         case "open-session":
@@ -222,6 +228,7 @@ export class OperateDesk implements OperateHost {
   expire(session: SessionNumber): void {
     const stream = this.#bySession.get(session);
     if (stream !== undefined) stream.session = undefined;
+    this.#counts.sessionsExpired++;
     this.#env.log.info("a session's lease ran out", { session, stream: stream?.wire.peer });
     this.#replica.apply({ type: "session-expired", session });
   }

@@ -1,8 +1,9 @@
 import { type Command, type Effect, isWrite, Objects, type Operation, type SessionNumber } from "@heddle/core-objects";
-import { assert, type Environment } from "@heddle/kernel";
+import { assert, type Environment, type Millis } from "@heddle/kernel";
 import { type Journal, JournalFullError } from "@heddle/port-journal";
 import { type Batch, GroupCommit, type Outcome } from "./group-commit.ts";
 import { PROBE_BYTES, PROBE_PAUSE_MS } from "./limits.ts";
+import type { Counts } from "./metrics.ts";
 import { Moments } from "./moments.ts";
 import { emptyRecord } from "./records.ts";
 import { SnapshotKeeper } from "./snapshot-keeper.ts";
@@ -12,6 +13,8 @@ import { recoverState, values } from "./snapshots.ts";
 export interface ReplicaOptions {
   readonly env: Environment;
   readonly journal: Journal;
+  /** For those who watch over the manager. */
+  readonly counts: Counts;
   /** Says what may be said now, in order. */
   readonly say: (outcomes: readonly Outcome[]) => void;
   /** The disk is full (true), or has room again (false). */
@@ -22,6 +25,9 @@ export interface ReplicaOptions {
   readonly failed: (error: unknown) => void;
 }
 
+/** Whether what the journal keeps is being read, can be used, is being read again because the disk was full, or is given up. */
+export type ReplicaState = "starting" | "serving" | "rebuilding" | "over";
+
 /** The state and the journal that it follows from: commands are done at once, what came of them is said when they are on disk. */
 export class Replica {
   readonly #options: ReplicaOptions;
@@ -29,7 +35,7 @@ export class Replica {
   /** When what was done was done. */
   readonly moments = new Moments();
   #core = new Objects({ values });
-  #state: "starting" | "serving" | "rebuilding" | "over" = "starting";
+  #state: ReplicaState = "starting";
   #isFull = false;
   #probe: Disposable | undefined;
   #ready = Promise.withResolvers<void>();
@@ -41,6 +47,8 @@ export class Replica {
     this.#snapshots = new SnapshotKeeper({ env, journal, failed: (error) => this.#fail(error) });
     this.#commits = new GroupCommit({
       journal,
+      clock: env.clock,
+      commits: options.counts.commits,
       leaving: (position) => this.#snapshots.take(this.#core, position),
       durable: (batch, position) => this.#durable(batch, position),
       full: (batches, error) => void this.#rebuild(batches, error),
@@ -50,6 +58,15 @@ export class Replica {
 
   get core(): Objects {
     return this.#core;
+  }
+
+  get state(): ReplicaState {
+    return this.#state;
+  }
+
+  /** Records behind the newest snapshot, and how long ago that was saved. */
+  get tail(): { readonly bytes: number; readonly snapshotAgeMs: Millis } {
+    return { bytes: this.#options.journal.bytesSinceSnapshot, snapshotAgeMs: this.#snapshots.ageMs };
   }
 
   /** Whether commands and reads are taken now. */

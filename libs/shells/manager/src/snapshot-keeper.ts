@@ -1,5 +1,5 @@
 import type { Objects, SnapshotPiece } from "@heddle/core-objects";
-import type { Environment } from "@heddle/kernel";
+import type { Environment, Millis } from "@heddle/kernel";
 import { type Journal, JournalFullError } from "@heddle/port-journal";
 import { SNAPSHOT_BYTES_MIN, SNAPSHOT_SLICE_MS } from "./limits.ts";
 import { writePieces } from "./snapshots.ts";
@@ -29,9 +29,17 @@ export class SnapshotKeeper {
   #current: Taken | undefined;
   /** No snapshot while there are no more bytes than this behind the last one. */
   #pauseBytes = SNAPSHOT_BYTES_MIN;
+  /** When the newest one was saved. */
+  #savedMs: Millis;
 
   constructor(options: SnapshotKeeperOptions) {
     this.#options = options;
+    this.#savedMs = options.env.clock.nowMs();
+  }
+
+  /** How long ago the newest one was saved; while this process has saved none, how long it has been here. */
+  get ageMs(): Millis {
+    return this.#options.env.clock.nowMs() - this.#savedMs;
   }
 
   /** The state began with a snapshot of so many bytes; 0 for none. */
@@ -68,6 +76,7 @@ export class SnapshotKeeper {
     try {
       await journal.saveSnapshot(position, pieces);
       this.began(bytes);
+      this.#savedMs = env.clock.nowMs();
       env.log.info("snapshot saved", { position, bytes, tookMs: Math.round(env.clock.nowMs() - startedMs) });
     } catch (error) {
       if (!(error instanceof JournalFullError)) return failed(error);
