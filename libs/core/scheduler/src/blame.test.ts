@@ -13,7 +13,7 @@ const clean: SpanSeed = { offset: 10, count: 5, attempt: 1, marks: false, failur
 
 function span(more: Partial<SpanSeed> = {}): Span {
   const seed = { ...clean, ...more };
-  return { chunk: { job, index: 0, grain: 0, spansOpen: 1, itemsOpen: seed.count }, ...seed };
+  return { chunk: { job, index: 0, grain: 0, spansOpen: 1, itemsOpen: seed.count }, ...seed, died: undefined };
 }
 
 describe("a worker's death", () => {

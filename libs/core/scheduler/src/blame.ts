@@ -25,6 +25,11 @@ export function judgeDeath(
   return countDeath(span, span.losses, limits);
 }
 
+/** The death is not counted against the item. */
+export function tryElsewhere(span: Span): Verdict {
+  return { type: "rerun", spans: [{ ...seed(span), marks: true }] };
+}
+
 /** The node was lost. The first losses blame nobody, later ones count as deaths without a mark. */
 export function judgeLoss(span: Span, limits: SchedulerLimits): Verdict {
   const losses = span.losses + 1;

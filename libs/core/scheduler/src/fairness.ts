@@ -125,7 +125,7 @@ export function hasPlaceable(job: Job): boolean {
  */
 function hasResultCredit(job: Job): boolean {
   if (job.unreadBytesMax === undefined || job.unreadBytes < job.unreadBytesMax) return true;
-  const next = job.unbegun.peek();
+  const next = job.unbegun.peek() ?? job.fresh.peek();
   if (!job.ordered || next === undefined) return false;
   const { chunk, offset } = job.furthest;
   return next.chunk.index < chunk || (next.chunk.index === chunk && next.offset < offset);

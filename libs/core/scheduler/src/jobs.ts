@@ -68,8 +68,7 @@ export function onChunkOffered(state: State, input: InputOf<"chunk-offered">): v
     if (input.chunk !== job.chunksOffered || job.chunksSealed !== undefined || !(input.count >= 1)) return;
     job.chunksOffered++;
     job.itemsOffered += input.count;
-    if (job.state === "running") {
-      addChunk(job, input.chunk, input.count, grainOf(input.grain));
+    if (job.state === "running" && addWork(job, input)) {
       if (job.rankAt < 0) state.queue.refresh(job);
       return;
     }
@@ -117,7 +116,8 @@ export function failJob(state: State, job: Job): void {
   if (job.state !== "running") return;
   job.state = "failing";
   dropPending(state, job);
-  for (const assignment of placedSpans(job)) if (!assignment.started) revoke(state, assignment, "if-unstarted");
+  for (const assignment of placedSpans(job))
+    if (assignment.startedMs === undefined) revoke(state, assignment, "if-unstarted");
   state.queue.refresh(job);
 }
 

@@ -6,7 +6,7 @@ export interface SchedulerLimits {
   readonly retryFirstMs: Millis;
   /** A retry is never delayed longer, before jitter. */
   readonly retryMaxMs: Millis;
-  /** How long a node that cannot start workers gets nothing. */
+  /** How long a node gets nothing that cannot start workers, or where items die again that died there before. */
   readonly hold: BackoffPolicy;
   /** Faults in a row, no chunk of the pool finishing in between, after which the pool's open jobs end as failed. */
   readonly poolFaultsMax: number;
@@ -16,6 +16,22 @@ export interface SchedulerLimits {
   readonly deathsMax: number;
   /** From this many nodes lost with a span on, each loss counts as a death without mark. */
   readonly lossesMax: number;
+  /** A node that fails so many different chunks by its own doing, within `causeAgeMs`, is excluded; one is enough for a node on probation. */
+  readonly exclusionCauses: number;
+  /** How long a cause counts. Rates are of the last half to whole of this. */
+  readonly causeAgeMs: Millis;
+  /** Nor is a node excluded that fails less than so many times the median share of the other nodes, ... */
+  readonly exclusionRateFactor: number;
+  /** ... or less than this share of what it is given. */
+  readonly exclusionRateMin: number;
+  /** How long a node is excluded: the first time, and at most. It doubles with each time that is not forgiven. */
+  readonly exclusion: BackoffPolicy;
+  /** After so long without a cause it is forgiven that it was excluded. */
+  readonly forgivenAfterMs: Millis;
+  /** Of the nodes that would take work, this share always does, rounded up: nodes beyond it are not excluded, or come back early. */
+  readonly keptShareMin: number;
+  /** Items that have run for so much longer elsewhere than where a worker died under them have not killed it. */
+  readonly survivalMs: Millis;
   /** What one chunk is charged at least in the fair queue, however short it ran. */
   readonly costMinMs: Millis;
   /** A chunk that waits at a full node is left there for so long before it is asked back for an idle slot elsewhere. */
@@ -31,6 +47,14 @@ export const SCHEDULER_LIMITS: SchedulerLimits = {
   poolInitFailuresMax: 3,
   deathsMax: 2,
   lossesMax: 3,
+  exclusionCauses: 3,
+  causeAgeMs: 600_000,
+  exclusionRateFactor: 5,
+  exclusionRateMin: 0.05,
+  exclusion: { firstMs: 300_000, maxMs: 3_600_000 },
+  forgivenAfterMs: 1_800_000,
+  keptShareMin: 1 / 3,
+  survivalMs: 10_000,
   costMinMs: 0.05,
   handBackAfterMs: 20,
 };

@@ -1,5 +1,7 @@
 import type { Millis } from "@heddle/kernel";
 import { judgeLoss } from "./blame.ts";
+import { announceCapacity } from "./capacity.ts";
+import { keepShare, readmit } from "./exclusion.ts";
 import { endIfComplete, type KeyBook, letGo, revoke } from "./jobs.ts";
 import { announceDrained, followVerdict } from "./outcomes.ts";
 import { requeue } from "./spans.ts";
@@ -32,7 +34,10 @@ export function onNodeCordoned(state: State, key: NodeKey, cordoned: boolean): v
   const node = state.fleet.nodes.get(key);
   if (node === undefined) return;
   node.cordoned = cordoned;
-  if (!cordoned) node.drain = undefined;
+  if (!cordoned) {
+    node.drain = undefined;
+    readmit(state, node);
+  }
   readinessChanged(state, node);
 }
 
@@ -61,7 +66,8 @@ export function stopDrained(state: State, node: Node, drain: Drain): void {
 }
 
 function empty(state: State, node: Node, how: "if-unstarted" | "stop"): void {
-  for (const assignment of node.assignments) if (how === "stop" || !assignment.started) revoke(state, assignment, how);
+  for (const assignment of node.assignments)
+    if (how === "stop" || assignment.startedMs === undefined) revoke(state, assignment, how);
   readinessChanged(state, node);
   announceDrained(state, node);
 }
@@ -86,21 +92,22 @@ export function onNodeLost(state: State, key: NodeKey): void {
     if (assignment.job.state === "ended") continue;
     if (assignment.revoked === "stop")
       requeue(state, assignment.span); // of a drain that was past its time: it was to be stopped anyway
-    else followVerdict(state, assignment, judgeLoss(assignment.span, state.limits), "node-loss");
+    else
+      followVerdict(state, assignment, judgeLoss(assignment.span, state.limits), {
+        cause: "node-loss",
+        died: assignment.span.died,
+      });
   }
   for (const { job } of lost) {
     endIfComplete(state, job);
     letGo(state, job);
   }
+  keepShare(state);
   announceCapacity(state);
 }
 
 function readinessChanged(state: State, node: Node): void {
   state.fleet.refresh(node);
+  keepShare(state);
   announceCapacity(state);
-}
-
-function announceCapacity(state: State): void {
-  const changed = state.fleet.changedCapacity();
-  if (changed !== undefined) state.effects.push({ type: "announce-capacity", ...changed });
 }

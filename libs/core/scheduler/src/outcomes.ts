@@ -1,9 +1,30 @@
-import { backoffMs, type Millis, unreachable } from "@heddle/kernel";
-import { failuresAt, grainsFrom, holds, itemAt, judgeDeath, partsAround, restFrom, type Verdict } from "./blame.ts";
+import { type Millis, unreachable } from "@heddle/kernel";
+import {
+  failuresAt,
+  grainsFrom,
+  holds,
+  itemAt,
+  judgeDeath,
+  partsAround,
+  restFrom,
+  tryElsewhere,
+  type Verdict,
+} from "./blame.ts";
+import { hold, noteDeath, noteStartFault, speakFor } from "./exclusion.ts";
+import { noteAnswer } from "./health.ts";
 import { abandonJob, endIfComplete, failJob, letGo } from "./jobs.ts";
 import { take } from "./needs.ts";
 import { placedSpans, putBack, replaceSpan, requeue, settleItems } from "./spans.ts";
-import { type Assignment, isEmptying, type Job, type Node, type Pool, type Span, type State } from "./state.ts";
+import {
+  type Assignment,
+  type Death,
+  isEmptying,
+  type Job,
+  type Node,
+  type Pool,
+  type Span,
+  type State,
+} from "./state.ts";
 import type { AssignmentId, Effect, Outcome } from "./types.ts";
 
 type FailureCause = Extract<Effect, { readonly type: "fail-item" }>["cause"];
@@ -11,7 +32,7 @@ type FailureCause = Extract<Effect, { readonly type: "fail-item" }>["cause"];
 export function onChunkStarted(state: State, id: AssignmentId): void {
   const assignment = state.assignments.get(id);
   if (assignment === undefined) return;
-  assignment.started = true;
+  assignment.startedMs ??= state.nowMs;
   if (!assignment.handedBack) return;
   assignment.handedBack = false; // it will not come: another may
   state.tail.asked--;
@@ -23,7 +44,7 @@ export function onChunkFinished(state: State, id: AssignmentId, outcome: Outcome
   const assignment = state.assignments.get(id);
   if (assignment === undefined) return;
   takeBack(state, assignment);
-  noteStart(assignment, outcome);
+  noteStart(state, assignment, outcome);
   if (assignment.job.state !== "ended") {
     settle(state, assignment, outcome, runMs);
     endIfComplete(state, assignment.job);
@@ -33,11 +54,22 @@ export function onChunkFinished(state: State, id: AssignmentId, outcome: Outcome
   announceDrained(state, assignment.node);
 }
 
-/** Carries out what was decided about a span that the system ended. */
-export function followVerdict(state: State, assignment: Assignment, verdict: Verdict, cause: FailureCause): void {
+/** Carries out what was decided about a span that the system ended. `died`: goes on with the items that it may have been caused by. */
+export function followVerdict(
+  state: State,
+  assignment: Assignment,
+  verdict: Verdict,
+  { cause, died }: { readonly cause: FailureCause; readonly died: Death | undefined },
+): void {
   const { span } = assignment;
-  if (verdict.type === "quarantine") failItem(state, assignment, span.offset, span.offset, cause);
-  else for (const successor of replaceSpan(state, span, verdict.spans)) requeue(state, successor);
+  if (verdict.type === "quarantine") {
+    failItem(state, assignment, span.offset, span.offset, cause);
+    return;
+  }
+  const successors = replaceSpan(state, span, verdict.spans);
+  const suspect = successors.length === 1 ? successors[0] : successors.find(({ deaths }) => deaths > 0);
+  if (suspect !== undefined) suspect.died = died;
+  for (const successor of successors) requeue(state, successor);
 }
 
 /** Tells that nothing is left of a node that drains or leaves, when it is so. */
@@ -60,9 +92,12 @@ function takeBack(state: State, assignment: Assignment): void {
 }
 
 /** The node can start workers, also for this pool; unless it was stopped meanwhile, its initializer is through in one of them. */
-function noteStart({ node, job: { pool } }: Assignment, outcome: Outcome): void {
+function noteStart({ nowMs, limits }: State, { node, job: { pool } }: Assignment, outcome: Outcome): void {
   if (outcome.type === "not-started" || outcome.type === "init-failed") return;
-  if (outcome.type !== "stopped") pool.initFailures = 0;
+  if (outcome.type !== "stopped") {
+    pool.initFailures = 0;
+    noteAnswer(node.health, outcome.type === "worker-death", nowMs, limits);
+  }
   node.faults = 0;
   pool.faults = 0;
   if (pool.faultyNodes.size > 0) pool.faultyNodes.clear();
@@ -75,6 +110,7 @@ function settle(state: State, assignment: Assignment, outcome: Outcome, runMs: M
       state.queue.observe(job, runMs);
       deliver(state, assignment, span.count, outcome.bytes);
       replaceSpan(state, span, []);
+      if (span.died !== undefined) speakFor(state, span);
       return;
     case "item-error":
       state.queue.observe(job, runMs);
@@ -91,7 +127,7 @@ function settle(state: State, assignment: Assignment, outcome: Outcome, runMs: M
       noteInitFailure(state, job.pool, outcome.fault);
       return;
     case "worker-death":
-      settleDeath(state, assignment, outcome.markedOffset);
+      settleDeath(state, assignment, outcome.markedOffset, runMs);
       return;
     case "not-started":
       requeue(state, span);
@@ -110,10 +146,11 @@ function settleItemError(state: State, assignment: Assignment, completed: number
   const { span, job } = assignment;
   const offset = span.offset + completed;
   if (!holds(span, offset)) {
-    settleDeath(state, assignment, undefined);
+    settleDeath(state, assignment, undefined, 0);
     return;
   }
   if (completed > 0) deliver(state, assignment, completed, bytes);
+  if (span.died !== undefined && span.count === 1) speakFor(state, span);
   const failures = failuresAt(span, offset);
   if (failures > job.retries) failItem(state, assignment, offset, offset, "item-error");
   else retryFrom(state, replaceSpan(state, span, restFrom(span, offset, failures)), offset);
@@ -129,7 +166,7 @@ function settlePart(
   const { span, job } = assignment;
   const from = span.offset + completed;
   if (!holds(span, from)) {
-    settleDeath(state, assignment, undefined);
+    settleDeath(state, assignment, undefined, 0);
     return;
   }
   if (completed > 0) {
@@ -143,7 +180,7 @@ function settlePart(
 function settleOverdue(state: State, assignment: Assignment, offset: number): void {
   const { span, job } = assignment;
   if (!holds(span, offset)) {
-    settleDeath(state, assignment, undefined);
+    settleDeath(state, assignment, undefined, 0);
     return;
   }
   const failures = failuresAt(span, offset);
@@ -163,9 +200,14 @@ function retryFrom(state: State, parts: readonly Span[], offset: number): void {
   }
 }
 
-function settleDeath(state: State, assignment: Assignment, markedOffset: number | undefined): void {
-  const verdict = judgeDeath(assignment.span, assignment.marks, markedOffset, state.limits);
-  followVerdict(state, assignment, verdict, "worker-death");
+/** Two deaths of an item on one node tell of the node as much as of the item: while others could run it, the second one is not counted. */
+function settleDeath(state: State, assignment: Assignment, markedOffset: number | undefined, livedMs: Millis): void {
+  const { span, node, job, marks } = assignment;
+  const died = noteDeath(state, node, livedMs);
+  const isRepeat = span.count === 1 && span.died?.node === node && state.fleet.hasOther(node, job);
+  if (isRepeat) hold(state, node, ++node.health.repeats);
+  const verdict = isRepeat ? tryElsewhere(span) : judgeDeath(span, marks, markedOffset, state.limits);
+  followVerdict(state, assignment, verdict, { cause: "worker-death", died });
 }
 
 function noteUnread(job: Job, chunk: number, offset: number, bytes: number): void {
@@ -219,17 +261,15 @@ function retryLater(state: State, span: Span): void {
  * The node could not start a worker. What it gives back while on hold belongs to the same trouble. The pool gives up when that went on
  * too often, unless a node that is not known to be faulty still has a chunk of it: its answer will tell.
  */
-function noteFault(state: State, { node, job: { pool } }: Assignment, fault: string): void {
-  const { hold, poolFaultsMax } = state.limits;
+function noteFault(state: State, { node, span, job: { pool } }: Assignment, fault: string): void {
   pool.faultyNodes.add(node);
   if (node.heldUntilMs === undefined) {
     pool.faults++;
-    node.faults++;
-    node.heldUntilMs = state.nowMs + backoffMs(hold, node.faults, state.random);
-    state.timers.add(node.heldUntilMs, { type: "release-hold", node });
-    state.fleet.refresh(node);
+    hold(state, node, ++node.faults);
+    noteAnswer(node.health, true, state.nowMs, state.limits);
+    noteStartFault(state, node, span.chunk, fault);
   }
-  if (pool.faults < poolFaultsMax || hasHopefulNode(pool)) return;
+  if (pool.faults < state.limits.poolFaultsMax || hasHopefulNode(pool)) return;
   pool.faults = 0;
   for (const job of pool.jobs) abandonJob(state, job, "failed", fault);
 }

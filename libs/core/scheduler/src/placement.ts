@@ -158,6 +158,11 @@ export class Fleet {
     return share !== undefined && (pool.placed.get(node)?.count ?? 0) < share.slots;
   }
 
+  /** Whether another node takes work and could run chunks of `job`, were it empty. */
+  hasOther(node: Node, job: Job): boolean {
+    return this.#fitting(job).some((other) => other !== node);
+  }
+
   /** A node takes more than before: pools of tasks that had no room anywhere may have some now. */
   wakeNested(): void {
     for (const pool of [...this.#parkedPools]) if ([...pool.parked].some(({ depth }) => depth > 0)) this.#wake(pool);

@@ -265,6 +265,10 @@ function print(effect: Effect): string {
       return `retire n${effect.node} p${effect.pool}`;
     case "node-drained":
       return `drained n${effect.node}`;
+    case "exclude-node":
+      return `exclude n${effect.node} until ${effect.untilMs}: ${effect.reason}`;
+    case "readmit-node":
+      return `readmit n${effect.node}`;
     case "announce-capacity":
       return `capacity slots=${effect.slots} nodes=${effect.nodes}`;
     case "set-timer":

@@ -1,5 +1,6 @@
 import { assert, type Millis, type Random, unreachable } from "@heddle/kernel";
 import { isLoneSuspect } from "./blame.ts";
+import { readmit } from "./exclusion.ts";
 import { JobQueues } from "./fairness.ts";
 import {
   KeyBook,
@@ -185,6 +186,9 @@ function ring(state: State, alarm: Alarm): void {
     case "stop-drained":
       stopDrained(state, alarm.node, alarm.drain);
       return;
+    case "readmit":
+      if (alarm.node.health.exclusion === alarm.exclusion) readmit(state, alarm.node);
+      return;
     case "hand-back":
       state.tail.alarm = "rung";
       return;
@@ -234,7 +238,7 @@ function place(state: State, job: Job, { node, slots }: Share): void {
     ofJob,
     ofPool,
     placedMs: state.nowMs,
-    started: false,
+    startedMs: undefined,
     revoked: "no",
     handedBack: false,
   };

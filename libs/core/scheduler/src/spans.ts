@@ -4,7 +4,17 @@ import { type Assignment, type Chunk, type Job, type Span, type SpanSeed, type S
 /** Adds a chunk of `count` items as one fresh span. */
 export function addChunk(job: Job, index: number, count: number, grain: number): void {
   const chunk: Chunk = { job, index, grain, spansOpen: 1, itemsOpen: count };
-  job.fresh.push({ chunk, offset: 0, count, attempt: 0, marks: false, failures: 0, deaths: 0, losses: 0 });
+  job.fresh.push({
+    chunk,
+    offset: 0,
+    count,
+    attempt: 0,
+    marks: false,
+    failures: 0,
+    deaths: 0,
+    losses: 0,
+    died: undefined,
+  });
   job.spansOpen++;
 }
 
@@ -16,7 +26,7 @@ export function settleItems(chunk: Chunk, count: number): void {
 /** Ends a span in favour of none or several that take over what is left of its items; releases the chunk with its last span. */
 export function replaceSpan(state: State, span: Span, successors: readonly SpanSeed[]): Span[] {
   const { chunk } = span;
-  const spans = successors.map((seed): Span => ({ chunk, ...seed }));
+  const spans = successors.map((seed): Span => ({ chunk, ...seed, died: undefined }));
   chunk.spansOpen += spans.length - 1;
   chunk.job.spansOpen += spans.length - 1;
   if (chunk.spansOpen === 0) releaseChunk(state, chunk);

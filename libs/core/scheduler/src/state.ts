@@ -1,5 +1,6 @@
 import { Fifo, Heap, type Millis, type Random } from "@heddle/kernel";
 import type { JobQueues } from "./fairness.ts";
+import { type Health, newHealth } from "./health.ts";
 import type { SchedulerLimits } from "./limits.ts";
 import type { Fleet } from "./placement.ts";
 import type { Ranked } from "./ranking.ts";
@@ -168,10 +169,19 @@ export interface Span {
   readonly deaths: number;
   /** Nodes lost with it. Each has a key of its own, so no node counts twice. */
   readonly losses: number;
+  /** The last death that these items may have caused or that node; undefined when there was none, or it is known to be the node's. */
+  died: Death | undefined;
+}
+
+/** A worker died. */
+export interface Death {
+  readonly node: Node;
+  /** So long after it had begun these items. */
+  readonly livedMs: Millis;
 }
 
 /** What a new span has beside its chunk. */
-export type SpanSeed = Omit<Span, "chunk">;
+export type SpanSeed = Omit<Span, "chunk" | "died">;
 
 export interface Assignment {
   readonly id: AssignmentId;
@@ -183,8 +193,8 @@ export interface Assignment {
   readonly ofJob: Tally;
   readonly ofPool: Tally;
   readonly placedMs: Millis;
-  /** RUNNING, as far as the node told. */
-  started: boolean;
+  /** Since when it is RUNNING, as far as the node told. */
+  startedMs: Millis | undefined;
   revoked: "no" | "if-unstarted" | "stop";
   /** It was asked back for an idle slot. */
   handedBack: boolean;
@@ -210,6 +220,8 @@ export interface Node extends Ranked {
   heldUntilMs: Millis | undefined;
   /** Faults in a row, for the length of the hold. */
   faults: number;
+  /** How well it runs what it is given. Replaced by exclusion.ts only. */
+  health: Health;
   readonly assignments: Set<Assignment>;
   /** Those of them that are of jobs from outside: only they are held against its credit. */
   outer: number;
@@ -241,9 +253,9 @@ export function tallyOf(placed: Map<Node, Tally>, node: Node): Tally {
   return tally;
 }
 
-/** Neither silent nor cordoned nor leaving. */
+/** Neither silent nor cordoned nor leaving nor excluded. */
 export function isReady(node: Node): boolean {
-  return !node.silent && !node.cordoned && !node.leaving;
+  return !node.silent && !node.cordoned && !node.leaving && node.health.exclusion === undefined;
 }
 
 /** What it holds is to be over. */
@@ -344,6 +356,7 @@ export function newNode({ node, slots, labels, resources }: InputOf<"node-joined
     leaving: false,
     heldUntilMs: undefined,
     faults: 0,
+    health: newHealth(),
     assignments: new Set(),
     outer: 0,
     load: 0,

@@ -47,7 +47,7 @@ function waiting(state: State): Assignment[] {
   for (const node of state.fleet.nodes.values()) {
     if (!node.isOverfull) continue;
     const beyond = [...node.assignments].filter(({ job }) => job.depth === 0).slice(node.slots);
-    all.push(...beyond.filter((it) => !it.started && it.revoked === "no" && it.job.state === "running"));
+    all.push(...beyond.filter((it) => it.startedMs === undefined && it.revoked === "no" && it.job.state === "running"));
   }
   return all.sort((a, b) => b.id - a.id);
 }

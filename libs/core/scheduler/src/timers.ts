@@ -1,4 +1,5 @@
 import { Heap, type Millis } from "@heddle/kernel";
+import type { Exclusion } from "./health.ts";
 import type { Drain, Node, Span } from "./state.ts";
 
 /** What is to happen at a time. */
@@ -6,6 +7,7 @@ export type Alarm =
   | { readonly type: "retry"; readonly span: Span }
   | { readonly type: "release-hold"; readonly node: Node }
   | { readonly type: "stop-drained"; readonly node: Node; readonly drain: Drain }
+  | { readonly type: "readmit"; readonly node: Node; readonly exclusion: Exclusion }
   | { readonly type: "hand-back" };
 
 interface Entry {

@@ -19,6 +19,20 @@ export interface Requirements {
   readonly resources: ReadonlyMap<string, number>;
 }
 
+/** What the client of a job has of it from a session before. */
+export interface Resumed {
+  /** Result bytes that were delivered and not taken. */
+  readonly unreadBytes: number;
+  /** Of an ordered job: chunks below this number leave a gap before a result that was delivered. */
+  readonly gapChunks: number;
+}
+
+/** Consecutive items of a chunk. */
+export interface ItemSpan {
+  readonly offset: number;
+  readonly count: number;
+}
+
 /**
  * Facts. Each is safe at any time and any number of times: what no longer applies (unknown keys, late results, repetitions) changes nothing.
  * A key that was used before never names something new.
@@ -182,6 +196,13 @@ export type Effect =
   | { readonly type: "announce-capacity"; readonly slots: number; readonly nodes: number }
   /** Feed `timer-fired` at `atMs`. Replaces the last one. */
   | { readonly type: "set-timer"; readonly atMs: Millis };
+  /**
+   * It fails too much of what it is given: it gets nothing until then, what has not begun is asked back, what runs goes on. It comes back
+   * before that when too few nodes were left, and when it is uncordoned.
+   */
+  | { readonly type: "exclude-node"; readonly node: NodeKey; readonly untilMs: Millis; readonly reason: string }
+  /** It takes work again. */
+  | { readonly type: "readmit-node"; readonly node: NodeKey }
 
 /** Numbers for operators; a snapshot. */
 export interface JobView {
@@ -198,8 +219,10 @@ export interface JobView {
 /** Numbers for operators; a snapshot. */
 export interface NodeView {
   readonly node: NodeKey;
-  readonly state: "ready" | "silent" | "cordoned" | "draining" | "drained";
+  readonly state: "ready" | "silent" | "cordoned" | "draining" | "drained" | "excluded";
   readonly slots: number;
   readonly credit: number;
   readonly chunks: number;
 }
+  /** Why it is excluded, and until when, whatever its state; undefined when it is not. */
+  readonly exclusion: { readonly reason: string; readonly untilMs: Millis } | undefined;

@@ -16,16 +16,17 @@ export function jobView(job: Job): JobView {
   };
 }
 
-/** What operators see of a node. The first that applies: drained, draining, silent, cordoned, ready. */
+/** What operators see of a node. The first that applies: drained, draining, silent, cordoned, excluded, ready. */
 export function nodeView(node: Node): NodeView {
-  const { key, slots, credit, assignments } = node;
-  return { node: key, state: nodeState(node), slots, credit, chunks: assignments.size };
+  const { key, slots, credit, assignments, health } = node;
+  return { node: key, state: nodeState(node), slots, credit, chunks: assignments.size, exclusion: health.exclusion };
 }
 
 function nodeState(node: Node): NodeView["state"] {
   if (isEmptying(node)) return node.assignments.size === 0 ? "drained" : "draining";
   if (node.silent) return "silent";
-  return node.cordoned ? "cordoned" : "ready";
+  if (node.cordoned) return "cordoned";
+  return node.health.exclusion === undefined ? "ready" : "excluded";
 }
 
 function viewState(state: JobState): JobView["state"] {
