@@ -6,6 +6,9 @@ import { type Goodbye, type Route, SessionAcceptor, streamRoute, unaryRoute } fr
 import {
   type AttachRequestEntry,
   type AttachResponseEntry,
+  adminCordonNode,
+  adminDescribeNode,
+  adminDrainNode,
   adminGetStatus,
   adminListJobs,
   adminListNodes,
@@ -22,7 +25,7 @@ import { Artifacts } from "./artifacts.ts";
 import { ClientDesk } from "./client-desk.ts";
 import type { Office } from "./desk.ts";
 import { type AssignmentRecord, type JobRecord, Ledger, wireAssignment } from "./ledger.ts";
-import { CALLER_CLIENTS_MAX, ENDED_JOB_AGE_MS, ENDED_JOBS_MAX } from "./limits.ts";
+import { CALLER_CLIENTS_MAX, ENDED_JOB_AGE_MS, ENDED_JOBS_MAX, REASON_LENGTH_MAX } from "./limits.ts";
 import { type ManagerPlace, ManagerRelay, withoutManager } from "./manager-relay.ts";
 import { Counts, coordinatorMetrics } from "./metrics.ts";
 import { NodeDesk } from "./node-desk.ts";
@@ -101,7 +104,7 @@ export class CoordinatorShell implements Watched {
     this.#clientSessions = new SessionAcceptor({ ...sessions, quota, onSession: this.#clients.onSession });
     this.#nodeSessions = new SessionAcceptor({ ...sessions, onSession: nodes.onSession });
     this.#relay = manager === undefined ? undefined : new ManagerRelay(manager, options.env.log);
-    const admin = new AdminView(identity, this.#core, this.#ledger);
+    const admin = new AdminView(identity, this.#core, this.#ledger, this.#clients.processes);
     this.routes = [...this.#route(admin), ...(this.#relay?.routes ?? withoutManager(sessions))];
   }
 
@@ -219,6 +222,10 @@ export class CoordinatorShell implements Watched {
 
   #assign(effect: Assign): void {
     const node = this.#ledger.nodes.get(effect.node);
+      case "exclude-node":
+        return this.#exclude(effect);
+      case "readmit-node":
+        return this.#readmit(effect.node);
     const job = this.#ledger.jobs.get(effect.job);
     const chunk = job?.chunks.get(effect.chunk);
     if (node === undefined) return; // its session ended while wishes were performed: the core hears of it next
@@ -337,6 +344,21 @@ function settle({ job, chunk: number }: AssignmentRecord, count: number): void {
   chunk.itemsSettled += count;
   if (chunk.itemsSettled === chunk.count) job.chunksDone++;
 }
+
+  #exclude({ node: key, reason, untilMs }: Extract<Effect, { type: "exclude-node" }>): void {
+    const node = this.#ledger.nodes.get(key);
+    if (node === undefined) return;
+    const forSeconds = Math.round((untilMs - this.#env.clock.nowMs()) / 1_000);
+    this.#env.log.warn("node excluded", { node: node.name, forSeconds, reason: reason.slice(0, REASON_LENGTH_MAX) });
+    this.#clients.processes.nodeExcluded(node, true);
+  }
+
+  #readmit(key: Extract<Effect, { type: "readmit-node" }>["node"]): void {
+    const node = this.#ledger.nodes.get(key);
+    if (node === undefined) return;
+    this.#env.log.info("node takes work again, on probation", { node: node.name });
+    this.#clients.processes.nodeExcluded(node, false);
+  }
 
 const JOB_OUTCOMES = { done: JobOutcome.DONE, failed: JobOutcome.FAILED, cancelled: JobOutcome.CANCELLED } as const;
 

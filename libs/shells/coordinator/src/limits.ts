@@ -43,5 +43,7 @@ export const CHUNK_GRAINS_MAX = 1_024;
 export const MANAGER_STREAMS_MAX = 4_096;
 /** The same of one identity. Above: an operate stream is refused with goodbye "limit", a stream of beats ended. The user of the coordinator is not bounded by it. */
 export const CALLER_MANAGER_STREAMS_MAX = MANAGER_STREAMS_MAX / 2;
+/** Why a node is excluded, in characters; cut there. */
+export const REASON_LENGTH_MAX = 500;
 /** How long the manager may take to answer a question that goes through the coordinator. Then TimeoutError. */
 export const MANAGER_CALL_TIMEOUT_MS = 10_000;

@@ -10,6 +10,8 @@ export interface Candidate {
   readonly silent: boolean;
 }
 
+  /** It fails too much of what it is given. */
+  readonly excluded: boolean;
 /** What a process asks of its node. */
 export interface Wish {
   /** Its name; empty for any. */
@@ -25,7 +27,7 @@ export type Placement<N extends Candidate> =
   /** No node fits. One that does may join. */
   | { readonly type: "none" };
 
-/** The node that fits and has the fewest processes, then the first by name; one of which nothing is heard only where there is no other. */
+/** The node that fits and has the fewest processes, then the first by name; one that is excluded, or of which nothing is heard, only where there is no other. */
 export function place<N extends Candidate>(nodes: Iterable<N>, wish: Wish, processesMax: number): Placement<N> {
   const fitting = [...nodes].filter((node) => fits(node, wish));
   if (fitting.length === 0) return { type: "none" };
@@ -45,3 +47,4 @@ function isBetter(node: Candidate, than: Candidate): boolean {
   if (node.processes !== than.processes) return node.processes < than.processes;
   return node.name < than.name;
 }
+  if (node.excluded !== than.excluded) return than.excluded;

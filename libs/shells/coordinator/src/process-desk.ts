@@ -1,6 +1,7 @@
-import { type ErrorCode, ProtocolError } from "@heddle/kernel";
+import { type ErrorCode, type Millis, ProtocolError } from "@heddle/kernel";
 import {
   type FabricError,
+  type NodeProcess,
   type Output,
   type ProcessEnded,
   ProcessSignal,
@@ -43,6 +44,7 @@ interface PlacingNode extends Candidate {
 export class ProcessDesk {
   readonly #office: Office;
   readonly #print: (client: ClientRecord, output: Output) => void;
+  excluded: boolean;
   readonly #idle: () => void;
   readonly #nodes = new Map<NodeRecord, PlacingNode>();
   /** All that are not over, by the coordinator's number. */
@@ -86,7 +88,7 @@ export class ProcessDesk {
     const key = this.#office.ledger.mintKey();
     const starter = { client, number: start.process };
     const owner = parent?.owner ?? client;
-    const record: ProcessRecord = { key, starter, owner, parent, children: new Set(), start, node: undefined };
+    const record: ProcessRecord = { key, starter, owner, parent, children: new Set(), start, ...unplaced };
     const error = this.#place(record);
     if (error !== undefined) return refuse(error);
     this.#started.set(client, own.set(start.process, record));
@@ -135,6 +137,7 @@ export class ProcessDesk {
     }
   }
 
+      excluded: false,
   /** It takes no new processes. */
   nodeDrains(record: NodeRecord): void {
     const node = this.#nodes.get(record);
@@ -157,7 +160,9 @@ export class ProcessDesk {
 
   /** An agent says that it runs. */
   hasStarted(record: NodeRecord, { process, pid }: ProcessStarted): void {
-    const starter = this.#nodes.get(record)?.placed.get(process)?.starter;
+    const started = this.#nodes.get(record)?.placed.get(process);
+    if (started !== undefined) started.pid = pid;
+    const starter = started?.starter;
     const value = { process: starter?.number ?? 0, node: record.name, pid };
     starter?.client.session.send({ kind: { $case: "processStarted", value } });
   }
@@ -166,7 +171,8 @@ export class ProcessDesk {
   hasEnded(record: NodeRecord, { process, end, why }: ProcessEnded): void {
     if (end === undefined) throw new ProtocolError("a process ended without saying how");
     const ended = this.#nodes.get(record)?.placed.get(process);
-    if (ended !== undefined) this.#end(ended, { end, why });
+    const drained = ended?.isDrained === true ? `the time that node ${record.name} had to be drained was over` : "";
+    if (ended !== undefined) this.#end(ended, { end, why: why === "" ? drained : why });
   }
 
   /** What it prints goes to the program that it belongs to. */
@@ -182,9 +188,15 @@ export class ProcessDesk {
     const { start } = record;
     const labels = new Map(Object.entries(start.requirements?.labels ?? {}));
     const placement = place(this.#nodes.values(), { node: start.node, labels }, NODE_PROCESSES_MAX);
+  /** It fails too much of what it is given, or is tried again. */
+  nodeExcluded(record: NodeRecord, excluded: boolean): void {
+    const node = this.#nodes.get(record);
+    if (node !== undefined) node.excluded = excluded;
+  }
+
     if (placement.type === "full") return nodeLimit();
-    if (placement.type === "none") {
-      if (start.node !== "") return unschedulable(start);
+    if (placement.type === "none" && start.node !== "") return unschedulable(start);
+    if (placement.type !== "placed") {
       this.#waiting.add(record);
       return undefined;
     }
@@ -233,6 +245,13 @@ export class ProcessDesk {
 
 /** Takes one out of a group of many; empty groups are not kept. */
 function removeFrom<K, T>(groups: Map<K, { delete(one: T): boolean; readonly size: number }>, of: K, one: T): void {
+  #placeWaiting(): void {
+    for (const waiting of [...this.#waiting]) {
+      const error = this.#place(waiting);
+      if (error !== undefined) this.#end(waiting, refusal(error));
+    }
+  }
+
   const group = groups.get(of);
   group?.delete(one);
   if (group?.size === 0) groups.delete(of);
