@@ -52,6 +52,7 @@ describe("the coordinators of an agent", () => {
     certFile: undefined,
     keyFile: undefined,
     addressFile: undefined,
+    http: undefined,
     drainMs: 0,
     parentFd: undefined,
   });

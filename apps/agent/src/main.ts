@@ -9,6 +9,7 @@ import {
   tlsFilesFor,
 } from "@heddle/adapter-command";
 import { createGrpcClient } from "@heddle/adapter-grpc";
+import { httpFacts, openHttp } from "@heddle/adapter-http";
 import { createProcessSpawner } from "@heddle/adapter-processes";
 import {
   availableSlots,
@@ -65,6 +66,7 @@ async function start(config: AgentConfig): Promise<RunningServer> {
   );
   const { promise: registered, resolve: onRegistered } = Promise.withResolvers<void>();
   let isStopping = false;
+  const build = packageVersion(import.meta.url);
   const shell = new AgentShell({
     env,
     client,
@@ -77,18 +79,20 @@ async function start(config: AgentConfig): Promise<RunningServer> {
     resources: config.resource,
     host,
     pid,
-    build: packageVersion(import.meta.url),
+    build,
     nodeMajor,
     onLink: (up) => {
       if (!isStopping) env.log.info(up ? "coordinator in reach" : "coordinator out of reach");
       if (up) onRegistered();
     },
   });
+  const http = scope.use(await openHttp(config.http, { server: "agent", build, watched: shell, log: env.log }));
+  http?.serves(); // the shell knows whether it does
   const owned = scope.move();
   const line = `agent ${name} serves ${addresses.join(",")} with ${slots} ${slots === 1 ? "process" : "processes"} (pid ${pid})`;
   return {
     log: env.log,
-    serving: registered.then(() => ({ line, facts: { node: name, pid } })),
+    serving: registered.then(() => ({ line, facts: { node: name, ...httpFacts(http), pid } })),
     ended: shell.ended.then(({ refused }) => `replaced: ${refused ?? "the node was drained"}`),
     stop: () => {
       isStopping = true;

@@ -64,16 +64,19 @@ function stoppingText({ drainMs }: UpConfig): string {
 /** Where a fabric that has started is, and by which files its users say who they are. */
 interface Started {
   readonly address: string;
+  /** Where the coordinator's health and metrics are; undefined unless asked for. */
+  readonly http?: string;
   /** Undefined without TLS. */
   readonly tlsDir?: string;
   readonly adminDir?: string;
 }
 
 function announce(config: UpConfig, { adminDir, ...facts }: Started, slots: number): void {
-  const { address, tlsDir } = facts;
+  const { address, http, tlsDir } = facts;
   if (config.addressFile !== undefined) writeAddressFile(config.addressFile, { ...facts, pid: process.pid });
   const nodes = `${config.nodes} ${config.nodes === 1 ? "node" : "nodes"}`;
   say(`a fabric of ${nodes} and ${slots} ${slots === 1 ? "slot" : "slots"} serves at ${address} (pid ${process.pid})`);
+  if (http !== undefined) say(`its coordinator tells its health and metrics at http://${http}`);
   say("Ctrl-C stops it. Elsewhere, for your scripts:");
   if (tlsDir === undefined) return console.log(`export HEDDLE_ADDRESS=${address}`);
   console.log(`export HEDDLE_ADDRESS=${address} HEDDLE_TLS_DIR=${quoted(tlsDir)}`);
@@ -118,14 +121,14 @@ class Fabric {
 
   /** Resolves when the manager, the coordinator and every agent serve. Rejects when one does not in time. */
   async start(): Promise<Started> {
-    const { listen, logLevel, drainMs, dataDir, addressFile, tls } = this.#config;
+    const { listen, http, logLevel, drainMs, dataDir, addressFile, tls } = this.#config;
     if (!tls) mustBeLocal(listen);
     // Its agents drain before it is stopped: then nothing is left to wait for.
     const common = ["--log-level", logLevel, "--drain-ms"];
     const manager = `unix:${join(this.#directory.path, "manager.sock")}`;
-    const served = ["--listen", manager, "--ephemeral", this.#directory.path, ...timing(this.#config)];
+    const serves = ["--listen", manager, "--ephemeral", this.#directory.path, ...timing(this.#config)];
     const kept = dataDir === undefined ? ["--data-dir", this.#directory.path] : [];
-    const manages = [...served, ...kept, ...common, String(drainMs)];
+    const manages = [...serves, ...kept, ...common, String(drainMs)];
     this.#manager = this.#keep("manager", "manager", manages, { firstTries: 1 });
     // Another fabric may work in its directory: it says so, before anything else is begun there.
     if (dataDir !== undefined) await inTime("manager", this.#manager.serving);
@@ -135,6 +138,7 @@ class Fabric {
     const tlsDir = (directory: string | undefined) => (directory === undefined ? [] : ["--tls-dir", directory]);
     const coordinator = this.#spawn("coordinator", "coordinator", [
       ...["--listen", listen, "--manager", manager, ...tlsDir(certificates?.coordinator)],
+      ...(http === undefined ? [] : ["--http", http]),
       ...timing(this.#config),
       ...common,
       "0",
@@ -145,18 +149,20 @@ class Fabric {
       const why = `coordinator (pid ${coordinator.pid}) ended ${endText({ code, signal })}: stopping everything`;
       this.#fail({ why, exitCode: code === exitCodes.usage ? exitCodes.usage : exitCodes.error });
     });
-    const address = String((await inTime("coordinator", coordinator.serving)).address);
+    const served = await inTime("coordinator", coordinator.serving);
+    const address = String(served.address);
+    const told = served.http === undefined ? {} : { http: String(served.http) };
     const base = nodeBase();
     for (const [index, processes] of this.#processes.entries()) {
       const name = `${base}-${index + 1}`;
       const args = ["--coordinator", addressHere(address), "--name", name, "--processes", String(processes)];
-      const served = [...args, ...tlsDir(certificates?.agent), ...common, String(drainMs)];
-      this.#agents.push(this.#keep("agent", name, served));
+      const all = [...args, ...tlsDir(certificates?.agent), ...common, String(drainMs)];
+      this.#agents.push(this.#keep("agent", name, all));
     }
     await Promise.all([this.#manager, ...this.#agents].map((child) => inTime(child.name, child.serving)));
-    if (certificates === undefined) return { address };
+    if (certificates === undefined) return { address, ...told };
     const { client, admin } = certificates;
-    return { address: await addressForOthers(address, this.#config.host), tlsDir: client, adminDir: admin };
+    return { address: await addressForOthers(address, this.#config.host), ...told, tlsDir: client, adminDir: admin };
   }
 
   /** Undefined without TLS. */

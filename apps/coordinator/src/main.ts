@@ -11,6 +11,7 @@ import {
   tlsFilesFor,
 } from "@heddle/adapter-command";
 import { createGrpcClient, createGrpcServer } from "@heddle/adapter-grpc";
+import { httpFacts, openHttp } from "@heddle/adapter-http";
 import {
   fileBlobs,
   findLocalToken,
@@ -41,10 +42,11 @@ async function start(config: CoordinatorConfig): Promise<RunningServer> {
   const blobs = scope.use(fileBlobs(join(directory, "artifacts"), { maxBytes: ARTIFACTS_BYTES_MAX }));
   const { pid, nodeMajor } = hostFacts();
   const { leaseMs, heartbeatMs, manager } = config;
+  const build = packageVersion(import.meta.url);
   const shell = new CoordinatorShell({
     env,
     blobs,
-    build: packageVersion(import.meta.url),
+    build,
     nodeMajor,
     pid,
     ...(leaseMs === undefined ? {} : { leaseMs }),
@@ -60,6 +62,7 @@ async function start(config: CoordinatorConfig): Promise<RunningServer> {
           },
         }),
   });
+  const http = scope.use(await openHttp(config.http, { server: "coordinator", build, watched: shell, log: env.log }));
   const server = createGrpcServer({
     log: env.log,
     access,
@@ -69,10 +72,14 @@ async function start(config: CoordinatorConfig): Promise<RunningServer> {
     healthServices: ["heddle.v1.Jobs", "heddle.v1.Nodes", "heddle.v1.Admin"],
   });
   const { address } = scope.use(await server.listen(config.listen, shell.routes).catch(adviseOnAddress));
+  http?.serves();
   const owned = scope.move();
   return {
     log: env.log,
-    serving: Promise.resolve({ line: `coordinator serves at ${address} (pid ${pid})`, facts: { address, pid } }),
+    serving: Promise.resolve({
+      line: `coordinator serves at ${address} (pid ${pid})`,
+      facts: { address, ...httpFacts(http), pid },
+    }),
     ended: new Promise(() => undefined), // a coordinator is over only when it is stopped
     stop: () => shell.stop(config.drainMs),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),

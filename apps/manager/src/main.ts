@@ -11,6 +11,7 @@ import {
   tlsFilesFor,
 } from "@heddle/adapter-command";
 import { createGrpcServer } from "@heddle/adapter-grpc";
+import { httpFacts, openHttp } from "@heddle/adapter-http";
 import { openSqliteJournal } from "@heddle/adapter-sqlite";
 import { hostFacts, localTokens, systemEnvironment, temporaryDirectory } from "@heddle/adapter-system";
 import { access, descriptorSetUrl, ManagerShell, TTL_BOUNDS } from "@heddle/shell-manager";
@@ -34,16 +35,18 @@ async function start(config: ManagerConfig): Promise<RunningServer> {
   const journal = scope.use(await openSqliteJournal({ directory: join(directory, "journal"), log: env.log }));
   const { pid, nodeMajor } = hostFacts();
   const { leaseMs, heartbeatMs, ttlMinMs: minMs = TTL_BOUNDS.minMs, ttlMaxMs: maxMs = TTL_BOUNDS.maxMs } = config;
+  const build = packageVersion(import.meta.url);
   const shell = new ManagerShell({
     env,
     journal,
-    build: packageVersion(import.meta.url),
+    build,
     nodeMajor,
     pid,
     ...(leaseMs === undefined ? {} : { leaseMs }),
     ...(heartbeatMs === undefined ? {} : { heartbeatMs }),
     ttl: { ...TTL_BOUNDS, minMs, maxMs },
   });
+  const http = scope.use(await openHttp(config.http, { server: "manager", build, watched: shell, log: env.log }));
   await shell.start();
   const server = createGrpcServer({
     log: env.log,
@@ -54,10 +57,14 @@ async function start(config: ManagerConfig): Promise<RunningServer> {
     healthServices: ["heddle.v1.Objects", "heddle.v1.Sessions", "heddle.v1.ObjectsAdmin"],
   });
   const { address } = scope.use(await server.listen(config.listen, shell.routes).catch(adviseOnAddress));
+  http?.serves();
   const owned = scope.move();
   return {
     log: env.log,
-    serving: Promise.resolve({ line: `manager serves at ${address} (pid ${pid})`, facts: { address, pid } }),
+    serving: Promise.resolve({
+      line: `manager serves at ${address} (pid ${pid})`,
+      facts: { address, ...httpFacts(http), pid },
+    }),
     ended: shell.failed.then(
       ({ message }) => `${message}\nnobody knows what is on disk until it is read again: start the manager anew`,
     ),

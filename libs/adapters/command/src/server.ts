@@ -17,6 +17,11 @@ const RELEASE_MS = 10_000;
 /** The settings that every server has. */
 export const serverSettings = {
   addressFile: text("PATH", "write what others need to know of this server to this file once it serves", undefined),
+  http: text(
+    "ADDRESS",
+    "serve /healthz, /readyz and /metrics here, in plain HTTP and to whoever can connect: HOST:PORT (0 picks a free one); without it nowhere",
+    undefined,
+  ),
   drainMs: count("MS", "how long SIGTERM waits for running work", 20_000, { min: 0, max: 86_400_000 }),
   /** Descriptor of a pipe whose other end the parent holds: this server ends with it. */
   parentFd: count("FD", undefined, undefined, { min: 3, max: 65_535 }),
@@ -25,6 +30,7 @@ export const serverSettings = {
 /** Their values. */
 export interface ServerValues {
   readonly addressFile: string | undefined;
+  readonly http: string | undefined;
   readonly drainMs: number;
   readonly parentFd: number | undefined;
 }

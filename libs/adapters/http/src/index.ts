@@ -1,1 +1,2 @@
-export { type HttpListening, type HttpOptions, serveHttp } from "./serve-http.ts";
+export { httpFacts, openHttp } from "./open-http.ts";
+export type { HttpListening, HttpOptions } from "./serve-http.ts";

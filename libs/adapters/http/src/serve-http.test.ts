@@ -30,6 +30,7 @@ async function serve(watched: Subject, more: Partial<HttpOptions> = {}): Promise
   const common = { address: "127.0.0.1:0", server: "test", build: "1.2.3", log: silentLogger };
   const listening = await serveHttp({ ...common, watched, ...more });
   onTestFinished(() => listening[Symbol.asyncDispose]());
+  listening.serves();
   return listening;
 }
 
@@ -63,6 +64,22 @@ test("a probe hears whether the server lives, and whether it is ready, and why n
   subject.state = notReady("it is stopping");
   expect(await asked("/readyz")).toEqual([503, "it is stopping\n"]);
   expect(await asked("/healthz")).toEqual([200, "ok\n"]);
+});
+
+test("a server is not ready before all of it serves, and says why it is not", async () => {
+  const subject = new Subject();
+  const common = { address: "127.0.0.1:0", server: "test", build: "1.2.3", log: silentLogger };
+  await using listening = await serveHttp({ ...common, watched: subject });
+  const asked = async () => {
+    const response = await get(listening, "/readyz");
+    return [response.status, await response.text()];
+  };
+  expect(await asked()).toEqual([503, "the test starts\n"]);
+  subject.state = notReady("it reads its journal");
+  expect(await asked()).toEqual([503, "it reads its journal\n"]);
+  subject.state = ready();
+  listening.serves();
+  expect(await asked()).toEqual([200, "ok\n"]);
 });
 
 test("a page of metrics says what the server says now, beside what any process of Node does", async () => {

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { isIPv6, type Socket } from "node:net";
 import { InvalidArgumentError, type Logger, parseAddress, UnavailableError } from "@heddle/kernel";
-import type { Watched } from "@heddle/port-metrics";
+import { notReady, type Readiness, type Watched } from "@heddle/port-metrics";
 import { HTTP_CONNECTION_MS, HTTP_CONNECTIONS_MAX, HTTP_HEADER_BYTES_MAX, HTTP_HEADERS_MS } from "./limits.ts";
 import { MetricsPage } from "./metrics-page.ts";
 
@@ -25,6 +25,8 @@ export interface HttpOptions {
 export interface HttpListening extends AsyncDisposable {
   /** With the real port. */
   readonly address: string;
+  /** What else the server serves is there: until this was called it is not ready, whatever it says of itself. */
+  serves(): void;
 }
 
 /**
@@ -36,6 +38,11 @@ export async function serveHttp(options: HttpOptions): Promise<HttpListening> {
   const wanted = parseAddress(options.address);
   if (wanted.kind === "unix")
     throw new InvalidArgumentError(`--http is served over TCP, not at ${options.address}: say host:port`);
+  let isServing = false;
+  const readiness = (): Readiness => {
+    const said = options.watched.readiness();
+    return said.isReady && !isServing ? notReady(`the ${options.server} starts`) : said;
+  };
   const page = new MetricsPage({ ...options, metrics: options.watched.metrics });
   const server = createServer({
     maxHeaderSize: HTTP_HEADER_BYTES_MAX,
@@ -45,15 +52,20 @@ export async function serveHttp(options: HttpOptions): Promise<HttpListening> {
   });
   server.maxRequestsPerSocket = 1;
   const answer = (request: IncomingMessage, response: ServerResponse): void =>
-    void reply(request, response, options, page);
+    void reply(request, response, { page, log: options.log, readiness });
   // whoever asks first whether to send a body is answered at once: nobody here reads one
   for (const event of ["request", "checkContinue", "checkExpectation"]) server.on(event, answer);
   const sockets = boundConnections(server, options.connectionMs ?? HTTP_CONNECTION_MS);
   // localhost is 127.0.0.1, since elsewhere it may also be ::1
   const host = wanted.host.toLowerCase() === "localhost" ? "127.0.0.1" : wanted.host;
   const port = await listen(server, host, wanted.port);
+  const address = `${isIPv6(host) ? `[${host}]` : host}:${port}`;
+  options.log.info("health and metrics are served", { http: address });
   return {
-    address: `${isIPv6(host) ? `[${host}]` : host}:${port}`,
+    serves: () => {
+      isServing = true;
+    },
+    address,
     [Symbol.asyncDispose]: () => close(server, sockets),
   };
 }
@@ -100,11 +112,17 @@ async function close(server: Server, sockets: ReadonlySet<Socket>): Promise<void
   });
 }
 
+/** What answers are made of. */
+interface Desk {
+  readonly page: MetricsPage;
+  readonly log: Logger;
+  readonly readiness: () => Readiness;
+}
+
 function reply(
   request: IncomingMessage,
   response: ServerResponse,
-  { watched, log }: HttpOptions,
-  page: MetricsPage,
+  { page, log, readiness }: Desk,
 ): void | Promise<void> {
   const { method, url = "" } = request;
   const [path = ""] = url.split("?", 1);
@@ -114,7 +132,7 @@ function reply(
     case "/healthz":
       return send(response, 200, "ok");
     case "/readyz": {
-      const { isReady, words } = watched.readiness();
+      const { isReady, words } = readiness();
       return send(response, isReady ? 200 : 503, words);
     }
     default:
