@@ -5,6 +5,7 @@ export type {
   ClientKey,
   Effect,
   Input,
+  ItemSpan,
   JobKey,
   JobView,
   NodeKey,
@@ -12,4 +13,5 @@ export type {
   Outcome,
   PoolKey,
   Requirements,
+  Resumed,
 } from "./types.ts";

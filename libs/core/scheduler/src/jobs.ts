@@ -1,3 +1,4 @@
+import { addGaps, countOf, gapsIn } from "./gaps.ts";
 import { needsOf } from "./needs.ts";
 import { addChunk, dropPending, dropSpan, placedSpans } from "./spans.ts";
 import { type Assignment, type Job, newJob, newPool, type Pool, type State } from "./state.ts";
@@ -176,6 +177,18 @@ function retirePool(state: State, pool: Pool): void {
     state.effects.push({ type: "retire-pool", node: node.key, pool: pool.key });
   }
   if (pool.placed.size === 0) state.pools.delete(pool.key);
+}
+
+/** What of an offered chunk is to run. False: nothing is. */
+function addWork(job: Job, { chunk, count, grain, settled }: InputOf<"chunk-offered">): boolean {
+  if (settled === undefined) {
+    addChunk(job, chunk, count, grainOf(grain));
+    return true;
+  }
+  const gaps = gapsIn(count, settled);
+  job.itemsDone += count - countOf(gaps);
+  if (gaps.length > 0) addGaps(job, chunk, gaps, grainOf(grain));
+  return gaps.length > 0;
 }
 
 /** What is no grain counts as none. */

@@ -6,6 +6,7 @@ import {
   type ClientKey,
   type Effect,
   type Input,
+  type ItemSpan,
   type JobKey,
   type NodeKey,
   type Outcome,
@@ -16,8 +17,8 @@ import {
 
 /*
  * Scenarios: testdata/*.txt. A file is one scheduler; a block is commands, "----", the effects they cause, and an empty line. Commands:
- *   client c1 | pool p1 client=c1 [slots-max=2] [NEEDS] | offer j1 count=4 [chunks=3] [grain=2] | seal j1 chunks=1
- *   job j1 pool=p1 [retries=1] [depth=1] [collect] [ordered] [unread-max=100] [NEEDS] | take j1 bytes=10
+ *   client c1 | pool p1 client=c1 [slots-max=2] [NEEDS] | offer j1 count=4 [chunks=3] [grain=2] [settled=1+2,3+1] | seal j1 chunks=1
+ *   job j1 pool=p1 [retries=1] [depth=1] [collect] [ordered] [unread-max=100] [unread=20] [gap-chunks=2] [NEEDS] | take j1 bytes=10
  *   node n1 slots=2 [credit=3] [NEEDS] | credit n1 chunks=4 | silent|heard|cordon|uncordon|lose n1 | depart n1 | drain n1 [stop-after=0]
  *   NEEDS, and what a node has: labels=zone:a,disk:ssd and amounts=gpu:1,memory:2.5
  *   start a1 | finish a1 done|part completed=1|error completed=1|overdue item=3|death [mark=3] [run=10] [bytes=10]
@@ -92,7 +93,11 @@ class Stage {
     const chunks = words.number("chunks") ?? 1;
     this.#offered.set(words.subject, first + chunks);
     const [count, grain] = [words.number("count") ?? 1, words.number("grain") ?? 0];
-    return Array.from({ length: chunks }, (_, at) => ({ type: "chunk-offered", job, chunk: first + at, count, grain }));
+    const settled = words.spans("settled");
+    return Array.from({ length: chunks }, (_, at) => {
+      const offered = { type: "chunk-offered", job, chunk: first + at, count, grain } as const;
+      return settled.length === 0 ? offered : { ...offered, settled };
+    });
   }
 }
 
@@ -130,6 +135,12 @@ class Words {
     return pairs.map((pair) => [pair.split(":")[0] ?? "", pair.split(":")[1] ?? ""]);
   }
 
+  /** offset+count pairs. */
+  spans(name: string): ItemSpan[] {
+    const spans = this.text(name)?.split(",") ?? [];
+    return spans.map((span) => ({ offset: Number(span.split("+")[0]), count: Number(span.split("+")[1]) }));
+  }
+
   number(name: string): number | undefined {
     const text = this.text(name);
     return text === undefined ? undefined : Number(text);
@@ -142,7 +153,10 @@ function has(words: Words): Requirements {
 }
 
 function jobOpened(words: Words, job: JobKey): Input {
+  const [unreadBytes, gapChunks] = [words.number("unread"), words.number("gap-chunks")];
+  const isResumed = unreadBytes !== undefined || gapChunks !== undefined;
   return {
+    ...(isResumed ? { resumed: { unreadBytes: unreadBytes ?? 0, gapChunks: gapChunks ?? 0 } } : {}),
     type: "job-opened",
     job,
     pool: words.key("p", words.text("pool")) as PoolKey,

@@ -103,7 +103,7 @@ export interface Job extends Ranked {
   readonly unreadBytesMax: number | undefined;
   /** Result bytes delivered and not taken; 0 when there is no bound. */
   unreadBytes: number;
-  /** Number of the highest chunk with a result, and offset of its last one; -1 and 0 before the first. */
+  /** Number of the highest chunk with a result, and offset of its last one; -1 and 0 before the first. Of a resumed job: the first chunk behind all gaps. */
   furthest: { readonly chunk: number; readonly offset: number };
   /** What its nodes must have, those of its pool included, the same object when it asks for no more; undefined for nothing. */
   readonly needs: Requirements | undefined;
@@ -115,7 +115,7 @@ export interface Job extends Ranked {
   /** The node whose room had it woken in this step: if it goes elsewhere, the next that waits there is woken. */
   wokenBy: Node | undefined;
   state: JobState;
-  /** PENDING spans that were never placed: whole chunks, ascending. */
+  /** PENDING spans that were never placed: whole chunks, or what is not settled of them, ascending. */
   readonly fresh: Fifo<Span>;
   /** PENDING spans that were placed before, lowest first; they go before `fresh`. */
   again: Heap<Span>;
@@ -285,8 +285,8 @@ export function newJob(opened: InputOf<"job-opened">, pool: Pool, needs: Require
     collect: opened.collect,
     ordered: opened.ordered,
     unreadBytesMax: opened.unreadBytesMax,
-    unreadBytes: 0,
-    furthest: { chunk: -1, offset: 0 },
+    unreadBytes: opened.unreadBytesMax === undefined ? 0 : Math.max(0, opened.resumed?.unreadBytes ?? 0),
+    furthest: { chunk: opened.resumed?.gapChunks ?? -1, offset: 0 },
     needs,
     kind: kindOf(pool, depthOf(opened.depth), needs),
     fitting: [],

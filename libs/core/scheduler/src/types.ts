@@ -69,10 +69,13 @@ export type Input =
       readonly unreadBytesMax: number | undefined;
       readonly ordered: boolean;
       readonly requirements: Requirements | undefined;
+      /** It was open in a session before; undefined for a new one. */
+      readonly resumed?: Resumed | undefined;
     }
   /**
    * `chunk` counts from 0 without gaps; `count` >= 1 items. `grain`: it is several small chunks of so many items each, counted from its first
-   * item (the last may have fewer), that travel as one; 0: it is one.
+   * item (the last may have fewer), that travel as one; 0: it is one. `settled`: items that were answered in a session before: they get no span, and no
+   * answer; undefined for none.
    */
   | {
       readonly type: "chunk-offered";
@@ -80,6 +83,7 @@ export type Input =
       readonly chunk: number;
       readonly count: number;
       readonly grain: number;
+      readonly settled?: readonly ItemSpan[] | undefined;
     }
   /** The consumer took results of so many bytes, beside those told before: the one fact that must not be repeated. */
   | { readonly type: "results-taken"; readonly job: JobKey; readonly bytes: number }
@@ -192,10 +196,6 @@ export type Effect =
   | { readonly type: "retire-pool"; readonly node: NodeKey; readonly pool: PoolKey }
   /** Nothing of a node is left that drains or leaves. */
   | { readonly type: "node-drained"; readonly node: NodeKey }
-  /** Nodes that take work and their slots, whenever that changes. */
-  | { readonly type: "announce-capacity"; readonly slots: number; readonly nodes: number }
-  /** Feed `timer-fired` at `atMs`. Replaces the last one. */
-  | { readonly type: "set-timer"; readonly atMs: Millis };
   /**
    * It fails too much of what it is given: it gets nothing until then, what has not begun is asked back, what runs goes on. It comes back
    * before that when too few nodes were left, and when it is uncordoned.
@@ -203,6 +203,10 @@ export type Effect =
   | { readonly type: "exclude-node"; readonly node: NodeKey; readonly untilMs: Millis; readonly reason: string }
   /** It takes work again. */
   | { readonly type: "readmit-node"; readonly node: NodeKey }
+  /** Nodes that take work and their slots, whenever that changes. */
+  | { readonly type: "announce-capacity"; readonly slots: number; readonly nodes: number }
+  /** Feed `timer-fired` at `atMs`. Replaces the last one. */
+  | { readonly type: "set-timer"; readonly atMs: Millis };
 
 /** Numbers for operators; a snapshot. */
 export interface JobView {
@@ -223,6 +227,6 @@ export interface NodeView {
   readonly slots: number;
   readonly credit: number;
   readonly chunks: number;
-}
   /** Why it is excluded, and until when, whatever its state; undefined when it is not. */
   readonly exclusion: { readonly reason: string; readonly untilMs: Millis } | undefined;
+}
