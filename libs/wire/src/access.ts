@@ -1,5 +1,8 @@
 import { assert, type Role } from "@heddle/kernel";
 import {
+  adminCordonNode,
+  adminDescribeNode,
+  adminDrainNode,
   adminGetStatus,
   adminListJobs,
   adminListNodes,
@@ -19,7 +22,7 @@ const everybody: readonly Role[] = ["client", "agent", "coordinator", "manager",
 
 /**
  * Who may call what: roles of certificates by the path of a method, at whatever server serves it. What is not here is refused.
- * Agents run work and operate objects because the tasks on them do, through them, and ask where the manager is. The coordinator passes on, to the
+ * Agents run work and operate objects because the tasks on them do, through them, and ask where the manager is; of nodes they ask about their own alone, and have it drained. The coordinator passes on, to the
  * manager, what it has let through by this table. The manager calls nobody. The page docs/protocol.md shows the same table.
  */
 export const access: ReadonlyMap<string, readonly Role[]> = table([
@@ -29,6 +32,9 @@ export const access: ReadonlyMap<string, readonly Role[]> = table([
   [sessionsKeepAlive.path, ["client", "agent", "coordinator"]],
   [adminGetStatus.path, ["client", "agent", "admin"]],
   [adminListNodes.path, ["client", "admin"]],
+  [adminDescribeNode.path, ["client", "agent", "admin"]],
+  [adminCordonNode.path, ["admin"]],
+  [adminDrainNode.path, ["agent", "admin"]],
   [adminListJobs.path, ["client", "admin"]],
   [objectsAdminListObjects.path, ["client", "coordinator", "admin"]],
   [objectsAdminDescribeObject.path, ["client", "coordinator", "admin"]],

@@ -1,6 +1,9 @@
 export { access } from "./access.ts";
 export {
   AdminDefinition,
+  CordonNodeRequest,
+  DescribeNodeResponse,
+  DrainNodeRequest,
   GetStatusRequest,
   GetStatusResponse,
   JobStatus,
@@ -8,7 +11,10 @@ export {
   ListJobsResponse,
   ListNodesRequest,
   ListNodesResponse,
+  NodeJob,
+  NodeProcess,
   NodeStatus,
+  NodeTally,
 } from "./gen/heddle/v1/admin.ts";
 export {
   ArtifactContent,
@@ -161,6 +167,9 @@ export {
   WorkerResponseEntry,
 } from "./gen/heddle/v1/worker.ts";
 export {
+  adminCordonNode,
+  adminDescribeNode,
+  adminDrainNode,
   adminGetStatus,
   adminListJobs,
   adminListNodes,

@@ -2,6 +2,9 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import {
   AdminDefinition,
+  adminCordonNode,
+  adminDescribeNode,
+  adminDrainNode,
   adminGetStatus,
   adminListJobs,
   adminListNodes,
@@ -28,7 +31,8 @@ import {
 
 test("every method of the proto files has an object with its path, and codecs of its messages", () => {
   const methods = [
-    ...[jobsRun, nodesAttach, adminGetStatus, adminListNodes, adminListJobs, objectsOperate, sessionsKeepAlive],
+    ...[jobsRun, nodesAttach, adminGetStatus, adminListNodes, adminDescribeNode, adminCordonNode, adminDrainNode],
+    ...[adminListJobs, objectsOperate, sessionsKeepAlive],
     ...[objectsAdminListObjects, objectsAdminDescribeObject, objectsAdminListLocks, objectsAdminDescribeLock],
     ...[objectsAdminListSessions, objectsAdminBreakLock],
   ];

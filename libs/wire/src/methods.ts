@@ -1,5 +1,11 @@
 import { frameCodec } from "./frame-codec.ts";
 import {
+  CordonNodeRequest,
+  CordonNodeResponse,
+  DescribeNodeRequest,
+  DescribeNodeResponse,
+  DrainNodeRequest,
+  DrainNodeResponse,
   GetStatusRequest,
   GetStatusResponse,
   ListJobsRequest,
@@ -83,6 +89,27 @@ export const adminListNodes: WireMethod<ListNodesRequest, ListNodesResponse> = {
   path: "/heddle.v1.Admin/ListNodes",
   request: ListNodesRequest,
   response: ListNodesResponse,
+};
+
+/** All about one node. */
+export const adminDescribeNode: WireMethod<DescribeNodeRequest, DescribeNodeResponse> = {
+  path: "/heddle.v1.Admin/DescribeNode",
+  request: DescribeNodeRequest,
+  response: DescribeNodeResponse,
+};
+
+/** Keeps new work away from a node, or lets it come again. */
+export const adminCordonNode: WireMethod<CordonNodeRequest, CordonNodeResponse> = {
+  path: "/heddle.v1.Admin/CordonNode",
+  request: CordonNodeRequest,
+  response: CordonNodeResponse,
+};
+
+/** Cordons a node and empties it; answered at once. */
+export const adminDrainNode: WireMethod<DrainNodeRequest, DrainNodeResponse> = {
+  path: "/heddle.v1.Admin/DrainNode",
+  request: DrainNodeRequest,
+  response: DrainNodeResponse,
 };
 
 /** Every job that is live or lately ended, newest first. */

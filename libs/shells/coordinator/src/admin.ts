@@ -1,7 +1,19 @@
-import type { Scheduler } from "@heddle/core-scheduler";
+import type { NodeView, Scheduler } from "@heddle/core-scheduler";
 import type { Millis } from "@heddle/kernel";
-import type { GetStatusResponse, JobStatus, ListJobsResponse, ListNodesResponse } from "@heddle/wire";
-import type { EndedJob, JobRecord, Ledger } from "./ledger.ts";
+import type { Caller } from "@heddle/port-rpc";
+import type {
+  DescribeNodeResponse,
+  GetStatusResponse,
+  JobStatus,
+  ListJobsResponse,
+  ListNodesResponse,
+  NodeJob,
+  NodeStatus,
+} from "@heddle/wire";
+import { nodeNamed } from "./cordon-desk.ts";
+import type { AssignmentRecord, EndedJob, JobRecord, Ledger, NodeRecord } from "./ledger.ts";
+import { tallyOf } from "./node-tally.ts";
+import type { ProcessDesk } from "./process-desk.ts";
 
 /** What a coordinator says of itself. */
 export interface Identity {
@@ -18,16 +30,20 @@ export class AdminView {
   readonly #identity: Identity;
   readonly #core: Scheduler;
   readonly #ledger: Ledger;
+  readonly #processes: ProcessDesk;
 
-  constructor(identity: Identity, core: Scheduler, ledger: Ledger) {
+  constructor(identity: Identity, core: Scheduler, ledger: Ledger, processes: ProcessDesk) {
     this.#identity = identity;
     this.#core = core;
     this.#ledger = ledger;
+    this.#processes = processes;
   }
 
   status(nowMs: Millis): GetStatusResponse {
     const { build, serverId, pid, startedMs, manager = "" } = this.#identity;
-    const nodes = this.#core.nodes().filter((node) => node.state === "ready");
+    const all = Map.groupBy(this.#core.nodes(), ({ state }) => state);
+    const nodes = all.get("ready") ?? [];
+    const cordoned = (["cordoned", "draining", "drained"] as const).map((state) => all.get(state)?.length ?? 0);
     const jobs = this.#core.jobs();
     return {
       build,
@@ -41,30 +57,59 @@ export class AdminView {
       jobs: jobs.length,
       clients: this.#ledger.clients.size,
       manager,
+      nodesCordoned: cordoned.reduce((sum, count) => sum + count, 0),
+      nodesSilent: all.get("silent")?.length ?? 0,
     };
   }
 
   nodes(nowMs: Millis): ListNodesResponse {
     const views = new Map(this.#core.nodes().map((view) => [view.node, view]));
-    const nodes = [...this.#ledger.nodes.values()].map((node) => {
-      const view = views.get(node.key);
-      const { host, pid, build, labels, resources, slots } = node.registration;
-      return {
-        name: node.name,
-        state: view?.state ?? "silent",
-        slots,
-        chunks: view?.chunks ?? 0,
-        credit: view?.credit ?? 0,
-        ageMs: Math.round(nowMs - node.joinedMs),
-        incarnation: node.incarnation,
-        host,
-        pid,
-        build,
-        labels,
-        resources,
-      };
-    });
+    const nodes = [...this.#ledger.nodes.values()].map((node) => this.#node(node, views.get(node.key), nowMs));
     return { nodes: nodes.sort((a, b) => (a.name < b.name ? -1 : 1)) };
+  }
+
+  node(node: NodeRecord, nowMs: Millis): NodeStatus {
+    const view = this.#core.nodes().find(({ node: key }) => key === node.key);
+    return this.#node(node, view, nowMs);
+  }
+
+  /** Throws NotFoundError, and PermissionError for an agent that asks about another's. */
+  describeNode(name: string, caller: Caller, nowMs: Millis): DescribeNodeResponse {
+    const node = nodeNamed(this.#ledger, name, caller);
+    return {
+      node: this.node(node, nowMs),
+      jobs: nodeJobs(node, nowMs),
+      processes: this.#processes.on(node, nowMs),
+      tally: tallyOf(node),
+      lostBefore: this.#ledger.nodeNames.get(node.name)?.lost ?? 0,
+    };
+  }
+
+  #node(node: NodeRecord, view: NodeView | undefined, nowMs: Millis): NodeStatus {
+    const { host, pid, build, labels, resources, slots } = node.registration;
+    const cordon = this.#ledger.cordons.get(node.name);
+    const processes = this.#processes.countOn(node);
+    const state = view?.state ?? "silent";
+    return {
+      name: node.name,
+      state: state === "drained" && processes > 0 ? "draining" : state,
+      slots,
+      chunks: view?.chunks ?? 0,
+      credit: view?.credit ?? 0,
+      ageMs: Math.round(nowMs - node.joinedMs),
+      incarnation: node.incarnation,
+      host,
+      pid,
+      build,
+      labels,
+      resources,
+      reason: cordon?.reason || (view?.exclusion?.reason ?? ""),
+      processes,
+      drainLeftMs: Math.max(0, Math.ceil((cordon?.drain?.stopAtMs ?? nowMs) - nowMs)),
+      drainStoppedChunks: cordon?.drain?.stoppedChunks ?? 0,
+      drainStoppedProcesses: cordon?.drain?.stoppedProcesses ?? 0,
+      silentMs: node.silentSinceMs === undefined ? 0 : Math.max(1, Math.round(nowMs - node.silentSinceMs)),
+    };
   }
 
   jobs(nowMs: Millis): ListJobsResponse {
@@ -86,6 +131,25 @@ export class AdminView {
   }
 }
 
+/** What a node holds, by job, the one that is there for longest first. */
+function nodeJobs(node: NodeRecord, nowMs: Millis): NodeJob[] {
+  const byJob = Map.groupBy(node.assignments.values(), ({ job }: AssignmentRecord) => job);
+  return [...byJob].map(([job, [first, ...others]]) => {
+    const longestMs = Math.round(nowMs - (first?.placedMs ?? nowMs));
+    return {
+      jobId: job.id,
+      name: nameOf(job),
+      chunks: 1 + others.length,
+      longestMs,
+      client: job.pool.client.description,
+    };
+  });
+}
+
+function nameOf(job: JobRecord): string {
+  return job.opened.name === "" ? (job.function?.displayName ?? "") : job.opened.name;
+}
+
 function endedStatus({ job, outcome, endedMs }: EndedJob, nowMs: Millis): JobStatus {
   const durationMs = Math.max(1, Math.round(endedMs - job.openedMs));
   return {
@@ -100,7 +164,7 @@ function endedStatus({ job, outcome, endedMs }: EndedJob, nowMs: Millis): JobSta
 function common(job: JobRecord) {
   return {
     jobId: job.id,
-    name: job.opened.name === "" ? (job.function?.displayName ?? "") : job.opened.name,
+    name: nameOf(job),
     itemsDone: job.itemsDone,
     itemsOffered: job.itemsOffered,
     chunksOffered: job.chunksOffered,

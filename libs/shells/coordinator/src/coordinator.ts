@@ -23,12 +23,14 @@ import {
 import { AdminView } from "./admin.ts";
 import { Artifacts } from "./artifacts.ts";
 import { ClientDesk } from "./client-desk.ts";
+import { CordonDesk } from "./cordon-desk.ts";
 import type { Office } from "./desk.ts";
 import { type AssignmentRecord, type JobRecord, Ledger, wireAssignment } from "./ledger.ts";
 import { CALLER_CLIENTS_MAX, ENDED_JOB_AGE_MS, ENDED_JOBS_MAX, REASON_LENGTH_MAX } from "./limits.ts";
 import { type ManagerPlace, ManagerRelay, withoutManager } from "./manager-relay.ts";
 import { Counts, coordinatorMetrics } from "./metrics.ts";
 import { NodeDesk } from "./node-desk.ts";
+import { noteEnd } from "./node-tally.ts";
 import { type Finish, fabricError, sendItemFailed, sendJobEnded, sendValues } from "./results.ts";
 
 /** What a coordinator needs of the world. */
@@ -63,6 +65,7 @@ export class CoordinatorShell implements Watched {
   readonly #clients: ClientDesk;
   readonly #clientSessions: SessionAcceptor<RunResponseEntry, RunRequestEntry>;
   readonly #nodeSessions: SessionAcceptor<AttachResponseEntry, AttachRequestEntry>;
+  readonly #cordons: CordonDesk;
   readonly #driver: CoreDriver<Input, Effect>;
   readonly #relay: ManagerRelay | undefined;
   #stopping = false;
@@ -86,7 +89,8 @@ export class CoordinatorShell implements Watched {
       open: () => !this.#stopping,
     };
     this.#clients = new ClientDesk(office, () => this.#idled());
-    const nodes = new NodeDesk(office, this.#clients, (finish, outcome, runMs) =>
+    this.#cordons = new CordonDesk(office, this.#clients.processes);
+    const nodes = new NodeDesk(office, this.#clients, this.#cordons, (finish, outcome, runMs) =>
       this.#finished(finish, outcome, runMs),
     );
     const serverId = mintId(options.env.random);
@@ -118,6 +122,7 @@ export class CoordinatorShell implements Watched {
     const goodbye: Goodbye = { code: "unavailable", message: "the coordinator was stopped" };
     await Promise.all([this.#clientSessions.close(goodbye), this.#nodeSessions.close(goodbye), this.#relay?.close()]);
     this.#timer?.[Symbol.dispose]();
+    this.#cordons[Symbol.dispose]();
   }
 
   /** Whether it takes new jobs. */
@@ -142,6 +147,12 @@ export class CoordinatorShell implements Watched {
       streamRoute(nodesAttach, (link) => this.#nodeSessions.accept(link)),
       unaryRoute(adminGetStatus, () => Promise.resolve(admin.status(now()))),
       unaryRoute(adminListNodes, () => Promise.resolve(admin.nodes(now()))),
+      unaryRoute(adminDescribeNode, async ({ name }, caller) => admin.describeNode(name, caller, now())),
+      unaryRoute(adminCordonNode, async (request, caller) => ({ changed: this.#cordons.cordon(request, caller) })),
+      unaryRoute(adminDrainNode, async (request, caller) => {
+        const node = this.#cordons.drain(request, caller);
+        return { node: admin.node(node, now()) };
+      }),
       unaryRoute(adminListJobs, () => Promise.resolve(admin.jobs(now()))),
     ];
   }
@@ -175,6 +186,8 @@ export class CoordinatorShell implements Watched {
     this.#ledger.assignments.delete(assignment.id);
     assignment.node.assignments.delete(wireAssignment(assignment.id));
     this.#counts.chunksFinished[outcome.type]++;
+    noteEnd(assignment.node, outcome);
+    if (outcome.type === "stopped") this.#cordons.chunkStopped(assignment);
     this.#finish = finish;
     this.#delivered = false;
     this.#driver.feed({ type: "chunk-finished", assignment: assignment.id, outcome, runMs });
@@ -209,6 +222,10 @@ export class CoordinatorShell implements Watched {
       }
       case "node-drained":
         return this.#nodeDrained(effect.node);
+      case "exclude-node":
+        return this.#exclude(effect);
+      case "readmit-node":
+        return this.#readmit(effect.node);
       case "announce-capacity":
         return this.#clients.announceCapacity(effect.slots, effect.nodes);
       case "set-timer":
@@ -222,10 +239,6 @@ export class CoordinatorShell implements Watched {
 
   #assign(effect: Assign): void {
     const node = this.#ledger.nodes.get(effect.node);
-      case "exclude-node":
-        return this.#exclude(effect);
-      case "readmit-node":
-        return this.#readmit(effect.node);
     const job = this.#ledger.jobs.get(effect.job);
     const chunk = job?.chunks.get(effect.chunk);
     if (node === undefined) return; // its session ended while wishes were performed: the core hears of it next
@@ -242,6 +255,7 @@ export class CoordinatorShell implements Watched {
       attempt,
       firstIndex: chunk.firstIndex + offset,
       isWhole: count === chunk.count,
+      placedMs: this.#env.clock.nowMs(),
     };
     this.#ledger.assignments.set(effect.assignment, assignment);
     node.assignments.set(number, assignment);
@@ -331,20 +345,6 @@ export class CoordinatorShell implements Watched {
     }
   }
 
-  #nodeDrained(key: Extract<Effect, { type: "node-drained" }>["node"]): void {
-    const node = this.#ledger.nodes.get(key);
-    this.#env.log.info("node drained", { node: node?.name });
-  }
-}
-
-/** Items of its chunk have their answer. */
-function settle({ job, chunk: number }: AssignmentRecord, count: number): void {
-  const chunk = job.chunks.get(number);
-  if (chunk === undefined) return;
-  chunk.itemsSettled += count;
-  if (chunk.itemsSettled === chunk.count) job.chunksDone++;
-}
-
   #exclude({ node: key, reason, untilMs }: Extract<Effect, { type: "exclude-node" }>): void {
     const node = this.#ledger.nodes.get(key);
     if (node === undefined) return;
@@ -359,6 +359,20 @@ function settle({ job, chunk: number }: AssignmentRecord, count: number): void {
     this.#env.log.info("node takes work again, on probation", { node: node.name });
     this.#clients.processes.nodeExcluded(node, false);
   }
+
+  #nodeDrained(key: Extract<Effect, { type: "node-drained" }>["node"]): void {
+    const node = this.#ledger.nodes.get(key);
+    this.#env.log.info("node drained", { node: node?.name });
+  }
+}
+
+/** Items of its chunk have their answer. */
+function settle({ job, chunk: number }: AssignmentRecord, count: number): void {
+  const chunk = job.chunks.get(number);
+  if (chunk === undefined) return;
+  chunk.itemsSettled += count;
+  if (chunk.itemsSettled === chunk.count) job.chunksDone++;
+}
 
 const JOB_OUTCOMES = { done: JobOutcome.DONE, failed: JobOutcome.FAILED, cancelled: JobOutcome.CANCELLED } as const;
 

@@ -1,4 +1,4 @@
-import type { AssignmentId, ClientKey, JobKey, NodeKey, PoolKey } from "@heddle/core-scheduler";
+import type { AssignmentId, ClientKey, JobKey, NodeKey, Outcome, PoolKey } from "@heddle/core-scheduler";
 import type { ArtifactHash, JobId, Millis, NodeName, PoolId } from "@heddle/kernel";
 import type { Caller, Session } from "@heddle/port-rpc";
 import type {
@@ -98,6 +98,38 @@ export interface NodeRecord {
   readonly described: Set<JobKey>;
   /** Assignments by their number on the wire. */
   readonly assignments: Map<number, AssignmentRecord>;
+  /** When its connection was lost; undefined while it has one. */
+  silentSinceMs: Millis | undefined;
+  /** What became of its assignments. */
+  readonly tally: Record<Outcome["type"] | "start-fault", number>;
+}
+
+/** A node, by name, that is to get nothing new. */
+export interface Cordon {
+  /** As whoever asked for it has said; may be empty. */
+  readonly reason: string;
+  /** It was asked for an agent that is about to end, and ends with that. */
+  readonly isOfAgent: boolean;
+  /** Undefined: what it has may stay. */
+  readonly drain: Drain | undefined;
+}
+
+/** A node, by name, that is to be emptied. */
+export interface Drain {
+  /** What is left then is stopped. */
+  readonly stopAtMs: Millis;
+  readonly timer: Disposable | undefined;
+  /** What was. */
+  stoppedChunks: number;
+  stoppedProcesses: number;
+}
+
+/** What is known of all nodes of one name. */
+interface NodeNameRecord {
+  /** How often one has joined. */
+  incarnation: number;
+  /** Assignments that were lost with one. */
+  lost: number;
 }
 
 /** A placement that is not over. */
@@ -113,6 +145,7 @@ export interface AssignmentRecord {
   readonly firstIndex: number;
   /** It is all of its chunk. */
   readonly isWhole: boolean;
+  readonly placedMs: Millis;
 }
 
 /** Everything the coordinator knows beside the core: how keys of the core map to sessions, payloads and names. */
@@ -122,8 +155,10 @@ export class Ledger {
   readonly nodes = new Map<NodeKey, NodeRecord>();
   readonly nodesByName = new Map<NodeName, NodeRecord>();
   readonly assignments = new Map<AssignmentId, AssignmentRecord>();
-  /** How often each name has joined, the name that joined longest ago first. Size <= INCARNATIONS_MAX. */
-  readonly incarnations = new Map<NodeName, number>();
+  /** Names that have joined, the one that joined longest ago first. Size <= INCARNATIONS_MAX. */
+  readonly nodeNames = new Map<NodeName, NodeNameRecord>();
+  /** Nodes that get nothing new, the one that was cordoned longest ago first. Size <= CORDONS_MAX. */
+  readonly cordons = new Map<NodeName, Cordon>();
   /** Those of open jobs and of remembered ended ones. */
   readonly jobIds = new Set<JobId>();
   /** Oldest first. */

@@ -25,6 +25,12 @@ export const PROCESS_NAME_LENGTH_MAX = 200;
 export const CLIENT_OUTPUT_BACKLOG_BYTES = 4 * 1024 * 1024;
 /** Names whose incarnations are counted on after their node is gone. The one that joined longest ago begins again at 1. */
 export const INCARNATIONS_MAX = 10_000;
+/** Names that are cordoned, those of nodes that are gone included. Of these the one that was cordoned longest ago is forgotten. */
+export const CORDONS_MAX = 10_000;
+/** Characters of why a node is cordoned. More is refused with LimitError. */
+export const CORDON_REASON_LENGTH_MAX = 200;
+/** Longest time that a drain may leave to what runs. More is refused with LimitError. */
+export const DRAIN_DEADLINE_MS_MAX = 7 * 24 * 60 * 60 * 1_000;
 /** Labels and resources, each, that a node's resources or a job's or pool's requirements may name. More ends the peer's session. */
 export const AMOUNTS_MAX = 32;
 /** Longest name of one of them. */
@@ -37,13 +43,13 @@ export const CONCURRENCY_MAX = 1_024;
 export const INIT_ERROR_BYTES_MAX = 64 * 1024;
 /** One line about it; cut there. */
 export const INIT_SUMMARY_LENGTH_MAX = 1_024;
+/** Why a node is excluded, in characters; cut there. */
+export const REASON_LENGTH_MAX = 500;
 /** Small chunks that travel as one. More ends the client's session: what a worker gives back becomes a span for each. */
 export const CHUNK_GRAINS_MAX = 1_024;
 /** Streams to the manager that go through the coordinator at a time. One more is ended at once: its dialer tries again. */
 export const MANAGER_STREAMS_MAX = 4_096;
 /** The same of one identity. Above: an operate stream is refused with goodbye "limit", a stream of beats ended. The user of the coordinator is not bounded by it. */
 export const CALLER_MANAGER_STREAMS_MAX = MANAGER_STREAMS_MAX / 2;
-/** Why a node is excluded, in characters; cut there. */
-export const REASON_LENGTH_MAX = 500;
 /** How long the manager may take to answer a question that goes through the coordinator. Then TimeoutError. */
 export const MANAGER_CALL_TIMEOUT_MS = 10_000;

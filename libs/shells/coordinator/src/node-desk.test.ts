@@ -6,6 +6,7 @@ import type { AttachRequestEntry, AttachResponseEntry } from "@heddle/wire";
 import { expect, test } from "vitest";
 import { Artifacts } from "./artifacts.ts";
 import { ClientDesk } from "./client-desk.ts";
+import { CordonDesk } from "./cordon-desk.ts";
 import type { Office } from "./desk.ts";
 import { type AssignmentRecord, Ledger } from "./ledger.ts";
 import { Counts } from "./metrics.ts";
@@ -33,7 +34,9 @@ test("what a node held is known until the core has heard of its loss, also when 
     feed: (input) => driver.feed(input),
     open: () => true,
   };
-  const desk = new NodeDesk(office, new ClientDesk(office, () => undefined), () => undefined);
+  const clients = new ClientDesk(office, () => undefined);
+  using cordons = new CordonDesk(office, clients.processes);
+  const desk = new NodeDesk(office, clients, cordons, () => undefined);
   const session = {
     id: "1",
     peer: "n1",

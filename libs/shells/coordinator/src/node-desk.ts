@@ -13,10 +13,12 @@ import {
 } from "@heddle/wire";
 import { checkAmounts } from "./checks.ts";
 import type { ClientDesk } from "./client-desk.ts";
+import type { CordonDesk } from "./cordon-desk.ts";
 import type { Office } from "./desk.ts";
 import type { NodeRecord } from "./ledger.ts";
 import { INCARNATIONS_MAX, NODES_MAX } from "./limits.ts";
 import { type NodeHost, takeNodeEntry } from "./node-entries.ts";
+import { emptyTally } from "./node-tally.ts";
 import type { Finish } from "./results.ts";
 
 /** Told of finished assignments, with what came with them. */
@@ -26,11 +28,13 @@ export type FinishListener = (finish: Finish, outcome: Outcome, runMs: number) =
 export class NodeDesk implements NodeHost {
   readonly #office: Office;
   readonly #clients: ClientDesk;
+  readonly #cordons: CordonDesk;
   readonly finished: FinishListener;
 
-  constructor(office: Office, clients: ClientDesk, finished: FinishListener) {
+  constructor(office: Office, clients: ClientDesk, cordons: CordonDesk, finished: FinishListener) {
     this.#office = office;
     this.#clients = clients;
+    this.#cordons = cordons;
     this.finished = finished;
   }
 
@@ -50,6 +54,7 @@ export class NodeDesk implements NodeHost {
       },
       link: (up) => {
         if (node === undefined) return;
+        node.silentSinceMs = up ? undefined : this.#office.env.clock.nowMs();
         this.#clients.processes.nodeSilent(node, !up);
         this.#office.feed({ type: "node-silent", node: node.key, silent: !up });
       },
@@ -86,7 +91,7 @@ export class NodeDesk implements NodeHost {
   }
 
   leaving(node: NodeRecord): void {
-    this.#clients.processes.nodeDrains(node);
+    this.#clients.processes.nodeLeaves(node);
     this.#office.feed({ type: "node-leaving", node: node.key });
   }
 
@@ -119,6 +124,8 @@ export class NodeDesk implements NodeHost {
       joinedMs: env.clock.nowMs(),
       described: new Set(),
       assignments: new Map(),
+      silentSinceMs: undefined,
+      tally: emptyTally(),
     };
     ledger.nodes.set(node.key, node);
     ledger.nodesByName.set(name, node);
@@ -132,18 +139,20 @@ export class NodeDesk implements NodeHost {
     const labels = new Map(Object.entries(registration.labels));
     const resources = new Map(Object.entries(registration.resources));
     this.#office.feed({ type: "node-joined", node: node.key, slots: registration.slots, labels, resources });
-    this.#clients.processes.nodeJoined(node);
+    this.#cordons.nodeJoined(node);
+    this.#clients.processes.nodeJoined(node, ledger.cordons.has(name));
     return node;
   }
 
   #incarnate(name: NodeName): number {
-    const { incarnations } = this.#office.ledger;
-    const incarnation = (incarnations.get(name) ?? 0) + 1;
-    incarnations.delete(name);
-    incarnations.set(name, incarnation);
-    const [oldest] = incarnations.keys();
-    if (oldest !== undefined && incarnations.size > INCARNATIONS_MAX) incarnations.delete(oldest);
-    return incarnation;
+    const { nodeNames } = this.#office.ledger;
+    const known = nodeNames.get(name) ?? { incarnation: 0, lost: 0 };
+    known.incarnation++;
+    nodeNames.delete(name);
+    nodeNames.set(name, known);
+    const [oldest] = nodeNames.keys();
+    if (oldest !== undefined && nodeNames.size > INCARNATIONS_MAX) nodeNames.delete(oldest);
+    return known.incarnation;
   }
 
   /** An agent that was started anew takes its name from its last life. Nobody else does: who had the name would lose what it runs. */
@@ -166,6 +175,9 @@ export class NodeDesk implements NodeHost {
     node.inflow.abort();
     const assignments = [...node.assignments.values()];
     this.#office.counts.lostWithNodes += assignments.length;
+    const named = ledger.nodeNames.get(node.name);
+    if (named !== undefined) named.lost += assignments.length;
+    this.#cordons.nodeLeft(node);
     node.assignments.clear();
     this.#clients.processes.nodeLeft(node);
     this.#office.feed({ type: "node-lost", node: node.key });

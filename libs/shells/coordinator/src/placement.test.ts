@@ -2,7 +2,16 @@ import { expect, test } from "vitest";
 import { type Candidate, place } from "./placement.ts";
 
 const node = (name: string, processes: number, more: Partial<Candidate> = {}): Candidate => {
-  return { name, processes, labels: new Map(), draining: false, silent: false, ...more };
+  return {
+    name,
+    processes,
+    labels: new Map(),
+    leaving: false,
+    cordoned: false,
+    silent: false,
+    excluded: false,
+    ...more,
+  };
 };
 const labelled = (name: string, processes: number, disk: string): Candidate =>
   node(name, processes, { labels: new Map([["disk", disk]]) });
@@ -20,8 +29,20 @@ test("a process goes to the node with the fewest, then to the first by name", ()
 test("a node of which nothing is heard comes last, one that leaves never", () => {
   expect(chosen([node("a", 0, { silent: true }), node("b", 3)])).toBe("b");
   expect(chosen([node("b", 1, { silent: true }), node("a", 1, { silent: true })])).toBe("a");
-  expect(chosen([node("a", 0, { draining: true }), node("b", 3)])).toBe("b");
-  expect(chosen([node("a", 0, { draining: true })])).toBe("none");
+  expect(chosen([node("a", 0, { leaving: true }), node("b", 3)])).toBe("b");
+  expect(chosen([node("a", 0, { leaving: true })])).toBe("none");
+});
+
+test("a cordoned node takes none, and may yet", () => {
+  expect(chosen([node("a", 0, { cordoned: true }), node("b", 3)])).toBe("b");
+  expect(chosen([node("a", 0, { cordoned: true }), node("b", 3)], { node: "a" })).toBe("cordoned");
+  expect(chosen([node("a", 0, { cordoned: true, leaving: true })])).toBe("none");
+  expect(chosen([node("a", 0, { cordoned: true }), node("b", 4)])).toBe("full");
+});
+
+test("a node that is excluded is taken only where there is no other but silent ones", () => {
+  expect(chosen([node("a", 0, { excluded: true }), node("b", 3)])).toBe("b");
+  expect(chosen([node("a", 3, { excluded: true }), node("b", 0, { silent: true })])).toBe("a");
 });
 
 test("labels and a name must all fit", () => {

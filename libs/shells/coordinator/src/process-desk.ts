@@ -31,20 +31,26 @@ interface ProcessRecord {
   readonly start: StartProcess;
   /** Undefined while it waits for a node that fits. */
   node: PlacingNode | undefined;
+  placedMs: Millis;
+  /** Of its worker, once it runs. */
+  pid: number;
+  /** It was told to end because its node is drained. */
+  isDrained: boolean;
 }
 
 interface PlacingNode extends Candidate {
   readonly record: NodeRecord;
   readonly placed: Map<number, ProcessRecord>;
-  draining: boolean;
+  leaving: boolean;
+  cordoned: boolean;
   silent: boolean;
+  excluded: boolean;
 }
 
 /** Places processes beside the pools' slots, tells those who started them what becomes of them, and ends those that nobody owns any more. */
 export class ProcessDesk {
   readonly #office: Office;
   readonly #print: (client: ClientRecord, output: Output) => void;
-  excluded: boolean;
   readonly #idle: () => void;
   readonly #nodes = new Map<NodeRecord, PlacingNode>();
   /** All that are not over, by the coordinator's number. */
@@ -117,7 +123,7 @@ export class ProcessDesk {
     for (const record of ending) this.#signal(record, ProcessSignal.STOP);
   }
 
-  nodeJoined(record: NodeRecord): void {
+  nodeJoined(record: NodeRecord, cordoned: boolean): void {
     const { name, registration } = record;
     const placed = new Map<number, ProcessRecord>();
     this.#nodes.set(record, {
@@ -128,26 +134,61 @@ export class ProcessDesk {
       get processes() {
         return placed.size;
       },
-      draining: false,
+      leaving: false,
+      cordoned,
       silent: false,
+      excluded: false,
     });
-    for (const waiting of [...this.#waiting]) {
-      const error = this.#place(waiting);
-      if (error !== undefined) this.#end(waiting, refusal(error));
-    }
+    this.#placeWaiting();
   }
 
-      excluded: false,
-  /** It takes no new processes. */
-  nodeDrains(record: NodeRecord): void {
+  /** It takes no new processes: its agent ends. */
+  nodeLeaves(record: NodeRecord): void {
     const node = this.#nodes.get(record);
-    if (node !== undefined) node.draining = true;
+    if (node !== undefined) node.leaving = true;
+  }
+
+  /** It takes no new processes, or again. */
+  nodeCordoned(record: NodeRecord, cordoned: boolean): void {
+    const node = this.#nodes.get(record);
+    if (node === undefined) return;
+    node.cordoned = cordoned;
+    if (!cordoned) this.#placeWaiting();
+  }
+
+  /** The time that it had to be drained is over: those on it end. How many there are. */
+  nodeStops(record: NodeRecord): number {
+    const left = [...(this.#nodes.get(record)?.placed.values() ?? [])];
+    for (const process of left) {
+      process.isDrained = true;
+      this.#signal(process, ProcessSignal.STOP);
+    }
+    return left.length;
+  }
+
+  /** How many it has. */
+  countOn(record: NodeRecord): number {
+    return this.#nodes.get(record)?.placed.size ?? 0;
+  }
+
+  /** Those that it has, the one that is there for longest first. */
+  on(record: NodeRecord, nowMs: Millis): NodeProcess[] {
+    const here = [...(this.#nodes.get(record)?.placed.values() ?? [])];
+    return here.map(({ start, pid, placedMs, owner }) => {
+      return { name: start.name, pid, ageMs: Math.round(nowMs - placedMs), client: owner.description };
+    });
   }
 
   /** Nothing is heard of it, or it is heard again. */
   nodeSilent(record: NodeRecord, silent: boolean): void {
     const node = this.#nodes.get(record);
     if (node !== undefined) node.silent = silent;
+  }
+
+  /** It fails too much of what it is given, or is tried again. */
+  nodeExcluded(record: NodeRecord, excluded: boolean): void {
+    const node = this.#nodes.get(record);
+    if (node !== undefined) node.excluded = excluded;
   }
 
   /** Its processes are over: an agent ends what it ran when it loses its coordinator, and its reaper does when it dies. */
@@ -188,12 +229,6 @@ export class ProcessDesk {
     const { start } = record;
     const labels = new Map(Object.entries(start.requirements?.labels ?? {}));
     const placement = place(this.#nodes.values(), { node: start.node, labels }, NODE_PROCESSES_MAX);
-  /** It fails too much of what it is given, or is tried again. */
-  nodeExcluded(record: NodeRecord, excluded: boolean): void {
-    const node = this.#nodes.get(record);
-    if (node !== undefined) node.excluded = excluded;
-  }
-
     if (placement.type === "full") return nodeLimit();
     if (placement.type === "none" && start.node !== "") return unschedulable(start);
     if (placement.type !== "placed") {
@@ -202,11 +237,19 @@ export class ProcessDesk {
     }
     const { node } = placement;
     record.node = node;
+    record.placedMs = this.#office.env.clock.nowMs();
     this.#waiting.delete(record);
     node.placed.set(record.key, record);
     const value = { ...start, process: record.key, requirements: undefined, parentProcess: 0 };
     node.record.session.send({ kind: { $case: "startProcess", value } });
     return undefined;
+  }
+
+  #placeWaiting(): void {
+    for (const waiting of [...this.#waiting]) {
+      const error = this.#place(waiting);
+      if (error !== undefined) this.#end(waiting, refusal(error));
+    }
   }
 
   #signal(record: ProcessRecord, signal: ProcessSignal): void {
@@ -243,15 +286,10 @@ export class ProcessDesk {
   }
 }
 
+const unplaced = { node: undefined, placedMs: 0, pid: 0, isDrained: false };
+
 /** Takes one out of a group of many; empty groups are not kept. */
 function removeFrom<K, T>(groups: Map<K, { delete(one: T): boolean; readonly size: number }>, of: K, one: T): void {
-  #placeWaiting(): void {
-    for (const waiting of [...this.#waiting]) {
-      const error = this.#place(waiting);
-      if (error !== undefined) this.#end(waiting, refusal(error));
-    }
-  }
-
   const group = groups.get(of);
   group?.delete(one);
   if (group?.size === 0) groups.delete(of);
