@@ -178,11 +178,11 @@ function openJob(job: number, more: Partial<OpenJob> = {}): RunRequestEntry {
 function offer(job: number, chunk: number, values: unknown[] = [1], grain = 0): RunRequestEntry {
   const { encoding, count, bytes } = encodePayload(values, "argument");
   const input = { encoding, count, size: bytes.byteLength, data: bytes, partStream: 0 };
-  return { kind: { $case: "offerChunk", value: { job, chunk, firstIndex: 0, input, grain } } };
+  return { kind: { $case: "offerChunk", value: { job, chunk, firstIndex: 0, input, grain, settled: [] } } };
 }
 function lyingOffer(): RunRequestEntry {
   const input = { encoding: 3 as const, count: 1, size: 99, data: new Uint8Array(8), partStream: 0 };
-  return { kind: { $case: "offerChunk", value: { job: 1, chunk: 0, firstIndex: 0, input, grain: 0 } } };
+  return { kind: { $case: "offerChunk", value: { job: 1, chunk: 0, firstIndex: 0, input, grain: 0, settled: [] } } };
 }
 function seal(job: number): RunRequestEntry {
   return { kind: { $case: "sealJob", value: { job, chunkCount: 1 } } };

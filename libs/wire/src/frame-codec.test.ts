@@ -25,12 +25,14 @@ const maybe = <T>(values: fc.Arbitrary<T>) => fc.option(values, { nil: undefined
 const entry = <Case extends string, T>($case: Case, value: fc.Arbitrary<T>) =>
   value.map((inside) => ({ kind: { $case, value: inside } }));
 
+const spans = fc.array(fc.record({ offset: uint32, count: uint32 }), { maxLength: 3 });
 const offerChunk = fc.record({
   job: uint32,
   chunk: uint32,
   firstIndex: uint64,
   input: maybe(payload),
   grain: uint32,
+  settled: fc.oneof({ weight: 4, arbitrary: fc.constant([]) }, spans),
 });
 const spanDone = fc.record({ job: uint32, chunk: uint32, span, values: maybe(payload), runMicros: uint32 });
 const assignChunk = fc.record({
@@ -200,7 +202,7 @@ test("large bytes leave as they are, uncopied, between the bytes of their messag
 test("what a field cannot hold is refused in the words of the generated code", () => {
   const input = { encoding: 1, count: 1, size: 1, data: Uint8Array.of(1), partStream: 0 } as const;
   for (const wrong of [-1, 0.5, 2 ** 32, Number.NaN]) {
-    const value = { job: wrong, chunk: 0, firstIndex: 0, input, grain: 0 };
+    const value = { job: wrong, chunk: 0, firstIndex: 0, input, grain: 0, settled: [] };
     const message = RunRequest.create({ sequence: 1, entries: [{ kind: { $case: "offerChunk", value } }] });
     const refused = outcomeOf(() => RunRequest.encode(message).finish());
     expect(refused).toHaveProperty("refused");

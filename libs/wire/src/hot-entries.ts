@@ -19,7 +19,8 @@ export const hotOfferChunk: HotEntry<RunRequestEntry> = {
   tag: 42,
   write: (writer, { kind }) => {
     if (kind?.$case !== "offerChunk") return false;
-    const { job, chunk, firstIndex, input, grain } = kind.value;
+    const { job, chunk, firstIndex, input, grain, settled } = kind.value;
+    if (settled.length > 0) return false; // rare: offered again
     if (input === undefined || !isUint32(job) || !isUint32(chunk) || !isUint32(grain)) return false;
     if (!isIndex(firstIndex) || !isPlainPayload(input)) return false;
     const guess = input.data.length + FIELDS_BYTES;
@@ -34,7 +35,7 @@ export const hotOfferChunk: HotEntry<RunRequestEntry> = {
   },
   read: (reader, limit) => {
     const end = reader.end(limit);
-    const value: OfferChunk = { job: 0, chunk: 0, firstIndex: 0, input: undefined, grain: 0 };
+    const value: OfferChunk = { job: 0, chunk: 0, firstIndex: 0, input: undefined, grain: 0, settled: [] };
     while (reader.at < end && !reader.isOdd) {
       const tag = reader.uint32();
       if (tag === 8) value.job = reader.uint32();

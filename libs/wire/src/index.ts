@@ -218,6 +218,7 @@ export {
   type NumberArray,
   type PayloadItems,
   payloadItems,
+  slicePayload,
 } from "./payload.ts";
 export { PayloadEncoder } from "./payload-encoder.ts";
 export { fromWorker, toWorker } from "./pipe.ts";
@@ -234,4 +235,10 @@ export {
   whenEnded,
 } from "./relay.ts";
 export { ValueEncoder } from "./value-encoder.ts";
-export { descriptorSetUrl, PROTOCOL_MIN_MINOR, PROTOCOL_MINOR, protocolVersion } from "./version.ts";
+export {
+  descriptorSetUrl,
+  PROTOCOL_MIN_MINOR,
+  PROTOCOL_MINOR,
+  protocolVersion,
+  SETTLED_SPANS_MINOR,
+} from "./version.ts";

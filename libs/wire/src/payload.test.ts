@@ -10,6 +10,7 @@ import {
   encodeRange,
   encodeRepeat,
   payloadItems,
+  slicePayload,
 } from "./payload.ts";
 import { PayloadEncoder } from "./payload-encoder.ts";
 
@@ -89,6 +90,23 @@ describe("the encoding fits the values:", () => {
     const copies = decodePayload(payload) as object[];
     expect(copies).toEqual([{ a: [1] }, { a: [1] }, { a: [1] }]);
     expect(new Set(copies).size).toBe(3);
+  });
+
+  test("some of its values are a payload of their own, in every encoding", () => {
+    const payloads = [
+      ...choices.filter(({ values }) => values.length < 50).map(({ values }) => encodePayload(values, "value")),
+      encodeRange(0.5, 0.25, 9, 3),
+      encodeRepeat({ a: [1, 2] }, 7, "value"),
+    ];
+    for (const payload of payloads.map(framed)) {
+      const all = decodePayload(payload);
+      for (let offset = 0; offset <= all.length; offset++)
+        for (let count = 0; offset + count <= all.length; count++) {
+          const slice = slicePayload(payload, { offset, count });
+          expect(slice.count).toBe(count);
+          expect(equalValues(decodePayload(slice), all.slice(offset, offset + count))).toBe(true);
+        }
+    }
   });
 
   test("numbers land in typed arrays as well", () => {

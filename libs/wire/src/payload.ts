@@ -105,6 +105,34 @@ export function payloadItems(payload: EncodedPayload, span?: ItemSpan, hooks?: V
   return itemsOf(payload, offset, count, hooks);
 }
 
+/** Consecutive values of a payload as one of their own, sharing its bytes. Throws SerializationError when these are not what they claim. */
+export function slicePayload(payload: EncodedPayload, span: ItemSpan): EncodedPayload {
+  const { offset, count } = checkedSpan(payload, span);
+  const { encoding, bytes } = payload;
+  switch (encoding) {
+    case Encoding.RANGE: {
+      const [start = 0, step = 0, first = 0] = f64Column.view(bytes, 0, 3);
+      return encodeRange(start, step, count, first + offset);
+    }
+    case Encoding.REPEAT:
+      return { encoding, count, bytes };
+    case Encoding.F64:
+      return { encoding, count, bytes: bytes.subarray(offset * 8, (offset + count) * 8) };
+    case Encoding.I32:
+      return { encoding, count, bytes: bytes.subarray(offset * 4, (offset + count) * 4) };
+    case Encoding.BOOL:
+      return { encoding, count, bytes: bytes.subarray(offset, offset + count) };
+    default: {
+      const reader = new ValueReader(bytes, "value");
+      const skip = (values: number): number => {
+        for (let skipped = 0; skipped < values; skipped++) reader.skip();
+        return reader.at;
+      };
+      return { encoding, count, bytes: bytes.subarray(skip(offset), skip(count)) };
+    }
+  }
+}
+
 /** One value in the MSGPACK encoding. Without hooks functions are refused. */
 export function encodeValue(value: unknown, side: SerializationSide, hooks?: ValueWriterHooks): Uint8Array {
   const writer = new ValueWriter(side, hooks);

@@ -30,8 +30,8 @@ export interface DialOptions<Out, In> {
    * the very first connect ends the session at once. Default: the lease.
    */
   readonly unavailableTimeoutMs?: number;
-  /** The session can (true) or cannot (false) reach the peer. First call: true, at the first welcome. */
-  readonly onLink?: (up: boolean) => void;
+  /** The session can (true) or cannot (false) reach the peer. First call: true, at the first welcome. `minor`: what both speak. */
+  readonly onLink?: (up: boolean, minor: number) => void;
 }
 
 /** Opens a session. Returns at once: it connects in the background and queues what is sent until then. */
@@ -54,6 +54,8 @@ class Dialer<Out, In> implements ConversationOwner<In> {
   #failures = 0;
   /** The peer knows this session. */
   #welcomed = false;
+  /** As of the last welcome. */
+  #minor = 0;
   /** The last dial that failed did so by this: what the session ends with when its patience does. */
   #refusal: HeddleError | undefined;
 
@@ -72,7 +74,7 @@ class Dialer<Out, In> implements ConversationOwner<In> {
 
   readonly entries = (entries: readonly In[]): void => this.#options.handler.entries(entries);
 
-  readonly linked = (up: boolean): void => this.#options.onLink?.(up);
+  readonly linked = (up: boolean): void => this.#options.onLink?.(up, this.#minor);
 
   readonly silent = (why: string): void => {
     if (this.#attempt === undefined) return;
@@ -137,7 +139,7 @@ class Dialer<Out, In> implements ConversationOwner<In> {
 
   #welcome(link: Link<Frame<Out>, Frame<In>>, welcome: Welcome): void {
     try {
-      commonMinor(this.#options.version, welcome.version);
+      this.#minor = commonMinor(this.#options.version, welcome.version);
     } catch (error) {
       this.#refuse(link, (error as Error).message);
       return;
@@ -145,7 +147,7 @@ class Dialer<Out, In> implements ConversationOwner<In> {
     if (this.#welcomed && !welcome.resumed) {
       const message = `${link.peer} does not know this session any more (server ${welcome.serverId})`;
       link.send(controlFrame({ $case: "goodbye", value: { code: "closed", message: "it began anew by mistake" } }, 0));
-      this.conversation.end({ reason: "lost", message });
+      this.conversation.end({ reason: "lost", message, isForgotten: true });
       return;
     }
     if (!isTime(welcome.leaseMs) || !isTime(welcome.heartbeatMs)) {

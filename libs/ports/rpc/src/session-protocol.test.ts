@@ -227,7 +227,7 @@ describe("a dialer", () => {
     await world.restart({ acceptor: { serverId: "server-2" } });
     await world.clock.advance(heartbeatMs);
     expect(heard.ends).toEqual([
-      { reason: "lost", message: "talk does not know this session any more (server server-2)" },
+      { reason: "lost", message: "talk does not know this session any more (server server-2)", isForgotten: true },
     ]);
     expect(world.talkers.acceptor.size).toBe(0);
   });
@@ -241,7 +241,7 @@ describe("a dialer", () => {
     await world.restart({ acceptor: { serverId: "server-2" } });
     await world.clock.advance(heartbeatMs);
     expect(heard.ends).toEqual([
-      { reason: "lost", message: "talk does not know this session any more (server server-2)" },
+      { reason: "lost", message: "talk does not know this session any more (server server-2)", isForgotten: true },
     ]);
     expect(world.logged.filter((line) => /^(warn|error): /.test(line))).toEqual([]);
   });

@@ -46,10 +46,10 @@ export type SessionEnd =
   /** Nothing was heard for a lease. */
   | { readonly reason: "expired" }
   /**
-   * The peer does not know the session any more (it was restarted), broke the protocol, or gives no link; `message` says which. `error` is
-   * there when a dial ended it: AuthenticationError or PermissionError of a peer that does not let this side in.
+   * The peer does not know the session any more (it was restarted, or gave it up), which `isForgotten` says, broke the protocol, or gives no link; `message`
+   * says which. `error` is there when a dial ended it: AuthenticationError or PermissionError of a peer that does not let this side in.
    */
-  | { readonly reason: "lost"; readonly message: string; readonly error?: HeddleError };
+  | { readonly reason: "lost"; readonly message: string; readonly error?: HeddleError; readonly isForgotten?: true };
 
 /** What the owner of a session wants to hear. Both are called synchronously from the session's read loop. */
 export interface SessionHandler<In> {

@@ -44,6 +44,11 @@ export class ValueReader {
     }
   }
 
+  /** Bytes before the next value. */
+  get at(): number {
+    return this.#at;
+  }
+
   /** Passes over the next value without building it. */
   skip(): void {
     for (let pending = 1; pending > 0; pending--) {
