@@ -1,30 +1,6 @@
-import { InvalidArgumentError, NodeName } from "@heddle/kernel";
+import { InvalidArgumentError } from "@heddle/kernel";
 import { describe, expect, test } from "vitest";
-import { type AgentConfig, addressesOf, defaultName, settings } from "./config.ts";
-
-const identity = { host: "Big_Box.example.org", uid: 1_000, dataDir: undefined, rank: undefined };
-
-describe("the name of an agent that nobody named", () => {
-  test("is the same at the next start, and legal", () => {
-    expect(defaultName(identity)).toBe(defaultName({ ...identity }));
-    for (const host of ["Big_Box.example.org", "", "___", "x".repeat(200), "日本"]) {
-      const name = defaultName({ ...identity, host });
-      expect(NodeName(name)).toBe(name);
-    }
-    expect(defaultName(identity)).toMatch(/^big-box-[0-9a-f]{6}$/);
-  });
-
-  test("differs by machine, user, data directory and rank", () => {
-    const names = [
-      identity,
-      { ...identity, host: "other" },
-      { ...identity, uid: 0 },
-      { ...identity, dataDir: "/data" },
-      { ...identity, rank: "1" },
-    ].map(defaultName);
-    expect(new Set(names).size).toBe(names.length);
-  });
-});
+import { type AgentConfig, addressesOf, settings } from "./config.ts";
 
 test("a name that is given must be legal, for it becomes part of a path", () => {
   expect(settings.name.parse(["n-1"])).toBe("n-1");

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import {
   choice,
   count,
@@ -72,29 +71,6 @@ export function addressesOf(config: AgentConfig, environment: NodeJS.ProcessEnv 
   if (config.coordinator.length > 0) return config.coordinator;
   const usual = environment.HEDDLE_ADDRESS ?? "";
   return (usual === "" ? DEFAULT_ADDRESS : usual).split(",").map((address) => address.trim());
-}
-
-/** What makes two agents different though nobody named them. */
-export interface AgentIdentity {
-  readonly host: string;
-  readonly uid: number;
-  readonly dataDir: string | undefined;
-  /** Rank within a batch job, if there is one. */
-  readonly rank: string | undefined;
-}
-
-const NAME_LENGTH_MAX = 63;
-
-/** A legal node name that is the same at the next start: the machine's short name, and a digest of user, directory and rank. */
-export function defaultName(identity: AgentIdentity): string {
-  const { host, uid, dataDir, rank } = identity;
-  const digest = createHash("sha256")
-    .update(JSON.stringify([host, uid, dataDir ?? "", rank ?? ""]))
-    .digest("hex");
-  const suffix = `-${digest.slice(0, 6)}`;
-  const legal = (host.split(".")[0] ?? "").toLowerCase().replaceAll(/[^a-z0-9]+/g, "-");
-  const short = legal.slice(0, NAME_LENGTH_MAX - suffix.length).replaceAll(/^-+|-+$/g, "");
-  return `${short === "" ? "node" : short}${suffix}`;
 }
 
 /** The module that worker processes run. */

@@ -18,12 +18,13 @@ import {
   findLocalToken,
   hostFacts,
   localTokenDirectory,
+  ownNodeName,
   runtimeDirectory,
   systemEnvironment,
   temporaryDirectory,
 } from "@heddle/adapter-system";
 import { AgentShell } from "@heddle/shell-agent";
-import { type AgentConfig, ARTIFACTS_BYTES_MAX, addressesOf, defaultName, settings, workerEntry } from "./config.ts";
+import { type AgentConfig, ARTIFACTS_BYTES_MAX, addressesOf, settings, workerEntry } from "./config.ts";
 
 /** Runs an agent as this process. */
 export function main(
@@ -39,8 +40,7 @@ async function start(config: AgentConfig): Promise<RunningServer> {
   const env = systemEnvironment({ level: config.logLevel });
   const { pid, host, nodeMajor } = hostFacts();
   const dataDir = config.dataDir === undefined ? undefined : resolve(config.dataDir);
-  const name =
-    config.name ?? defaultName({ host, uid: process.getuid?.() ?? 0, dataDir, rank: process.env.SLURM_PROCID });
+  const name = config.name ?? ownNodeName(dataDir);
   const slots = config.processes ?? availableSlots();
   const tls = tlsFilesFor("agent", config);
   const addresses = addressesOf(config).map((address) => checkedAddress(address, tls));

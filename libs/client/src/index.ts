@@ -7,6 +7,7 @@ export type { RemotePlace } from "./failure.ts";
 export type { Inputs } from "./inputs.ts";
 export { OBJECTS_TTL_MS, QUESTION_TIMEOUT_MS, UNAVAILABLE_TIMEOUT_MS } from "./limits.ts";
 export { MapIterator } from "./map-iterator.ts";
+export { type DrainOptions, type NodesAdmin, nodesAdmin } from "./nodes-admin.ts";
 export { Barrier, type BarrierOptions, type BarrierWait } from "./objects/barrier.ts";
 export type {
   HeldLock,

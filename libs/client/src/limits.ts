@@ -4,6 +4,8 @@ export const UNAVAILABLE_TIMEOUT_MS = 60_000;
 export const FIRST_CONNECT_TIMEOUT_MS = 10_000;
 /** Longest wait for the answer to a question about the fabric. Then TimeoutError. */
 export const QUESTION_TIMEOUT_MS = 10_000;
+/** How long a drained node's work may go on when nobody says how long. Then it is stopped. */
+export const DRAIN_DEADLINE_MS = 300_000;
 /** Characters in the name of a pool or a call. More is a RangeError. */
 export const NAME_LENGTH_MAX = 200;
 /** Inputs of one map: its results must fit an array. More is a RangeError. */

@@ -36,6 +36,8 @@ export {
   type MapOptions,
   type NamedOptions,
   Namespace,
+  type NodesAdmin,
+  nodesAdmin,
   type ObjectsAdmin,
   objectsAdmin,
   type ParentProcess,

@@ -18,6 +18,7 @@ export {
   localTokens,
 } from "./local-tokens.ts";
 export { type LogLevel, type LogOptions, logLevels, stderrLogger } from "./log.ts";
+export { ownNodeName } from "./node-name.ts";
 export { systemRandom } from "./random.ts";
 export { compileCacheDirectory, privateDirectory, runtimeDirectory } from "./runtime-directory.ts";
 export { availableSlots, type CoreFacts, type ReadText, readCgroupQuota, slotsFrom } from "./slots.ts";
