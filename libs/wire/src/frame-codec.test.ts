@@ -32,7 +32,7 @@ const offerChunk = fc.record({
   firstIndex: uint64,
   input: maybe(payload),
   grain: uint32,
-  settled: fc.oneof({ weight: 4, arbitrary: fc.constant([]) }, spans),
+  settled: fc.oneof({ weight: 4, arbitrary: fc.constant<{ offset: number; count: number }[]>([]) }, spans),
 });
 const spanDone = fc.record({ job: uint32, chunk: uint32, span, values: maybe(payload), runMicros: uint32 });
 const assignChunk = fc.record({

@@ -5,10 +5,11 @@ import {
   type ErrorCode,
   type JobId,
   LimitError,
+  PermissionError,
   type PoolId,
   ProtocolError,
 } from "@heddle/kernel";
-import { type Caller, callerText, type Session, type SessionHandler } from "@heddle/port-rpc";
+import { type Caller, callerText, isSameCaller, type Session, type SessionHandler } from "@heddle/port-rpc";
 import {
   type FunctionRef,
   JobOutcome,
@@ -128,7 +129,7 @@ export class ClientDesk implements ClientHost {
     const refuse = (code: ErrorCode, message: string): void =>
       sendJobEnded(pool.client, opened.job, JobOutcome.FAILED, fabricError(code, message));
     if (!open()) return refuse("unavailable", "the coordinator is stopping and takes no new jobs");
-    if (ledger.jobIds.has(id)) return refuse("conflict", `a job with the id ${id} is open or was before`);
+    if (!this.#isFree(pool.client, id)) return refuse("conflict", `a job with the id ${id} is open or was before`);
     const job: JobRecord = {
       key: ledger.mintKey() as JobKey,
       id,
@@ -142,11 +143,12 @@ export class ClientDesk implements ClientHost {
       itemsOffered: 0,
       itemsDone: 0,
       chunksDone: 0,
+      isAbandoned: false,
       failure: "",
     };
     pool.client.jobs.set(job.number, job);
     ledger.jobs.set(job.key, job);
-    ledger.jobIds.add(id);
+    ledger.jobIds.set(id, job);
     feed({
       type: "job-opened",
       job: job.key,
@@ -157,17 +159,21 @@ export class ClientDesk implements ClientHost {
       unreadBytesMax: opened.unreadBytesMax === 0 ? undefined : opened.unreadBytesMax,
       ordered: opened.ordered,
       requirements: requirementsOf(opened.requirements),
+      resumed: { unreadBytes: opened.unreadBytes, gapChunks: opened.gapChunks },
     });
   }
 
-  offerChunk(job: JobRecord, { chunk, firstIndex, grain }: OfferChunk, input: PayloadFlow): void {
+  offerChunk(job: JobRecord, { chunk, firstIndex, grain, settled }: OfferChunk, input: PayloadFlow): void {
     const { client } = job.pool;
-    job.chunks.set(chunk, { firstIndex, count: input.count, input, itemsSettled: 0 });
+    const itemsSettled = settled.reduce((sum, { count }) => sum + count, 0);
+    job.chunks.set(chunk, { firstIndex, count: input.count, input, itemsSettled });
     job.chunksOffered++;
     job.itemsOffered += input.count;
+    job.itemsDone += itemsSettled;
     client.heldChunks++;
     client.heldBytes += input.size;
-    this.#office.feed({ type: "chunk-offered", job: job.key, chunk, count: input.count, grain });
+    const offered = { type: "chunk-offered", job: job.key, chunk, count: input.count, grain } as const;
+    this.#office.feed(settled.length === 0 ? offered : { ...offered, settled });
   }
 
   takeResults(job: JobRecord, bytes: number): void {
@@ -205,8 +211,9 @@ export class ClientDesk implements ClientHost {
   #register(session: Session<RunResponseEntry>, caller: Caller, entry: RunRequestEntry): ClientRecord {
     if (entry.kind?.$case !== "registerClient") throw new ProtocolError("a client must register first");
     const registration: RegisterClient = entry.kind.value;
-    ClientId(registration.clientId);
+    const id = ClientId(registration.clientId);
     const { ledger } = this.#office;
+    this.#replace(ledger.clientsById.get(id), caller);
     if (ledger.clients.size >= CLIENTS_MAX)
       throw new LimitError(
         "CLIENTS_MAX",
@@ -216,6 +223,8 @@ export class ClientDesk implements ClientHost {
       );
     const client: ClientRecord = {
       key: ledger.mintKey() as ClientKey,
+      id,
+      caller,
       session,
       inflow: new PayloadInflow(),
       outflow: new PayloadOutflow((part, bytes) => session.send({ kind: { $case: "part", value: part } }, bytes)),
@@ -229,6 +238,7 @@ export class ClientDesk implements ClientHost {
       droppedLines: 0,
     };
     ledger.clients.set(client.key, client);
+    ledger.clientsById.set(id, client);
     this.#office.env.log.info("client joined", {
       client: client.description,
       peer: session.peer,
@@ -239,14 +249,42 @@ export class ClientDesk implements ClientHost {
     return client;
   }
 
+  /** A client that has opened another session, while the last one is half open, waits for nothing of that any more. Nobody else takes its place. */
+  #replace(older: ClientRecord | undefined, caller: Caller): void {
+    if (older === undefined) return;
+    if (!isSameCaller(older.caller, caller))
+      throw new PermissionError(
+        `the client ${older.id} is there, and belongs to somebody else than ${callerText(caller)}`,
+      );
+    const message = "the client has opened another session";
+    older.session.close({ code: "conflict", message }).catch(() => undefined); // first: it hears of no job that is dropped
+    this.#leave(older);
+  }
+
   #leave(client: ClientRecord): void {
     const { ledger } = this.#office;
-    ledger.clients.delete(client.key);
+    if (!ledger.clients.delete(client.key)) return;
+    if (ledger.clientsById.get(client.id) === client) ledger.clientsById.delete(client.id);
     client.inflow.abort();
     this.#office.env.log.info("client left", { client: client.description });
     this.#office.feed({ type: "client-left", client: client.key });
     this.processes.clientLeft(client);
     this.#office.artifacts.left(client);
+  }
+
+  /**
+   * Whether a job may have this id. A client that comes back may open its jobs again, also one that has ended: what was sent of its end may have been lost
+   * with the session.
+   */
+  #isFree(client: ClientRecord, id: JobId): boolean {
+    const { ledger } = this.#office;
+    const known = ledger.jobIds.get(id);
+    if (known === undefined) return true;
+    const { client: owner } = known.pool;
+    if (owner === client || owner.id !== client.id) return known.isAbandoned;
+    const at = ledger.ended.findIndex(({ job }) => job === known);
+    if (at >= 0) ledger.ended.splice(at, 1); // it goes on
+    return true;
   }
 
   #tellCapacity(client: ClientRecord): void {

@@ -1,5 +1,6 @@
 import {
   ArtifactHash,
+  CHUNK_SETTLED_SPANS_MAX,
   CLIENT_CHUNKS_MAX,
   CLIENT_INPUT_BYTES_MAX,
   CLIENT_JOBS_MAX,
@@ -120,6 +121,7 @@ function takeChunk(host: ClientHost, client: ClientRecord, offer: OfferChunk): v
     throw new ProtocolError(
       `chunk ${offer.chunk} of job ${job.id} has ${input.count} items in grains of ${offer.grain}`,
     );
+  checkSettled(job, offer, input.count);
   if (offer.chunk !== job.chunksOffered)
     throw new ProtocolError(`chunk ${offer.chunk} of job ${job.id} came where chunk ${job.chunksOffered} was due`);
   if (client.heldChunks >= CLIENT_CHUNKS_MAX)
@@ -127,6 +129,21 @@ function takeChunk(host: ClientHost, client: ClientRecord, offer: OfferChunk): v
   if (client.heldChunks > 0 && client.heldBytes + input.size > CLIENT_INPUT_BYTES_MAX)
     throw new ProtocolError(`more than ${CLIENT_INPUT_BYTES_MAX} bytes of inputs are under way`);
   host.offerChunk(job, offer, input);
+}
+
+/** Ascending and apart, not all of the items, nor in more pieces than a client may tell. */
+function checkSettled(job: JobRecord, { chunk, settled }: OfferChunk, count: number): void {
+  const of = `chunk ${chunk} of job ${job.id}`;
+  if (settled.length > CHUNK_SETTLED_SPANS_MAX)
+    throw new ProtocolError(`${of} has ${settled.length} settled spans, the limit is ${CHUNK_SETTLED_SPANS_MAX}`);
+  let [end, items] = [0, 0];
+  for (const span of settled) {
+    if (span.count < 1 || span.offset < end || span.offset + span.count > count)
+      throw new ProtocolError(`${of} has ${count} items, and ${span.offset}+${span.count} settled behind ${end}`);
+    end = span.offset + span.count;
+    items += span.count;
+  }
+  if (items === count) throw new ProtocolError(`${of} has no item that is to run`);
 }
 
 function takeSeal(host: ClientHost, client: ClientRecord, seal: SealJob): void {

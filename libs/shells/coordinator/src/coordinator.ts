@@ -338,10 +338,12 @@ export class CoordinatorShell implements Watched {
   #remember(job: JobRecord, outcome: EndJob["outcome"]): void {
     const { ended } = this.#ledger;
     const endedMs = this.#env.clock.nowMs();
+    job.isAbandoned = !this.#ledger.clients.has(job.pool.client.key);
     ended.push({ job, outcome, endedMs });
     while (ended.length > ENDED_JOBS_MAX || endedMs - (ended[0]?.endedMs ?? endedMs) > ENDED_JOB_AGE_MS) {
       const forgotten = ended.shift();
-      if (forgotten !== undefined) this.#ledger.jobIds.delete(forgotten.job.id);
+      const id = forgotten?.job.id;
+      if (id !== undefined && this.#ledger.jobIds.get(id) === forgotten?.job) this.#ledger.jobIds.delete(id);
     }
   }
 

@@ -1,5 +1,5 @@
 import type { AssignmentId, ClientKey, JobKey, NodeKey, Outcome, PoolKey } from "@heddle/core-scheduler";
-import type { ArtifactHash, JobId, Millis, NodeName, PoolId } from "@heddle/kernel";
+import type { ArtifactHash, ClientId, JobId, Millis, NodeName, PoolId } from "@heddle/kernel";
 import type { Caller, Session } from "@heddle/port-rpc";
 import type {
   AttachResponseEntry,
@@ -16,6 +16,9 @@ import type {
 /** A client within its lease. */
 export interface ClientRecord {
   readonly key: ClientKey;
+  /** The client's own, in all of its sessions. */
+  readonly id: ClientId;
+  readonly caller: Caller;
   readonly session: Session<RunResponseEntry>;
   readonly inflow: PayloadInflow;
   readonly outflow: PayloadOutflow;
@@ -71,6 +74,8 @@ export interface JobRecord {
   itemsDone: number;
   /** Chunks all of whose items are settled. */
   chunksDone: number;
+  /** It ended because its client left: nobody has heard of that, and its id is free. */
+  isAbandoned: boolean;
   /** One line of its first failure; empty so far. */
   failure: string;
 }
@@ -151,6 +156,8 @@ export interface AssignmentRecord {
 /** Everything the coordinator knows beside the core: how keys of the core map to sessions, payloads and names. */
 export class Ledger {
   readonly clients = new Map<ClientKey, ClientRecord>();
+  /** The same, each in its newest session. */
+  readonly clientsById = new Map<ClientId, ClientRecord>();
   readonly jobs = new Map<JobKey, JobRecord>();
   readonly nodes = new Map<NodeKey, NodeRecord>();
   readonly nodesByName = new Map<NodeName, NodeRecord>();
@@ -159,8 +166,8 @@ export class Ledger {
   readonly nodeNames = new Map<NodeName, NodeNameRecord>();
   /** Nodes that get nothing new, the one that was cordoned longest ago first. Size <= CORDONS_MAX. */
   readonly cordons = new Map<NodeName, Cordon>();
-  /** Those of open jobs and of remembered ended ones. */
-  readonly jobIds = new Set<JobId>();
+  /** The newest job of each id, open or ended and remembered. */
+  readonly jobIds = new Map<JobId, JobRecord>();
   /** Oldest first. */
   readonly ended: EndedJob[] = [];
   #lastKey = 0;

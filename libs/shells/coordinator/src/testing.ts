@@ -1,5 +1,5 @@
 // biome-ignore-all lint/style/noRestrictedGlobals: this file stands in for the world, in tests only
-import { type Environment, seededRandom, silentLogger } from "@heddle/kernel";
+import { type Environment, mintId, seededRandom, silentLogger } from "@heddle/kernel";
 import { memoryBlobs } from "@heddle/port-blobs";
 import { type Caller, dialSession, MemoryNetwork, type Session, type SessionEnd, thisUser } from "@heddle/port-rpc";
 import { ManualClock } from "@heddle/port-rpc/testing";
@@ -19,6 +19,7 @@ import {
   type RegisterNode,
   type RunRequestEntry,
   type RunResponseEntry,
+  type Span,
 } from "@heddle/wire";
 import { CoordinatorShell } from "./coordinator.ts";
 
@@ -44,6 +45,8 @@ const plainJob = {
   seedHigh: 0,
   combine: undefined,
   unreadBytesMax: 0,
+  unreadBytes: 0,
+  gapChunks: 0,
   ordered: false,
   requirements: undefined,
   prime: false,
@@ -95,11 +98,16 @@ export class Bench {
   readonly network = new MemoryNetwork(this.env);
   readonly shell = new CoordinatorShell({ env: this.env, blobs: memoryBlobs(), build: "test", nodeMajor: 24, pid: 1 });
 
-  async client(pool: Partial<OpenPool> = {}, caller: Caller = thisUser): Promise<Client> {
+  /** `clientId`: one of its own unless given. */
+  async client(
+    pool: Partial<OpenPool> = {},
+    caller: Caller = thisUser,
+    clientId = mintId(this.env.random),
+  ): Promise<Client> {
     const peer: Client = new Peer();
     const common = { env: this.env, client: this.network.as(caller), address: ADDRESS, version };
     peer.session = dialSession({ ...common, method: jobsRun, handler: peer.handler });
-    peer.say({ $case: "registerClient", value: { clientId: "c".repeat(32), description: "test" } });
+    peer.say({ $case: "registerClient", value: { clientId, description: "test" } });
     peer.say({ $case: "openPool", value: { ...plainPool, ...pool } });
     await settle();
     return peer;
@@ -156,8 +164,15 @@ export function openJob(client: Client, job: number, more: MoreOfJob = {}): void
   client.say({ $case: "openJob", value });
 }
 
-export function offer(client: Client, job: number, chunk: number, input = inline([chunk]), grain = 0): void {
-  client.say({ $case: "offerChunk", value: { job, chunk, firstIndex: chunk, input, grain } }, input.data.byteLength);
+export function offer(
+  client: Client,
+  job: number,
+  chunk: number,
+  input = inline([chunk]),
+  { grain = 0, settled = [] }: { readonly grain?: number; readonly settled?: Span[] } = {},
+): void {
+  const value = { job, chunk, firstIndex: chunk, input, grain, settled };
+  client.say({ $case: "offerChunk", value }, input.data.byteLength);
 }
 
 /** A job of one item, offered whole. */

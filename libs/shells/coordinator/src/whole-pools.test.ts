@@ -28,7 +28,7 @@ async function clientAndNode(pool: Partial<OpenPool> = {}, credit = 4): Promise<
 /** A job of one chunk, sealed. */
 function oneChunk(client: Client, input: Payload, more: Partial<OpenJob> = {}, grain = 0): void {
   openJob(client, 1, { open: more });
-  offer(client, 1, 0, input, grain);
+  offer(client, 1, 0, input, { grain });
   client.say({ $case: "sealJob", value: { job: 1, chunkCount: 1 } }, 0);
 }
 
@@ -248,7 +248,7 @@ test("a client whose chunk has more grains than travel as one is dropped: each c
   oneChunk(client, values(2 * 1_024), {}, 2);
   await settle();
   expect(node.said("assignChunk")).toMatchObject([{ grain: 2 }]);
-  offer(client, 1, 1, values(2 * 1_024 + 1), 2);
+  offer(client, 1, 1, values(2 * 1_024 + 1), { grain: 2 });
   await settle();
   expect(client.end).toMatchObject({ goodbye: { code: "protocol" } });
 });
