@@ -42,6 +42,8 @@ export class ModelAgent {
   readonly equipment: Equipment;
   /** The machine is gone: nothing that was planned happens. */
   dead = false;
+  /** Its workers die, whatever they run, as long as faults happen. */
+  readonly isSick: boolean;
   /** It cannot start workers until then. */
   brokenUntilMs = 0;
   readonly #world: AgentWorld;
@@ -50,7 +52,8 @@ export class ModelAgent {
   readonly #seen = new Set<AssignmentId>();
   #running = 0;
 
-  constructor(world: AgentWorld, key: NodeKey, equipment: Equipment) {
+  constructor(world: AgentWorld, key: NodeKey, equipment: Equipment, isSick: boolean) {
+    this.isSick = isSick;
     this.equipment = equipment;
     this.#world = world;
     this.key = key;
@@ -103,7 +106,8 @@ export class ModelAgent {
     const { random, options } = this.#world;
     if (random.float() < 0.5) this.#world.send(this, { type: "chunk-started", assignment: assign.assignment });
     const stopsAt = random.float() < options.parts ? random.int(assign.count) : -1;
-    const killedAt = this.#world.faulty && random.float() < options.kills ? random.int(assign.count) : -1;
+    const isKilled = this.#world.faulty && (this.isSick || random.float() < options.kills);
+    const killedAt = isKilled ? random.int(assign.count) : -1;
     let runMs = 0;
     let bytes = 0;
     let outcome: Outcome = { type: "done", bytes };

@@ -59,6 +59,12 @@ export interface NodeFacts {
   leaving: boolean;
   /** It was said that nothing is left, since it was last told to drain or leaves. */
   drained: boolean;
+  /** Undefined when it is not excluded. */
+  excludedUntilMs: Millis | undefined;
+  /** It was excluded before. */
+  warned: boolean;
+  /** Chunks that killed a worker of it or for which none could start, since it joined or came back. */
+  readonly troubles: Set<string>;
   /** Of those that live: begun as was told, and asked back. */
   readonly started: Set<AssignmentId>;
   readonly revoked: Map<AssignmentId, "if-unstarted" | "stop">;

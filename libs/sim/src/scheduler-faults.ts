@@ -64,6 +64,8 @@ export interface SwarmOptions {
   readonly unreads: number;
   /** Of each job and pool: needs what not every node has. */
   readonly needs: number;
+  /** Nodes whose workers always die. */
+  readonly sickNodes: number;
   /** Weight of nodes that leave by themselves, among the kinds of trouble. */
   readonly leaves: number;
 }
@@ -114,6 +116,7 @@ export function swarm(seed: number): SwarmOptions {
     unreads: sometimes(1),
     needs: sometimes(0.7),
     leaves: sometimes(0.5),
+    sickNodes: random.float() < 0.2 ? 1 : 0,
   };
 }
 

@@ -11,6 +11,7 @@ import type {
 } from "@heddle/core-scheduler";
 import type { Millis } from "@heddle/kernel";
 import { checkDrain, isEmptying, learnCordon } from "./scheduler-drains.ts";
+import { checkExclusions, judgeExclusion, judgeReadmission, learnTrouble } from "./scheduler-exclusions.ts";
 import { amountsOf, type ItemFacts, type JobFacts, type NodeFacts, type PoolFacts } from "./scheduler-facts.ts";
 import { demand } from "./scheduler-promises.ts";
 
@@ -47,15 +48,20 @@ export class SchedulerOracle {
   /** One step: what was told, and what was wished for. */
   observe(nowMs: Millis, input: Input, effects: readonly Effect[], nodes: readonly NodeView[]): void {
     const finished = this.#learn(nowMs, input);
-    for (const effect of effects) this.#judge(nowMs, effect, finished);
+    for (const effect of effects) {
+      if (effect.type === "readmit-node") judgeReadmission(nowMs, this.#nodes, effect.node, input);
+      else this.#judge(nowMs, effect, finished);
+    }
     this.#checkNodes(nodes);
     for (const [key, node] of this.#nodes) checkDrain(nowMs, key, node);
+    checkExclusions(nowMs, this.#nodes);
   }
 
   /** The end of a run: every job has ended, every node knows what to forget. */
   checkQuiet(): void {
     for (const [key, job] of this.#jobs) demand(job.ended !== undefined, `job ${key} never ended`);
     for (const [key, node] of this.#nodes) {
+      demand(node.excludedUntilMs === undefined, `node ${key} is excluded for ever`);
       demand(node.live.size === 0, `node ${key} holds ${[...node.live.keys()].join(" ")} for ever`);
       for (const job of node.jobs) demand(false, `node ${key} was never told to forget job ${job}`);
       for (const pool of node.pools) {
@@ -176,9 +182,12 @@ export class SchedulerOracle {
     if (assign === undefined) return undefined;
     this.#unplace(assign);
     const items = this.#itemsOf(assign);
+    if (outcome.type === "not-started" && outcome.fault !== undefined)
+      learnTrouble(this.#nodes.get(assign.node), assign);
     this.#learnPool(assign.job, outcome);
     switch (outcome.type) {
       case "worker-death":
+        learnTrouble(this.#nodes.get(assign.node), assign);
         for (const item of items) item.deaths++;
         break;
       case "item-error":
@@ -213,10 +222,11 @@ export class SchedulerOracle {
     if (input.type === "node-joined") {
       if (node !== undefined || this.#lostNodes.has(input.node)) return;
       const flags = { silent: false, cordoned: false, stopAtMs: undefined, leaving: false, drained: false };
+      const health = { excludedUntilMs: undefined, warned: false, troubles: new Set<string>() };
       const told = { started: new Set<AssignmentId>(), revoked: new Map() };
       const given = { live: new Map(), jobs: new Set<JobKey>(), pools: new Set<PoolKey>(), ...told };
       const { slots, labels, resources } = input;
-      this.#nodes.set(input.node, { slots, labels, resources, credit: 0, ...flags, ...given });
+      this.#nodes.set(input.node, { slots, labels, resources, credit: 0, ...flags, ...health, ...given });
       return;
     }
     if (node === undefined) return;
@@ -244,7 +254,7 @@ export class SchedulerOracle {
 
   #judge(
     nowMs: Millis,
-    effect: Effect,
+    effect: Exclude<Effect, { readonly type: "readmit-node" }>,
     finished: { assign: EffectOf<"assign-chunk">; outcome: Outcome } | undefined,
   ): void {
     switch (effect.type) {
@@ -286,6 +296,9 @@ export class SchedulerOracle {
         if (node !== undefined) node.drained = true;
         return;
       }
+      case "exclude-node":
+        judgeExclusion(this.#nodes, effect);
+        return;
       case "announce-capacity":
         this.#announced = { slots: effect.slots, nodes: effect.nodes };
         return;
@@ -308,7 +321,8 @@ export class SchedulerOracle {
     const node = this.#nodes.get(effect.node);
     const job = this.#jobs.get(effect.job);
     const what = `assignment ${assignment}`;
-    demand(node && !node.silent && !node.cordoned && !node.leaving, `${what} to node ${effect.node}, not ready`);
+    const isReady = node && !node.silent && !node.cordoned && !node.leaving && node.excludedUntilMs === undefined;
+    demand(isReady, `${what} to node ${effect.node}, not ready`);
     const goesOn = job && job.ended === undefined && (job.collect || job.failedItems === 0);
     demand(goesOn, `${what} of job ${effect.job}, which is over`);
     if (node === undefined || job === undefined) return;
@@ -458,7 +472,7 @@ export class SchedulerOracle {
   #checkNodes(views: readonly NodeView[]): void {
     let [slots, ready] = [0, 0];
     for (const node of this.#nodes.values()) {
-      if (node.silent || node.cordoned || node.leaving) continue;
+      if (node.silent || node.cordoned || node.leaving || node.excludedUntilMs !== undefined) continue;
       slots += node.slots;
       ready++;
     }
@@ -468,6 +482,7 @@ export class SchedulerOracle {
       const node = this.#nodes.get(view.node);
       demand(view.chunks === node?.live.size, `node ${view.node} shows a wrong count`);
       const isDrained = node !== undefined && isEmptying(node) && node.live.size === 0;
+      demand(view.exclusion?.untilMs === node?.excludedUntilMs, `node ${view.node} is shown as ${view.state}`);
       demand((view.state === "drained") === isDrained, `node ${view.node} is shown as ${view.state}`);
     }
   }

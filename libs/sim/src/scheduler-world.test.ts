@@ -5,6 +5,7 @@ import {
   type JobView,
   type NodeView,
   Scheduler,
+  type SchedulerLimits,
   type SchedulerOptions,
 } from "@heddle/core-scheduler";
 import { describe, expect, test } from "vitest";
@@ -17,6 +18,7 @@ const SEEDS = 300;
 const evenWorld: Partial<SwarmOptions> = {
   ...{ breaks: 0, crashes: 0, drains: 0, cordons: 0, leaves: 0, startFaults: 0, initFailures: 0, drop: 0, kills: 0 },
   ...{ bounded: 0, needs: 0, nested: 0, unreads: 0, throttles: 0, cancels: 0, poison: 0 },
+  sickNodes: 0,
   ...{ model: "stream", nodes: 3, prefetchMax: 4, itemMsMax: 200 },
 };
 const replayed = process.env.HEDDLE_SIM_SEED;
@@ -44,7 +46,17 @@ function worldOfFaults(): void {
   });
 
   test("finds each item that kills its worker by its index, and fails no other", () => {
-    const quiet = { broken: 0, cancels: 0, kills: 0, markLoss: 0, breaks: 0, crashes: 0, startFaults: 0, drop: 0 };
+    const quiet = {
+      sickNodes: 0,
+      broken: 0,
+      cancels: 0,
+      kills: 0,
+      markLoss: 0,
+      breaks: 0,
+      crashes: 0,
+      startFaults: 0,
+      drop: 0,
+    };
     const reports = seeds(60).map((seed) => runSeed(seed, { override: { ...quiet, flaky: 0, poison: 0.02 } }));
     expect(reports.filter((report) => report.failure !== undefined).map(retell)).toEqual([]);
     const ends = new Set(reports.flatMap((report) => [...report.ends.values()]));
@@ -52,11 +64,42 @@ function worldOfFaults(): void {
   });
 
   test("never fails a job for what the system did, below the bounds of blame", () => {
-    const system = { poison: 0, flaky: 0, broken: 0, cancels: 0, kills: 0, startFaults: 0, initFailures: 0, drop: 0 };
+    const system = {
+      sickNodes: 0,
+      poison: 0,
+      flaky: 0,
+      broken: 0,
+      cancels: 0,
+      kills: 0,
+      startFaults: 0,
+      initFailures: 0,
+      drop: 0,
+    };
     const override = { ...system, breaks: 1, crashes: 1, drains: 1, cordons: 1, leaves: 1, troubleEveryMs: 1_000 };
     const reports = seeds(60).map((seed) => runSeed(seed, { override }));
     expect(reports.filter((report) => report.failure !== undefined).map(retell)).toEqual([]);
     expect(new Set(reports.flatMap((report) => [...report.ends.values()]))).toEqual(new Set(["done"]));
+  });
+
+  test("excludes a node whose workers die, tries it again, and fails no job for it", () => {
+    const faults = { breaks: 0, crashes: 0, startFaults: 0, initFailures: 0, drop: 0, kills: 0, drains: 0, leaves: 0 };
+    const quiet = { ...faults, poison: 0, flaky: 0, broken: 0, cancels: 0, needs: 0, cordons: 0, throttles: 0 };
+    const override: Partial<SwarmOptions> = { ...quiet, sickNodes: 1, nodes: 3, model: "stream", faultsUntilMs: 5_000 };
+    const seen = { excluded: 0, readmitted: 0, again: 0 };
+    const reports = seeds(60).map((seed) => {
+      let times = 0;
+      const trace = (line: string): void => {
+        if (line.includes('"exclude-node"')) times++;
+        if (line.includes('"readmit-node"')) seen.readmitted++;
+      };
+      const report = runSeed(seed, { override, trace });
+      seen.excluded += Number(times > 0);
+      seen.again += Number(times > 1);
+      return report;
+    });
+    expect(reports.filter((report) => report.failure !== undefined).map(retell)).toEqual([]);
+    expect(new Set(reports.flatMap((report) => [...report.ends.values()]))).toEqual(new Set(["done"]));
+    expect(Math.min(seen.excluded, seen.readmitted, seen.again)).toBeGreaterThan(10);
   });
 
   test("lets no slot idle for long beside chunks that wait at full nodes, once nothing else is left to place", () => {
@@ -120,6 +163,22 @@ function netOfSeeds(): void {
     const reports = seeds(20).map((seed) => runSeed(seed, { override: evenWorld, make, tail: new TailWatch() }));
     const caught = reports.find(({ failure }) => failure !== undefined);
     expect(caught?.failure).toMatch(/a slot idles since \d+ beside chunks that wait/);
+  });
+
+  test.each<[string, Partial<SchedulerLimits>, RegExp]>([
+    ["a node that is excluded for two chunks", { exclusionCauses: 2 }, /exclusion of node \d+ for 2 chunks/],
+    ["too many nodes that are excluded", { keptShareMin: 0.1, exclusionRateFactor: 0 }, /leaves too few/],
+  ])("catches %s", (_what, limits, broken) => {
+    const make = ({ limits: usual, ...options }: SchedulerOptions) =>
+      new Scheduler({ ...options, limits: { ...usual, ...limits } });
+    const override = { startFaults: 1, kills: 0.3, nodes: 4, sickNodes: 3 };
+    const caught = seeds(SEEDS).find((seed) => runSeed(seed, { make, override }).failure !== undefined);
+    expect(runSeed(caught ?? 0, { make, override }).failure).toMatch(broken);
+  });
+
+  test("catches a node that stays excluded for ever", () => {
+    const caught = firstCaught((options) => new NeverReadmits(new Scheduler(options)));
+    expect(caught?.failure).toMatch(/^PromiseBroken: (node \d+ is excluded for too long|the announced capacity is stale)/);
   });
 
   test("catches a drain that does not keep new chunks away", () => {
@@ -209,6 +268,13 @@ class ForgetsLostNodes extends Planted {
 
   override nodes(): NodeView[] {
     return this.sound.nodes().filter((node) => node.state !== "silent");
+  }
+}
+
+/** Takes excluded nodes back without a word. */
+class NeverReadmits extends Planted {
+  override step(nowMs: number, input: Input): readonly Effect[] {
+    return this.sound.step(nowMs, input).filter(({ type }) => type !== "readmit-node");
   }
 }
 

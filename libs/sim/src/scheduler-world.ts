@@ -7,6 +7,7 @@ import {
   type PoolKey,
   type Requirements,
   Scheduler,
+  type SchedulerLimits,
   type SchedulerOptions,
 } from "@heddle/core-scheduler";
 import { Heap, hash32, type Millis, type Random, seededRandom } from "@heddle/kernel";
@@ -55,6 +56,14 @@ export interface RunReport {
 const LIVENESS_BOUND_MS = 120_000;
 /** Steps after which a run that goes round in circles is given up. */
 const STEPS_MAX = 100_000;
+
+/** A run lasts for seconds: so do exclusions. */
+const LIMITS: Partial<SchedulerLimits> = {
+  causeAgeMs: 5_000,
+  exclusion: { firstMs: 500, maxMs: 4_000 },
+  forgivenAfterMs: 5_000,
+  survivalMs: 200,
+};
 
 /** Runs the scheduler through the faults of `seed`, then through the time after. Never throws: what broke is in the report. */
 export function runSeed(seed: number, run: RunOptions = {}): RunReport {
@@ -132,16 +141,16 @@ class SchedulerWorld implements AgentWorld {
     this.#plan = seededRandom(seed, "workload");
     this.#depths = seededRandom(seed, "depths");
     const make = run.make ?? ((options) => new Scheduler(options));
-    this.#core = make({ random: seededRandom(seed, "jitter") });
+    this.#core = make({ random: seededRandom(seed, "jitter"), limits: LIMITS });
     this.#wants = seededRandom(seed, "wants");
     this.#consumers = new Consumers(this, seededRandom(seed, "consumers"));
     this.#tail = run.tail;
     this.#trace = run.trace;
     this.workload = items(seed, this.options);
-    const { kills, markLoss } = this.options;
+    const { kills, markLoss, sickNodes } = this.options;
     const isPoison = (job: JobKey, chunk: number, offset: number): boolean =>
       isPoisoned(seed, this.options, job, chunk, offset);
-    this.#oracle = new SchedulerOracle({ isPoison: kills === 0 && markLoss === 0 ? isPoison : undefined });
+    this.#oracle = new SchedulerOracle({ isPoison: kills + markLoss + sickNodes === 0 ? isPoison : undefined });
   }
 
   get faulty(): boolean {
@@ -154,7 +163,7 @@ class SchedulerWorld implements AgentWorld {
 
   /** Phase 1 with faults, phase 2 without, and at the end everything late has arrived and nothing is left. */
   run(): void {
-    for (let at = 0; at < this.options.nodes; at++) this.#joinNode();
+    for (let at = 0; at < this.options.nodes; at++) this.#joinNode(this.#equip(), at < this.options.sickNodes);
     for (let at = 0; at < this.options.clients; at++) this.#joinClient();
     for (let at = 0; at < this.options.jobs; at++) this.after(this.#plan.int(1_000), () => this.#openJob());
     this.after(this.options.faultsUntilMs, () => this.#heal());
@@ -269,8 +278,8 @@ class SchedulerWorld implements AgentWorld {
 
   // ---- nodes and their trouble
 
-  #joinNode(equipment = this.#equip()): void {
-    const agent = new ModelAgent(this, ++this.#lastKey as NodeKey, equipment);
+  #joinNode(equipment = this.#equip(), isSick = false): void {
+    const agent = new ModelAgent(this, ++this.#lastKey as NodeKey, equipment, isSick);
     const life: NodeLife = { agent, broken: false, lost: false, leaving: false, waiting: [], arrivedMs: [0, 0] };
     this.#lives.set(agent.key, life);
     this.#feed({ type: "node-joined", node: agent.key, slots: agent.slots, ...equipment });
@@ -375,7 +384,7 @@ class SchedulerWorld implements AgentWorld {
     for (const arrive of life.waiting.splice(0)) this.after(this.#network.int(this.options.leaseMs), arrive);
     this.after(this.#network.int(this.options.leaseMs), () => {
       life.agent.dead = true;
-      this.#joinNode();
+      this.#joinNode(this.#equip(), life.agent.isSick);
     });
   }
 

@@ -158,9 +158,9 @@ export class Fleet {
     return share !== undefined && (pool.placed.get(node)?.count ?? 0) < share.slots;
   }
 
-  /** Whether another node takes work and could run chunks of `job`, were it empty. */
+  /** Whether another node could run chunks of `job`, were it empty. O(nodes). */
   hasOther(node: Node, job: Job): boolean {
-    return this.#fitting(job).some((other) => other !== node);
+    return this.nodes.values().some((other) => other !== node && isReady(other) && couldTake(other, job.needs));
   }
 
   /** A node takes more than before: pools of tasks that had no room anywhere may have some now. */

@@ -23,10 +23,12 @@ export function settleItems(chunk: Chunk, count: number): void {
   chunk.itemsOpen -= count;
 }
 
-/** Ends a span in favour of none or several that take over what is left of its items; releases the chunk with its last span. */
+/** Ends a span in favour of none or several that take over what is left of its items, one that has all also what is known of a death; releases the chunk with its last span. */
 export function replaceSpan(state: State, span: Span, successors: readonly SpanSeed[]): Span[] {
   const { chunk } = span;
-  const spans = successors.map((seed): Span => ({ chunk, ...seed, died: undefined }));
+  const spans = successors.map(
+    (seed): Span => ({ chunk, ...seed, died: seed.count === span.count ? span.died : undefined }),
+  );
   chunk.spansOpen += spans.length - 1;
   chunk.job.spansOpen += spans.length - 1;
   if (chunk.spansOpen === 0) releaseChunk(state, chunk);
