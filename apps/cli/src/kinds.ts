@@ -2,6 +2,7 @@ import { didYouMean } from "@heddle/adapter-command";
 import { InvalidArgumentError, NotFoundError } from "@heddle/kernel";
 import type { Fabric } from "heddle";
 import { duration } from "./format.ts";
+import { pairsText } from "./node-words.ts";
 import type { Column } from "./table.ts";
 
 type NodeStatus = Awaited<ReturnType<Fabric["nodes"]>>[number];
@@ -25,7 +26,7 @@ export const nodes: Kind<NodeStatus> = {
   title: "nodes",
   list: (fabric) => fabric.nodes(),
   names: ({ name }) => [name],
-  restless: ["ageMs"],
+  restless: ["ageMs", "drainLeftMs", "silentMs"],
   columns: [
     { heading: "NAME", cell: ({ name }) => name },
     { heading: "STATE", cell: ({ state }) => state },
@@ -39,6 +40,8 @@ export const nodes: Kind<NodeStatus> = {
     { heading: "BUILD", cell: ({ build }) => build, isWide: true },
     { heading: "LABELS", cell: ({ labels }) => pairsText(labels), isWide: true },
     { heading: "RESOURCES", cell: ({ resources }) => pairsText(resources), isWide: true },
+    { heading: "PROCESSES", cell: ({ processes }) => String(processes), isWide: true },
+    { heading: "REASON", cell: ({ reason }) => reason, isWide: true },
   ],
 };
 
@@ -103,9 +106,4 @@ export function named<T>(kind: Kind<T>, items: readonly T[], name: string): T {
     .slice(0, 10)
     .join(", ");
   throw new NotFoundError(`${JSON.stringify(name)} is the beginning of ${found.length} ${kind.title}: ${names}`);
-}
-
-function pairsText(pairs: Readonly<Record<string, string | number>>): string {
-  const texts = Object.entries(pairs).map(([key, value]) => `${key}=${value}`);
-  return texts.length === 0 ? "-" : texts.sort().join(",");
 }

@@ -1,8 +1,9 @@
-import { objectsAdmin } from "heddle";
+import { nodesAdmin, objectsAdmin } from "heddle";
 import { withFabric } from "./client.ts";
 import { plainText } from "./format.ts";
-import { kindOf } from "./kinds.ts";
+import { kindOf, named, nodes } from "./kinds.ts";
 import { lockRows, objectRows, whyLines } from "./lock-words.ts";
+import { nodeRows } from "./node-words.ts";
 import { documentText, type OutputFormat } from "./output.ts";
 import { isTable, type Print, printRows } from "./questions.ts";
 import { nameOf } from "./shared-kinds.ts";
@@ -17,11 +18,15 @@ export interface Subject extends Target {
   readonly name: string;
 }
 
-/** `heddle describe object|lock NAME`. */
+/** `heddle describe node|object|lock NAME`. */
 export function describe(subject: Subject, print: Print): Promise<void> {
   const { output, word, name } = subject;
-  const kind = kindOf("describe", word, ["objects", "locks"]);
+  const kind = kindOf("describe", word, ["nodes", "objects", "locks"]);
   return withFabric(subject, async (fabric) => {
+    if (kind === "nodes") {
+      const report = await nodesAdmin(fabric).node(named(nodes, await fabric.nodes(), name).name);
+      return isTable(output) ? printRows(nodeRows(report), print) : print(documentText(output, report));
+    }
     const admin = objectsAdmin(fabric);
     if (kind === "objects") {
       const report = await admin.object(name);

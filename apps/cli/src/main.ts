@@ -12,6 +12,7 @@ import { Command, CommanderError, Option } from "commander";
 import { parse as parseYaml } from "yaml";
 import { addCerts } from "./certs.ts";
 import { addressOf, build, givenAddress, programs, takeParentFd, upSettings } from "./config.ts";
+import { addMaintenance } from "./maintenance.ts";
 import { type OutputFormat, outputFormats } from "./output.ts";
 import { addressOption, addTarget, type TargetOptions, targetOf } from "./targets.ts";
 
@@ -54,6 +55,7 @@ function heddle(parentFd: number | undefined): Command {
   addServers(program, parentFd);
   addRun(program, parentFd);
   addQuestions(program);
+  addMaintenance(program, print);
   addCerts(program, print);
   addToken(program);
   return program;
@@ -182,7 +184,7 @@ function addLockQuestions(question: (nameAndArgs: string, description: string) =
     const options = optionsOf(command);
     return { ...targetOf(options), output: options.output, word, name };
   };
-  question("describe <kind> <name>", "show all about an object or a lock").action(
+  question("describe <kind> <name>", "show all about a node, an object or a lock").action(
     async (kind: string, name: string, _options: unknown, command: Command) => {
       const { describe } = await import("./lock-questions.ts");
       await describe(subject(kind, name, command), print);

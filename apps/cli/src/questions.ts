@@ -116,7 +116,7 @@ export function status(target: Target, output: OutputFormat, print: Print): Prom
     const { nodes: nodeCount, slots, chunksPlaced, chunksWaiting } = answer;
     const rows: [string, string][] = [
       ["Coordinator", `${address} (build ${answer.build}, pid ${answer.pid}, up ${duration(answer.uptimeMs)})`],
-      ["Nodes", `${nodeCount} ready`],
+      ["Nodes", [`${nodeCount} ready`, ...otherNodes(answer)].join(", ")],
       ["Slots", String(slots)],
       ["Chunks", `${chunksPlaced} placed, ${chunksWaiting} waiting`],
       ["Jobs", `${answer.jobs} open`],
@@ -125,8 +125,25 @@ export function status(target: Target, output: OutputFormat, print: Print): Prom
     ];
     if (output === "wide") rows.push(["Server id", answer.serverId]);
     printRows(rows, print);
-    if (nodeCount === 0) console.error('No node takes work: start one with "heddle agent".');
+    if (nodeCount === 0) console.error(`No node takes work: ${whyNone(answer)}`);
   });
+}
+
+type Status = Awaited<ReturnType<Fabric["status"]>>;
+
+function otherNodes({ nodesCordoned, nodesSilent }: Status): string[] {
+  const others: [number, string][] = [
+    [nodesCordoned, "cordoned"],
+    [nodesSilent, "silent"],
+  ];
+  return others.flatMap(([count, what]) => (count === 0 ? [] : [`${count} ${what}`]));
+}
+
+function whyNone({ nodesCordoned, nodesSilent }: Status): string {
+  if (nodesCordoned > 0)
+    return 'they are cordoned. "heddle get nodes -o wide" says why, and "heddle uncordon NODE" ends it.';
+  if (nodesSilent > 0) return 'nothing is heard of them. "heddle get nodes" shows where they are.';
+  return 'start one with "heddle agent".';
 }
 
 /** Labels and values below each other; a row without a label goes on with the one above. */
