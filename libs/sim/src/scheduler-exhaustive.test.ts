@@ -7,6 +7,7 @@ import {
   type NodeKey,
   type Outcome,
   type PoolKey,
+  SCHEDULER_LIMITS,
   Scheduler,
 } from "@heddle/core-scheduler";
 import { expect, test } from "vitest";
@@ -72,7 +73,7 @@ class Table {
   /** Whether the core checks itself after each step. */
   checked = false;
   readonly #core = new Scheduler({ random: { float: () => 0.5, int: (bound) => bound >> 1 } });
-  readonly #oracle = new SchedulerOracle({ isPoison: undefined });
+  readonly #oracle = new SchedulerOracle({ isPoison: undefined, unschedulableMs: SCHEDULER_LIMITS.unschedulableMs });
   readonly #live = new Map<AssignmentId, Extract<Effect, { type: "assign-chunk" }>>();
   readonly #nodes: NodeKey[] = [];
   /** Those that were told to stop: they may say that they have. */

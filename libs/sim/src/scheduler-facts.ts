@@ -34,6 +34,8 @@ export interface JobFacts {
   failedItems: number;
   ended: string | undefined;
   cancelRequested: boolean;
+  /** Since when there are nodes that stay, none of which could run it. */
+  lackingSinceMs: Millis | undefined;
 }
 
 /** The same of a pool. */

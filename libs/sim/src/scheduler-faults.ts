@@ -66,6 +66,8 @@ export interface SwarmOptions {
   readonly needs: number;
   /** Nodes whose workers always die. */
   readonly sickNodes: number;
+  /** How long a job waits for a node that could run it, where there are others. */
+  readonly unschedulableMs: Millis;
   /** Weight of nodes that leave by themselves, among the kinds of trouble. */
   readonly leaves: number;
 }
@@ -117,6 +119,7 @@ export function swarm(seed: number): SwarmOptions {
     needs: sometimes(0.7),
     leaves: sometimes(0.5),
     sickNodes: random.float() < 0.2 ? 1 : 0,
+    unschedulableMs: random.float() < 0.5 ? 60_000 : 50 + random.int(3_000),
   };
 }
 

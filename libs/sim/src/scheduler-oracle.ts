@@ -12,7 +12,8 @@ import type {
 import type { Millis } from "@heddle/kernel";
 import { checkDrain, isEmptying, learnCordon } from "./scheduler-drains.ts";
 import { checkExclusions, judgeExclusion, judgeReadmission, learnTrouble } from "./scheduler-exclusions.ts";
-import { amountsOf, type ItemFacts, type JobFacts, type NodeFacts, type PoolFacts } from "./scheduler-facts.ts";
+import type { ItemFacts, JobFacts, NodeFacts, PoolFacts } from "./scheduler-facts.ts";
+import { checkLack, hasLackedFor, judgeNeeds } from "./scheduler-needs.ts";
 import { demand } from "./scheduler-promises.ts";
 
 type EffectOf<T extends Effect["type"]> = Extract<Effect, { readonly type: T }>;
@@ -22,6 +23,8 @@ type InputOf<T extends Input["type"]> = Extract<Input, { readonly type: T }>;
 export interface Truth {
   /** Whether the item kills its worker; undefined when workers also die by chance, so that others may be blamed. */
   readonly isPoison: ((job: JobKey, chunk: number, offset: number) => boolean) | undefined;
+  /** How long a job waits for a node that could run it, where there are others. */
+  readonly unschedulableMs: Millis;
 }
 
 /**
@@ -55,6 +58,7 @@ export class SchedulerOracle {
     this.#checkNodes(nodes);
     for (const [key, node] of this.#nodes) checkDrain(nowMs, key, node);
     checkExclusions(nowMs, this.#nodes);
+    for (const [key, job] of this.#jobs) checkLack(nowMs, key, job, this.#nodes, this.#truth.unschedulableMs);
   }
 
   /** The end of a run: every job has ended, every node knows what to forget. */
@@ -164,6 +168,7 @@ export class SchedulerOracle {
       released: new Set(),
       failedItems: 0,
       ended: undefined,
+      lackingSinceMs: undefined,
       cancelRequested: pool?.closed !== false,
     });
   }
@@ -275,10 +280,10 @@ export class SchedulerOracle {
         this.#judgeFailure(effect, finished?.assign);
         return;
       case "end-job":
-        this.#judgeEnd(effect);
+        this.#judgeEnd(nowMs, effect);
         return;
       case "release-chunk":
-        this.#judgeRelease(effect);
+        this.#judgeRelease(nowMs, effect);
         return;
       case "forget-job":
         this.#judgeForget(effect);
@@ -336,7 +341,12 @@ export class SchedulerOracle {
     const throttled = pool !== undefined && this.#clients.get(pool.client)?.throttled === true;
     const isNew = attempt === 1 || this.#itemsOf(effect).some(({ isUnbegun }) => isUnbegun);
     demand(!throttled || !isNew, `${what} is new work for a throttled client`);
-    this.#judgeNeeds(effect, node, job);
+    judgeNeeds(
+      effect,
+      node,
+      job,
+      node.live.values().map((held) => this.#jobs.get(held.job)),
+    );
     if (isNew) this.#judgeUnread(effect, job);
     const grain = job.grains.get(effect.chunk) ?? 0;
     demand(effect.grain === (effect.count > grain ? grain : 0), `${what} has a grain of ${effect.grain}`);
@@ -357,20 +367,6 @@ export class SchedulerOracle {
     node.live.set(assignment, effect);
     node.jobs.add(effect.job);
     node.pools.add(job.pool);
-  }
-
-  /** The node has what the job and its pool ask for, the job first, beside what it holds. */
-  #judgeNeeds(effect: EffectOf<"assign-chunk">, node: NodeFacts, job: JobFacts): void {
-    const what = `assignment ${effect.assignment}`;
-    const own = job.wants[0]?.labels;
-    for (const [name, value] of [...(job.wants[1]?.labels ?? []), ...(own ?? [])])
-      demand(node.labels.get(name) === (own?.get(name) ?? value), `${what} goes where ${name} is not ${value}`);
-    const held = node.live.values().map(({ job: key }) => this.#jobs.get(key));
-    const amounts = new Map<string, number>();
-    for (const one of [...held, job])
-      for (const [name, amount] of amountsOf(one)) amounts.set(name, (amounts.get(name) ?? 0) + amount);
-    for (const [name, amount] of amountsOf(job))
-      demand(amount === 0 || (amounts.get(name) ?? 0) <= (node.resources.get(name) ?? 0), `${what}: no ${name} left`);
   }
 
   /** What is new starts within the bound of unread bytes, or fills a gap before a result of an ordered job. */
@@ -428,7 +424,7 @@ export class SchedulerOracle {
     }
   }
 
-  #judgeEnd({ job: key, outcome, fault }: EffectOf<"end-job">): void {
+  #judgeEnd(nowMs: Millis, { job: key, outcome, fault }: EffectOf<"end-job">): void {
     const what = `end of job ${key} as ${outcome}`;
     const job = this.#judgeOpen(key, what);
     if (job === undefined) return;
@@ -436,7 +432,10 @@ export class SchedulerOracle {
     if (outcome === "cancelled") demand(job.cancelRequested, `${what}: nobody asked`);
     if (outcome === "failed") {
       demand((job.failedItems > 0 && !job.collect) || fault !== undefined, `${what}: nothing failed`);
-      demand(fault === undefined || this.#faults >= 5 || this.#mayGiveUp, `${what}: after ${this.#faults} faults`);
+      const isPool = fault?.code === "pool-init";
+      demand(!isPool || this.#faults >= 5 || this.#mayGiveUp, `${what}: after ${this.#faults} faults`);
+      const isLack = fault?.code === "unschedulable";
+      demand(!isLack || hasLackedFor(job, this.#truth.unschedulableMs, nowMs), `${what}: a node could run it`);
     }
     for (const [chunk, items] of job.chunks) {
       demand(job.released.has(chunk), `${what}: chunk ${chunk} is not released`);
@@ -445,12 +444,13 @@ export class SchedulerOracle {
     }
   }
 
-  #judgeRelease({ job: key, chunk }: EffectOf<"release-chunk">): void {
+  #judgeRelease(nowMs: Millis, { job: key, chunk }: EffectOf<"release-chunk">): void {
     const job = this.#jobs.get(key);
     if (job === undefined || job.ended !== undefined) return; // offered too late: released each time
     demand(!job.released.has(chunk), `chunk ${key}/${chunk} is released twice`);
     job.released.add(chunk);
-    const goesOn = !job.cancelRequested && (job.collect || job.failedItems === 0);
+    const isLost = hasLackedFor(job, this.#truth.unschedulableMs, nowMs);
+    const goesOn = !job.cancelRequested && (job.collect || job.failedItems === 0) && !isLost;
     const isOpen = job.chunks.get(chunk)?.some((item) => item.state === "open") === true;
     const inUse = goesOn && isOpen && this.#faults < 5 && !this.#mayGiveUp;
     demand(!inUse, `chunk ${key}/${chunk} is released with items open`);

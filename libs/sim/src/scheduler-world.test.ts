@@ -19,6 +19,7 @@ const evenWorld: Partial<SwarmOptions> = {
   ...{ breaks: 0, crashes: 0, drains: 0, cordons: 0, leaves: 0, startFaults: 0, initFailures: 0, drop: 0, kills: 0 },
   ...{ bounded: 0, needs: 0, nested: 0, unreads: 0, throttles: 0, cancels: 0, poison: 0 },
   sickNodes: 0,
+  unschedulableMs: 60_000,
   ...{ model: "stream", nodes: 3, prefetchMax: 4, itemMsMax: 200 },
 };
 const replayed = process.env.HEDDLE_SIM_SEED;
@@ -48,6 +49,7 @@ function worldOfFaults(): void {
   test("finds each item that kills its worker by its index, and fails no other", () => {
     const quiet = {
       sickNodes: 0,
+      unschedulableMs: 60_000,
       broken: 0,
       cancels: 0,
       kills: 0,
@@ -66,6 +68,7 @@ function worldOfFaults(): void {
   test("never fails a job for what the system did, below the bounds of blame", () => {
     const system = {
       sickNodes: 0,
+      unschedulableMs: 60_000,
       poison: 0,
       flaky: 0,
       broken: 0,
@@ -117,8 +120,9 @@ function worldOfFaults(): void {
   test.each([
     ["item-overdue", /"cause":"item-overdue"/],
     ["part-done", /"part-done","completed":[1-9].*"deliver-span"/],
-    ["init-failed", /"init-failed".*"outcome":"failed","fault":"no database"/],
+    ["init-failed", /"init-failed".*"outcome":"failed","fault":{"code":"pool-init","message":"no database"/],
     ["results-taken", /"results-taken".*"assign-chunk"/],
+    ["unschedulable", /"outcome":"failed","fault":{"code":"unschedulable"/],
     ["grain", /"assign-chunk".*"grain":[1-9]/],
     ["handed back", /"timer-fired".*"stop":false/],
     ["the end of a drain's time", /"timer-fired".*"stop":true/],
@@ -168,17 +172,21 @@ function netOfSeeds(): void {
   test.each<[string, Partial<SchedulerLimits>, RegExp]>([
     ["a node that is excluded for two chunks", { exclusionCauses: 2 }, /exclusion of node \d+ for 2 chunks/],
     ["too many nodes that are excluded", { keptShareMin: 0.1, exclusionRateFactor: 0 }, /leaves too few/],
+    ["what no node has and is never given up", { unschedulableMs: 0 }, /waits for what no node has/],
+    ["what is given up too early", { unschedulableMs: 10 }, /a node could run it|is released with items open/],
   ])("catches %s", (_what, limits, broken) => {
     const make = ({ limits: usual, ...options }: SchedulerOptions) =>
       new Scheduler({ ...options, limits: { ...usual, ...limits } });
-    const override = { startFaults: 1, kills: 0.3, nodes: 4, sickNodes: 3 };
+    const override = { startFaults: 1, kills: 0.3, nodes: 4, sickNodes: 3, needs: 1, unschedulableMs: 500 };
     const caught = seeds(SEEDS).find((seed) => runSeed(seed, { make, override }).failure !== undefined);
     expect(runSeed(caught ?? 0, { make, override }).failure).toMatch(broken);
   });
 
   test("catches a node that stays excluded for ever", () => {
     const caught = firstCaught((options) => new NeverReadmits(new Scheduler(options)));
-    expect(caught?.failure).toMatch(/^PromiseBroken: (node \d+ is excluded for too long|the announced capacity is stale)/);
+    expect(caught?.failure).toMatch(
+      /^PromiseBroken: (node \d+ is excluded for too long|the announced capacity is stale)/,
+    );
   });
 
   test("catches a drain that does not keep new chunks away", () => {

@@ -141,7 +141,10 @@ class SchedulerWorld implements AgentWorld {
     this.#plan = seededRandom(seed, "workload");
     this.#depths = seededRandom(seed, "depths");
     const make = run.make ?? ((options) => new Scheduler(options));
-    this.#core = make({ random: seededRandom(seed, "jitter"), limits: LIMITS });
+    this.#core = make({
+      random: seededRandom(seed, "jitter"),
+      limits: { ...LIMITS, unschedulableMs: this.options.unschedulableMs },
+    });
     this.#wants = seededRandom(seed, "wants");
     this.#consumers = new Consumers(this, seededRandom(seed, "consumers"));
     this.#tail = run.tail;
@@ -150,7 +153,10 @@ class SchedulerWorld implements AgentWorld {
     const { kills, markLoss, sickNodes } = this.options;
     const isPoison = (job: JobKey, chunk: number, offset: number): boolean =>
       isPoisoned(seed, this.options, job, chunk, offset);
-    this.#oracle = new SchedulerOracle({ isPoison: kills + markLoss + sickNodes === 0 ? isPoison : undefined });
+    this.#oracle = new SchedulerOracle({
+      isPoison: kills + markLoss + sickNodes === 0 ? isPoison : undefined,
+      unschedulableMs: this.options.unschedulableMs,
+    });
   }
 
   get faulty(): boolean {

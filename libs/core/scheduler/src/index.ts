@@ -4,6 +4,7 @@ export type {
   AssignmentId,
   ClientKey,
   Effect,
+  Fault,
   Input,
   ItemSpan,
   JobKey,

@@ -1,8 +1,9 @@
 import { addGaps, countOf, gapsIn } from "./gaps.ts";
+import { lookForNode } from "./lack.ts";
 import { needsOf } from "./needs.ts";
 import { addChunk, dropPending, dropSpan, placedSpans } from "./spans.ts";
 import { type Assignment, type Job, newJob, newPool, type Pool, type State } from "./state.ts";
-import type { ClientKey, Effect, Input, JobKey, PoolKey } from "./types.ts";
+import type { ClientKey, Effect, Fault, Input, JobKey, PoolKey } from "./types.ts";
 import { UsedKeys } from "./used-keys.ts";
 
 type InputOf<T extends Input["type"]> = Extract<Input, { readonly type: T }>;
@@ -60,6 +61,7 @@ export function onJobOpened(state: State, keys: KeyBook, input: InputOf<"job-ope
   pool.jobs.add(job);
   state.fleet.jobOpened(job);
   state.jobs.set(job.key, job);
+  lookForNode(state, job);
 }
 
 /** Out of order, after the seal or repeated: ignored. For a job that starts no chunk any more: released at once. */
@@ -92,7 +94,13 @@ export function onJobSealed(state: State, key: JobKey, chunks: number): void {
   job.chunksSealed = chunks;
   const offered = job.chunksOffered;
   if (job.state === "failing" || chunks === offered) endIfComplete(state, job);
-  else abandonJob(state, job, "failed", `the job was sealed with ${chunks} chunks, but ${offered} were offered`);
+  else
+    abandonJob(
+      state,
+      job,
+      "failed",
+      poolFault(`the job was sealed with ${chunks} chunks, but ${offered} were offered`),
+    );
 }
 
 export function onJobCancelRequested(state: State, key: JobKey): void {
@@ -101,7 +109,7 @@ export function onJobCancelRequested(state: State, key: JobKey): void {
 }
 
 /** Ends the job now: its nodes are told to stop, and what they still report is dropped. */
-export function abandonJob(state: State, job: Job, outcome: JobOutcome, fault: string | undefined): void {
+export function abandonJob(state: State, job: Job, outcome: JobOutcome, fault: Fault | undefined): void {
   if (job.state === "ended") return;
   job.state = "ended";
   dropPending(state, job);
@@ -110,6 +118,11 @@ export function abandonJob(state: State, job: Job, outcome: JobOutcome, fault: s
     dropSpan(state, assignment.span);
   }
   endJob(state, job, outcome, fault);
+}
+
+/** The pool, or what was said of it, is no good. */
+export function poolFault(message: string): Fault {
+  return { code: "pool-init", message };
 }
 
 /** An item failed for good: nothing new starts, what runs may end. The job ends with its last assignment. */
@@ -152,7 +165,7 @@ function closePool(state: State, pool: Pool): void {
   retirePool(state, pool);
 }
 
-function endJob(state: State, job: Job, outcome: JobOutcome, fault: string | undefined): void {
+function endJob(state: State, job: Job, outcome: JobOutcome, fault: Fault | undefined): void {
   job.state = "ended";
   job.pool.jobs.delete(job);
   state.queue.refresh(job);

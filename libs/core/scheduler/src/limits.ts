@@ -32,6 +32,11 @@ export interface SchedulerLimits {
   readonly keptShareMin: number;
   /** Items that have run for so much longer elsewhere than where a worker died under them have not killed it. */
   readonly survivalMs: Millis;
+  /**
+   * A job fails for which, in all of this time, there were nodes and none of them could run it, were it empty. 0: it waits for ever. Nodes
+   * that get nothing now could all the same, unless their agent ends.
+   */
+  readonly unschedulableMs: Millis;
   /** What one chunk is charged at least in the fair queue, however short it ran. */
   readonly costMinMs: Millis;
   /** A chunk that waits at a full node is left there for so long before it is asked back for an idle slot elsewhere. */
@@ -55,6 +60,7 @@ export const SCHEDULER_LIMITS: SchedulerLimits = {
   forgivenAfterMs: 1_800_000,
   keptShareMin: 1 / 3,
   survivalMs: 10_000,
+  unschedulableMs: 30_000,
   costMinMs: 0.05,
   handBackAfterMs: 20,
 };

@@ -3,6 +3,7 @@ import { judgeLoss } from "./blame.ts";
 import { announceCapacity } from "./capacity.ts";
 import { keepShare, readmit } from "./exclusion.ts";
 import { endIfComplete, type KeyBook, letGo, revoke } from "./jobs.ts";
+import { nodeCame, nodeGoes } from "./lack.ts";
 import { announceDrained, followVerdict } from "./outcomes.ts";
 import { requeue } from "./spans.ts";
 import type { Drain, Node, State } from "./state.ts";
@@ -10,7 +11,7 @@ import type { Input, NodeKey } from "./types.ts";
 
 export function onNodeJoined(state: State, keys: KeyBook, joined: Extract<Input, { type: "node-joined" }>): void {
   if (!keys.nodes.claim(joined.node)) return;
-  state.fleet.join(joined);
+  nodeCame(state, state.fleet.join(joined));
   announceCapacity(state);
 }
 
@@ -56,6 +57,7 @@ export function onNodeLeaving(state: State, key: NodeKey): void {
   const node = state.fleet.nodes.get(key);
   if (node === undefined || node.leaving) return;
   node.leaving = true;
+  nodeGoes(state, node);
   empty(state, node, "if-unstarted");
 }
 
@@ -102,6 +104,7 @@ export function onNodeLost(state: State, key: NodeKey): void {
     endIfComplete(state, job);
     letGo(state, job);
   }
+  nodeGoes(state, node);
   keepShare(state);
   announceCapacity(state);
 }

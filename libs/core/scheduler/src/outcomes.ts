@@ -12,7 +12,7 @@ import {
 } from "./blame.ts";
 import { hold, noteDeath, noteStartFault, speakFor } from "./exclusion.ts";
 import { noteAnswer } from "./health.ts";
-import { abandonJob, endIfComplete, failJob, letGo } from "./jobs.ts";
+import { abandonJob, endIfComplete, failJob, letGo, poolFault } from "./jobs.ts";
 import { take } from "./needs.ts";
 import { placedSpans, putBack, replaceSpan, requeue, settleItems } from "./spans.ts";
 import {
@@ -271,7 +271,7 @@ function noteFault(state: State, { node, span, job: { pool } }: Assignment, faul
   }
   if (pool.faults < state.limits.poolFaultsMax || hasHopefulNode(pool)) return;
   pool.faults = 0;
-  for (const job of pool.jobs) abandonJob(state, job, "failed", fault);
+  for (const job of pool.jobs) abandonJob(state, job, "failed", poolFault(fault));
 }
 
 /** The pool's initializer fails again and again: it gives up, whatever its nodes hold. */
@@ -279,7 +279,7 @@ function noteInitFailure(state: State, pool: Pool, fault: string): void {
   pool.initFailures++;
   if (pool.initFailures < state.limits.poolInitFailuresMax) return;
   pool.initFailures = 0;
-  for (const job of pool.jobs) abandonJob(state, job, "failed", fault);
+  for (const job of pool.jobs) abandonJob(state, job, "failed", poolFault(fault));
 }
 
 function hasHopefulNode(pool: Pool): boolean {

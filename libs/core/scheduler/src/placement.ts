@@ -44,8 +44,10 @@ export class Fleet {
     return this.#overfullNodes === 0 ? 0 : this.#idleSlots;
   }
 
-  join(joined: Extract<Input, { readonly type: "node-joined" }>): void {
-    this.nodes.set(joined.node, newNode(joined, this.#joined++));
+  join(joined: Extract<Input, { readonly type: "node-joined" }>): Node {
+    const node = newNode(joined, this.#joined++);
+    this.nodes.set(joined.node, node);
+    return node;
   }
 
   /** Takes a node out for good. Its assignments are the caller's business. */

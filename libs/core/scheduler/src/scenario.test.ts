@@ -270,7 +270,7 @@ function print(effect: Effect): string {
       return `fail j${job} c${chunk} item ${offset} by a${assignment} cause=${cause} attempt=${attempt}`;
     }
     case "end-job":
-      return `end j${effect.job} ${effect.outcome}${effect.fault === undefined ? "" : `: ${effect.fault}`}`;
+      return `end j${effect.job} ${effect.outcome}${effect.fault === undefined ? "" : ` (${effect.fault.code}): ${effect.fault.message}`}`;
     case "release-chunk":
       return `release j${effect.job} c${effect.chunk}`;
     case "forget-job":

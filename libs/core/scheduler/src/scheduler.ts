@@ -15,6 +15,7 @@ import {
   onPoolOpened,
   onResultsTaken,
 } from "./jobs.ts";
+import { giveUpLacking } from "./lack.ts";
 import { SCHEDULER_LIMITS, type SchedulerLimits } from "./limits.ts";
 import { take } from "./needs.ts";
 import {
@@ -188,6 +189,9 @@ function ring(state: State, alarm: Alarm): void {
       return;
     case "readmit":
       if (alarm.node.health.exclusion === alarm.exclusion) readmit(state, alarm.node);
+      return;
+    case "give-up-lacking":
+      giveUpLacking(state, alarm.job, alarm.sinceMs);
       return;
     case "hand-back":
       state.tail.alarm = "rung";

@@ -112,6 +112,8 @@ export interface Job extends Ranked {
   /** Of a job with needs: nodes that take work and have what it needs when they are empty. Computed anew when `fittingVersion` is not the fleet's. */
   fitting: readonly Node[];
   fittingVersion: number;
+  /** Since when there are nodes, none of which could run it, were it empty; undefined when one could, or there is none. */
+  lackingSinceMs: Millis | undefined;
   /** The node whose room had it woken in this step: if it goes elsewhere, the next that waits there is woken. */
   wokenBy: Node | undefined;
   state: JobState;
@@ -291,6 +293,7 @@ export function newJob(opened: InputOf<"job-opened">, pool: Pool, needs: Require
     kind: kindOf(pool, depthOf(opened.depth), needs),
     fitting: [],
     fittingVersion: -1,
+    lackingSinceMs: undefined,
     wokenBy: undefined,
     state: "running",
     fresh: new Fifo(),

@@ -186,7 +186,7 @@ export type Effect =
       readonly type: "end-job";
       readonly job: JobKey;
       readonly outcome: "done" | "failed" | "cancelled";
-      readonly fault: string | undefined;
+      readonly fault: Fault | undefined;
     }
   /** Every item of the chunk is settled or dropped: its input is not needed again. */
   | { readonly type: "release-chunk"; readonly job: JobKey; readonly chunk: number }
@@ -207,6 +207,13 @@ export type Effect =
   | { readonly type: "announce-capacity"; readonly slots: number; readonly nodes: number }
   /** Feed `timer-fired` at `atMs`. Replaces the last one. */
   | { readonly type: "set-timer"; readonly atMs: Millis };
+
+/** Why the fabric gave a job up. */
+export interface Fault {
+  /** pool-init: its pool's workers cannot be started or initialised, or what its client says does not fit. unschedulable: no node could ever run it. */
+  readonly code: "pool-init" | "unschedulable";
+  readonly message: string;
+}
 
 /** Numbers for operators; a snapshot. */
 export interface JobView {
