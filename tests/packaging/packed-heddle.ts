@@ -77,9 +77,9 @@ export class PackedHeddle implements AsyncDisposable {
     return stdout;
   }
 
-  /** Starts `heddle up` in the project; resolves when it serves. */
-  async up(): Promise<PackedFabric> {
-    const args = ["node_modules/.bin/heddle", "up", "--processes", "2", "--listen", "127.0.0.1:0"];
+  /** Starts `heddle up` in the project, with these flags besides; resolves when it serves. */
+  async up(...flags: readonly string[]): Promise<PackedFabric> {
+    const args = ["node_modules/.bin/heddle", "up", "--processes", "2", "--listen", "127.0.0.1:0", ...flags];
     const options = { cwd: this.project, env: cleanEnvironment() };
     const child = spawn(process.execPath, args, { ...options, stdio: ["ignore", "pipe", "pipe"] });
     const exited = once(child, "exit").then(([code]) => code as number | null);

@@ -94,6 +94,7 @@ test("it depends on what its bundles import from npm, and on no package of the w
     "eslint-scope",
     "grpc-health-check",
     "magic-string",
+    "prom-client",
     "reflect-metadata",
     "yaml",
   ]);
@@ -116,6 +117,17 @@ test("the command loads what makes certificates only when it is asked for them, 
   await heddle.run("node_modules/.bin/heddle", ["certs", "init"]);
   const shown = await heddle.run("node_modules/.bin/heddle", ["certs", "show", "--no-headers"]);
   expect(shown.match(/ ok$/gm)).toHaveLength(6);
+});
+
+test("servers load what tells their metrics only where they are asked to, and tell them", async () => {
+  for (const entry of ["cli.js", "coordinator.js", "manager.js", "agent.js"])
+    expect([entry, loadedAtStart(entry).packages]).toEqual([entry, expect.not.arrayContaining(["prom-client"])]);
+  const file = join(heddle.project, "up.json");
+  await using _fabric = await heddle.up("--http", "127.0.0.1:0", "--address-file", file);
+  const { http }: { readonly http: string } = JSON.parse(readFileSync(file, "utf8"));
+  const page = await (await fetch(`http://${http}/metrics`)).text();
+  expect(page).toContain(`heddle_build_info{server="coordinator",version="${heddle.manifest.version}"} 1\n`);
+  expect(page).toContain('\nheddle_coordinator_slots{state="ready"} 2\n');
 });
 
 test.for(["index.js", "inside.js"])(
