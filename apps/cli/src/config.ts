@@ -40,6 +40,7 @@ export interface UpConfig extends ServerValues {
   /** More names of this machine, with TLS. */
   readonly host: readonly string[];
   readonly dataDir: string | undefined;
+  readonly unschedulableMs: number | undefined;
   readonly logLevel: LogLevel;
   /** For tests. */
   readonly leaseMs: number | undefined;
@@ -64,6 +65,12 @@ export const upSettings: SettingTable<UpConfig> = {
     "DIR",
     "keep shared objects and shipped code here; without it in temporary directories, and they end with it",
     undefined,
+  ),
+  unschedulableMs: count(
+    "MS",
+    "how long work waits that no node could ever run before it fails; 0 for ever (default: 30000)",
+    undefined,
+    { min: 0, max: 86_400_000 },
   ),
   ...serverSettings,
   logLevel: choice(logLevels, "least important log entry to write to standard error", "warn"),

@@ -121,7 +121,7 @@ class Fabric {
 
   /** Resolves when the manager, the coordinator and every agent serve. Rejects when one does not in time. */
   async start(): Promise<Started> {
-    const { listen, http, logLevel, drainMs, dataDir, addressFile, tls } = this.#config;
+    const { listen, http, logLevel, drainMs, dataDir, addressFile, tls, unschedulableMs } = this.#config;
     if (!tls) mustBeLocal(listen);
     // Its agents drain before it is stopped: then nothing is left to wait for.
     const common = ["--log-level", logLevel, "--drain-ms"];
@@ -139,6 +139,7 @@ class Fabric {
     const coordinator = this.#spawn("coordinator", "coordinator", [
       ...["--listen", listen, "--manager", manager, ...tlsDir(certificates?.coordinator)],
       ...(http === undefined ? [] : ["--http", http]),
+      ...(unschedulableMs === undefined ? [] : ["--unschedulable-ms", String(unschedulableMs)]),
       ...timing(this.#config),
       ...common,
       "0",

@@ -19,6 +19,7 @@ export interface CoordinatorConfig extends ServerValues, TlsValues {
   readonly listen: string;
   readonly dataDir: string | undefined;
   readonly manager: string | undefined;
+  readonly unschedulableMs: number;
   readonly logLevel: LogLevel;
   /** For tests. */
   readonly leaseMs: number | undefined;
@@ -34,6 +35,12 @@ export const settings: SettingTable<CoordinatorConfig> = {
     "ADDRESS",
     "the manager of this fabric, for shared objects and locks; without it there are none",
     undefined,
+  ),
+  unschedulableMs: count(
+    "MS",
+    "how long work waits that no node could ever run, while there are nodes, before it fails; 0 for ever",
+    30_000,
+    { min: 0, max: DAY_MS },
   ),
   ...tlsSettings,
   ...serverSettings,

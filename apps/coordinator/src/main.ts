@@ -49,6 +49,7 @@ async function start(config: CoordinatorConfig): Promise<RunningServer> {
     build,
     nodeMajor,
     pid,
+    unschedulableMs: config.unschedulableMs,
     ...(leaseMs === undefined ? {} : { leaseMs }),
     ...(heartbeatMs === undefined ? {} : { heartbeatMs }),
     ...(manager === undefined

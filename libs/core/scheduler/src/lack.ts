@@ -58,7 +58,7 @@ export function lackText(nodes: readonly LackingNode[], { labels, resources }: R
   };
   for (const [name, value] of labels) {
     const having = nodes.filter((node) => node.labels.get(name) === value).length;
-    sort(`label ${name}=${cut(value)}`, having, () => `${noneText(nodes.length)} it${otherValues(nodes, name)}`);
+    sort(`label ${name}=${cut(value)}`, having, () => `${noneText(nodes.length, "it")}${otherValues(nodes, name)}`);
   }
   for (const [name, amount] of resources) {
     const having = nodes.filter((node) => (node.resources.get(name) ?? 0) >= amount).length;
@@ -84,8 +84,8 @@ function staying({ fleet }: State): Node[] {
   return [...fleet.nodes.values()].filter(({ leaving }) => !leaving);
 }
 
-function noneText(nodes: number): string {
-  return nodes === 1 ? "1 node, which has not" : `${nodes} nodes, none has`;
+function noneText(nodes: number, what: string): string {
+  return nodes === 1 ? `the only node does not have ${what}` : `${nodes} nodes, none has ${what}`;
 }
 
 function otherValues(nodes: readonly LackingNode[], name: string): string {
@@ -95,7 +95,7 @@ function otherValues(nodes: readonly LackingNode[], name: string): string {
 
 function largestText(nodes: readonly LackingNode[], name: string): string {
   const largest = Math.max(...nodes.map(({ resources }) => resources.get(name) ?? 0));
-  return largest === 0 ? `${noneText(nodes.length)} any` : `the largest node has ${largest}`;
+  return largest === 0 ? noneText(nodes.length, "any") : `the largest node has ${largest}`;
 }
 
 function listed(texts: readonly string[], separator: string): string {

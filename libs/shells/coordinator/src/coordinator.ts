@@ -1,4 +1,12 @@
-import { type Effect, type Input, type JobKey, type Outcome, Scheduler } from "@heddle/core-scheduler";
+import {
+  type Effect,
+  type Fault,
+  type Input,
+  type JobKey,
+  type Outcome,
+  SCHEDULER_LIMITS,
+  Scheduler,
+} from "@heddle/core-scheduler";
 import { assert, CoreDriver, type Environment, HEARTBEAT_MS, LEASE_MS, mintId, unreachable } from "@heddle/kernel";
 import type { Blobs } from "@heddle/port-blobs";
 import { type Metric, notReady, type Readiness, ready, type Watched } from "@heddle/port-metrics";
@@ -13,6 +21,7 @@ import {
   adminListJobs,
   adminListNodes,
   type DescribeJob,
+  type FabricError,
   JobOutcome,
   jobsRun,
   nodesAttach,
@@ -47,6 +56,11 @@ export interface CoordinatorOptions {
   readonly leaseMs?: number;
   /** Longest pause between frames; HEARTBEAT_MS unless a test says otherwise. */
   readonly heartbeatMs?: number;
+  /**
+   * How long a job, or a process, waits for a node that could run it, while there are nodes and none of them could, were it empty; then it fails
+   * with UnschedulableError. 0 for ever; 30 s unless given.
+   */
+  readonly unschedulableMs?: number;
   /** Where the fabric's shared objects are. Without it they are refused in words. */
   readonly manager?: ManagerPlace;
 }
@@ -78,13 +92,15 @@ export class CoordinatorShell implements Watched {
 
   constructor(options: CoordinatorOptions) {
     this.#env = options.env;
-    this.#core = new Scheduler({ random: options.env.random });
+    const { unschedulableMs = SCHEDULER_LIMITS.unschedulableMs } = options;
+    this.#core = new Scheduler({ random: options.env.random, limits: { unschedulableMs } });
     this.#driver = new CoreDriver(this.#core, options.env.clock, (effect) => this.#perform(effect));
     const office: Office = {
       env: options.env,
       ledger: this.#ledger,
       artifacts: new Artifacts(options.blobs, options.env.log),
       counts: this.#counts,
+      unschedulableMs,
       feed: (input) => this.#driver.feed(input),
       open: () => !this.#stopping,
     };
@@ -314,9 +330,9 @@ export class CoordinatorShell implements Watched {
     const job = this.#ledger.jobs.get(effect.job);
     assert(job !== undefined, "the core ends what it was told of");
     const { client } = job.pool;
-    if (effect.fault !== undefined && job.failure === "") job.failure = effect.fault.slice(0, 200);
+    if (effect.fault !== undefined && job.failure === "") job.failure = effect.fault.message.slice(0, 200);
     const { fault } = effect;
-    const error = fault === undefined ? undefined : fabricError("pool-init", fault, this.#finish?.initError);
+    const error = fault === undefined ? undefined : faultError(fault, this.#finish?.initError);
     sendJobEnded(client, job.number, JOB_OUTCOMES[effect.outcome], error);
     client.jobs.delete(job.number);
     for (const chunk of job.chunks.keys()) this.#release(job.key, chunk);
@@ -364,8 +380,14 @@ export class CoordinatorShell implements Watched {
 
   #nodeDrained(key: Extract<Effect, { type: "node-drained" }>["node"]): void {
     const node = this.#ledger.nodes.get(key);
-    this.#env.log.info("node drained", { node: node?.name });
+    const processes = node === undefined ? 0 : this.#clients.processes.countOn(node);
+    this.#env.log.info("no chunk is left on a node that drains", { node: node?.name, processes });
   }
+}
+
+/** `initError`: what came with the finish that the core is being told of. */
+function faultError({ code, message }: Fault, initError: Uint8Array | undefined): FabricError {
+  return fabricError(code, message, code === "pool-init" ? initError : undefined);
 }
 
 /** Items of its chunk have their answer. */

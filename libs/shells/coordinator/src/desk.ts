@@ -1,5 +1,5 @@
 import type { Input } from "@heddle/core-scheduler";
-import type { Environment } from "@heddle/kernel";
+import type { Environment, Millis } from "@heddle/kernel";
 import type { Artifacts } from "./artifacts.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Counts } from "./metrics.ts";
@@ -11,6 +11,8 @@ export interface Office {
   readonly artifacts: Artifacts;
   /** For those who watch over the coordinator. */
   readonly counts: Counts;
+  /** How long something waits for a node that could run it, where there are others; 0 for ever. */
+  readonly unschedulableMs: Millis;
   /** Tells the core and has its wishes performed, in order, before it returns (or after the one being performed). */
   readonly feed: (input: Input) => void;
   /** False while the coordinator stops: no new jobs. */

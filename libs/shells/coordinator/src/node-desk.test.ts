@@ -27,6 +27,7 @@ test("what a node held is known until the core has heard of its loss, also when 
   const driver = new CoreDriver<Input, string>(core, clock, () => endSession());
   const id = 1 as AssignmentId;
   const office: Office = {
+    unschedulableMs: 0,
     env,
     ledger,
     artifacts: new Artifacts(memoryBlobs(), silentLogger),

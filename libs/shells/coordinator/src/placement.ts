@@ -41,7 +41,8 @@ export function place<N extends Candidate>(nodes: Iterable<N>, wish: Wish, proce
   return { type: "placed", node: others.reduce((best, node) => (isBetter(node, best) ? node : best), first) };
 }
 
-function fits({ name, labels, leaving }: Candidate, wish: Wish): boolean {
+/** Whether it could run it, whatever keeps it from taking it now. */
+export function fits({ name, labels, leaving }: Candidate, wish: Wish): boolean {
   if (leaving || (wish.node !== "" && wish.node !== name)) return false;
   for (const [label, value] of wish.labels) if (labels.get(label) !== value) return false;
   return true;

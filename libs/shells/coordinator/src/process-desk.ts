@@ -1,3 +1,4 @@
+import { lackText, type Requirements } from "@heddle/core-scheduler";
 import { type ErrorCode, type Millis, ProtocolError } from "@heddle/kernel";
 import {
   type FabricError,
@@ -11,9 +12,10 @@ import {
 } from "@heddle/wire";
 import { checkProcess } from "./checks.ts";
 import type { Office } from "./desk.ts";
+import { LackWatch } from "./lack-watch.ts";
 import type { ClientRecord, NodeRecord } from "./ledger.ts";
 import { CLIENT_PROCESSES_MAX, NODE_PROCESSES_MAX } from "./limits.ts";
-import { type Candidate, place } from "./placement.ts";
+import { type Candidate, fits, place } from "./placement.ts";
 import { fabricError } from "./results.ts";
 
 /** A process, from the wish for it to its end. */
@@ -61,12 +63,15 @@ export class ProcessDesk {
   readonly #owned = new Map<ClientRecord, Set<ProcessRecord>>();
   /** Those that no node fits, oldest first. */
   readonly #waiting = new Set<ProcessRecord>();
+  readonly #lack: LackWatch<ProcessRecord>;
 
   /** `print`: shows lines to a client. `idle`: told when the last process is over. */
   constructor(office: Office, print: (client: ClientRecord, output: Output) => void, idle: () => void) {
     this.#office = office;
     this.#print = print;
     this.#idle = idle;
+    const { env, unschedulableMs } = office;
+    this.#lack = new LackWatch(env.clock, unschedulableMs, (record) => this.#giveUp(record));
   }
 
   /** Processes that are not over. */
@@ -146,6 +151,7 @@ export class ProcessDesk {
   nodeLeaves(record: NodeRecord): void {
     const node = this.#nodes.get(record);
     if (node !== undefined) node.leaving = true;
+    this.#lookForNodes();
   }
 
   /** It takes no new processes, or again. */
@@ -197,6 +203,7 @@ export class ProcessDesk {
     this.#nodes.delete(record);
     for (const lost of [...(node?.placed.values() ?? [])])
       this.#end(lost, { end: { $case: "signal", value: "SIGKILL" }, why: `node ${record.name} was lost with it` });
+    this.#lookForNodes();
   }
 
   /** An agent says that it runs. */
@@ -227,18 +234,20 @@ export class ProcessDesk {
   /** Sends it to a node that fits, or leaves it waiting for one; an error when it can have none. */
   #place(record: ProcessRecord): FabricError | undefined {
     const { start } = record;
-    const labels = new Map(Object.entries(start.requirements?.labels ?? {}));
+    const { labels } = requirementsOfProcess(start);
     const placement = place(this.#nodes.values(), { node: start.node, labels }, NODE_PROCESSES_MAX);
     if (placement.type === "full") return nodeLimit();
     if (placement.type === "none" && start.node !== "") return unschedulable(start);
     if (placement.type !== "placed") {
       this.#waiting.add(record);
+      this.#lookForNode(record);
       return undefined;
     }
     const { node } = placement;
     record.node = node;
     record.placedMs = this.#office.env.clock.nowMs();
     this.#waiting.delete(record);
+    this.#lack.look(record, false);
     node.placed.set(record.key, record);
     const value = { ...start, process: record.key, requirements: undefined, parentProcess: 0 };
     node.record.session.send({ kind: { $case: "startProcess", value } });
@@ -250,6 +259,29 @@ export class ProcessDesk {
       const error = this.#place(waiting);
       if (error !== undefined) this.#end(waiting, refusal(error));
     }
+  }
+
+  /** Nodes went away: of those that wait some may be such that none of the others could run. */
+  #lookForNodes(): void {
+    for (const waiting of this.#waiting) this.#lookForNode(waiting);
+  }
+
+  #lookForNode(record: ProcessRecord): void {
+    const nodes = this.#staying();
+    const wish = { node: "", labels: requirementsOfProcess(record.start).labels };
+    this.#lack.look(record, nodes.length > 0 && !nodes.some((node) => fits(node, wish)));
+  }
+
+  #staying(): PlacingNode[] {
+    return [...this.#nodes.values()].filter(({ leaving }) => !leaving);
+  }
+
+  #giveUp(record: ProcessRecord): void {
+    const nodes = this.#staying().map(({ labels }) => ({ labels, resources: new Map<string, number>() }));
+    const seconds = Math.round(this.#office.unschedulableMs / 100) / 10;
+    const lack = lackText(nodes, requirementsOfProcess(record.start));
+    const message = `no node could ever run ${record.start.name}, and none came in ${seconds} s: ${lack}`;
+    this.#end(record, refusal(fabricError("unschedulable", message)));
   }
 
   #signal(record: ProcessRecord, signal: ProcessSignal): void {
@@ -267,6 +299,7 @@ export class ProcessDesk {
     const { key, starter, node } = record;
     this.#processes.delete(key);
     this.#waiting.delete(record);
+    this.#lack.look(record, false);
     node?.placed.delete(key);
     record.parent?.children.delete(record);
     removeFrom(this.#owned, record.owner, record);
@@ -287,6 +320,11 @@ export class ProcessDesk {
 }
 
 const unplaced = { node: undefined, placedMs: 0, pid: 0, isDrained: false };
+
+/** Resources are nothing to a process, which is beside the slots. */
+function requirementsOfProcess({ requirements }: StartProcess): Requirements {
+  return { labels: new Map(Object.entries(requirements?.labels ?? {})), resources: new Map() };
+}
 
 /** Takes one out of a group of many; empty groups are not kept. */
 function removeFrom<K, T>(groups: Map<K, { delete(one: T): boolean; readonly size: number }>, of: K, one: T): void {

@@ -96,7 +96,14 @@ export class Bench {
   readonly clock = new ManualClock(settle);
   readonly env: Environment = { clock: this.clock, random: seededRandom(1), log: silentLogger };
   readonly network = new MemoryNetwork(this.env);
-  readonly shell = new CoordinatorShell({ env: this.env, blobs: memoryBlobs(), build: "test", nodeMajor: 24, pid: 1 });
+  readonly shell = new CoordinatorShell({
+    env: this.env,
+    blobs: memoryBlobs(),
+    build: "test",
+    nodeMajor: 24,
+    pid: 1,
+    unschedulableMs: 5_000,
+  });
 
   /** `clientId`: one of its own unless given. */
   async client(
