@@ -1,4 +1,4 @@
-import { connect, type Fabric, range, task } from "heddle";
+import { connect, type Fabric, nodesAdmin, Process, range, task, UnschedulableError } from "heddle";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Gate, meet } from "../harness/gate.ts";
 import { ProcessCluster } from "../harness/process-cluster.ts";
@@ -65,5 +65,55 @@ describe("work that asks for something", () => {
     expect(await other.map((x: number) => x + 1, range(3))).toEqual([1, 2, 3]);
     expect(waiting.ready()).toBe(false);
     await waiting.cancel();
+  });
+});
+
+describe("work that no node could ever run", () => {
+  let cluster: ProcessCluster;
+  let fabric: Fabric;
+  beforeAll(async () => {
+    const coordinatorFlags = ["--unschedulable-ms", "1500"];
+    cluster = await ProcessCluster.start({ coordinatorFlags, agentFlags: (index) => flags[index] ?? [] });
+    fabric = await connect(cluster.address);
+  });
+  afterAll(async () => {
+    await fabric.close();
+    await cluster[Symbol.asyncDispose]();
+  });
+
+  test("fails with an UnschedulableError that says what it needs and what the nodes have", async () => {
+    await using pool = fabric.pool({ labels: { disk: "none" }, resources: { gpu: 4 } });
+    const error = await pool.map((x: number) => x, range(10)).catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(UnschedulableError);
+    expect(String(error)).toContain("needs label disk=none: 2 nodes, none has it (it is fast, slow)");
+    expect(String(error)).toContain("needs gpu 4: the largest node has 1");
+    const [job] = await fabric.jobs();
+    expect(job).toMatchObject({ state: "failed", failure: expect.stringContaining("no node could ever run it") });
+  });
+
+  test("also when each of its requirements is met somewhere, but all of them nowhere", async () => {
+    await using pool = fabric.pool({ labels: { disk: "slow" } });
+    const call = pool.apply((x: number) => x, [1], { resources: { gpu: 1 } });
+    await expect(call).rejects.toThrow("no node has all of label disk=slow (1 of 2 have it), gpu 1 (1 of 2 have it)");
+  });
+
+  test("fails in a pool with an initializer, and in a process of its own", async () => {
+    const initializer = (): void => undefined;
+    await using pool = fabric.pool({ labels: { disk: "none" }, initializer });
+    await expect(pool.apply((x: number) => x, [1])).rejects.toThrow(UnschedulableError);
+    const process = new Process({ target: () => undefined, labels: { disk: "none" }, fabric });
+    await expect(process.start()).rejects.toThrow("needs label disk=none: 2 nodes, none has it (it is fast, slow)");
+  });
+
+  test("waits where a node could run it that takes no work for now", async () => {
+    const admin = nodesAdmin(fabric);
+    await admin.cordon("n2");
+    await using pool = fabric.pool({ labels: { disk: "slow" } });
+    const waiting = pool.applyAsync(() => task().node);
+    await using none = fabric.pool({ labels: { disk: "none" } });
+    await expect(none.apply(() => task().node)).rejects.toThrow(UnschedulableError); // asked later, and given up
+    expect(waiting.ready()).toBe(false);
+    await admin.uncordon("n2");
+    expect(await waiting.get()).toBe("n2");
   });
 });

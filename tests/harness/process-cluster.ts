@@ -21,6 +21,8 @@ export interface ProcessOptions {
   readonly manager?: boolean;
   /** More flags for the manager. */
   readonly managerFlags?: readonly string[];
+  /** More flags for the coordinator. */
+  readonly coordinatorFlags?: readonly string[];
   /** More flags for the agent with this index. */
   readonly agentFlags?: (index: number) => readonly string[];
 }
@@ -59,6 +61,7 @@ export class ProcessCluster extends RealCluster {
       leaseMs: 1_500,
       manager: false,
       managerFlags: [],
+      coordinatorFlags: [],
       agentFlags: () => [],
       ...options,
     });
@@ -209,6 +212,7 @@ export class ProcessCluster extends RealCluster {
       join(this.directory, "coordinator"),
       ...this.#timing,
       ...(this.#options.manager ? ["--manager", this.#managerAddress] : []),
+      ...this.#options.coordinatorFlags,
     ];
     this.#coordinator = this.#spawn("coordinator", flags);
     this.#address = await eventually("the coordinator's address file", () =>

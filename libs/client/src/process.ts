@@ -85,7 +85,7 @@ export class FabricProcess implements Waitable {
   /**
    * Starts it; what the target captures and the arguments are read now. Resolves when it runs. While no node carries its labels it waits for
    * one. Rejects with StateError the second time, CaptureError or SerializationError for what cannot travel, UnschedulableError when the
-   * node named is not there, LimitError when there are too many, UnavailableError; then it may be started again.
+   * node named is not there, or there were nodes for 30 s (as the coordinator was told) and none with its labels, LimitError when there are too many, UnavailableError; then it may be started again.
    */
   async start(): Promise<void> {
     this.#checkOpen();
