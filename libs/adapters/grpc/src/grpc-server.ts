@@ -74,6 +74,7 @@ async function listen(options: GrpcServerOptions, text: string, routes: readonly
       token: () => token,
       streamPaths: new Set([...streams, ...reflectionPaths]),
       questionTimeoutMs: limits.questionTimeoutMs,
+      callerStreamsMax: limits.callerStreamsMax,
     });
     const server = new Server(serverOptions(options.connectionAge));
     opened.defer(() => server.forceShutdown());

@@ -1,16 +1,24 @@
-import { constants, type IncomingHttpHeaders, type OutgoingHttpHeaders, type ServerHttp2Stream } from "node:http2";
+import {
+  constants,
+  type Http2Session,
+  type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
+  type ServerHttp2Stream,
+} from "node:http2";
 import {
   AuthenticationError,
   assert,
   type HeddleError,
+  LimitError,
   PermissionError,
   UnavailableError,
   unreachable,
 } from "@heddle/kernel";
-import { type AccessTable, type Caller, callerText, mayCall, thisUser } from "@heddle/port-rpc";
+import { type AccessTable, type Caller, CallerQuota, callerText, mayCall, thisUser } from "@heddle/port-rpc";
 import type { Audit } from "./audit.ts";
 import type { Identity } from "./caller-of.ts";
 import { type Connections, whoIs } from "./connections.ts";
+import { STRANGER_STREAMS_MAX } from "./limits.ts";
 import { PROOF_KEY, ProofChecker, type ServerToken } from "./proof.ts";
 import { statusOfError } from "./status.ts";
 
@@ -32,6 +40,8 @@ export interface GuardOptions {
   readonly streamPaths: ReadonlySet<string>;
   /** How long those messages, and the last of an answer, may take. */
   readonly questionTimeoutMs: number;
+  /** Requests of one certificate's role and name that are under way at a time. */
+  readonly callerStreamsMax: number;
 }
 
 type Verdict = { readonly admission: Admission } | { readonly error: HeddleError; readonly why: string };
@@ -47,9 +57,14 @@ export class Guard {
   readonly #options: GuardOptions;
   readonly #proofs = new ProofChecker({ nowMs: () => Date.now() });
   readonly #admissions = new WeakMap<ServerHttp2Stream, Admission>();
+  readonly #quota: CallerQuota;
+  /** How many requests are under way on a connection that has proved nothing. */
+  readonly #strangers = new WeakMap<Http2Session, number>();
 
   constructor(options: GuardOptions) {
     this.#options = options;
+    const max = options.callerStreamsMax;
+    this.#quota = new CallerQuota({ limitName: "CALLER_STREAMS_MAX", max, what: "requests under way" });
   }
 
   /** Whether the request may go on. If not it is answered and over. */
@@ -62,7 +77,7 @@ export class Guard {
       peer.refused();
       return false;
     }
-    const verdict = this.#verdict(peer.identity, path, headers);
+    const verdict = this.#counted(stream, peer.identity, this.#verdict(peer.identity, path, headers));
     if ("error" in verdict) {
       this.#options.audit.refused({ peer: peer.address, ...whoIs(peer.identity), path, why: verdict.why });
       const { code, details, metadata } = statusOfError(verdict.error);
@@ -93,6 +108,31 @@ export class Guard {
     const admission = this.#admissions.get(stream);
     assert(admission !== undefined, "a request is admitted before it is handled");
     return admission;
+  }
+
+  /** Refuses what is one too many of its caller's, and counts what is not until it is over. */
+  #counted(stream: ServerHttp2Stream, { type }: Identity, verdict: Verdict): Verdict {
+    if ("error" in verdict || stream.destroyed) return verdict;
+    const { caller, proof } = verdict.admission;
+    try {
+      if (type === "party") {
+        const place = this.#quota.take(caller);
+        stream.once("close", () => place[Symbol.dispose]());
+      } else if (type === "unproved" && proof === undefined) this.#countStranger(stream);
+      return verdict;
+    } catch (error) {
+      if (error instanceof LimitError) return refusal(error);
+      throw error;
+    }
+  }
+
+  #countStranger(stream: ServerHttp2Stream): void {
+    const { session } = stream;
+    if (session === undefined) return;
+    const count = (this.#strangers.get(session) ?? 0) + 1;
+    if (count > STRANGER_STREAMS_MAX) throw new LimitError("STRANGER_STREAMS_MAX", STRANGER_STREAMS_MAX, count);
+    this.#strangers.set(session, count);
+    stream.once("close", () => this.#strangers.set(session, (this.#strangers.get(session) ?? 1) - 1));
   }
 
   #verdict(identity: Identity, path: string, headers: IncomingHttpHeaders): Verdict {

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { type ClientHttp2Session, constants } from "node:http2";
+import { type ClientHttp2Session, type ClientHttp2Stream, constants } from "node:http2";
 import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { deflateSync, gzipSync } from "node:zlib";
@@ -14,6 +14,7 @@ import {
   HEADER_PAIRS_MAX,
   REFUSALS_MAX,
   RESET_BURST,
+  STRANGER_STREAMS_MAX,
   STREAMS_MAX,
 } from "./limits.ts";
 import type { ServerLimits } from "./options.ts";
@@ -157,6 +158,44 @@ test("one identity has its share of the connections, and others the rest", async
   while (status !== "0")
     status = (await post(await http2To(at.address, alice), unproved(askMethod.path), question))["grpc-status"];
   expect((await post(sessions[1] as ClientHttp2Session, unproved(askMethod.path), question))["grpc-status"]).toBe("0");
+});
+
+test("one identity has its share of the requests under way, over all its connections, and others theirs", async () => {
+  const at = await target({ callerStreamsMax: 3 }, { tls: here });
+  const open = async (files: typeof aliceFiles) => {
+    const session = await http2To(at.address, optionsOf(files));
+    const stream = session.request(unproved(streamMethod.path)).on("error", () => undefined);
+    const [headers] = await once(stream.resume(), "response");
+    return { stream, status: headers["grpc-status"] };
+  };
+  const first = await open(aliceFiles);
+  await open(aliceFiles);
+  await open(aliceFiles);
+  expect((await open(aliceFiles)).status).toBe("8");
+  const why = 'client "alice" has 3 requests under way: CALLER_STREAMS_MAX is 3';
+  expect(log.of("refused")).toMatchObject([{ who: 'client "alice"', path: streamMethod.path, why }]);
+  expect((await open(authority.issue("client", "bob"))).status).toBeUndefined();
+  first.stream.close(constants.NGHTTP2_CANCEL);
+  let status: unknown = "8";
+  while (status !== undefined) status = (await open(aliceFiles)).status; // the server has yet to hear of it
+});
+
+test("a connection that has proved nothing has few requests about health under way, and may have others when those are over", async () => {
+  const { address } = await target();
+  const session = await http2To(address);
+  const watch = async (): Promise<{ readonly stream: ClientHttp2Stream; readonly status: unknown }> => {
+    const stream = session.request(unproved("/grpc.health.v1.Health/Watch")).on("error", () => undefined);
+    stream.end(framed(Buffer.alloc(0)));
+    const [headers] = await once(stream.resume(), "response");
+    return { stream, status: headers["grpc-status"] };
+  };
+  const first = await watch();
+  for (let count = 1; count < STRANGER_STREAMS_MAX; count++) expect((await watch()).status).toBeUndefined();
+  expect((await watch()).status).toBe("8");
+  first.stream.close(constants.NGHTTP2_CANCEL);
+  let status: unknown = "8";
+  while (status !== undefined) status = (await watch()).status; // the server has yet to hear of it
+  expect((await post(session, proved(askMethod.path), question))["grpc-status"]).toBe("0");
 });
 
 test("connections beyond what a server bears are dropped, and logged", async () => {

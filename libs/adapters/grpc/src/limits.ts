@@ -21,6 +21,13 @@ export const CONNECTIONS_MAX = 4_096;
 /** Connections of one certificate's role and name at one server. More are dropped once they have shown their certificate. */
 export const CALLER_CONNECTIONS_MAX = CONNECTIONS_MAX / 2;
 /**
+ * Requests of one certificate's role and name that are under way at one server: more than the sessions and streams of beats together that it may have.
+ * Above: refused as LimitError.
+ */
+export const CALLER_STREAMS_MAX = 4_608;
+/** Requests, all about health, of one connection that has not proved to know the token. Above: refused as LimitError. */
+export const STRANGER_STREAMS_MAX = 4;
+/**
  * Connections of one server that have not greeted yet, or where a token is needed have not proved that they know it. When one more comes
  * the oldest is cut, so that those who say nothing keep nobody out.
  */

@@ -2,6 +2,7 @@ import { type ChannelOptions, logVerbosity, setLogVerbosity } from "@grpc/grpc-j
 import { type Address, MESSAGE_BYTES_MAX } from "@heddle/kernel";
 import {
   CALLER_CONNECTIONS_MAX,
+  CALLER_STREAMS_MAX,
   CONNECTION_AGE_MS,
   CONNECTION_GRACE_MS,
   CONNECTION_IDLE_MS,
@@ -44,6 +45,7 @@ export function clientOptions(address: Address, tcpWindowBytes = TCP_WINDOW_BYTE
 export interface ServerLimits {
   readonly connectionsMax: number;
   readonly callerConnectionsMax: number;
+  readonly callerStreamsMax: number;
   readonly strangersMax: number;
   readonly greetingTimeoutMs: number;
   readonly handshakeTimeoutMs: number;
@@ -54,6 +56,7 @@ export interface ServerLimits {
 export const SERVER_LIMITS: ServerLimits = {
   connectionsMax: CONNECTIONS_MAX,
   callerConnectionsMax: CALLER_CONNECTIONS_MAX,
+  callerStreamsMax: CALLER_STREAMS_MAX,
   strangersMax: STRANGERS_MAX,
   greetingTimeoutMs: GREETING_TIMEOUT_MS,
   handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS,
