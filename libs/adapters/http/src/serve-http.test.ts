@@ -84,6 +84,7 @@ test("a server is not ready before all of it serves, and says why it is not", as
 
 test("a page of metrics says what the server says now, beside what any process of Node does", async () => {
   const subject = new Subject();
+  subject.ended = { done: 1, failed: 0 };
   const listening = await serve(subject);
   const first = await get(listening, "/metrics");
   expect(first.headers.get("content-type")).toBe("text/plain; version=0.0.4; charset=utf-8");
@@ -169,6 +170,13 @@ test("who says nothing, or too little, is cut in time", async () => {
   const silent = say(listening, "");
   expect(statusOf(await slow.heard)).toBe("HTTP/1.1 408 Request Timeout");
   expect(await silent.heard).toMatch(/^(HTTP\/1\.1 408 |$)/);
+});
+
+test("no connection lives longer than one may, whatever it waits for", async () => {
+  const listening = await serve(new Subject(), { connectionMs: 200 });
+  const startedMs = performance.now();
+  expect(await say(listening, "GET /metrics HTTP/1.1\r\nhost: he").heard).toBe("");
+  expect(performance.now() - startedMs).toBeGreaterThan(150);
 });
 
 test("those who say nothing keep nobody out: the oldest of them goes", async () => {

@@ -47,7 +47,7 @@ export async function serveHttp(options: HttpOptions): Promise<HttpListening> {
   const server = createServer({
     maxHeaderSize: HTTP_HEADER_BYTES_MAX,
     headersTimeout: options.headersMs ?? HTTP_HEADERS_MS,
-    requestTimeout: options.connectionMs ?? HTTP_CONNECTION_MS,
+    requestTimeout: 0, // the connection is bounded as a whole
     connectionsCheckingInterval: Math.min(1_000, options.headersMs ?? HTTP_HEADERS_MS),
   });
   server.maxRequestsPerSocket = 1;
