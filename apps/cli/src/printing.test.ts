@@ -1,6 +1,6 @@
 import { InvalidArgumentError, NotFoundError } from "@heddle/kernel";
 import { describe, expect, test } from "vitest";
-import { duration, plainText, plainValue } from "./format.ts";
+import { duration, durationOf, plainText, plainValue } from "./format.ts";
 import { type Kind, kindNames, kindOf, named } from "./kinds.ts";
 import { documentText } from "./output.ts";
 import { nameOf } from "./shared-kinds.ts";
@@ -134,5 +134,23 @@ describe("a fabric of one machine", () => {
       "node",
       "x".repeat(50),
     ]);
+  });
+});
+
+describe("times that people write", () => {
+  test.each([
+    ["0", 0],
+    ["0s", 0],
+    ["300ms", 300],
+    ["90s", 90_000],
+    ["1.5m", 90_000],
+    ["1h30m", 5_400_000],
+    ["7d", 604_800_000],
+  ])("%s is understood", (text, ms) => {
+    expect(durationOf(text)).toBe(ms);
+  });
+
+  test.each(["", "5", "-5s", "5 s", "s", "5x", "5s5", "1e3s", "soon", "5m, then"])("%j is no time", (text) => {
+    expect(() => durationOf(text)).toThrow(InvalidArgumentError);
   });
 });
