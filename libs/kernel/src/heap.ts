@@ -1,5 +1,5 @@
 /** Binary min-heap by a total order given at construction. `push` and `pop` are O(log n). */
-export class Heap<T> {
+export class Heap<T> implements Iterable<T> {
   readonly #items: T[] = [];
   readonly #before: (a: T, b: T) => boolean;
 
@@ -37,6 +37,11 @@ export class Heap<T> {
     const last = items.pop();
     if (last !== undefined && items.length > 0) this.#sink(last);
     return top;
+  }
+
+  /** In no order. */
+  [Symbol.iterator](): Iterator<T> {
+    return this.#items.values();
   }
 
   #sink(item: T): void {

@@ -1,3 +1,4 @@
+export type { SpanView, Wait } from "./explain.ts";
 export { lackText } from "./lack.ts";
 export { SCHEDULER_LIMITS, type SchedulerLimits } from "./limits.ts";
 export { Scheduler, type SchedulerOptions } from "./scheduler.ts";

@@ -253,8 +253,9 @@ function retryLater(state: State, span: Span): void {
   }
   const { retryFirstMs, retryMaxMs } = state.limits;
   const delayMs = Math.min(retryMaxMs, retryFirstMs * 2 ** Math.min(span.failures - 1, 30));
-  job.delayed.add(span);
-  state.timers.add(state.nowMs + Math.round(delayMs * (0.5 + state.random.float())), { type: "retry", span });
+  const atMs = state.nowMs + Math.round(delayMs * (0.5 + state.random.float()));
+  job.delayed.set(span, atMs);
+  state.timers.add(atMs, { type: "retry", span });
 }
 
 /**

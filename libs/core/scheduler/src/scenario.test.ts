@@ -13,6 +13,7 @@ import {
   type PoolKey,
   type Requirements,
   Scheduler,
+  type Wait,
 } from "./index.ts";
 
 /*
@@ -24,6 +25,7 @@ import {
  *   start a1 | finish a1 done|part completed=1|error completed=1|overdue item=3|death [mark=3] [run=10] [bytes=10]
  *   finish a1 stopped|not-started [fault=words]|init-failed fault=words
  *   throttle|unthrottle|leave c1 | close p1 | cancel j1 | wait 100 (milliseconds, then the timer fires) | jobs | nodes
+ *   waits j1 | spans j1 chunk=0
  * `offer` numbers chunks by itself; `chunk=2` says which. A block without effects has an empty answer. Jitter is always in the middle.
  * UPDATE_SCENARIOS=1 rewrites the answers: review the difference.
  */
@@ -64,6 +66,11 @@ class Stage {
     const words = new Words(line);
     if (words.verb === "jobs") return this.#scheduler.jobs().map((job) => JSON.stringify(job));
     if (words.verb === "nodes") return this.#scheduler.nodes().map((node) => JSON.stringify(node));
+    if (words.verb === "waits") return this.#scheduler.waits(words.key("j") as JobKey).map(waitText);
+    if (words.verb === "spans")
+      return this.#scheduler
+        .spans(words.key("j") as JobKey, words.number("chunk") ?? 0)
+        .map((it) => JSON.stringify(it));
     if (words.verb === "wait") this.#nowMs += Number(words.subject);
     return this.#inputs(words).flatMap((input) => {
       const effects = this.#scheduler.step(this.#nowMs, input);
@@ -251,6 +258,10 @@ function outcome(words: Words): Outcome {
     default:
       throw new Error(`unknown outcome "${kind}"`);
   }
+}
+
+function waitText(wait: Wait): string {
+  return JSON.stringify(wait, (_key, value: unknown) => (value instanceof Map ? Object.fromEntries(value) : value));
 }
 
 function print(effect: Effect): string {

@@ -1,6 +1,7 @@
 import { assert, type Millis, type Random, unreachable } from "@heddle/kernel";
 import { isLoneSuspect } from "./blame.ts";
 import { readmit } from "./exclusion.ts";
+import { type SpanView, spansOf, type Wait, waitsOf } from "./explain.ts";
 import { JobQueues } from "./fairness.ts";
 import {
   KeyBook,
@@ -33,7 +34,7 @@ import { Fleet } from "./placement.ts";
 import { type Assignment, type Job, type Share, type State, tallyOf } from "./state.ts";
 import { watchTail } from "./tail.ts";
 import { type Alarm, Timers } from "./timers.ts";
-import type { AssignmentId, Effect, Input, JobView, NodeView } from "./types.ts";
+import type { AssignmentId, Effect, Input, JobKey, JobView, NodeKey, NodeView } from "./types.ts";
 import { validateState } from "./validate.ts";
 import { jobView, nodeView } from "./views.ts";
 
@@ -91,6 +92,24 @@ export class Scheduler {
   /** Jobs with anything left to do, in the order in which they were opened. */
   jobs(): JobView[] {
     return this.#state.jobs.values().map(jobView).toArray();
+  }
+
+  /** Why what waits of an open job waits; empty for one that is over. Costs as much as the job has chunks and there are nodes. */
+  waits(key: JobKey): Wait[] {
+    const job = this.#state.jobs.get(key);
+    return job === undefined ? [] : waitsOf(this.#state, job);
+  }
+
+  /** What is left of a chunk of an open job, in order. */
+  spans(key: JobKey, chunk: number): SpanView[] {
+    const job = this.#state.jobs.get(key);
+    return job === undefined ? [] : spansOf(job, chunk);
+  }
+
+  /** A node, as `nodes` shows it; undefined for one that is not there. */
+  node(key: NodeKey): NodeView | undefined {
+    const node = this.#state.fleet.nodes.get(key);
+    return node && nodeView(node);
   }
 
   /** Nodes in the order in which they joined. */

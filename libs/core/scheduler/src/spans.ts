@@ -45,7 +45,7 @@ export function dropSpan(state: State, span: Span): void {
 export function dropPending(state: State, job: Job): void {
   for (let span = job.again.pop(); span !== undefined; span = job.again.pop()) dropSpan(state, span);
   for (let span = job.unbegun.pop(); span !== undefined; span = job.unbegun.pop()) dropSpan(state, span);
-  for (const span of job.delayed) dropSpan(state, span);
+  for (const span of job.delayed.keys()) dropSpan(state, span);
   for (const span of job.fresh) dropSpan(state, span);
   job.again = spanHeap();
   job.unbegun = spanHeap();

@@ -123,8 +123,8 @@ export interface Job extends Ranked {
   again: Heap<Span>;
   /** PENDING spans that a worker gave back in a part without having begun them, lowest first; they are held back as `fresh` is, before which they go. */
   unbegun: Heap<Span>;
-  /** PENDING spans that wait for their backoff. */
-  readonly delayed: Set<Span>;
+  /** PENDING spans that wait for their backoff, with its end. */
+  readonly delayed: Map<Span, Millis>;
   /** Spans not settled: fresh + again + unbegun + delayed + placed, when not ended. */
   spansOpen: number;
   /** Spans LEASED or RUNNING; of an ended job those that its nodes have not given back. */
@@ -299,7 +299,7 @@ export function newJob(opened: InputOf<"job-opened">, pool: Pool, needs: Require
     fresh: new Fifo(),
     again: spanHeap(),
     unbegun: spanHeap(),
-    delayed: new Set(),
+    delayed: new Map(),
     spansOpen: 0,
     spansPlaced: 0,
     chunksOffered: 0,

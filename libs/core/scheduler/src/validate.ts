@@ -72,7 +72,7 @@ function validateJob(state: State, job: Job): void {
     assert(job.spansPlaced > 0 && job.spansOpen === 0, "an ended job is kept for its last assignments only");
     return;
   }
-  const pending = [...job.fresh, ...drained(job.again), ...drained(job.unbegun), ...job.delayed];
+  const pending = [...job.fresh, ...drained(job.again), ...drained(job.unbegun), ...job.delayed.keys()];
   assert(!job.collect || job.state === "running", "a job that collects is never failing");
   assert(job.unreadBytes >= 0, "nothing is taken that was not delivered");
   assert(job.state === "running" || pending.length === 0, "a failing job has nothing pending");
