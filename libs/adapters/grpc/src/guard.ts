@@ -71,7 +71,11 @@ export class Guard {
   admits(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean {
     const path = headers[":path"] ?? "";
     const peer = this.#options.connections.peerOf(stream.session);
-    assert(peer !== undefined, "a request comes over a connection that the server has taken");
+    if (peer === undefined) {
+      // Node tells of requests a tick after their frames: one before it had its connection dropped.
+      stream.on("error", () => undefined).destroy();
+      return false;
+    }
     if (headers["content-type"]?.startsWith("application/grpc") !== true) {
       refuse(stream, { ":status": constants.HTTP_STATUS_UNSUPPORTED_MEDIA_TYPE });
       peer.refused();
