@@ -13,7 +13,7 @@ export function nodeRows({ node, jobs, processes, tally, lostBefore }: NodeRepor
   if (reason !== "") rows.push(["Reason", reason]);
   rows.push(
     ["Agent", `pid ${pid} on ${host}, build ${build}`],
-    ["Joined", `${duration(ageMs)} ago, time ${incarnation} under this name`],
+    ["Joined", `${duration(ageMs)} ago, incarnation ${incarnation}`],
     ["Slots", String(slots)],
     ["Labels", pairsText(labels)],
     ["Resources", pairsText(resources)],
