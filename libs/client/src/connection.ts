@@ -1,35 +1,42 @@
 import {
-  CLIENT_CHUNKS_MAX,
-  CLIENT_INPUT_BYTES_MAX,
-  CLIENT_JOBS_MAX,
   ClosedError,
   type Environment,
-  Fifo,
+  type Millis,
   mintId,
   type PoolId,
   ProtocolError,
-  SESSION_WINDOW_BYTES,
+  UnavailableError,
   unreachable,
 } from "@heddle/kernel";
 import type { SessionEnd } from "@heddle/port-rpc";
-import {
-  type EncodedPayload,
-  type ItemFailed,
-  type Output,
-  type Payload,
-  PayloadAssembler,
-  type RunRequestEntry,
-  type RunResponseEntry,
-  type SpanDone,
-  splitPayload,
+import type {
+  EncodedPayload,
+  FabricError,
+  ItemFailed,
+  JobEnded,
+  Output,
+  Payload,
+  RunResponseEntry,
+  SpanDone,
 } from "@heddle/wire";
-import { made, UnshippedFunctions } from "./argument-functions.ts";
-import { OfferedArtifacts } from "./artifacts.ts";
-import { endedError, noCoordinatorError, type SessionDial } from "./dial.ts";
+import { endedError, noCoordinatorError, type SessionDial, unreachableText } from "./dial.ts";
+import { fabricErrorOf } from "./failure.ts";
 import type { JobRun } from "./job-run.ts";
 import { FIRST_CONNECT_TIMEOUT_MS } from "./limits.ts";
-import { forget, isOn, type JobRequest, type Line, recount, stopOffering, wakeAll } from "./line.ts";
-import { OpenProcesses, type ProcessRequest } from "./open-processes.ts";
+import {
+  clearLine,
+  forget,
+  type JobRequest,
+  type Line,
+  newLine,
+  recount,
+  sendPayload,
+  stopOffering,
+  wakeAll,
+} from "./line.ts";
+import { Offering } from "./offering.ts";
+import type { ProcessRequest } from "./open-processes.ts";
+import { isCurable, Patience } from "./patience.ts";
 import type { ProcessRun } from "./process-run.ts";
 
 /** What a client needs of the world. */
@@ -42,6 +49,8 @@ export interface ConnectionOptions {
   readonly description: string;
   /** Longest wait for a vanished coordinator. */
   readonly unavailableTimeoutMs: number;
+  /** Jobs outlive their session: another is opened, and what is not answered is submitted again. */
+  readonly comesBack: boolean;
   /** Lines that user functions printed. */
   readonly print: (output: Output, jobName: string) => void;
 }
@@ -52,24 +61,39 @@ export interface FabricCapacity {
   readonly nodes: number;
 }
 
-/** A client's conversation with a coordinator: many jobs over one session, which is dialled when it is first needed. */
+/**
+ * A client's conversation with a coordinator: many jobs over one session, which is dialled when it is first needed. It has the inputs and takes the results, so when
+ * the session is over because the coordinator does not know it any more, it submits what is not answered in another.
+ */
 export class Connection {
   readonly #options: ConnectionOptions;
   readonly #clientId: string;
-  readonly #waiting = new Fifo<JobRequest>();
+  readonly #offering = new Offering({
+    line: () => this.#line,
+    isReady: (line) => !this.#isKnown || line.firstAnswer === undefined,
+    cancel: (run, reason) => this.cancel(run, reason),
+  });
   readonly #capacityWaiters = new Set<{
     resolve: (capacity: FabricCapacity) => void;
     reject: (error: Error) => void;
   }>();
+  readonly #patience: Patience;
+  /** Jobs that a coordinator refused because it stops: for the one after it, unless that takes too long. */
+  readonly #refused = new Map<JobRequest, Disposable>();
   #line: Line | undefined;
+  /** Set during a pause between two sessions. */
+  #redial: Disposable | undefined;
+  /** The coordinator has answered, and was not given up since. */
+  #isKnown = false;
+  /** Why the last session was over; undefined once another had an answer. */
+  #loss: Error | undefined;
   #capacity: FabricCapacity | undefined;
-  #pumping = false;
-  #awaitingDrain = false;
   #closed = false;
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
     this.#clientId = mintId(options.env.random);
+    this.#patience = new Patience(options.env, options.unavailableTimeoutMs);
   }
 
   /** It takes no more jobs. */
@@ -94,18 +118,18 @@ export class Connection {
   /** Runs a job; it settles through its JobRun. */
   submit(request: JobRequest): void {
     this.#open();
-    this.#waiting.push(request);
-    this.#schedulePump();
+    this.#offering.add(request);
   }
 
   /** Stops a job that was submitted. Its JobRun must be settled by the caller. */
   cancel(run: JobRun, reason: string): void {
     const line = this.#line;
     const request = line?.jobs.get(run.number);
+    this.#forgetRefused(run);
     if (line === undefined || request?.run !== run) return; // one that waits for its turn is passed over then
     forget(line, request);
     line.session.send({ kind: { $case: "cancelJob", value: { job: run.number, reason } } });
-    this.#schedulePump();
+    this.#offering.schedule();
   }
 
   /** The consumer of a job's results took some: so many bytes more may be sent. */
@@ -134,100 +158,140 @@ export class Connection {
   /** Ends the session; what is still open fails with `error`. */
   async close(error: Error): Promise<void> {
     this.#closed = true;
-    const line = this.#line;
-    this.#line = undefined;
+    const line = this.#letGo();
     this.#failAll(line, error);
-    line?.firstAnswer?.[Symbol.dispose]();
     await line?.session.close();
   }
 
   /** Ends the session and leaves what is open unsettled: the process ends. What comes after all dials anew. */
   async leave(): Promise<void> {
-    const line = this.#line;
-    this.#line = undefined;
-    this.#capacity = undefined;
-    line?.firstAnswer?.[Symbol.dispose]();
-    await line?.session.close();
+    await this.#letGo()?.session.close();
   }
 
   /** There is a session, or one is being dialled. */
   get isOpen(): boolean {
-    return this.#line !== undefined;
+    return this.#line !== undefined || this.#redial !== undefined;
   }
 
   #open(): Line {
     if (this.#closed) throw new ClosedError("the fabric was closed");
-    if (this.#line !== undefined) return this.#line;
+    return this.#line ?? this.#dial();
+  }
+
+  #dial(): Line {
     const { dial, description } = this.#options;
+    this.#redial?.[Symbol.dispose]();
+    this.#redial = undefined;
     const session = dial(
       {
         entries: (entries) => {
-          if (this.#line?.session === session) for (const entry of entries) this.#entry(this.#line, entry);
+          if (this.#line === line) for (const entry of entries) this.#entry(line, entry);
         },
         ended: (end) => {
-          if (this.#line?.session === session) this.#lost(end);
+          if (this.#line === line) this.#lost(line, end);
         },
       },
-      () => {
-        line.firstAnswer?.[Symbol.dispose]();
-        line.firstAnswer = undefined;
+      (up, minor = 0) => {
+        if (this.#line === line) this.#linked(line, up, minor);
       },
     );
-    const send = (entry: RunRequestEntry): void => session.send(entry);
-    const artifacts = new OfferedArtifacts(send);
-    const line: Line = {
-      session,
-      assembler: new PayloadAssembler(),
-      pools: new Set(),
-      artifacts,
-      processes: new OpenProcesses(send, artifacts),
-      jobs: new Map(),
-      unsealed: new Set(),
-      dormant: new Set(),
-      openChunks: 0,
-      openBytes: 0,
-      lastPartStream: 0,
-      lastJob: 0,
-      firstAnswer: undefined,
-    };
+    const line = newLine(session);
     this.#line = line;
-    this.#awaitFirstAnswer(line);
+    this.#awaitAnswer(line);
     session.send({ kind: { $case: "registerClient", value: { clientId: this.#clientId, description } } });
     return line;
   }
 
   /** Time during which this process itself stood still is not held against the coordinator: then it gets the whole time again. */
-  #awaitFirstAnswer(line: Line): void {
-    const { env, address, unavailableTimeoutMs } = this.#options;
-    const timeoutMs = Math.min(FIRST_CONNECT_TIMEOUT_MS, unavailableTimeoutMs);
-    const deadlineMs = env.clock.nowMs() + timeoutMs;
-    line.firstAnswer = env.clock.setTimer(deadlineMs, () => {
-      if (env.clock.nowMs() > deadlineMs + STANDSTILL_MS) return this.#awaitFirstAnswer(line);
-      this.#line = undefined;
-      this.#failAll(line, noCoordinatorError(address));
+  #awaitAnswer(line: Line, timeoutMs = this.#isKnown ? this.#patience.leftMs : this.#firstTimeoutMs): void {
+    const { clock } = this.#options.env;
+    const deadlineMs = clock.nowMs() + timeoutMs;
+    line.firstAnswer = clock.setTimer(deadlineMs, () => {
+      const { address, unavailableTimeoutMs } = this.#options;
+      const isLate = clock.nowMs() > deadlineMs + STANDSTILL_MS;
+      if (isLate) return this.#awaitAnswer(line, this.#isKnown ? unavailableTimeoutMs : this.#firstTimeoutMs);
+      this.#letGo();
+      this.#failAll(line, this.#loss ?? noCoordinatorError(address));
       void line.session.close();
     });
   }
 
-  #lost(end: SessionEnd): void {
+  get #firstTimeoutMs(): Millis {
+    return Math.min(FIRST_CONNECT_TIMEOUT_MS, this.#options.unavailableTimeoutMs);
+  }
+
+  #linked(line: Line, up: boolean, minor: number): void {
+    if (!up) return this.#patience.lost();
+    this.#patience.linked(line.firstAnswer === undefined);
+    line.minor = minor;
+    if (line.firstAnswer === undefined) return;
+    line.firstAnswer[Symbol.dispose]();
+    line.firstAnswer = undefined;
+    this.#isKnown = true;
+    this.#loss = undefined;
+    this.#offering.schedule();
+  }
+
+  /** No session, nor another to come. */
+  #letGo(): Line | undefined {
     const line = this.#line;
     this.#line = undefined;
     this.#capacity = undefined;
-    const isUnanswered = line?.firstAnswer !== undefined;
+    this.#redial?.[Symbol.dispose]();
+    this.#redial = undefined;
     line?.firstAnswer?.[Symbol.dispose]();
-    const { address } = this.#options;
-    this.#failAll(
-      line,
-      isUnanswered && end.reason === "expired" ? noCoordinatorError(address) : endedError(end, address),
-    );
+    return line;
+  }
+
+  #lost(line: Line, end: SessionEnd): void {
+    const { address, comesBack } = this.#options;
+    const isUnanswered = line.firstAnswer !== undefined;
+    this.#letGo();
+    this.#patience.lost();
+    const error =
+      isUnanswered && !this.#isKnown && end.reason === "expired"
+        ? noCoordinatorError(address)
+        : endedError(end, address);
+    if (comesBack && this.#isKnown && isCurable(end) && this.#patience.leftMs > 0) this.#comeBack(line, end, error);
+    else this.#failAll(line, error);
+  }
+
+  /** What is not answered is submitted again, under the same ids. Processes end with their session. */
+  #comeBack(line: Line, end: SessionEnd, error: Error): void {
+    const { env, address } = this.#options;
+    const begun = [...line.jobs.values(), ...this.#refused.keys()];
+    const waiting = this.#offering.takeAll();
+    clearLine(line);
+    this.#forgetRefused();
+    line.processes.fail(error);
+    for (const request of begun) if (request.run.restart()) this.#offering.add(request);
+    for (const request of waiting) this.#offering.add(request);
+    if (this.#offering.size + this.#capacityWaiters.size === 0) return this.#patience.regained(); // the next call dials
+    env.log.info("client opens another session", { address, why: error.message });
+    // who does not come back has said so last, but whoever did not know the session was there
+    const isForgotten = end.reason === "lost" && end.isForgotten === true;
+    this.#loss = isForgotten ? new UnavailableError(unreachableText(address)) : error;
+    const pauseMs = this.#patience.pauseMs();
+    if (pauseMs === 0) this.#dial();
+    else this.#redial = env.clock.setTimer(env.clock.nowMs() + pauseMs, () => this.#dial());
+  }
+
+  /** All of them unless given. */
+  #forgetRefused(only?: JobRun): void {
+    for (const [request, timer] of this.#refused) {
+      if (only !== undefined && request.run !== only) continue;
+      this.#refused.delete(request);
+      timer[Symbol.dispose]();
+    }
   }
 
   #failAll(line: Line | undefined, error: Error): void {
-    const requests = [...(line?.jobs.values() ?? []), ...this.#waiting];
-    line?.jobs.clear();
-    line?.unsealed.clear();
-    line?.dormant.clear();
-    this.#waiting.clear();
+    const requests = [...(line?.jobs.values() ?? []), ...this.#refused.keys(), ...this.#offering.takeAll()];
+    if (line !== undefined) clearLine(line);
+    this.#forgetRefused();
+    this.#isKnown = false;
+    this.#loss = undefined;
+    this.#patience.regained();
     for (const { run } of requests) run.fail(error);
     line?.processes.fail(error);
     const waiters = [...this.#capacityWaiters];
@@ -246,12 +310,8 @@ export class Connection {
       }
       case "itemFailed":
         return this.#itemFailed(line, kind.value);
-      case "jobEnded": {
-        const request = line.jobs.get(kind.value.job);
-        if (request !== undefined) forget(line, request);
-        request?.run.ended(kind.value);
-        return this.#schedulePump();
-      }
+      case "jobEnded":
+        return this.#jobEnded(line, kind.value);
       case "capacity":
         return this.#capacityChanged(line, kind.value);
       case "wantArtifact":
@@ -272,12 +332,33 @@ export class Connection {
     }
   }
 
+  #jobEnded(line: Line, end: JobEnded): void {
+    const request = line.jobs.get(end.job);
+    if (request !== undefined) forget(line, request);
+    if (request !== undefined && end.error?.code === "unavailable" && this.#options.comesBack)
+      this.#setAside(request, end.error);
+    else {
+      this.#patience.regained();
+      request?.run.ended(end);
+    }
+    this.#offering.schedule();
+  }
+
+  /** The coordinator takes no new jobs: it stops. */
+  #setAside(request: JobRequest, why: FabricError): void {
+    const { env, unavailableTimeoutMs } = this.#options;
+    const timer = env.clock.setTimer(env.clock.nowMs() + unavailableTimeoutMs, () => {
+      if (this.#refused.delete(request)) request.run.fail(fabricErrorOf(why));
+    });
+    this.#refused.set(request, timer);
+  }
+
   #spanDone(line: Line, done: SpanDone): void {
     this.#receive(line, done.values, (values) => {
       const request = line.jobs.get(done.job);
       if (request === undefined) return; // it was cancelled from here
       this.#take(line, request, () => request.run.spanDone(done, values));
-      if (line.unsealed.size > 0) this.#schedulePump();
+      if (line.unsealed.size > 0) this.#offering.schedule();
     });
   }
 
@@ -290,7 +371,7 @@ export class Connection {
       const { run, job } = request;
       if (!job.collect) stopOffering(line, request); // the job is lost: the coordinator would drop what is still offered
       this.#take(line, request, () => run.itemFailed({ ...failed, failure }, userError));
-      if (line.unsealed.size > 0) this.#schedulePump();
+      if (line.unsealed.size > 0) this.#offering.schedule();
     };
     if (failure.kind?.$case === "userError") this.#receive(line, failure.kind.value, (payload) => take(payload.bytes));
     else take(undefined);
@@ -299,6 +380,7 @@ export class Connection {
   /** What cannot be taken fails its own job; what breaks the protocol ends the session, by being thrown on. */
   #take(line: Line, request: JobRequest, answer: () => void): void {
     const { run } = request;
+    this.#patience.regained();
     try {
       answer();
     } catch (error) {
@@ -318,153 +400,21 @@ export class Connection {
   #capacityChanged(line: Line, capacity: FabricCapacity): void {
     const isMore = capacity.slots > this.slots;
     this.#capacity = capacity;
-    if (isMore && wakeAll(line)) this.#schedulePump();
+    if (isMore && wakeAll(line)) this.#offering.schedule();
     if (capacity.slots === 0) return;
     const waiters = [...this.#capacityWaiters];
     this.#capacityWaiters.clear();
     for (const waiter of waiters) waiter.resolve(capacity);
   }
 
-  #schedulePump(): void {
-    if (this.#pumping) return;
-    this.#pumping = true;
-    queueMicrotask(() => {
-      this.#pumping = false;
-      if (this.#line !== undefined) this.#pump(this.#line);
-    });
-  }
-
-  /** Opens jobs and offers their chunks, one of each job in turn, while the coordinator's bounds and the window allow. */
-  #pump(line: Line): void {
-    while (line.jobs.size < CLIENT_JOBS_MAX && line.artifacts.room >= JOB_ARTIFACTS_MAX) {
-      const request = this.#waiting.shift();
-      if (request === undefined) break;
-      this.#openJob(line, request);
-    }
-    for (const request of line.unsealed) {
-      if (line.openChunks >= CLIENT_CHUNKS_MAX) return;
-      if (line.session.queuedBytes >= SESSION_WINDOW_BYTES) return this.#pumpWhenDrained(line);
-      if (!this.#poll(line, request)) continue;
-      const { nextBytes } = request.run;
-      if (line.openChunks > 0 && line.openBytes + nextBytes > CLIENT_INPUT_BYTES_MAX) return;
-      this.#offer(line, request);
-      line.unsealed.delete(request); // to the end of the queue: it is met there again, also when a bound comes before that
-      line.unsealed.add(request);
-    }
-  }
-
-  /** Whether there is a chunk to offer; seals the job after its last one, and fails it for an input that cannot travel. */
-  #poll(line: Line, request: JobRequest): boolean {
-    const { run } = request;
-    try {
-      const readiness = run.poll();
-      if (!isOn(line, request)) return false; // the inputs' own code has ended it
-      if (readiness === "ready") return true;
-      line.unsealed.delete(request);
-      if (readiness === "wait") line.dormant.add(request);
-      else line.session.send({ kind: { $case: "sealJob", value: { job: run.number, chunkCount: run.chunkCount } } }, 0);
-    } catch (error) {
-      if (error instanceof UnshippedFunctions) void this.#shipArguments(line, request, error);
-      else this.#refuseInput(run, error);
-    }
-    return false;
-  }
-
-  #refuseInput(run: JobRun, error: unknown): void {
-    this.cancel(run, "an input cannot travel");
-    run.fail(error);
-  }
-
-  /**
-   * The job offers no more until the functions among its inputs are shipped and the shared objects made, or refused: that is thrown by the input that has
-   * them.
-   */
-  async #shipArguments(line: Line, request: JobRequest, { fns, handles }: UnshippedFunctions): Promise<void> {
-    line.unsealed.delete(request);
-    for (const met of [...handles, ...fns])
-      try {
-        const artifacts = typeof met === "function" ? await request.functions.ship(met) : await made(met);
-        if (this.#line !== line || !isOn(line, request)) return;
-        for (const artifact of artifacts) {
-          line.artifacts.use(artifact);
-          request.artifacts.push(artifact);
-        }
-      } catch (error) {
-        request.functions.refuse(met, error);
-        if (!request.job.collect) break; // the call fails, unless an input before it cannot travel either
-      }
-    if (this.#line !== line || !isOn(line, request) || request.run.isLost) return;
-    line.unsealed.add(request);
-    this.#schedulePump();
-  }
-
-  #pumpWhenDrained(line: Line): void {
-    if (this.#awaitingDrain) return;
-    this.#awaitingDrain = true;
-    const resume = (): void => {
-      this.#awaitingDrain = false;
-      this.#schedulePump();
-    };
-    line.session.drained().then(resume, resume);
-  }
-
-  /** In the control lane, as what cancels it: neither may overtake the other. Its chunks follow in the bulk lane. */
-  #openJob(line: Line, request: JobRequest): void {
-    const { run, pool, job } = request;
-    if (run.settled || !this.#useArtifacts(line, request)) return;
-    run.number = ++line.lastJob;
-    line.jobs.set(run.number, request);
-    line.unsealed.add(request);
-    run.onWake = () => {
-      if (!line.dormant.delete(request)) return;
-      line.unsealed.add(request);
-      this.#schedulePump();
-    };
-    if (!line.pools.has(pool.poolId)) {
-      line.pools.add(pool.poolId);
-      line.session.send({ kind: { $case: "openPool", value: pool } });
-    }
-    line.session.send({ kind: { $case: "openJob", value: { ...job, job: run.number } } });
-  }
-
-  /** Offers its code. False: it needs more of it than there is room for, and has failed. */
-  #useArtifacts(line: Line, { run, artifacts }: JobRequest): boolean {
-    for (const [at, artifact] of artifacts.entries())
-      try {
-        line.artifacts.use(artifact);
-      } catch (error) {
-        for (const used of artifacts.slice(0, at)) line.artifacts.release(used);
-        run.fail(error);
-        return false;
-      }
-    return true;
-  }
-
-  #offer(line: Line, request: JobRequest): void {
-    const { run } = request;
-    const { chunk, firstIndex, grain, payload } = run.take();
-    recount(line, request);
-    this.#sendPayload(line, payload, (input) => ({
-      kind: { $case: "offerChunk", value: { job: run.number, chunk, firstIndex, input, grain } },
-    }));
-  }
-
   #upload(line: Line, hash: string): void {
     const bytes = line.artifacts.get(hash);
     if (bytes === undefined) return; // withdrawn while the coordinator asked
-    this.#sendPayload(line, { encoding: 0, count: 0, bytes }, (content) => ({
+    sendPayload(line, { encoding: 0, count: 0, bytes }, (content) => ({
       kind: { $case: "artifactContent", value: { hash, content, missing: "" } },
     }));
   }
-
-  #sendPayload(line: Line, payload: EncodedPayload, entry: (header: Payload) => RunRequestEntry): void {
-    const { header, parts } = splitPayload(payload, () => ++line.lastPartStream);
-    line.session.send(entry(header), header.data.byteLength);
-    for (const part of parts) line.session.send({ kind: { $case: "part", value: part } }, part.data.byteLength);
-  }
 }
 
-/** Of a job: code and captured values of its function, of what combines its results and of its pool's initializer, and that one's arguments. */
-const JOB_ARTIFACTS_MAX = 7;
 /** A timer that fires later than this was kept waiting by this process itself. */
 const STANDSTILL_MS = 500;

@@ -10,10 +10,13 @@ import {
 } from "@heddle/port-rpc";
 import { jobsRun, type RunRequestEntry, type RunResponseEntry } from "@heddle/wire";
 
-/** Opens a session with a coordinator. `onLink` is called when it is reached for the first time, and at each loss and return of the link. */
+/**
+ * Opens a session with a coordinator. `onLink` is called when it is reached for the first time, and at each loss and return of the link. `minor`: of the protocol, that both
+ * speak.
+ */
 export type SessionDial = (
   handler: SessionHandler<RunResponseEntry>,
-  onLink: (up: boolean) => void,
+  onLink: (up: boolean, minor?: number) => void,
 ) => Session<RunRequestEntry>;
 
 /** What dialling a coordinator by its address takes. */
@@ -38,6 +41,11 @@ export function noCoordinatorError(address: string, options?: ErrorOptions): Una
   return new UnavailableError(`no coordinator answers at ${address}: ${advice}`, options);
 }
 
+/** It was there, and is not any more. */
+export function unreachableText(address: string): string {
+  return `the coordinator at ${address} cannot be reached`;
+}
+
 /** What is said to callers whose session is over. */
 export function endedError(end: SessionEnd, address: string): Error {
   switch (end.reason) {
@@ -48,7 +56,7 @@ export function endedError(end: SessionEnd, address: string): Error {
     case "lost":
       return lostError(end, `cannot talk to the coordinator at ${address}: ${end.message}`);
     case "expired":
-      return new UnavailableError(`the coordinator at ${address} cannot be reached`);
+      return new UnavailableError(unreachableText(address));
     case "closed":
       return new ClosedError("the fabric was closed");
     default:

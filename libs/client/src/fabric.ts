@@ -30,7 +30,7 @@ export interface FabricOptions {
   readonly env: Environment;
   /** For questions, and to dial sessions unless `dial` is given. Undefined where there is no way to ask: inside a worker. */
   readonly client: RpcClient | undefined;
-  /** Opens sessions; by `client` and `address` unless given. */
+  /** Opens sessions; by `client` and `address` unless given. Jobs then end with their session: whoever gives it goes with it, as a task does. */
   readonly dial?: SessionDial;
   /** The coordinator's. */
   readonly address: string;
@@ -74,7 +74,7 @@ export class Fabric implements AsyncDisposable {
     const print = (output: Output, job: string): void => {
       printOutput(options.print, { ...output, text: localStack(output.text) }, job);
     };
-    this.#connection = new Connection({ ...options, dial, print });
+    this.#connection = new Connection({ ...options, dial, print, comesBack: options.dial === undefined });
     this.#sessions = new FabricSessions(options);
     this.#homes = new FabricHomes(options, (own) => this.objects(own));
   }

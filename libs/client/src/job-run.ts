@@ -10,20 +10,10 @@ import {
 } from "@heddle/wire";
 import type { ItemCounts } from "./async-result.ts";
 import { fabricErrorOf, failureError } from "./failure.ts";
-import { checkFolded } from "./fold-sink.ts";
+import { type InputChunk, OpenChunks, type RepeatedChunk } from "./open-chunks.ts";
 import type { Reader, Reading } from "./readers.ts";
 import type { ResultSink } from "./result-sinks.ts";
 import type { ChunkSizer } from "./sizing.ts";
-
-/** Consecutive inputs made ready to travel. */
-export interface InputChunk {
-  /** Its number in the job, from 0. */
-  readonly chunk: number;
-  /** Index of the first item in the call's inputs. */
-  readonly firstIndex: number;
-  readonly grain: number;
-  readonly payload: EncodedPayload;
-}
 
 /** Whether there is a chunk to offer: `wait` until something wakes the run, `end` when all were taken. */
 export type Readiness = "ready" | "wait" | "end";
@@ -43,6 +33,8 @@ export interface JobParts {
   readonly isPrime?: boolean;
   /** Items that may be offered and not consumed now; none for no bound. */
   readonly windowItems?: () => number;
+  /** Bytes of results that came and were not consumed: told when a session begins anew. 0 unless given. */
+  readonly unreadBytes?: () => number;
   /** The inputs' own iterator threw, after so many items. Unless given the call fails with that at once. */
   readonly inputsBroke?: (error: unknown) => void;
   /** The call fails with this: told at once, before anybody who waits for its outcome. */
@@ -53,15 +45,6 @@ export interface JobParts {
   readonly localStack?: (stack: string) => string;
 }
 
-/** A chunk that was offered and is not answered in full. */
-interface OpenChunk {
-  readonly firstIndex: number;
-  readonly count: number;
-  readonly bytes: number;
-  /** Items without an answer. */
-  open: number;
-}
-
 /** One job as its client sees it: hands out its chunks as far as they are wanted, passes the answers on, and settles once. */
 export class JobRun {
   /** The number on the session's stream; set when it is opened. */
@@ -69,18 +52,17 @@ export class JobRun {
   readonly id: JobId;
   /** Resolves when every item has its result; rejects with the error of the lowest index seen, or why it ended. */
   readonly outcome: Promise<void>;
-  /** Bytes that are offered and unanswered. */
-  openBytes = 0;
   /** What the sums of its connection have of these two. */
   readonly counted = { chunks: 0, bytes: 0 };
   /** Told when a run that had to wait may have something to offer. */
   onWake: () => void = () => undefined;
   readonly #parts: JobParts;
-  readonly #open = new Map<number, OpenChunk>();
+  readonly #open: OpenChunks;
   readonly #resolve: () => void;
   readonly #reject: (error: unknown) => void;
-  #next: InputChunk | undefined;
-  #chunks = 0;
+  #next: Omit<InputChunk, "chunk"> | undefined;
+  /** Index behind the last result so far. */
+  #furthest = 0;
   /** Items that were read, those that cannot travel included. */
   #items = 0;
   #consumed = 0;
@@ -97,6 +79,7 @@ export class JobRun {
   constructor(id: JobId, parts: JobParts) {
     this.id = id;
     this.#parts = parts;
+    this.#open = new OpenChunks(id, parts.isPrime ? "none" : parts.isFolded ? "folded" : "plain");
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.outcome = promise;
     this.#resolve = resolve;
@@ -106,6 +89,11 @@ export class JobRun {
 
   get openChunks(): number {
     return this.#open.size;
+  }
+
+  /** Bytes that are offered and unanswered. */
+  get openBytes(): number {
+    return this.#open.bytes;
   }
 
   get settled(): boolean {
@@ -122,9 +110,15 @@ export class JobRun {
     return { done: this.#done, failed: this.#failed, ...(total === undefined ? {} : { total }) };
   }
 
-  /** Chunks taken so far. */
+  /** Chunks taken so far, in this session. */
   get chunkCount(): number {
-    return this.#chunks;
+    return this.#open.count;
+  }
+
+  /** What a coordinator that does not know the job must hear of it beside its chunks. `isOrdered`: its results are consumed in order. */
+  progress(isOrdered: boolean): { readonly unreadBytes: number; readonly gapChunks: number } {
+    const gapChunks = isOrdered ? this.#open.before(this.#furthest) : 0;
+    return { unreadBytes: this.#parts.unreadBytes?.() ?? 0, gapChunks };
   }
 
   /** Bytes of the next chunk, when `poll` said that there is one. */
@@ -157,11 +151,24 @@ export class JobRun {
     const next = this.#next;
     if (next === undefined) throw new ProtocolError("no chunk is left to take");
     this.#next = undefined;
-    const { chunk, firstIndex, payload } = next;
-    const bytes = payload.bytes.byteLength;
-    this.#open.set(chunk, { firstIndex, count: payload.count, bytes, open: payload.count });
-    this.openBytes += bytes;
-    return next;
+    return this.#open.add(next);
+  }
+
+  /**
+   * The session is over in which it was open, and its coordinator knows nothing of it any more: what is not answered is to be offered again. False: nothing
+   * of it is left to be run, and it is settled.
+   */
+  restart(): boolean {
+    if (this.#lowest !== undefined) this.fail(this.#lowest.error);
+    else if (this.#isWhole) this.#settle(() => this.#resolve());
+    if (this.#settled) return false;
+    this.#open.restart();
+    return true;
+  }
+
+  /** The next chunk that is to be offered again; undefined when all are. `tellsSettled`: the coordinator knows what settled items are. */
+  takeAgain(tellsSettled: boolean): RepeatedChunk | undefined {
+    return this.#open.next(tellsSettled);
   }
 
   /** The consumer took so many items. */
@@ -172,41 +179,36 @@ export class JobRun {
 
   /** Values of consecutive items. An answer that fits no open chunk is the coordinator's fault: ProtocolError. */
   spanDone(done: SpanDone, values: EncodedPayload): void {
-    const chunk = this.#chunk(done.chunk);
-    const offset = done.span?.offset ?? 0;
-    const count = done.span?.count ?? chunk.count;
-    const index = chunk.firstIndex + offset;
-    const { isFolded = false, isPrime = false } = this.#parts;
-    const isMisfit = count < 1 || offset + count > chunk.count || count > chunk.open;
-    if (isMisfit || (!isFolded && !isPrime && values.count !== count))
-      throw new ProtocolError(
-        `job ${this.id}: ${values.count} values came for items ${offset}+${count} of chunk ${done.chunk}`,
-      );
-    if (isFolded) checkFolded(index, count, values.count);
-    this.#parts.sizer.observe(count, done.runMicros / 1_000, values.bytes.byteLength);
-    if (!isPrime) this.#parts.sink.values(index, count, values);
-    this.#done += count;
-    this.#answered(done.chunk, chunk, count);
+    const { count, news } = this.#open.values(done.chunk, done.span, values);
+    const { sizer, sink, isPrime = false } = this.#parts;
+    sizer.observe(count, done.runMicros / 1_000, values.bytes.byteLength);
+    for (const part of news) {
+      this.#furthest = Math.max(this.#furthest, part.index + part.count);
+      if (!isPrime) sink.values(part.index, part.count, part.values);
+      this.#done += part.count;
+      if (this.#settled) return; // by what the sink called of the user
+    }
+    this.#answered();
   }
 
   /** An item failed for good. */
   itemFailed(failed: ItemFailed & { readonly failure: Failure }, userError: Uint8Array | undefined): void {
-    const chunk = this.#chunk(failed.chunk);
-    const index = chunk.firstIndex + (failed.failure.offset ?? 0);
+    const index = this.#open.failed(failed.chunk, failed.failure.offset ?? 0);
+    if (index === undefined) return; // it had its answer in a session before
     const { localStack = unchanged } = this.#parts;
     const isNews = this.#parts.onItemError === "keep" || this.#lowest === undefined || index < this.#lowest.index;
+    this.#furthest = Math.max(this.#furthest, index + 1);
     if (isNews) {
       const context = { jobId: this.id, chunk: failed.chunk, index, localStack };
       this.#itemError(index, failureError(failed.failure, userError, context));
     }
     this.#failed++;
-    this.#answered(failed.chunk, chunk, 1);
+    this.#answered();
   }
 
   /** The coordinator's last word. */
   ended(end: JobEnded): void {
-    const isWhole = this.#exhausted && this.#done + this.#failed === this.#items;
-    if (end.outcome === JobOutcome.DONE && isWhole) this.#settle(() => this.#resolve());
+    if (end.outcome === JobOutcome.DONE && this.#isWhole) this.#settle(() => this.#resolve());
     else this.fail(this.#lowest === undefined ? endError(this.id, end.outcome, end.error) : this.#lowest.error);
   }
 
@@ -221,6 +223,11 @@ export class JobRun {
       this.#parts.failed?.(error);
       this.#reject(error);
     });
+  }
+
+  /** Every item has its answer. */
+  get #isWhole(): boolean {
+    return this.#exhausted && this.#next === undefined && this.#done + this.#failed === this.#items;
   }
 
   /** Items that may be read now. The last word is the window's, but that nothing unread always lets one chunk through. */
@@ -243,7 +250,7 @@ export class JobRun {
         if (bytes > PAYLOAD_BYTES_MAX) throw new LimitError("PAYLOAD_BYTES_MAX", PAYLOAD_BYTES_MAX, bytes);
         this.#parts.sizer.encoded(payload.count, bytes);
         const isPacked = grain > 0 && payload.count > grain;
-        this.#next = { chunk: this.#chunks++, firstIndex: this.#items, grain: isPacked ? grain : 0, payload };
+        this.#next = { firstIndex: this.#items, grain: isPacked ? grain : 0, payload };
         this.#items += payload.count;
         return;
       }
@@ -275,25 +282,12 @@ export class JobRun {
     this.#exhausted = true;
     this.#next = undefined;
     this.#open.clear();
-    this.openBytes = 0;
     this.#parts.reader.close();
     run();
   }
 
-  #chunk(number: number): OpenChunk {
-    const chunk = this.#open.get(number);
-    if (chunk === undefined)
-      throw new ProtocolError(`job ${this.id}: an answer came for chunk ${number}, which is not open`);
-    return chunk;
-  }
-
-  #answered(number: number, chunk: OpenChunk, count: number): void {
+  #answered(): void {
     if (this.#settled) return; // by what the sink called of the user
-    chunk.open -= count;
-    if (chunk.open === 0) {
-      this.#open.delete(number);
-      this.openBytes -= chunk.bytes;
-    }
     this.#parts.changed?.();
     this.onWake();
   }

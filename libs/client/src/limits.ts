@@ -2,6 +2,8 @@
 export const UNAVAILABLE_TIMEOUT_MS = 60_000;
 /** Longest wait for the first answer of a server, so that a wrong address is heard of soon. Then UnavailableError. */
 export const FIRST_CONNECT_TIMEOUT_MS = 10_000;
+/** A session with the coordinator that has lasted for so long, or brought an answer, is a new beginning: what is lost after it has all the patience again. */
+export const STEADY_MS = 10_000;
 /** Longest wait for the answer to a question about the fabric. Then TimeoutError. */
 export const QUESTION_TIMEOUT_MS = 10_000;
 /** How long a drained node's work may go on when nobody says how long. Then it is stopped. */

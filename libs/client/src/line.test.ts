@@ -13,6 +13,7 @@ function lineWithJob(onValues: (line: Line, request: JobRequest) => void = () =>
   const line = {
     jobs: new Map(),
     unsealed: new Set(),
+    behind: new Set(),
     dormant: new Set(),
     artifacts: { release: (artifact: unknown) => void released.push(artifact) },
     openChunks: 10,

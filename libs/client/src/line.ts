@@ -1,10 +1,23 @@
+import { CLIENT_CHUNKS_MAX, CLIENT_INPUT_BYTES_MAX } from "@heddle/kernel";
 import type { Session } from "@heddle/port-rpc";
 import type { Artifact } from "@heddle/port-shipper";
-import type { EncodedPayload, OpenJob, OpenPool, PayloadAssembler, RunRequestEntry } from "@heddle/wire";
+import {
+  type EncodedPayload,
+  type OpenJob,
+  type OpenPool,
+  type Payload,
+  PayloadAssembler,
+  type RunRequestEntry,
+  splitPayload,
+} from "@heddle/wire";
 import type { ArgumentFunctions } from "./argument-functions.ts";
-import type { OfferedArtifacts } from "./artifacts.ts";
+import { OfferedArtifacts } from "./artifacts.ts";
 import type { JobRun } from "./job-run.ts";
-import type { OpenProcesses } from "./open-processes.ts";
+import type { RepeatedChunk } from "./open-chunks.ts";
+import { OpenProcesses } from "./open-processes.ts";
+
+/** A span on the wire, at most. */
+const SPAN_BYTES = 14;
 
 /** A job to be run: what the coordinator must know of it beside its chunks. */
 export interface JobRequest {
@@ -14,7 +27,7 @@ export interface JobRequest {
   /** Code and captured values of all its functions. Functions among the inputs add theirs. */
   readonly artifacts: Artifact[];
   readonly functions: ArgumentFunctions;
-  readonly job: Omit<OpenJob, "job">;
+  readonly job: Omit<OpenJob, "job" | keyof ReturnType<JobRun["progress"]>>;
 }
 
 /** What is true of one session only. */
@@ -24,11 +37,14 @@ export interface Line {
   /** Ids of those that were said to be open. */
   readonly pools: Set<string>;
   readonly artifacts: OfferedArtifacts;
+  /** They end with the session. */
   readonly processes: OpenProcesses;
   /** Open jobs by number. */
   readonly jobs: Map<number, JobRequest>;
   /** Those of them that may have inputs to offer now, the one that offered last at the end. */
   readonly unsealed: Set<JobRequest>;
+  /** Those of them that were open in a session before and have chunks to be offered again, before they offer any other. */
+  readonly behind: Set<JobRequest>;
   /** Those that have more inputs, and wait for answers, for their consumer, for the inputs themselves or for slots. */
   readonly dormant: Set<JobRequest>;
   /** Chunks and their bytes that are offered and unanswered, over all jobs. */
@@ -38,6 +54,65 @@ export interface Line {
   lastJob: number;
   /** Set until the coordinator has answered for the first time: when it fires the session is given up. */
   firstAnswer: Disposable | undefined;
+  /** The minor of the protocol that both speak; 0 before the first answer, and where it is not known. */
+  minor: number;
+}
+
+/** A session that has just been opened. `send`: in it. */
+export function newLine(session: Session<RunRequestEntry>): Line {
+  const send = (entry: RunRequestEntry): void => session.send(entry);
+  const artifacts = new OfferedArtifacts(send);
+  return {
+    session,
+    assembler: new PayloadAssembler(),
+    pools: new Set(),
+    artifacts,
+    processes: new OpenProcesses(send, artifacts),
+    jobs: new Map(),
+    unsealed: new Set(),
+    behind: new Set(),
+    dormant: new Set(),
+    openChunks: 0,
+    openBytes: 0,
+    lastPartStream: 0,
+    lastJob: 0,
+    firstAnswer: undefined,
+    minor: 0,
+  };
+}
+
+/** Nobody offers anything any more: what its jobs call comes too late. */
+export function clearLine(line: Line): void {
+  line.jobs.clear();
+  line.unsealed.clear();
+  line.behind.clear();
+  line.dormant.clear();
+}
+
+/** Whether what is open of a job that was open in a session before is within the bounds of this one. */
+export function hasRoomFor(line: Line, { openChunks, openBytes }: JobRun): boolean {
+  if (line.openChunks === 0 || openChunks === 0) return true;
+  return line.openChunks + openChunks <= CLIENT_CHUNKS_MAX && line.openBytes + openBytes <= CLIENT_INPUT_BYTES_MAX;
+}
+
+/** Sends a chunk of a job with its inputs. */
+export function sendChunk(line: Line, { run }: JobRequest, offer: RepeatedChunk): void {
+  const { chunk, firstIndex, grain, payload, settled } = offer;
+  const value = { job: run.number, chunk, firstIndex, grain, settled: [...settled] };
+  const spanBytes = settled.length * SPAN_BYTES;
+  sendPayload(line, payload, (input) => ({ kind: { $case: "offerChunk", value: { ...value, input } } }), spanBytes);
+}
+
+/** Sends an entry and its payload, in parts when that is large. `moreBytes`: of the entry beside the payload. */
+export function sendPayload(
+  line: Line,
+  payload: EncodedPayload,
+  entry: (header: Payload) => RunRequestEntry,
+  moreBytes = 0,
+): void {
+  const { header, parts } = splitPayload(payload, () => ++line.lastPartStream);
+  line.session.send(entry(header), header.data.byteLength + moreBytes);
+  for (const part of parts) line.session.send({ kind: { $case: "part", value: part } }, part.data.byteLength);
 }
 
 /** Whether the job is open in this session. */
@@ -70,6 +145,7 @@ export function forget(line: Line, request: JobRequest): void {
 /** Nothing more of its inputs is wanted. */
 export function stopOffering(line: Line, request: JobRequest): void {
   line.unsealed.delete(request);
+  line.behind.delete(request);
   line.dormant.delete(request);
 }
 

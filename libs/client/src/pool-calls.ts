@@ -11,13 +11,14 @@ import {
   TimeoutError,
 } from "@heddle/kernel";
 import type { AnyFunction, ShippedFunction, Shipper } from "@heddle/port-shipper";
-import type { OpenJob, ValueReaderHooks } from "@heddle/wire";
+import type { ValueReaderHooks } from "@heddle/wire";
 import { ArgumentFunctions, artifactsOf } from "./argument-functions.ts";
 import type { ItemCounts } from "./async-result.ts";
 import type { MapOptions } from "./call-options.ts";
 import type { Connection } from "./connection.ts";
 import { openInputs } from "./inputs.ts";
 import { JobRun, type OnItemError } from "./job-run.ts";
+import type { JobRequest } from "./line.ts";
 import { functionRef, type PoolSettings, type PoolSetup, poolSetup, requirementsOf } from "./pool-setup.ts";
 import type { ResultSink } from "./result-sinks.ts";
 import { type ChunkSize, chunkSizer } from "./sizing.ts";
@@ -75,6 +76,8 @@ export interface StreamPlan {
   /** Items of one chunk as the caller gave them; what an iterator of the inputs gave of the chunk that it throws in is lost. */
   readonly chunkSize: ChunkSize | undefined;
   readonly unreadBytesMax: number;
+  /** Bytes of results that came and were not consumed. Those that were are not told of any more: a new session begins. */
+  readonly unreadBytes: () => number;
   readonly inputsBroke: (error: unknown) => void;
   /** The call fails with this: told at once. */
   readonly failed: (error: unknown) => void;
@@ -205,7 +208,7 @@ export class PoolCalls {
       isPrime: plan.fn === undefined,
       localStack: (text) => shipper.localStack(text),
       ...(window === undefined ? {} : { windowItems: () => window.items }),
-      ...(stream === undefined ? {} : { inputsBroke: stream.inputsBroke, failed: stream.failed }),
+      ...(stream === undefined ? {} : streamParts(stream)),
       ...(changed === undefined ? {} : { changed }),
     });
     return run;
@@ -272,7 +275,7 @@ export class PoolCalls {
       readonly shipped: ShippedFunction | undefined;
       readonly combine: ShippedFunction | undefined;
     },
-  ): Omit<OpenJob, "job"> {
+  ): JobRequest["job"] {
     const { options, spread, stream, fn, onItemError } = plan;
     const random =
       options.seed === undefined ? seededRandom(this.#seed, `job ${number}`) : seededRandom(options.seed, "call");
@@ -325,6 +328,10 @@ export class PoolCalls {
     }
     return scope;
   }
+}
+
+function streamParts({ inputsBroke, failed, unreadBytes }: StreamPlan) {
+  return { inputsBroke, failed, unreadBytes };
 }
 
 /** What people call it. */

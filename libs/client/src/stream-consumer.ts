@@ -52,6 +52,10 @@ export class StreamConsumer<R> {
       bufferSize,
       chunkSize,
       unreadBytesMax: STREAM_UNREAD_BYTES_MAX,
+      unreadBytes: () => {
+        this.#untoldBytes = 0;
+        return this.#isLifted ? 0 : this.#unreadBytes;
+      },
       inputsBroke: (error) => this.iterator.inputsBroke(error),
       failed: (error) => this.iterator.failed(error),
       opened: (window) => {

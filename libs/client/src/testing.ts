@@ -1,6 +1,13 @@
 // biome-ignore-all lint/style/noRestrictedGlobals: this file stands in for the world, in tests only
 import { type Environment, type Logger, seededRandom, silentLogger } from "@heddle/kernel";
-import { MemoryNetwork, type Session, SessionAcceptor, streamRoute } from "@heddle/port-rpc";
+import {
+  type Listening,
+  MemoryNetwork,
+  type Session,
+  SessionAcceptor,
+  streamRoute,
+  type Version,
+} from "@heddle/port-rpc";
 import { ManualClock } from "@heddle/port-rpc/testing";
 import type { AnyFunction, Artifact, ShippedFunction, Shipper } from "@heddle/port-shipper";
 import {
@@ -13,6 +20,7 @@ import {
   jobsRun,
   type OfferChunk,
   type Payload,
+  PROTOCOL_MINOR,
   protocolVersion,
   type RunRequestEntry,
   type RunResponseEntry,
@@ -112,28 +120,18 @@ export class FakeCoordinator implements AsyncDisposable {
   #work: ((item: unknown) => unknown) | undefined;
   holds = 0;
   readonly fabric: Fabric;
-  readonly #acceptor: SessionAcceptor<RunResponseEntry, RunRequestEntry>;
+  #acceptor: SessionAcceptor<RunResponseEntry, RunRequestEntry>;
+  #listening: Promise<Listening>;
   /** Sent at the beginning of each session; undefined for no word about it. */
   readonly #slots: number | undefined;
-  readonly #fabricOptions: FabricOptions;
+  readonly fabricOptions: FabricOptions;
 
   constructor(slots: number | undefined = 4) {
     this.#slots = slots;
     const version = protocolVersion("test", 24);
-    this.#acceptor = new SessionAcceptor<RunResponseEntry, RunRequestEntry>({
-      env: this.env,
-      serverId: "0".repeat(32),
-      version,
-      leaseMs: LEASE_MS,
-      heartbeatMs: HEARTBEAT_MS,
-      onSession: (session) => {
-        this.sessions.push(session);
-        if (this.#slots !== undefined) this.capacity(this.#slots);
-        return { entries: (entries) => this.#take(entries), ended: () => undefined };
-      },
-    });
-    void this.network.listen(ADDRESS, [streamRoute(jobsRun, this.#acceptor.accept)]);
-    this.#fabricOptions = {
+    this.#acceptor = this.#newAcceptor(version);
+    this.#listening = this.network.listen(ADDRESS, [streamRoute(jobsRun, this.#acceptor.accept)]);
+    this.fabricOptions = {
       env: this.env,
       client: this.network,
       address: ADDRESS,
@@ -151,7 +149,7 @@ export class FakeCoordinator implements AsyncDisposable {
       },
       print: (stderr, line) => void this.printed.push(`${stderr ? "err" : "out"} ${line}`),
     };
-    this.fabric = new Fabric(this.#fabricOptions);
+    this.fabric = new Fabric(this.fabricOptions);
   }
 
   /** Values of the entries of one kind, in order. */
@@ -192,12 +190,52 @@ export class FakeCoordinator implements AsyncDisposable {
 
   /** Another fabric, at an address where nobody listens. */
   strandedFabric(): Fabric {
-    return new Fabric({ ...this.#fabricOptions, address: "nowhere" });
+    return new Fabric({ ...this.fabricOptions, address: "nowhere" });
+  }
+
+  /** It is killed: nobody hears a word of it, and what it knew is gone. */
+  async kill(): Promise<void> {
+    this.network.cut(ADDRESS);
+    await (await this.#listening)[Symbol.asyncDispose]();
+  }
+
+  /** Another begins at the same address. `minor`: of the protocol; this build's unless given. */
+  async begin(minor = PROTOCOL_MINOR): Promise<void> {
+    this.entries.length = 0;
+    this.#acceptor = this.#newAcceptor({ ...protocolVersion("test", 24), minor });
+    this.#listening = this.network.listen(ADDRESS, [streamRoute(jobsRun, this.#acceptor.accept)]);
+    await this.#listening;
+  }
+
+  /** Whether it has been dialled since it began, or is within a minute from now. */
+  async dialled(): Promise<boolean> {
+    const before = this.sessions.length;
+    for (let waitedMs = 0; waitedMs < 60_000 && this.sessions.length === before; waitedMs += 100) {
+      await this.env.clock.advance(100);
+      await settle();
+    }
+    await settle();
+    return this.sessions.length > before;
   }
 
   /** Ends every session as a coordinator does that stops, and takes new ones no more. */
   stop(): Promise<void> {
     return this.#acceptor.close({ code: "unavailable", message: "the coordinator was stopped" });
+  }
+
+  #newAcceptor(version: Version): SessionAcceptor<RunResponseEntry, RunRequestEntry> {
+    return new SessionAcceptor<RunResponseEntry, RunRequestEntry>({
+      env: this.env,
+      serverId: "0".repeat(32),
+      version,
+      leaseMs: LEASE_MS,
+      heartbeatMs: HEARTBEAT_MS,
+      onSession: (session) => {
+        this.sessions.push(session);
+        if (this.#slots !== undefined) this.capacity(this.#slots);
+        return { entries: (entries) => this.#take(entries), ended: () => undefined };
+      },
+    });
   }
 
   #take(entries: readonly RunRequestEntry[]): void {
@@ -211,7 +249,7 @@ export class FakeCoordinator implements AsyncDisposable {
 
   #serve(offer: OfferChunk, work: (item: unknown) => unknown): void {
     const { job, chunk } = offer;
-    const collects = this.said("openJob").find((one) => one.job === job)?.collect === true;
+    const collects = this.said("openJob").findLast((one) => one.job === job)?.collect === true;
     for (const [offset, item] of itemsOf(offer).entries())
       try {
         this.answer(job, chunk, [work(item)], { span: { offset, count: 1 } });

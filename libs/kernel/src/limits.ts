@@ -34,14 +34,14 @@ export const MESSAGE_BYTES_MAX = 1024 * 1024;
 export const LEASE_MS = 15_000;
 /** A peer with nothing to say says so this often. */
 export const HEARTBEAT_MS = 2_000;
-/** Chunks of one client that the coordinator holds at a time. The client waits above it. */
+/** Chunks of one client that the coordinator holds at a time, and the client, which may have to offer them again. The client waits above it. */
 export const CLIENT_CHUNKS_MAX = 16_384;
 /**
  * Spans of answered items that are told of a chunk which is offered again. Of a chunk in more pieces the client tells the largest: what it does not tell
  * runs again, and its answers are dropped. More ends the client's session.
  */
 export const CHUNK_SETTLED_SPANS_MAX = 1_024;
-/** Input bytes of one client that the coordinator holds at a time, one chunk always allowed. The client waits above it. */
+/** Input bytes of one client that the coordinator holds at a time, and the client in turn, one chunk always allowed. The client waits above it. */
 export const CLIENT_INPUT_BYTES_MAX = 64 * 1024 * 1024;
 /** Jobs of one client that are open at a time. The client waits above it. */
 export const CLIENT_JOBS_MAX = 4_096;
