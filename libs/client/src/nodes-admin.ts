@@ -14,7 +14,7 @@ import { DRAIN_DEADLINE_MS } from "./limits.ts";
 /** All about one node. */
 interface NodeReport {
   readonly node: NodeStatus;
-  /** What it holds, by job, the one that is there for longest first. */
+  /** What it holds, by job, the one that is there for longest first; the first thousand. */
   readonly jobs: readonly NodeJob[];
   readonly processes: readonly NodeProcess[];
   /** What became of the chunks that were placed on it since it registered. */

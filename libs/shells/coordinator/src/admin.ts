@@ -15,6 +15,7 @@ import type { AssignmentRecord, EndedJob, JobRecord, Ledger, NodeRecord } from "
 import { tallyOf } from "./node-tally.ts";
 import type { ProcessDesk } from "./process-desk.ts";
 
+import { NODE_JOBS_SHOWN_MAX } from "./limits.ts";
 /** What a coordinator says of itself. */
 export interface Identity {
   readonly build: string;
@@ -134,7 +135,7 @@ export class AdminView {
 /** What a node holds, by job, the one that is there for longest first. */
 function nodeJobs(node: NodeRecord, nowMs: Millis): NodeJob[] {
   const byJob = Map.groupBy(node.assignments.values(), ({ job }: AssignmentRecord) => job);
-  return [...byJob].map(([job, [first, ...others]]) => {
+  return [...byJob].slice(0, NODE_JOBS_SHOWN_MAX).map(([job, [first, ...others]]) => {
     const longestMs = Math.round(nowMs - (first?.placedMs ?? nowMs));
     return {
       jobId: job.id,

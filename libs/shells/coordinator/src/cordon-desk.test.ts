@@ -13,7 +13,7 @@ import {
   StartProcess,
 } from "@heddle/wire";
 import { beforeEach, expect, onTestFinished, test } from "vitest";
-import { CORDON_REASON_LENGTH_MAX, DRAIN_DEADLINE_MS_MAX } from "./limits.ts";
+import { CORDON_REASON_LENGTH_MAX, DRAIN_DEADLINE_MS_MAX, NODE_JOBS_SHOWN_MAX } from "./limits.ts";
 import { type Bench, type Client, finish, inline, type Node, offer, openBench, openJob, settle } from "./testing.ts";
 
 const agent: Caller = { role: "agent", name: "agent" };
@@ -149,6 +149,27 @@ test("processes wait for a cordoned node, end at the end of a drain's time, and 
   await uncordon("a");
   await settle();
   expect(started(a)).toEqual(["p1", "p2", "p3"]);
+});
+
+test("a drain without time ends processes at once, and those who start them anew wait", async () => {
+  const [a, client] = [await bench.node("a", 0), await bench.client()];
+  start(client, 1);
+  await settle();
+  expect((await drain({ name: "a" })).node).toMatchObject({ state: "draining", drainStoppedProcesses: 1 });
+  start(client, 2);
+  await settle();
+  expect([a.said("signalProcess").length, started(a)]).toEqual([1, ["p1"]]);
+});
+
+test("of very many jobs on a node those are told that are there for longest", async () => {
+  const [, client] = [await bench.node("a", 2_000), await bench.client()];
+  for (let number = 1; number <= NODE_JOBS_SHOWN_MAX + 1; number++) {
+    openJob(client, number);
+    offer(client, number, 0);
+  }
+  await settle();
+  const { node, jobs } = await describeNode("a");
+  expect([node?.chunks, jobs.length, jobs[0]?.jobId]).toEqual([NODE_JOBS_SHOWN_MAX + 1, NODE_JOBS_SHOWN_MAX, "job-1"]);
 });
 
 test("a node that comes back under its name finds its cordon and its drain, and can be uncordoned while it is away", async () => {

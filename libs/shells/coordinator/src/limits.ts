@@ -35,6 +35,8 @@ export const DRAIN_DEADLINE_MS_MAX = 7 * 24 * 60 * 60 * 1_000;
 export const AMOUNTS_MAX = 32;
 /** Longest name of one of them. */
 export const AMOUNT_NAME_LENGTH_MAX = 63;
+/** Jobs that the description of a node tells of, those that are there for longest. The others are left out. */
+export const NODE_JOBS_SHOWN_MAX = 1_000;
 /** Longest run of an item that a job may allow: what a timer can wait. */
 export const ITEM_TIMEOUT_MS_MAX = 2 ** 31 - 1;
 /** Most items of a chunk that a job may have under way at a time. */
