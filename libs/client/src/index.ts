@@ -5,6 +5,7 @@ export { noCoordinatorError, type SessionDial } from "./dial.ts";
 export { Fabric, type FabricOptions } from "./fabric.ts";
 export type { RemotePlace } from "./failure.ts";
 export type { Inputs } from "./inputs.ts";
+export { type JobsAdmin, jobsAdmin } from "./jobs-admin.ts";
 export { OBJECTS_TTL_MS, QUESTION_TIMEOUT_MS, UNAVAILABLE_TIMEOUT_MS } from "./limits.ts";
 export { MapIterator } from "./map-iterator.ts";
 export { type DrainOptions, type NodesAdmin, nodesAdmin } from "./nodes-admin.ts";

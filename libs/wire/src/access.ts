@@ -1,6 +1,7 @@
 import { assert, type Role } from "@heddle/kernel";
 import {
   adminCordonNode,
+  adminDescribeJob,
   adminDescribeNode,
   adminDrainNode,
   adminGetStatus,
@@ -36,6 +37,7 @@ export const access: ReadonlyMap<string, readonly Role[]> = table([
   [adminCordonNode.path, ["admin"]],
   [adminDrainNode.path, ["agent", "admin"]],
   [adminListJobs.path, ["client", "admin"]],
+  [adminDescribeJob.path, ["client", "admin"]],
   [objectsAdminListObjects.path, ["client", "coordinator", "admin"]],
   [objectsAdminDescribeObject.path, ["client", "coordinator", "admin"]],
   [objectsAdminListLocks.path, ["client", "coordinator", "admin"]],

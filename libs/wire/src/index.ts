@@ -1,12 +1,17 @@
 export { access } from "./access.ts";
 export {
   AdminDefinition,
+  ChunkStatus,
   CordonNodeRequest,
+  DescribeJobRequest,
+  DescribeJobResponse,
   DescribeNodeResponse,
   DrainNodeRequest,
   GetStatusRequest,
   GetStatusResponse,
+  JobAttempt,
   JobStatus,
+  JobWait,
   ListJobsRequest,
   ListJobsResponse,
   ListNodesRequest,
@@ -168,6 +173,7 @@ export {
 } from "./gen/heddle/v1/worker.ts";
 export {
   adminCordonNode,
+  adminDescribeJob,
   adminDescribeNode,
   adminDrainNode,
   adminGetStatus,

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import {
   AdminDefinition,
   adminCordonNode,
+  adminDescribeJob,
   adminDescribeNode,
   adminDrainNode,
   adminGetStatus,
@@ -32,7 +33,7 @@ import {
 test("every method of the proto files has an object with its path, and codecs of its messages", () => {
   const methods = [
     ...[jobsRun, nodesAttach, adminGetStatus, adminListNodes, adminDescribeNode, adminCordonNode, adminDrainNode],
-    ...[adminListJobs, objectsOperate, sessionsKeepAlive],
+    ...[adminListJobs, adminDescribeJob, objectsOperate, sessionsKeepAlive],
     ...[objectsAdminListObjects, objectsAdminDescribeObject, objectsAdminListLocks, objectsAdminDescribeLock],
     ...[objectsAdminListSessions, objectsAdminBreakLock],
   ];

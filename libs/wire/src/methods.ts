@@ -2,6 +2,8 @@ import { frameCodec } from "./frame-codec.ts";
 import {
   CordonNodeRequest,
   CordonNodeResponse,
+  DescribeJobRequest,
+  DescribeJobResponse,
   DescribeNodeRequest,
   DescribeNodeResponse,
   DrainNodeRequest,
@@ -117,6 +119,13 @@ export const adminListJobs: WireMethod<ListJobsRequest, ListJobsResponse> = {
   path: "/heddle.v1.Admin/ListJobs",
   request: ListJobsRequest,
   response: ListJobsResponse,
+};
+
+/** Why a job, or a chunk of it, is where it is. */
+export const adminDescribeJob: WireMethod<DescribeJobRequest, DescribeJobResponse> = {
+  path: "/heddle.v1.Admin/DescribeJob",
+  request: DescribeJobRequest,
+  response: DescribeJobResponse,
 };
 
 /** A page of shared objects, in order of their ids. */

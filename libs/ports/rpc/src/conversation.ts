@@ -87,6 +87,10 @@ export class Conversation<Out, In> implements Session<Out> {
     return this.#outbox.queuedBytes;
   }
 
+  get heardMs(): Millis {
+    return this.#liveness.heardAtMs;
+  }
+
   /** Last sequence received, for the handshake. */
   get received(): number {
     return this.#inbox.received;

@@ -55,6 +55,11 @@ export class Liveness {
     return Math.max(1, Math.min(this.#lease.heartbeatMs, this.#lease.giveUpMs) / 4);
   }
 
+  /** When the last frame came. */
+  get heardAtMs(): Millis {
+    return this.#heardAtMs;
+  }
+
   adopt(lease: Lease): void {
     this.#lease = lease;
   }

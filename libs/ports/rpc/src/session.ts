@@ -1,4 +1,4 @@
-import type { HeddleError } from "@heddle/kernel";
+import type { HeddleError, Millis } from "@heddle/kernel";
 import type { Goodbye } from "./frame.ts";
 
 /**
@@ -22,6 +22,8 @@ export interface Session<Out> {
   readonly peer: string;
   /** Bulk bytes that wait for the window. */
   readonly queuedBytes: number;
+  /** When the peer's last frame came, by this side's clock; undefined where nobody knows. */
+  readonly heardMs?: Millis;
   /**
    * Sends an entry. With `bulkBytes` (its payload's size, may be 0) it goes in the bulk lane, without in the control lane, which is
    * for entries of less than 1 KiB. Before the link is up entries wait. Ignored after `close()` and after the end.

@@ -1,7 +1,9 @@
-import type { NodeView, Scheduler } from "@heddle/core-scheduler";
+import type { JobView, NodeView, Scheduler } from "@heddle/core-scheduler";
 import type { Millis } from "@heddle/kernel";
 import type { Caller } from "@heddle/port-rpc";
 import type {
+  DescribeJobRequest,
+  DescribeJobResponse,
   DescribeNodeResponse,
   GetStatusResponse,
   JobStatus,
@@ -11,11 +13,12 @@ import type {
   NodeStatus,
 } from "@heddle/wire";
 import { nodeNamed } from "./cordon-desk.ts";
+import { chunkStatus, endedAttempt, jobNamed, jobWaits, nodesOf, runningAttempt, runningOf } from "./explain.ts";
 import type { AssignmentRecord, EndedJob, JobRecord, Ledger, NodeRecord } from "./ledger.ts";
+import { NODE_JOBS_SHOWN_MAX, RUNNING_TOLD_MAX } from "./limits.ts";
 import { tallyOf } from "./node-tally.ts";
 import type { ProcessDesk } from "./process-desk.ts";
 
-import { NODE_JOBS_SHOWN_MAX } from "./limits.ts";
 /** What a coordinator says of itself. */
 export interface Identity {
   readonly build: string;
@@ -109,7 +112,29 @@ export class AdminView {
       drainLeftMs: Math.max(0, Math.ceil((cordon?.drain?.stopAtMs ?? nowMs) - nowMs)),
       drainStoppedChunks: cordon?.drain?.stoppedChunks ?? 0,
       drainStoppedProcesses: cordon?.drain?.stoppedProcesses ?? 0,
+      heardMs: Math.max(0, Math.round(nowMs - (node.session.heardMs ?? nowMs))),
+      excludedLeftMs: Math.max(0, Math.ceil((view?.exclusion?.untilMs ?? nowMs) - nowMs)),
       silentMs: node.silentSinceMs === undefined ? 0 : Math.max(1, Math.round(nowMs - node.silentSinceMs)),
+    };
+  }
+
+  /** Throws NotFoundError. */
+  describeJob(request: DescribeJobRequest, nowMs: Millis): DescribeJobResponse {
+    const [core, ledger] = [this.#core, this.#ledger];
+    const job = jobNamed(ledger, request.jobId);
+    const chunk = chunkStatus({ core, ledger }, job, request, nowMs);
+    const isAll = chunk === undefined;
+    const running = isAll || chunk.chunk !== undefined ? runningOf(ledger, job, chunk?.chunk) : [];
+    const attempts = ledger.attempts.of(job).filter((attempt) => isAll || attempt.chunk === chunk.chunk);
+    return {
+      job: this.#job(job, nowMs),
+      waits: isAll ? jobWaits(core, job, nowMs) : [],
+      running: running.slice(0, RUNNING_TOLD_MAX).map((assignment) => runningAttempt(assignment, nowMs)),
+      runningCount: running.length,
+      attempts: attempts.map((attempt) => endedAttempt(attempt, nowMs)),
+      nodes: nodesOf(running).map((node) => this.node(node, nowMs)),
+      chunk,
+      poolSlotsMax: job.pool.opened.processes,
     };
   }
 
@@ -118,17 +143,17 @@ export class AdminView {
     const live: JobStatus[] = [];
     for (const job of this.#ledger.jobs.values()) {
       const view = views.get(job.key);
-      if (view === undefined) continue;
-      live.push({
-        ...common(job),
-        state: view.state,
-        ageMs: Math.round(nowMs - job.openedMs),
-        durationMs: 0,
-        chunksPlaced: view.chunksPlaced,
-      });
+      if (view !== undefined) live.push(liveStatus(job, view, nowMs));
     }
     const ended = this.#ledger.ended.map((end) => endedStatus(end, nowMs));
     return { jobs: [...live.reverse(), ...ended.reverse()] };
+  }
+
+  #job(job: JobRecord, nowMs: Millis): JobStatus | undefined {
+    const view = this.#core.jobs().find(({ job: key }) => key === job.key);
+    if (view !== undefined && this.#ledger.jobs.has(job.key)) return liveStatus(job, view, nowMs);
+    const ended = this.#ledger.ended.findLast((end) => end.job === job);
+    return ended && endedStatus(ended, nowMs);
   }
 }
 
@@ -149,6 +174,10 @@ function nodeJobs(node: NodeRecord, nowMs: Millis): NodeJob[] {
 
 function nameOf(job: JobRecord): string {
   return job.opened.name === "" ? (job.function?.displayName ?? "") : job.opened.name;
+}
+
+function liveStatus(job: JobRecord, { state, chunksPlaced }: JobView, nowMs: Millis): JobStatus {
+  return { ...common(job), state, ageMs: Math.round(nowMs - job.openedMs), durationMs: 0, chunksPlaced };
 }
 
 function endedStatus({ job, outcome, endedMs }: EndedJob, nowMs: Millis): JobStatus {

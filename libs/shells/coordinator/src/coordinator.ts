@@ -15,6 +15,7 @@ import {
   type AttachRequestEntry,
   type AttachResponseEntry,
   adminCordonNode,
+  adminDescribeJob,
   adminDescribeNode,
   adminDrainNode,
   adminGetStatus,
@@ -169,6 +170,7 @@ export class CoordinatorShell implements Watched {
         const node = this.#cordons.drain(request, caller);
         return { node: admin.node(node, now()) };
       }),
+      unaryRoute(adminDescribeJob, async (request) => admin.describeJob(request, now())),
       unaryRoute(adminListJobs, () => Promise.resolve(admin.jobs(now()))),
     ];
   }
@@ -204,12 +206,20 @@ export class CoordinatorShell implements Watched {
     this.#counts.chunksFinished[outcome.type]++;
     noteEnd(assignment.node, outcome);
     if (outcome.type === "stopped") this.#cordons.chunkStopped(assignment);
+    this.#note(finish, outcome);
     this.#finish = finish;
     this.#delivered = false;
     this.#driver.feed({ type: "chunk-finished", assignment: assignment.id, outcome, runMs });
     if (!this.#delivered) finish.relay?.end(true); // the core had no use for it
     this.#finish = undefined;
     this.#clients.watchBacklog(assignment.job.pool.client);
+  }
+
+  /** Keeps what went wrong, unless its job is over: then nobody asks why it does not go on. */
+  #note(finish: Finish, outcome: Outcome): void {
+    const { node, job } = finish.assignment;
+    if (outcome.type === "done" || !this.#ledger.jobs.has(job.key)) return;
+    this.#ledger.attempts.finished(finish, outcome, this.#core.node(node.key)?.state, this.#env.clock.nowMs());
   }
 
   #perform(effect: Effect): void {
@@ -272,6 +282,7 @@ export class CoordinatorShell implements Watched {
       firstIndex: chunk.firstIndex + offset,
       isWhole: count === chunk.count,
       placedMs: this.#env.clock.nowMs(),
+      startedMs: undefined,
     };
     this.#ledger.assignments.set(effect.assignment, assignment);
     node.assignments.set(number, assignment);
@@ -358,6 +369,7 @@ export class CoordinatorShell implements Watched {
     ended.push({ job, outcome, endedMs });
     while (ended.length > ENDED_JOBS_MAX || endedMs - (ended[0]?.endedMs ?? endedMs) > ENDED_JOB_AGE_MS) {
       const forgotten = ended.shift();
+      if (forgotten !== undefined) this.#ledger.attempts.forget(forgotten.job);
       const id = forgotten?.job.id;
       if (id !== undefined && this.#ledger.jobIds.get(id) === forgotten?.job) this.#ledger.jobIds.delete(id);
     }

@@ -12,6 +12,7 @@ import type {
   RegisterNode,
   RunResponseEntry,
 } from "@heddle/wire";
+import { AttemptBook } from "./attempts.ts";
 
 /** A client within its lease. */
 export interface ClientRecord {
@@ -151,6 +152,8 @@ export interface AssignmentRecord {
   /** It is all of its chunk. */
   readonly isWhole: boolean;
   readonly placedMs: Millis;
+  /** When its node said that it runs, which it need not. */
+  startedMs: Millis | undefined;
 }
 
 /** Everything the coordinator knows beside the core: how keys of the core map to sessions, payloads and names. */
@@ -170,6 +173,7 @@ export class Ledger {
   readonly jobIds = new Map<JobId, JobRecord>();
   /** Oldest first. */
   readonly ended: EndedJob[] = [];
+  readonly attempts = new AttemptBook();
   #lastKey = 0;
 
   /** The next key for anything the core is to know. */

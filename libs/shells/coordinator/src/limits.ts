@@ -4,6 +4,16 @@ export const CLIENT_RESULT_BACKLOG_BYTES = 8 * 1024 * 1024;
 export const ENDED_JOBS_MAX = 1_000;
 /** How long an ended job is remembered. */
 export const ENDED_JOB_AGE_MS = 60 * 60 * 1_000;
+/** Attempts of one job that did not simply succeed and are kept for `heddle why`. The oldest is forgotten. */
+export const JOB_ATTEMPTS_MAX = 100;
+/** The same of all jobs, ended ones that are remembered included. */
+export const ATTEMPTS_MAX = 10_000;
+/** One line about an attempt, in characters; cut there. */
+export const ATTEMPT_SUMMARY_LENGTH_MAX = 200;
+/** The end of what a worker that died wrote to its standard error, in characters, as far as it is kept with the attempt. */
+export const ATTEMPT_STDERR_LENGTH_MAX = 1_024;
+/** Chunks that run, and nodes that they run on, which one answer about a job tells of. The others are counted. */
+export const RUNNING_TOLD_MAX = 100;
 /** Clients at a time. One more is refused with goodbye "limit". */
 export const CLIENTS_MAX = 1_000;
 /**
@@ -25,6 +35,8 @@ export const PROCESS_NAME_LENGTH_MAX = 200;
 export const CLIENT_OUTPUT_BACKLOG_BYTES = 4 * 1024 * 1024;
 /** Names whose incarnations are counted on after their node is gone. The one that joined longest ago begins again at 1. */
 export const INCARNATIONS_MAX = 10_000;
+/** Jobs that the description of a node tells of, those that are there for longest. The others are left out. */
+export const NODE_JOBS_SHOWN_MAX = 1_000;
 /** Names that are cordoned, those of nodes that are gone included. Of these the one that was cordoned longest ago is forgotten. */
 export const CORDONS_MAX = 10_000;
 /** Characters of why a node is cordoned. More is refused with LimitError. */
@@ -35,8 +47,6 @@ export const DRAIN_DEADLINE_MS_MAX = 7 * 24 * 60 * 60 * 1_000;
 export const AMOUNTS_MAX = 32;
 /** Longest name of one of them. */
 export const AMOUNT_NAME_LENGTH_MAX = 63;
-/** Jobs that the description of a node tells of, those that are there for longest. The others are left out. */
-export const NODE_JOBS_SHOWN_MAX = 1_000;
 /** Longest run of an item that a job may allow: what a timer can wait. */
 export const ITEM_TIMEOUT_MS_MAX = 2 ** 31 - 1;
 /** Most items of a chunk that a job may have under way at a time. */

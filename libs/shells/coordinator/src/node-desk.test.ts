@@ -53,7 +53,7 @@ test("what a node held is known until the core has heard of its loss, also when 
   };
   handler.entries([registered]);
   const [node] = ledger.nodes.values();
-  const assignment = { id, node } as AssignmentRecord;
+  const assignment = { id, node, job: {} } as AssignmentRecord;
   ledger.assignments.set(id, assignment);
   node?.assignments.set(1, assignment);
   endSession = () => handler.ended({ reason: "lost", message: "too many words wait for the peer" });

@@ -15,7 +15,7 @@ import { checkAmounts } from "./checks.ts";
 import type { ClientDesk } from "./client-desk.ts";
 import type { CordonDesk } from "./cordon-desk.ts";
 import type { Office } from "./desk.ts";
-import type { NodeRecord } from "./ledger.ts";
+import type { AssignmentRecord, NodeRecord } from "./ledger.ts";
 import { INCARNATIONS_MAX, NODES_MAX } from "./limits.ts";
 import { type NodeHost, takeNodeEntry } from "./node-entries.ts";
 import { emptyTally } from "./node-tally.ts";
@@ -69,6 +69,8 @@ export class NodeDesk implements NodeHost {
   }
 
   started(assignment: AssignmentId): void {
+    const record = this.#office.ledger.assignments.get(assignment);
+    if (record !== undefined) record.startedMs ??= this.#office.env.clock.nowMs();
     this.#office.feed({ type: "chunk-started", assignment });
   }
 
@@ -167,6 +169,12 @@ export class NodeDesk implements NodeHost {
     older.session.close({ code: "conflict", message }).catch(() => undefined);
   }
 
+  #noteLost(assignments: readonly AssignmentRecord[], why: string): void {
+    const { ledger, env } = this.#office;
+    for (const assignment of assignments)
+      if (ledger.jobs.has(assignment.job.key)) ledger.attempts.lost(assignment, why, env.clock.nowMs());
+  }
+
   #leave(node: NodeRecord, reason: string): void {
     const { ledger, env } = this.#office;
     if (!ledger.nodes.delete(node.key)) return;
@@ -175,6 +183,7 @@ export class NodeDesk implements NodeHost {
     node.inflow.abort();
     const assignments = [...node.assignments.values()];
     this.#office.counts.lostWithNodes += assignments.length;
+    this.#noteLost(assignments, lossText(node, reason));
     const named = ledger.nodeNames.get(node.name);
     if (named !== undefined) named.lost += assignments.length;
     this.#cordons.nodeLeft(node);
@@ -185,5 +194,19 @@ export class NodeDesk implements NodeHost {
     queueMicrotask(() => {
       for (const { id } of assignments) ledger.assignments.delete(id);
     });
+  }
+}
+
+/** Why a node is gone, for people. */
+function lossText({ name }: NodeRecord, reason: string): string {
+  switch (reason) {
+    case "expired":
+      return `node ${name} was lost: nothing was heard of it for the length of its lease`;
+    case "replaced":
+      return `node ${name} was lost: a newer agent took its name`;
+    case "goodbye":
+      return `node ${name} left`;
+    default:
+      return `node ${name} was lost: its session ended (${reason})`;
   }
 }
