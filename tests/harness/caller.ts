@@ -11,6 +11,12 @@ export interface ObjectName {
   readonly args?: readonly unknown[];
 }
 
+/** Whoever can be told to call shared objects. */
+export interface Calls {
+  /** Settles as the call does there; a guard is given as its token. */
+  call(object: ObjectName, method: string, args?: readonly unknown[], under?: bigint): Promise<unknown>;
+}
+
 /** What a caller is told to do. */
 export interface Wanted {
   readonly id: number;
@@ -28,7 +34,7 @@ export type Told =
   | { readonly id: number; readonly error: { readonly name: string; readonly message: string } };
 
 /** A client process with a session of its own, which calls shared objects as it is told. */
-export class Caller implements AsyncDisposable {
+export class Caller implements Calls, AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #pending = new Map<number, PromiseWithResolvers<unknown>>();
   readonly #ready = Promise.withResolvers<void>();

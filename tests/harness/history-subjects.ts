@@ -1,6 +1,7 @@
 import type { Clock, Random } from "@heddle/kernel";
 import {
   assertLinearizable,
+  type CheckOptions,
   type DictInput,
   dictModel,
   type ListInput,
@@ -13,7 +14,7 @@ import {
   type ValueInput,
   valueModel,
 } from "@heddle/sim";
-import type { Caller, ObjectName } from "./caller.ts";
+import type { Calls, ObjectName } from "./caller.ts";
 
 /** A shared object that callers call at random, and the history of that. */
 export interface Subject {
@@ -21,11 +22,11 @@ export interface Subject {
   /** Lines of calls at a time for each caller: as many as can be judged in time. */
   readonly lines: number;
   /** Makes one call; settles as it does. `serial` is a number that no other call has. */
-  call(caller: Caller, client: number, random: Random, serial: number): Promise<unknown>;
+  call(caller: Calls, client: number, random: Random, serial: number): Promise<unknown>;
   /** Reads all there is. */
-  close(caller: Caller, client: number): Promise<unknown>;
+  close(caller: Calls, client: number): Promise<unknown>;
   /** Throws HistoryError unless the history is linearizable. */
-  judge(): void;
+  judge(options?: CheckOptions): void;
   /** Calls in the history. */
   readonly length: number;
 }
@@ -52,7 +53,7 @@ export function subjectsOf(suffix: string, clock: Clock): readonly Subject[] {
 function subject<S, In extends { readonly type: string }>(clock: Clock, behaviour: Behaviour<S, In>): Subject {
   const { object, lines, model, draw, argumentsOf, closing } = behaviour;
   const recorder = new Recorder<In>(clock);
-  const make = (caller: Caller, client: number, input: In): Promise<unknown> =>
+  const make = (caller: Calls, client: number, input: In): Promise<unknown> =>
     recorder.record(client, object.name, input, () => caller.call(object, input.type, argumentsOf(input)));
   const history = (): readonly Operation<In>[] => recorder.histories().get(object.name) ?? [];
   return {
@@ -60,7 +61,7 @@ function subject<S, In extends { readonly type: string }>(clock: Clock, behaviou
     lines,
     call: (caller, client, random, serial) => make(caller, client, draw(random, serial)),
     close: (caller, client) => make(caller, client, closing),
-    judge: () => assertLinearizable(object.name, history(), model),
+    judge: (options) => assertLinearizable(object.name, history(), model, options),
     get length() {
       return history().length;
     },

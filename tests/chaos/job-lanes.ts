@@ -1,0 +1,120 @@
+import { range } from "heddle";
+import { shared } from "./client-events.ts";
+import { type Lane, type LaneContext, mustBe, WrongResult } from "./lane.ts";
+import { countRun, failThirds, flakySquare, lazySquare, plus, slowSquare, square, turned } from "./tasks.ts";
+
+const squaresOf = (count: number): number[] => Array.from({ length: count }, (_, n) => n * n);
+
+/** A generator that is read now and then. */
+function* numbers(count: number): Generator<number> {
+  for (let n = 0; n < count; n++) yield n;
+}
+
+async function map({ pool, random }: LaneContext): Promise<void> {
+  const count = 1 + random.int(3_000);
+  mustBe("map", await pool.map(square, range(count)), squaresOf(count));
+}
+
+async function mapSlowly({ pool, random }: LaneContext): Promise<void> {
+  const count = 10 + random.int(100);
+  const chunkSize = 1 + random.int(8);
+  mustBe("map of tasks that wait", await pool.map(lazySquare, range(count), { chunkSize }), squaresOf(count));
+}
+
+async function mapLarge({ pool, random }: LaneContext): Promise<void> {
+  const inputs = Array.from({ length: 1 + random.int(4) }, (_, at) =>
+    new Uint8Array(1_000 + random.int(600_000)).fill(at + 1).fill(7, 0, 1),
+  );
+  const outputs = await pool.map(turned, inputs, { chunkSize: 1 });
+  for (const [at, input] of inputs.entries()) {
+    const output = outputs[at];
+    const sum = 7 + (at + 1) * (input.length - 1);
+    mustBe("map of large values", [output?.sum, output?.bytes.length, output?.bytes.at(-1)], [sum, input.length, 7]);
+  }
+}
+
+async function imap({ pool, random }: LaneContext): Promise<void> {
+  const count = 20 + random.int(150);
+  const seen: number[] = [];
+  const isSlow = random.int(2) === 0;
+  for await (const value of pool.imap(lazySquare, numbers(count), { chunkSize: 1 + random.int(5) })) {
+    seen.push(value);
+    if (isSlow && random.int(10) === 0) await new Promise((resolve) => setTimeout(resolve, random.int(80)));
+  }
+  mustBe("imap", seen, squaresOf(count));
+}
+
+async function imapUnordered({ pool, random }: LaneContext): Promise<void> {
+  const count = 20 + random.int(150);
+  const seen: number[] = [];
+  for await (const value of pool.imapUnordered(lazySquare, numbers(count))) seen.push(value);
+  mustBe(
+    "imapUnordered",
+    seen.toSorted((a, b) => a - b),
+    squaresOf(count),
+  );
+}
+
+async function mapReduce({ pool, random }: LaneContext): Promise<void> {
+  const count = 1 + random.int(30_000);
+  const sum = await pool.mapReduce(square, plus, range(count));
+  mustBe("mapReduce", sum, ((count - 1) * count * (2 * count - 1)) / 6);
+}
+
+async function retries({ pool, random }: LaneContext): Promise<void> {
+  const count = 1 + random.int(30);
+  mustBe("map with retries", await pool.map(flakySquare, range(count), { retries: 3 }), squaresOf(count));
+}
+
+async function collect({ pool, random }: LaneContext): Promise<void> {
+  const count = 1 + random.int(60);
+  const results = await pool.map(failThirds, range(count), { onError: "collect", chunkSize: 1 + random.int(9) });
+  const short = results.map((result) => {
+    if (result.status === "fulfilled") return result.value;
+    const error: unknown = result.reason;
+    if (error instanceof RangeError) return error.message;
+    throw error; // a worker's death, say
+  });
+  mustBe(
+    "map that collects",
+    short,
+    squaresOf(count).map((value, n) => (n % 3 === 0 ? `${n} is a third` : value)),
+  );
+}
+
+async function apply({ pool, random }: LaneContext): Promise<void> {
+  const calls = Array.from({ length: 1 + random.int(6) }, () => [random.int(1_000), random.int(150)] as const);
+  const values = await Promise.all(calls.map(([n, ms]) => pool.apply(slowSquare, [n, ms])));
+  mustBe(
+    "apply",
+    values,
+    calls.map(([n]) => n * n),
+  );
+}
+
+/** Tasks write to a shared dict, at least once each. */
+async function writingTasks({ pool, manager, random, name }: LaneContext): Promise<void> {
+  const count = 1 + random.int(30);
+  const key = `${name} ${random.int(2 ** 31)}`;
+  const runs = manager.dict<string, number>([], { name: shared.runs });
+  const values = await pool.starmap(
+    countRun,
+    squaresOf(count).map((_, n) => [n, runs, key] as [number, typeof runs, string]),
+  );
+  mustBe("tasks that write", values, squaresOf(count));
+  const counted = await runs.pop(key, 0);
+  if (counted < count) throw new WrongResult(`${count} tasks have counted ${counted} of their runs`);
+}
+
+export const jobLanes: readonly (readonly [name: string, lane: Lane])[] = [
+  ["map", map],
+  ["map-slow", mapSlowly],
+  ["map-large", mapLarge],
+  ["imap", imap],
+  ["imap-unordered", imapUnordered],
+  ["map-reduce", mapReduce],
+  ["retries", retries],
+  ["collect", collect],
+  ["apply", apply],
+  ["writing-tasks", writingTasks],
+];

@@ -1,0 +1,33 @@
+/** The named bounds of a run. Each says what happens there. */
+
+/** Of a manager's disk, in bytes: what it writes between two snapshots fits several times. */
+export const MANAGER_DISK_BYTES = 192 * 1024 * 1024;
+/** Of an agent's disk, in bytes. */
+export const AGENT_DISK_BYTES = 64 * 1024 * 1024;
+/** Clients' connections that are lost for so long, in leases, reject what waits: longer than any fault lasts. */
+export const UNAVAILABLE_LEASES = 4;
+/** A call that has not settled after so many leases hangs: the run fails. What a fault holds up goes on within two of them, and may meet the next one. */
+export const HANG_LEASES = 12;
+/** From the end of the last fault until everything that was begun is over, in leases. Above it the run fails. */
+export const QUIET_LEASES = 8;
+/** From the death of a client until its jobs have ended, in leases. Above it the run fails. */
+export const ABANDONED_LEASES = 5;
+/** Calls of unknown outcome may leave a history undecided: of all histories, so many may be. Above it the run fails. */
+export const UNDECIDED_SHARE_MAX = 0.5;
+/** Steps that one history is judged for. Above it is undecided. */
+export const HISTORY_STEPS_MAX = 300_000;
+
+/** Growth of one process that lives for long, from its first minutes to its last. Above it the run fails. */
+export const growthMax = {
+  heapBytes: 48 * 1024 * 1024,
+  rssBytes: 256 * 1024 * 1024,
+  files: 64,
+  threads: 8,
+  timers: 200,
+} as const;
+/** What a server may have open when everything is over, and its timers. Above it the run fails. */
+export const quietMax = { files: 96, threads: 24, timers: 64 } as const;
+/** A process younger than this is not judged by its growth. */
+export const GROWTH_AGE_MS = 240_000;
+/** Its first part, in which caches fill, is left out. */
+export const GROWTH_WARM_UP_MS = 60_000;

@@ -1,0 +1,59 @@
+/** Looks at a run's fabric from where no fault is. Arguments: the coordinator's address and a directory with a client's files. */
+import { createHash } from "node:crypto";
+import { connect, type Fabric, Manager, objectsAdmin } from "heddle";
+import { type LogEntry, shared } from "./client-events.ts";
+import { serve } from "./companion-side.ts";
+
+/** What clients have shared, as it is now. */
+export interface Contents {
+  readonly counts: readonly (readonly [string, number])[];
+  readonly log: readonly LogEntry[];
+}
+
+/** A job, as the coordinator tells of it. */
+export interface JobFacts {
+  readonly jobId: string;
+  readonly state: string;
+  readonly client: string;
+}
+
+const [address = "", directory = ""] = process.argv.slice(2);
+const tls = { caFile: `${directory}/ca.crt`, certFile: `${directory}/tls.crt`, keyFile: `${directory}/tls.key` };
+let opened: Promise<Fabric> | undefined;
+const fabric = (): Promise<Fabric> => {
+  opened ??= connect(address, { tls });
+  return opened;
+};
+
+async function contents(manager: Manager): Promise<Contents> {
+  const counts = await manager.dict<string, number>([], { name: shared.counts }).entries();
+  return { counts, log: await manager.list<LogEntry>([], { name: shared.log }).toArray() };
+}
+
+serve({
+  nodes: async () => (await (await fabric()).nodes()).filter(({ state }) => state === "ready").map(({ name }) => name),
+  jobs: async () =>
+    (await (await fabric()).jobs()).map(({ jobId, state, client }): JobFacts => ({ jobId, state, client })),
+  contents: async () => {
+    await using manager = new Manager({ fabric: await fabric() });
+    return await contents(manager);
+  },
+  /** Of every object there is, and what those of the clients hold. */
+  digest: async () => {
+    await using manager = new Manager({ fabric: await fabric() });
+    const held = await contents(manager);
+    const objects = await objectsAdmin(await fabric()).objects();
+    const facts = objects.map(({ object, kind, items, bytes }) => [object, kind, items, bytes].join(" "));
+    const text = JSON.stringify([facts, held], (_, value) => (typeof value === "bigint" ? `${value}n` : value));
+    return { objects: objects.length, digest: createHash("sha256").update(text).digest("hex") };
+  },
+  /** The numbers of a server's page, by name; those with labels by name and label. */
+  metrics: async (http: string) => {
+    const page = await (await fetch(`http://${http}/metrics`, { signal: AbortSignal.timeout(5_000) })).text();
+    const lines = page.split("\n").filter((line) => line.startsWith("heddle_"));
+    return Object.fromEntries(
+      lines.map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.slice(line.lastIndexOf(" ")))]),
+    );
+  },
+  close: async () => (await opened)?.close(),
+});

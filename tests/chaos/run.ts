@@ -1,0 +1,308 @@
+import { systemEnvironment } from "@heddle/adapter-system";
+import { settles } from "../harness/waiting.ts";
+import { machineMs } from "./client-events.ts";
+import { beginFault, FaultSkipped, type Heal } from "./faults.ts";
+import { Gauges } from "./gauges.ts";
+import { Histories } from "./histories.ts";
+import { explaining, type FaultRecord } from "./judge.ts";
+import { Ledger } from "./ledger.ts";
+import { ABANDONED_LEASES, HANG_LEASES, QUIET_LEASES, UNDECIDED_SHARE_MAX } from "./limits.ts";
+import type { Contents, JobFacts } from "./observer-program.ts";
+import type { ChaosOptions } from "./options.ts";
+import { Parties } from "./parties.ts";
+import { type PlannedFault, planOf } from "./plan.ts";
+import { replayed, stateNumbers } from "./replay.ts";
+import type { Report } from "./report.ts";
+import { RunDirectory, removeCgroups, removeLeftovers } from "./run-directory.ts";
+
+/** Between two looks at all processes: a twentieth of a short run. */
+const SAMPLE_MS_MAX = 15_000;
+const ATTEMPTS_LOST = "heddle_coordinator_attempts_lost_total";
+
+/** What a run says while it runs. */
+export type Say = (line: string) => void;
+
+/** Runs a fabric through the faults of a seed, lets it become quiet, and looks at what is left. Rejects only when that cannot be done, or `signal` aborts. `logs`: where the logs of a run that failed are kept. */
+export async function runChaos(options: ChaosOptions, say: Say, signal: AbortSignal, logs: string): Promise<Report> {
+  removeLeftovers();
+  const run = new Run(options, say, signal);
+  try {
+    return await run.through(logs);
+  } finally {
+    await run[Symbol.asyncDispose]();
+  }
+}
+
+class Run implements AsyncDisposable {
+  readonly #options: ChaosOptions;
+  readonly #say: Say;
+  readonly #signal: AbortSignal;
+  readonly #directory = new RunDirectory();
+  readonly #ledger: Ledger;
+  readonly #faults: FaultRecord[] = [];
+  readonly #skipped: string[] = [];
+  readonly #healing = new Set<Promise<void>>();
+  readonly #abandoned = new Set<Promise<void>>();
+  readonly #lost = { before: 0, now: 0 };
+  #parties: Parties | undefined;
+  #startMs = machineMs();
+
+  constructor(options: ChaosOptions, say: Say, signal: AbortSignal) {
+    this.#options = options;
+    this.#say = say;
+    this.#signal = signal;
+    this.#ledger = new Ledger(HANG_LEASES * options.leaseMs);
+  }
+
+  async through(logs: string): Promise<Report> {
+    const parties = await this.#start();
+    const gauges = new Gauges(parties, this.#directory);
+    const histories = this.#histories(parties);
+    const told = histories.run();
+    const sampling = this.#sampling(gauges);
+    await this.#makeFaults(parties);
+    this.#say("every fault is over; what was begun is to end");
+    histories.finish();
+    await this.#becomeQuiet(parties, told);
+    await sampling[Symbol.asyncDispose]();
+    await this.#lookAtEnd(parties, gauges);
+    await this.#stopServers(parties);
+    this.#judgeErrors();
+    const { undecided, histories: judged } = histories.counts;
+    if (undecided > UNDECIDED_SHARE_MAX * judged) this.#wrong(`${undecided} of ${judged} histories are undecided`);
+    for (const complaint of gauges.complaints()) this.#wrong(complaint);
+    await this.#lookForLeftovers(parties);
+    if (this.#ledger.problems.length > 0) this.#directory.keepLogs(logs);
+    return this.#report(gauges, histories);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#parties?.[Symbol.asyncDispose]();
+    removeCgroups();
+    this.#directory[Symbol.dispose]();
+  }
+
+  async #start(): Promise<Parties> {
+    const { seed, agents, clients } = this.#options;
+    const parties = await Parties.start({
+      options: this.#options,
+      directory: this.#directory,
+      hears: (event, { name }, life) => this.#ledger.hear(event, name, life),
+      died: (how) => this.#wrong(how),
+    });
+    this.#parties = parties;
+    this.#startMs = machineMs();
+    this.#say(`seed ${seed}: coordinator, manager, ${agents} agents and ${clients} clients run`);
+    return parties;
+  }
+
+  #histories({ clients }: Parties): Histories {
+    const { seed, leaseMs } = this.#options;
+    return new Histories({
+      seed,
+      leaseMs,
+      clients,
+      clock: { ...systemEnvironment().clock, nowMs: machineMs },
+      failed: (client, { name, message }, fromMs) =>
+        this.#ledger.failed.push({
+          ...{ client: client.name, lane: "history", name, message },
+          ...{ fromMs, untilMs: machineMs() },
+        }),
+      wrong: (message) => this.#wrong(message),
+    });
+  }
+
+  #sampling(gauges: Gauges): AsyncDisposable {
+    const everyMs = Math.min(SAMPLE_MS_MAX, (this.#options.minutes * 60_000) / 20);
+    let last = Promise.resolve();
+    const timer = setInterval(() => {
+      last = last.then(() => Promise.all([gauges.sample(), this.#countLost()])).then(() => undefined);
+    }, everyMs);
+    return {
+      [Symbol.asyncDispose]: async () => {
+        clearInterval(timer);
+        await last;
+      },
+    };
+  }
+
+  /** A coordinator that was started anew counts from 0 again. */
+  async #countLost(): Promise<void> {
+    const page = await this.#metrics("coordinator").catch(() => undefined);
+    if (page === undefined) return;
+    const now = Object.entries(page)
+      .filter(([name]) => name.startsWith(ATTEMPTS_LOST))
+      .reduce((sum, [, count]) => sum + count, 0);
+    if (now < this.#lost.now) this.#lost.before += this.#lost.now;
+    this.#lost.now = now;
+  }
+
+  async #metrics(party: string): Promise<Record<string, number>> {
+    return (await this.#parties?.observer.ask("metrics", this.#parties.httpOf(party))) as Record<string, number>;
+  }
+
+  async #makeFaults(parties: Parties): Promise<void> {
+    const endMs = this.#startMs + this.#options.minutes * 60_000;
+    for (const fault of planOf(this.#options)) {
+      const atMs = this.#startMs + fault.atMs;
+      await this.#until(Math.min(atMs, endMs));
+      if (atMs >= endMs) break;
+      const healed = this.#makeFault(parties, fault);
+      this.#healing.add(healed);
+      void healed.finally(() => this.#healing.delete(healed));
+    }
+    await Promise.all(this.#healing);
+  }
+
+  /** Resolves when it is undone. */
+  async #makeFault(parties: Parties, fault: PlannedFault): Promise<void> {
+    const { number, kind, target, forMs } = fault;
+    const name = `${number} ${kind} of ${target}`;
+    const record: FaultRecord = { number, kind, target, fromMs: machineMs(), untilMs: Number.POSITIVE_INFINITY };
+    let heal: Heal;
+    try {
+      heal = await beginFault(fault, {
+        parties,
+        directory: this.#directory,
+        abandoned: (life, pid) => this.#watchAbandoned(parties, life, pid),
+      });
+    } catch (error) {
+      if (error instanceof FaultSkipped) this.#skipped.push(`${name}: ${error.message}`);
+      else this.#wrong(`fault ${name} could not be made: ${String(error)}`);
+      return;
+    }
+    this.#faults.push(record);
+    this.#say(`${((record.fromMs - this.#startMs) / 1_000).toFixed(1)} s: ${name} for ${forMs} ms`);
+    await this.#until(record.fromMs + forMs);
+    await heal().catch((error: unknown) => this.#wrong(`fault ${name} could not be undone: ${String(error)}`));
+    record.untilMs = machineMs();
+  }
+
+  /** The jobs of a client that is gone must end. */
+  #watchAbandoned({ observer }: Parties, life: string, pid: number): void {
+    this.#ledger.killed(life);
+    const untilMs = machineMs() + ABANDONED_LEASES * this.#options.leaseMs;
+    const look = async (): Promise<void> => {
+      for (;;) {
+        const jobs = (await observer.ask("jobs").catch(() => undefined)) as readonly JobFacts[] | undefined;
+        const running = jobs?.filter(({ client, state }) => state === "running" && client.includes(`pid ${pid}`));
+        if (running?.length === 0) return;
+        if (machineMs() > untilMs && running !== undefined) {
+          this.#wrong(`${running.length} jobs of ${life} run ${ABANDONED_LEASES} leases after it was killed`);
+          return;
+        }
+        await new Promise((resolve) => setTimeout(resolve, 1_000));
+      }
+    };
+    this.#abandoned.add(look());
+  }
+
+  /** Lets everything end that was begun. */
+  async #becomeQuiet(parties: Parties, told: Promise<void>): Promise<void> {
+    const quietMs = QUIET_LEASES * this.#options.leaseMs + 30_000;
+    const finish = async (name: string, ending: Promise<unknown>): Promise<void> => {
+      try {
+        const code = await settles(ending, () => "it hangs", quietMs);
+        if (code !== undefined && code !== 0) this.#wrong(`${name} ended with ${String(code)}`);
+      } catch (error) {
+        this.#wrong(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+      }
+    };
+    await finish("the last histories", told);
+    await Promise.all(parties.clients.map((client) => finish(client.name, client.finish())));
+    await Promise.all([...this.#abandoned].map((look) => finish("jobs of killed clients", look)));
+    await finish("the fabric", parties.whole(quietMs));
+  }
+
+  /** Every job is over, every sum is right, nothing is left open. */
+  async #lookAtEnd(parties: Parties, gauges: Gauges): Promise<void> {
+    const { observer } = parties;
+    const jobs = (await observer.ask("jobs")) as readonly JobFacts[];
+    for (const { jobId, state, client } of jobs.filter(({ state }) => state === "running"))
+      this.#wrong(`job ${jobId} of ${client} is ${state} when everything is over`);
+    for (const complaint of this.#ledger.complaints((await observer.ask("contents")) as Contents))
+      this.#wrong(complaint);
+    for (const complaint of await gauges.leftovers()) this.#wrong(complaint);
+    await this.#countLost();
+  }
+
+  /** Agents first; the manager is killed and its journal replayed, by this process and by itself, before everybody is gone. */
+  async #stopServers(parties: Parties): Promise<void> {
+    const { agents, coordinator, manager, observer, hosts } = parties;
+    for (const agent of agents) await this.#stop(agent);
+    const digest = await observer.ask("digest");
+    const live = stateNumbers(await this.#metrics("manager"));
+    await manager.kill();
+    const journal = hosts.path("manager", this.#directory.in("data", "manager", "journal"));
+    const again = await replayed(journal, this.#directory.in("journal"));
+    this.#mustEqual("the state that follows from the manager's journal", again, live);
+    await manager.start();
+    this.#mustEqual("what is shared after the manager's last restart", await observer.ask("digest"), digest);
+    await observer.ask("close");
+    await this.#stop(coordinator);
+    await this.#stop(manager);
+  }
+
+  async #stop(server: Parties["manager"]): Promise<void> {
+    const code = await settles(server.stop(), () => `${server.name} does not stop`, 30_000).catch(String);
+    if (code !== 0) this.#wrong(`${server.name} ended with ${String(code)}: ${server.lastWords()}`);
+  }
+
+  #mustEqual(what: string, got: unknown, expected: unknown): void {
+    const [seen, wanted] = [JSON.stringify(got), JSON.stringify(expected)];
+    if (seen !== wanted) this.#wrong(`${what} is ${seen}, and was ${wanted}`);
+  }
+
+  #judgeErrors(): void {
+    for (const call of this.#ledger.failed) {
+      if (explaining(call, this.#faults, this.#options.leaseMs).length > 0) continue;
+      const { client, lane, name, message, fromMs, untilMs } = call;
+      const [from, until] = [fromMs, untilMs].map((ms) => ((ms - this.#startMs) / 1_000).toFixed(1));
+      this.#wrong(`${client} ${lane}, ${from} to ${until} s: no fault explains ${name}: ${message}`);
+    }
+  }
+
+  async #lookForLeftovers({ wire, observer, hosts }: Parties): Promise<void> {
+    const ours = [wire.pid, observer.pid];
+    const processes = [...(await hosts.processes())].filter(([pid]) => !ours.includes(pid));
+    for (const [pid, command] of processes) this.#wrong(`process ${pid} is left: ${command.slice(0, 200)}`);
+    for (const port of await hosts.listening()) this.#wrong(`somebody listens at ${port}`);
+    for (const name of this.#directory.leftTemporary()) this.#wrong(`${name} is left in the temporary directory`);
+  }
+
+  #wrong(problem: string): void {
+    this.#ledger.problems.push(problem);
+    this.#say(`WRONG: ${problem}`);
+  }
+
+  async #until(atMs: number): Promise<void> {
+    this.#signal.throwIfAborted();
+    const aborted = Promise.withResolvers<void>();
+    const timer = setTimeout(aborted.resolve, atMs - machineMs());
+    this.#signal.addEventListener("abort", () => aborted.resolve(), { once: true });
+    await aborted.promise;
+    clearTimeout(timer);
+    this.#signal.throwIfAborted();
+  }
+
+  #report(gauges: Gauges, { counts }: Histories): Report {
+    const { failed, problems } = this.#ledger;
+    return {
+      options: this.#options,
+      seconds: (machineMs() - this.#startMs) / 1_000,
+      faults: countBy(this.#faults, ({ kind }) => kind),
+      skipped: this.#skipped,
+      done: this.#ledger.done(),
+      histories: { ...counts },
+      attemptsLost: this.#lost.before + this.#lost.now,
+      errors: countBy(failed, ({ name }) => name),
+      growth: gauges.growths(),
+      problems: [...problems],
+    };
+  }
+}
+
+function countBy<T>(all: readonly T[], of: (each: T) => string): Record<string, number> {
+  const groups = Map.groupBy(all, of);
+  return Object.fromEntries([...groups].map(([name, { length }]) => [name, length]));
+}
