@@ -217,6 +217,29 @@ test("the end of the session is told to all, and whoever asks next opens another
   expect([way.opens, worker.states]).toEqual([2, [OPEN, ENDED, OPEN]]);
 });
 
+test("beats that tell that the session is over end its stream, too: whoever asks next hears nothing of it", () => {
+  let tell: (() => void) | undefined;
+  const kept = {
+    validUntilMs: () => Number.POSITIVE_INFINITY,
+    isOver: false,
+    onChange: (listen: () => void) => {
+      tell = listen;
+      return { [Symbol.dispose]: () => undefined };
+    },
+    [Symbol.dispose]: () => undefined,
+  };
+  const { relay, way } = relayOf({ keep: () => kept });
+  const worker = new Worker(1);
+  relay.operate(worker, NOTHING);
+  way.opened();
+  kept.isOver = true;
+  tell?.();
+  relay.operate(worker, NOTHING);
+  expect([way.isClosed, way.opens, worker.states]).toEqual([true, 2, [OPEN, ENDED]]);
+  way.opened(9);
+  expect(worker.states).toEqual([OPEN, ENDED, OPEN]);
+});
+
 test("a manager that cannot be found is told with its reason, and asked for again by whoever asks next", () => {
   const { relay, way } = relayOf();
   const worker = new Worker(1);

@@ -77,7 +77,11 @@ export class ObjectRelay {
           this.#tellAll(stateOf(ObjectsState_State.LOST, this.#terms, { message: loss.reason }));
         else if (loss === undefined && this.#isOpen) this.#tellAll(stateOf(ObjectsState_State.OPEN, this.#terms));
       },
-      over: () => this.#ended({ code: "expired", message: "the manager does not know this node's session any more" }),
+      over: () => {
+        // its stream may not have heard of it: whoever asks next must not hear the end of this session as that of theirs
+        void this.#transport.close();
+        this.#ended({ code: "expired", message: "the manager does not know this node's session any more" });
+      },
     });
   }
 
