@@ -1,3 +1,4 @@
+import type { ServerFacts } from "@heddle/adapter-command";
 import { type Child, endText } from "./children.ts";
 
 /** Pause before a dead child is started again: doubled with every death, up to the longest. */
@@ -19,14 +20,14 @@ export interface KeptChildOptions {
 }
 
 /**
- * An agent or the manager of `heddle up`: whenever it dies it is started again, so that the death of a node is not that of the fabric, and
- * what shared objects hold is there again before their leases end.
+ * A server of `heddle up`: whenever it dies it is started again, so that the death of one is not that of the fabric. What shared objects hold is there again before
+ * their leases end, and clients submit to the next coordinator what the last one had not answered.
  */
 export class KeptChild {
-  /** Resolves when it serves for the first time. Never rejects: `gaveUp` is told. */
-  readonly serving: Promise<void>;
+  /** Resolves when it serves for the first time, to what it says of itself. Never rejects: `gaveUp` is told. */
+  readonly serving: Promise<ServerFacts>;
   readonly #options: KeptChildOptions;
-  readonly #serves: () => void;
+  readonly #serves: (facts: ServerFacts) => void;
   #child: Child;
   #pauseMs: number = PAUSE_MS.first;
   #stillborn = 0;
@@ -38,7 +39,7 @@ export class KeptChild {
   constructor(options: KeptChildOptions) {
     this.#options = options;
     this.#stillbornMax = options.firstTries ?? STILLBORN_MAX;
-    const { promise, resolve } = Promise.withResolvers<void>();
+    const { promise, resolve } = Promise.withResolvers<ServerFacts>();
     this.serving = promise;
     this.#serves = resolve;
     this.#child = this.#start();
@@ -70,11 +71,11 @@ export class KeptChild {
     const child = this.#options.start();
     let servedAtMs: number | undefined;
     child.serving.then(
-      () => {
+      (facts) => {
         servedAtMs = performance.now();
         this.#stillborn = 0;
         this.#stillbornMax = STILLBORN_MAX;
-        this.#serves();
+        this.#serves(facts);
       },
       () => undefined, // its end is told below
     );

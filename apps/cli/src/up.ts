@@ -11,7 +11,7 @@ import {
   writeAddressFile,
 } from "@heddle/adapter-command";
 import { availableSlots, temporaryDirectory } from "@heddle/adapter-system";
-import { Child, endText } from "./children.ts";
+import { Child } from "./children.ts";
 import { programs, type UpConfig } from "./config.ts";
 import { KeptChild, type KeptChildOptions } from "./kept-child.ts";
 import { addressForOthers, addressHere, hostsAt, makeCertificates, mustBeLocal } from "./up-tls.ts";
@@ -23,7 +23,7 @@ const STOP_GRACE_MS = 10_000;
 /** How long children may take when nobody waits for them. */
 const HURRY_MS = 3_000;
 
-/** Runs a manager, a coordinator and agents as child processes until told to stop, or until the coordinator dies. Resolves with the exit code. */
+/** Runs a manager, a coordinator and agents as child processes until told to stop. Resolves with the exit code. */
 export async function up(config: UpConfig): Promise<number> {
   const fabric = new Fabric(config);
   const stop = Promise.withResolvers<void>();
@@ -58,7 +58,7 @@ interface Ending {
 
 function stoppingText({ drainMs }: UpConfig): string {
   const chunks = `chunks that run may end within ${drainMs / 1_000} s`;
-  return `stopping: ${chunks}, jobs that are not done fail at their clients; once more to stop at once`;
+  return `stopping: ${chunks}, jobs that are not done wait at their clients for another coordinator; once more to stop at once`;
 }
 
 /** Where a fabric that has started is, and by which files its users say who they are. */
@@ -95,7 +95,7 @@ function say(message: string): void {
 
 /** The processes of one fabric. */
 class Fabric {
-  /** Resolves when it cannot go on: the coordinator ended, or the manager or an agent will not serve. */
+  /** Resolves when it cannot go on: one of its servers will not serve. */
   readonly failed: Promise<Ending>;
   /** Worker processes over all agents. */
   readonly slots: number;
@@ -106,7 +106,9 @@ class Fabric {
   /** Where the manager's socket is, and what it keeps unless it is told where: it finds both again whenever it is started again. */
   readonly #directory = temporaryDirectory("heddle-up-");
   #manager: KeptChild | undefined;
-  #coordinator: Child | undefined;
+  #coordinator: KeptChild | undefined;
+  /** Where the coordinator is, once it has served: there it is whenever it is started again. */
+  #place: { readonly address: string; readonly http: string | undefined } | undefined;
   #isStopping = false;
 
   constructor(config: UpConfig) {
@@ -136,23 +138,19 @@ class Fabric {
     if (addressFile !== undefined) removeAddressFile(addressFile);
     const certificates = await this.#certificates();
     const tlsDir = (directory: string | undefined) => (directory === undefined ? [] : ["--tls-dir", directory]);
-    const coordinator = this.#spawn("coordinator", "coordinator", [
-      ...["--listen", listen, "--manager", manager, ...tlsDir(certificates?.coordinator)],
-      ...(http === undefined ? [] : ["--http", http]),
+    const coordinates = (): readonly string[] => [
+      ...["--listen", this.#place?.address ?? listen, "--manager", manager, ...tlsDir(certificates?.coordinator)],
+      ...(http === undefined ? [] : ["--http", this.#place?.http ?? http]),
       ...(unschedulableMs === undefined ? [] : ["--unschedulable-ms", String(unschedulableMs)]),
       ...timing(this.#config),
       ...common,
       "0",
-    ]);
-    this.#coordinator = coordinator;
-    void coordinator.ended.then(({ code, signal }) => {
-      if (this.#isStopping) return;
-      const why = `coordinator (pid ${coordinator.pid}) ended ${endText({ code, signal })}: stopping everything`;
-      this.#fail({ why, exitCode: code === exitCodes.usage ? exitCodes.usage : exitCodes.error });
-    });
-    const served = await inTime("coordinator", coordinator.serving);
+    ];
+    this.#coordinator = this.#keep("coordinator", "coordinator", coordinates, { firstTries: 1 });
+    const served = await inTime("coordinator", this.#coordinator.serving);
     const address = String(served.address);
     const told = served.http === undefined ? {} : { http: String(served.http) };
+    this.#place = { address, http: told.http };
     const base = nodeBase();
     for (const [index, processes] of this.#processes.entries()) {
       const name = `${base}-${index + 1}`;
@@ -194,12 +192,17 @@ class Fabric {
   #keep(
     program: keyof typeof programs,
     name: string,
-    args: readonly string[],
+    args: readonly string[] | (() => readonly string[]),
     options: Pick<KeptChildOptions, "firstTries"> = {},
   ): KeptChild {
     const gaveUp = (why: string, exitCode: number = exitCodes.error): void =>
       this.#fail({ why: `${why}: stopping everything`, exitCode });
-    return new KeptChild({ ...options, start: () => this.#spawn(program, name, args), say, gaveUp });
+    return new KeptChild({
+      ...options,
+      start: () => this.#spawn(program, name, typeof args === "function" ? args() : args),
+      say,
+      gaveUp,
+    });
   }
 
   #spawn(program: keyof typeof programs, name: string, args: readonly string[]): Child {
