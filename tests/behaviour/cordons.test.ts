@@ -52,8 +52,8 @@ async function waitingAt(gate: Gate, count: number) {
 
 function inState(state: string, name = "n1") {
   return eventually(`${name} is ${state}`, async () => {
-    const { node } = await admin.node(name);
-    return node.state === state ? node : undefined;
+    const node = (await fabric.nodes()).find((each) => each.name === name);
+    return node?.state === state ? node : undefined;
   });
 }
 
