@@ -1,12 +1,13 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
+import { type AddressInfo, connect as connectTo, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { findLocalToken } from "@heddle/adapter-system";
 import { connect, Manager } from "heddle";
-import { afterAll, afterEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, describe, expect, onTestFinished, test } from "vitest";
 import { addressFile, allGone, bin, descendants, heddle, linesOf, lineWith, outcome, startHeddle } from "./testing.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "heddle-cli-test-"));
@@ -352,12 +353,39 @@ describe("told to stop", () => {
   });
 });
 
+/** Stands before a server, takes connections and says nothing; those from the one of this number on are passed through. */
+async function front(address: string, passedFrom: number): Promise<string> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket.on("error", () => undefined));
+    if (sockets.size < passedFrom) return;
+    const [host = "", port] = address.split(":");
+    socket.pipe(connectTo(Number(port), host).on("error", () => undefined)).pipe(socket);
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return `127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
 describe("heddle get, status and version", () => {
   test("exit with 5 and advice when no coordinator answers", async () => {
     const { code, stdout, stderr } = await heddle(["status", "--address", "127.0.0.1:1"]);
     expect({ code, stdout }).toEqual({ code: 5, stdout: "" });
     expect(stderr).toContain('no coordinator answers at 127.0.0.1:1. Start a fabric with "heddle up"');
   });
+
+  test("wait for a coordinator that is slow, and say how long when it never answers", async () => {
+    const { address } = await up("--processes", "1");
+    const [slow, silent] = [await front(address, 2), await front(address, Number.POSITIVE_INFINITY)];
+    const env = { HEDDLE_TOKEN: findLocalToken(address) ?? "" };
+    const [late, never] = await Promise.all([slow, silent].map((at) => heddle(["status", "--address", at], env)));
+    expect(late).toMatchObject({ code: 0, stderr: "" });
+    expect(never).toMatchObject({ code: 5, stdout: "" });
+    expect(never?.stderr).toMatch(`heddle: the coordinator at ${silent} did not answer within 5 s: `);
+  }, 30_000);
 
   test("version works without a coordinator", async () => {
     const { code, stdout } = await heddle(["version", "-o", "json", "--address", "127.0.0.1:1"]);

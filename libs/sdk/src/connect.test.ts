@@ -1,5 +1,5 @@
 import { createServer, type Socket } from "node:net";
-import { InvalidArgumentError, UnavailableError } from "@heddle/kernel";
+import { InvalidArgumentError, TimeoutError, UnavailableError } from "@heddle/kernel";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { connect, sharedFabric } from "./connect.ts";
 import { Manager } from "./index.ts";
@@ -27,7 +27,8 @@ test("connect gives up a server that says nothing when its own time is over, as 
   const begunMs = performance.now();
   const refused = await connect(address, { timeoutMs: 300 }).catch((error: unknown) => error);
   expect(refused).toBeInstanceOf(UnavailableError);
-  expect((refused as Error).message).toContain(address);
+  expect((refused as Error).message).toMatch(`the coordinator at ${address} did not answer within 300 ms: `);
+  expect((refused as Error).cause).toBeInstanceOf(TimeoutError);
   expect(performance.now() - begunMs).toBeLessThan(5_000);
 });
 

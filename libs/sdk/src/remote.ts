@@ -18,7 +18,14 @@ import {
   noCoordinatorError,
   UNAVAILABLE_TIMEOUT_MS,
 } from "@heddle/client";
-import { backoffMs, type Environment, InvalidArgumentError, parseAddress, UnavailableError } from "@heddle/kernel";
+import {
+  backoffMs,
+  type Environment,
+  InvalidArgumentError,
+  parseAddress,
+  TimeoutError,
+  UnavailableError,
+} from "@heddle/kernel";
 import type { TlsFiles } from "@heddle/port-rpc";
 import { protocolVersion } from "@heddle/wire";
 import { BUILD } from "./build.ts";
@@ -38,7 +45,7 @@ export interface ConnectOptions {
    * server at the address is found by itself. It is proved and never sent, and of no use beyond loopback.
    */
   readonly token?: string;
-  /** How long the coordinator may take to answer; 10 s unless given. Then UnavailableError. */
+  /** How long the coordinator may take to answer; 10 s unless given. Then UnavailableError, with a TimeoutError as its cause when nothing refused the connection. */
   readonly timeoutMs?: number;
   /**
    * Longest wait for a coordinator that vanished later, or does not let this program in any more; 60 s unless given. Then what waits rejects with UnavailableError, or with the
@@ -164,18 +171,30 @@ async function answered(fabric: Fabric, timeoutMs: number): Promise<void> {
   using _hold = fabric.host.hold();
   const deadlineMs = clock.nowMs() + timeoutMs;
   const { promise: late, reject } = Promise.withResolvers<never>();
-  using _deadline = clock.setTimer(deadlineMs, () =>
-    reject(new UnavailableError(`the coordinator at ${fabric.address} did not answer within ${timeoutMs} ms`)),
-  );
+  using _deadline = clock.setTimer(deadlineMs, () => reject(new TimeoutError(`no answer within ${timeoutMs} ms`)));
+  let refusal: UnavailableError | undefined;
   for (let failures = 1; ; failures++) {
     try {
       await Promise.race([fabric.status(), late]);
       return;
     } catch (cause) {
       const pauseMs = backoffMs(CONNECT_BACKOFF, failures, random);
-      if (!(cause instanceof UnavailableError)) throw cause;
-      if (clock.nowMs() + pauseMs > deadlineMs) throw noCoordinatorError(fabric.address, { cause });
+      if (cause instanceof UnavailableError) refusal = cause;
+      else if (!(cause instanceof TimeoutError)) throw cause;
+      if (clock.nowMs() + pauseMs > deadlineMs)
+        throw refusal === undefined
+          ? silentError(fabric.address, timeoutMs, { cause })
+          : noCoordinatorError(fabric.address, { cause: refusal });
       await new Promise<void>((resolve) => clock.setTimer(clock.nowMs() + pauseMs, resolve));
     }
   }
+}
+
+/** Somebody may be there: nothing refused the connection, and nothing came of it. */
+function silentError(address: string, timeoutMs: number, options: ErrorOptions): UnavailableError {
+  const time = timeoutMs < 1_000 ? `${timeoutMs} ms` : `${timeoutMs / 1_000} s`;
+  return new UnavailableError(
+    `the coordinator at ${address} did not answer within ${time}: it is busy or stopped, something else listens there, or no packets get there`,
+    options,
+  );
 }
