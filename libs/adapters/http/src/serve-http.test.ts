@@ -227,3 +227,14 @@ test("it listens beyond loopback when told to, by IPv6 too, and at no time after
   expect(await open.heard).toBe("");
   await expect(get(everywhere, "/healthz")).rejects.toThrow();
 });
+
+test("the log says where it is, and that others may get there when it listens beyond this machine", async () => {
+  const lines: [string, LogFields?][] = [];
+  const log = { ...silentLogger, info: (...line: [string, LogFields?]) => void lines.push(line) };
+  const [near, far] = [await serve(new Subject(), { log }), await serve(new Subject(), { address: "0.0.0.0:0", log })];
+  expect(far.address).toMatch(/^0\.0\.0\.0:[1-9]\d*$/);
+  expect(lines).toEqual([
+    ["health and metrics are served", { http: near.address }],
+    ["health and metrics are served beyond this machine, without TLS, to whoever gets there", { http: far.address }],
+  ]);
+});

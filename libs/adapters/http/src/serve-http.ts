@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { isIPv6, type Socket } from "node:net";
-import { InvalidArgumentError, type Logger, parseAddress, UnavailableError } from "@heddle/kernel";
+import { InvalidArgumentError, isLocal, type Logger, parseAddress, UnavailableError } from "@heddle/kernel";
 import { notReady, type Readiness, type Watched } from "@heddle/port-metrics";
 import { HTTP_CONNECTION_MS, HTTP_CONNECTIONS_MAX, HTTP_HEADER_BYTES_MAX, HTTP_HEADERS_MS } from "./limits.ts";
 import { MetricsPage } from "./metrics-page.ts";
@@ -60,7 +60,11 @@ export async function serveHttp(options: HttpOptions): Promise<HttpListening> {
   const host = wanted.host.toLowerCase() === "localhost" ? "127.0.0.1" : wanted.host;
   const port = await listen(server, host, wanted.port);
   const address = `${isIPv6(host) ? `[${host}]` : host}:${port}`;
-  options.log.info("health and metrics are served", { http: address });
+  if (isLocal(wanted)) options.log.info("health and metrics are served", { http: address });
+  else
+    options.log.info("health and metrics are served beyond this machine, without TLS, to whoever gets there", {
+      http: address,
+    });
   return {
     serves: () => {
       isServing = true;
