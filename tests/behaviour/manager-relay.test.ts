@@ -112,7 +112,7 @@ test("frames of every size pass through the coordinator over gRPC, both ways at 
   expect(replies.filter(({ error }) => error !== undefined)).toEqual([]);
   expect(replies.at(-1)?.values.map(({ length }) => length >= bytes)).toEqual(Array(pieces).fill(true));
   const beats = await client.dial(sessionsKeepAlive, coordinatorAt, new AbortController().signal);
-  beats.send({ session: through.session(), beat: 1 });
+  beats.send({ session: through.session(), beat: 1, nonce: "a".repeat(32) });
   for await (const answer of beats.incoming) {
     expect(answer).toEqual({ session: through.session(), beat: 1, alive: true, ttlMs: 15_000 });
     break;

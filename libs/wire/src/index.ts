@@ -242,6 +242,7 @@ export {
 } from "./relay.ts";
 export { ValueEncoder } from "./value-encoder.ts";
 export {
+  BEAT_NONCE_MINOR,
   descriptorSetUrl,
   PROTOCOL_MIN_MINOR,
   PROTOCOL_MINOR,

@@ -1,7 +1,7 @@
 import { Encoding, type Version } from "./gen/heddle/v1/common.ts";
 
-/** Newest minor of heddle.v1 that this build speaks. Minor 3 took no note of what a chunk that is offered again says of its answered items. */
-export const PROTOCOL_MINOR = 4;
+/** Newest minor of heddle.v1 that this build speaks. Minor 3 took no note of what a chunk that is offered again says of its answered items; the beats of minor 4 did not say their session's nonce. */
+export const PROTOCOL_MINOR = 5;
 /**
  * Oldest minor of heddle.v1 that this build still speaks. Minor 1 knew no initializers, no folding and no small chunks that travel as one: such a peer would take
  * what it cannot do and answer wrongly. Minor 2 knew neither processes nor shared objects, and would never answer who asks for one. Neither was released.
@@ -10,6 +10,9 @@ export const PROTOCOL_MIN_MINOR = 3;
 
 /** First minor in which a coordinator runs only what is not settled of a chunk that is offered again. */
 export const SETTLED_SPANS_MINOR = 4;
+
+/** First minor in which the beats of a session say its nonce. */
+export const BEAT_NONCE_MINOR = 5;
 
 /** What this build speaks, for Hello and Welcome. `build` is its release, `nodeMajor` the major version of the running Node.js. */
 export function protocolVersion(build: string, nodeMajor: number): Version {

@@ -125,12 +125,19 @@ test("the number and nonce of a leased session are of no use to another certific
   });
   expect(await says(alice, attaching, "6".repeat(32))).toMatchObject({ $case: "sessionOpened", value: { session } });
 
-  for (const [client, alive] of [
-    [bob, false],
-    [alice, true],
+  const carol = clientOf("agent", "carol");
+  for (const [client, address, said, alive] of [
+    [bob, manager.address, nonce, false],
+    [bob, manager.address, "", false],
+    [bob, coordinator.address, "", false],
+    [bob, coordinator.address, "b".repeat(32), false],
+    [carol, coordinator.address, "", false],
+    [alice, manager.address, "", false],
+    [alice, manager.address, nonce, true],
+    [alice, coordinator.address, nonce, true],
   ] as const) {
-    const beats = await client.dial(sessionsKeepAlive, manager.address, new AbortController().signal);
-    beats.send({ session, beat: 1 });
+    const beats = await client.dial(sessionsKeepAlive, address, new AbortController().signal);
+    beats.send({ session, beat: 1, nonce: said });
     for await (const answer of beats.incoming) {
       expect(answer).toMatchObject({ session, beat: 1, alive });
       break;

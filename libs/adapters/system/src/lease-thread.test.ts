@@ -13,6 +13,7 @@ const leases = leasesFor({});
 
 const terms = (session: number, addresses: string[] = []): LeaseTerms => ({
   session,
+  nonce: `nonce of ${session}`,
   ttlMs: 2_000,
   sinceMs: env.clock.nowMs(),
   addresses,
@@ -56,6 +57,12 @@ test("several sessions have one thread, and the end of one is not that of anothe
   }
   await changed(other);
   blockUntilExtended(other);
+});
+
+test("the beats of a session say its nonce", async () => {
+  using kept = leasesFor({ token: "nonces" }).keep(terms(15));
+  await changed(kept);
+  expect(kept.trouble).toBe("it says nonce of 15");
 });
 
 test("sessions of the same credentials have one client, others one of their own, and one that has none left is closed", async () => {

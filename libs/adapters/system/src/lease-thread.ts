@@ -20,6 +20,7 @@ interface KeepOrder {
   readonly number: number;
   readonly cells: BigInt64Array<SharedArrayBuffer>;
   readonly session: number;
+  readonly nonce: string;
   readonly ttlMs: number;
   readonly sinceNs: bigint;
   readonly addresses: readonly string[];
@@ -130,13 +131,13 @@ class ThreadLease implements KeptLease {
   readonly #offsetNs: bigint;
 
   constructor({ number, terms, credentials, nowMs, drop }: ThreadLeaseOptions) {
-    const { session, ttlMs, sinceMs, addresses } = terms;
+    const { session, nonce, ttlMs, sinceMs, addresses } = terms;
     this.#drop = drop;
     this.#offsetNs = process.hrtime.bigint() - nanoseconds(nowMs);
     const cells = new BigInt64Array(new SharedArrayBuffer(CELLS * BigInt64Array.BYTES_PER_ELEMENT));
     cells[VALID_UNTIL] = nanoseconds(leaseUntilMs(sinceMs, ttlMs)) + this.#offsetNs;
     const sinceNs = nanoseconds(sinceMs) + this.#offsetNs;
-    this.order = { type: "keep", number, cells, session, ttlMs, sinceNs, addresses, credentials };
+    this.order = { type: "keep", number, cells, session, nonce, ttlMs, sinceNs, addresses, credentials };
   }
 
   validUntilMs(): Millis {
@@ -215,11 +216,11 @@ function keyOf({ tls, token }: Credentials): string {
 }
 
 function keepAsOrdered(env: Environment, clients: SharedClients, order: KeepOrder): AsyncDisposableStack {
-  const { number, cells, session, ttlMs, sinceNs, addresses, credentials } = order;
+  const { number, cells, session, nonce, ttlMs, sinceNs, addresses, credentials } = order;
   const offsetNs = process.hrtime.bigint() - nanoseconds(env.clock.nowMs());
   const scope = new AsyncDisposableStack();
   const { keep } = scope.use(clients.use(credentials));
-  const kept = scope.use(keep({ session, ttlMs, sinceMs: Number(sinceNs - offsetNs) / NS_PER_MS, addresses }));
+  const kept = scope.use(keep({ session, nonce, ttlMs, sinceMs: Number(sinceNs - offsetNs) / NS_PER_MS, addresses }));
   kept.onChange(() => {
     const untilNs = nanoseconds(kept.validUntilMs()) + offsetNs;
     if (untilNs > Atomics.load(cells, VALID_UNTIL)) Atomics.store(cells, VALID_UNTIL, untilNs);

@@ -57,6 +57,7 @@ export class LeaseWatch {
     const isSame =
       before !== undefined &&
       before.terms.session === terms.session &&
+      before.terms.nonce === terms.nonce &&
       before.terms.addresses.join() === terms.addresses.join();
     if (before === undefined || before.terms.session !== terms.session) {
       this.#bootLookMs = Number.NEGATIVE_INFINITY;

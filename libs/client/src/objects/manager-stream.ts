@@ -378,6 +378,7 @@ class SessionLife {
     for (const [owner, description] of this.#owners) describeTo(stream, owner, description);
     const terms: LeaseTerms = {
       session,
+      nonce: this.#nonce,
       ttlMs,
       sinceMs: stream.linkedMs ?? Number.NEGATIVE_INFINITY,
       addresses: [address, ...this.#addresses.toSpliced(this.#at, 1)],

@@ -75,7 +75,7 @@ export class PipeTransport implements ObjectsTransport {
       case ObjectsState_State.OPEN:
         this.#isOpen = true;
         listener.linked(true, "");
-        return listener.opened({ session, ttlMs, sinceMs: this.#env.clock.nowMs(), addresses: [] });
+        return listener.opened({ session, nonce: "", ttlMs, sinceMs: this.#env.clock.nowMs(), addresses: [] });
       case ObjectsState_State.LOST:
         return listener.lost(message);
       case ObjectsState_State.ENDED:

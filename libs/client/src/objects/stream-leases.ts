@@ -92,7 +92,8 @@ class BeatenLease implements KeptLease {
 
   #send(attempt: AbortController, link: Link<KeepAliveRequest, KeepAliveResponse>): void {
     this.#sent.set(++this.#beat, this.#env.clock.nowMs());
-    link.send({ session: this.#terms.session, beat: this.#beat });
+    const { session, nonce } = this.#terms;
+    link.send({ session, beat: this.#beat, nonce });
     this.#later(this.#periodMs, () => {
       if (this.#sent.size > 0) this.#giveUp(attempt, "a beat was not answered");
       else this.#send(attempt, link);

@@ -4,6 +4,8 @@ import type { Millis } from "@heddle/kernel";
 export interface LeaseTerms {
   /** The session's number. */
   readonly session: number;
+  /** The nonce that opened it: its beats show by it whose they are. In no log. Empty where another process keeps the lease. */
+  readonly nonce: string;
   /** Its lease. */
   readonly ttlMs: number;
   /** When this process asked for the session, or to go on with it: the first lease counts from here. */

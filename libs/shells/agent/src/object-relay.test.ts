@@ -48,7 +48,7 @@ class Way implements ObjectsTransport {
   }
 
   opened(session = 7): void {
-    this.listener?.opened({ session, ttlMs: 15_000, sinceMs: 0, addresses: ["there"] });
+    this.listener?.opened({ session, nonce: "", ttlMs: 15_000, sinceMs: 0, addresses: ["there"] });
   }
 }
 
@@ -199,7 +199,7 @@ test("a lease that has run out is told to the workers, and that it holds again",
   way.opened();
   await clock.advance(15_000);
   expect(worker.states).toEqual([OPEN, LOST]);
-  way.listener?.opened({ session: 7, ttlMs: 15_000, sinceMs: clock.nowMs(), addresses: ["there"] });
+  way.listener?.opened({ session: 7, nonce: "", ttlMs: 15_000, sinceMs: clock.nowMs(), addresses: ["there"] });
   expect(worker.states.at(-1)).toBe(OPEN);
 });
 

@@ -41,11 +41,11 @@ test("streams to the manager go through the coordinator, both ways, and end with
   const accepted: BeatLink[] = [];
   const manager = await network.listen("manager", [streamRoute(sessionsKeepAlive, (link) => accepted.push(link))]);
   const near = await network.dial(sessionsKeepAlive, "coordinator", new AbortController().signal);
-  near.send({ session: 3, beat: 1 });
+  near.send({ session: 3, beat: 1, nonce: "n" });
   await settle();
   const [far] = accepted;
   const incoming = far?.incoming[Symbol.asyncIterator]();
-  expect((await incoming?.next())?.value).toEqual({ session: 3, beat: 1 });
+  expect((await incoming?.next())?.value).toEqual({ session: 3, beat: 1, nonce: "n" });
   far?.send({ session: 3, beat: 1, alive: true, ttlMs: 9 });
   const answers = near.incoming[Symbol.asyncIterator]();
   expect((await answers.next()).value).toEqual({ session: 3, beat: 1, alive: true, ttlMs: 9 });
@@ -71,9 +71,9 @@ test("a peer that does not read holds back the one that writes, through the coor
   const near = await network.dial(sessionsKeepAlive, "coordinator", new AbortController().signal);
   let sent = 0;
   for (; sent < 10_000; sent++) {
-    if (near.send({ session: 1, beat: sent })) continue;
+    if (near.send({ session: 1, beat: sent, nonce: "" })) continue;
     await settle();
-    if (!near.send({ session: 1, beat: sent })) break;
+    if (!near.send({ session: 1, beat: sent, nonce: "" })) break;
   }
   expect(sent).toBeLessThan(1_000);
 });

@@ -1,14 +1,18 @@
 import type { Caller } from "@heddle/port-rpc";
-import { objectsAdminBreakLock } from "@heddle/wire";
+import { BEAT_NONCE_MINOR, objectsAdminBreakLock, protocolVersion } from "@heddle/wire";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { CALLER_LEASED_SESSIONS_MAX } from "./limits.ts";
-import { ADDRESS, openBench, operation, settle } from "./testing.ts";
+import { ADDRESS, type Bench, openBench, operation, settle } from "./testing.ts";
 
 const alice: Caller = { role: "client", name: "alice" };
 const bob: Caller = { role: "client", name: "bob" };
 const coordinator: Caller = { role: "coordinator", name: "c1" };
 const admin: Caller = { role: "admin", name: "root" };
 const nonce = (name: string): string => name.repeat(32);
+
+function refusalsOf({ logged }: Bench) {
+  return logged.filter(({ message }) => message === "refused").map(({ fields }) => fields);
+}
 
 describe("a session of the manager", () => {
   test("goes on for its own identity alone, also for who knows its nonce", async () => {
@@ -22,10 +26,14 @@ describe("a session of the manager", () => {
     expect(thief.end).toEqual({ reason: "goodbye", goodbye: { code: "permission", message } });
     const opener = await world.client("a", undefined, bob);
     expect([opener.end, opener.session]).toEqual([thief.end, undefined]);
-    expect(world.logged).toContainEqual({
-      message: "a session was asked for by somebody else than its holder",
-      fields: expect.objectContaining({ session, caller: 'client "bob"' }),
-    });
+    expect(refusalsOf(world)).toEqual(
+      Array(2).fill({
+        peer: expect.any(String),
+        who: 'client "bob"',
+        path: "/heddle.v1.Objects/Operate",
+        why: message,
+      }),
+    );
     peer.ask([operation("create", "@d", { values: [{ kind: "dict" }] })]);
     await settle();
     expect([peer.replied(), peer.end]).toEqual([[[1, 1]], undefined]);
@@ -45,6 +53,10 @@ describe("a session of the manager", () => {
       expect([guesser.session, guesser.ended]).toEqual([undefined, "unknown"]);
     }
     expect([first.end, first.ended, second.end]).toEqual([undefined, undefined, undefined]);
+    const why = `what was said is not the nonce of session ${first.session}`;
+    expect(refusalsOf(world)).toEqual(
+      Array(3).fill({ peer: expect.any(String), who: "this user", path: "/heddle.v1.Objects/Operate", why }),
+    );
   });
 
   test("goes on through a coordinator and without one, and is then its holder's", async () => {
@@ -99,7 +111,46 @@ describe("a session of the manager", () => {
       await world.clock.advance(2_000);
       await beats.beat(session);
     }
-    expect(world.shell && (await (await world.beats(alice)).beat(session))?.alive).toBe(false);
+    expect(await (await world.beats(alice)).beat(session)).toMatchObject({ alive: false });
+  });
+
+  test.each([
+    ["no nonce", ""],
+    ["a nonce of nobody", nonce("c")],
+    ["the nonce of another session", nonce("b")],
+  ])("is not kept by beats with %s, which one line of the log tells of", async (_which, said) => {
+    const world = await openBench(onTestFinished);
+    const session = (await world.client("a", 4_000, coordinator)).session ?? 0;
+    await world.client("b", 300_000, coordinator);
+    const beats = await world.beats(coordinator);
+    for (let round = 0; round < 3; round++) {
+      expect(await beats.beat(session, said)).toMatchObject({ session, alive: false, ttlMs: 0 });
+      await world.clock.advance(2_000);
+    }
+    expect(await (await world.beats(alice)).beat(session)).toMatchObject({ alive: false });
+    const why = `what was said is not the nonce of session ${session}`;
+    const who = 'coordinator "c1"';
+    expect(refusalsOf(world)).toEqual([{ peer: expect.any(String), who, path: "/heddle.v1.Sessions/KeepAlive", why }]);
+    expect(JSON.stringify(world.logged)).not.toMatch(/(.)\1{31}/);
+  });
+
+  test("of a build whose beats say no nonce is kept by those, once its stream has said that it is one", async () => {
+    const world = await openBench(onTestFinished);
+    const older = { ...protocolVersion("older", 24), minor: BEAT_NONCE_MINOR - 1 };
+    const peer = await world.stream(alice, older);
+    peer.open(nonce("a"), 4_000);
+    await settle();
+    const session = peer.session ?? 0;
+    expect(await (await world.beats(alice)).beat(session, "")).toMatchObject({ session, alive: true, ttlMs: 4_000 });
+    expect(await (await world.beats(bob)).beat(session, "")).toMatchObject({ alive: false });
+    expect(await (await world.beats(alice)).beat(session, nonce("c"))).toMatchObject({ alive: false });
+    await world.restart();
+    const early = await world.beats(alice);
+    expect(await early.beat(session, "")).toBeUndefined(); // nobody knows yet of which build it is: it is neither kept nor over
+    const back = await world.stream(alice, older);
+    back.attach(session, nonce("a"));
+    await settle();
+    expect(await early.beat(session, "")).toMatchObject({ session, alive: true });
   });
 });
 

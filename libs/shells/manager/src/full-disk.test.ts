@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { PROBE_PAUSE_MS } from "./limits.ts";
-import { type Bench, openBench, operation, type Peer, settle } from "./testing.ts";
+import { type Bench, nonceOf, openBench, operation, type Peer, settle } from "./testing.ts";
 
 const LIST = "@list";
 const append = (value: unknown) => operation("list-append", LIST, { values: [value] });
@@ -102,11 +102,11 @@ describe("a manager whose disk is full", () => {
     expect(late.end).toMatchObject({ reason: "goodbye", goodbye: { code: "limit" } });
     await world.clock.advance(10_000);
     const beats = await world.beats();
-    expect((await beats.beat(other.session ?? 0))?.alive).toBe(true);
+    expect((await beats.beat(other.session ?? 0, nonceOf("b")))?.alive).toBe(true);
     world.disk.isFull = false;
     await world.clock.advance(PROBE_PAUSE_MS + 1);
     await world.clock.advance(5_000);
-    expect((await beats.beat(other.session ?? 0))?.alive).toBe(false);
+    expect((await beats.beat(other.session ?? 0, nonceOf("b")))?.alive).toBe(false);
   });
 
   test("ends later whom it could not end then", async () => {

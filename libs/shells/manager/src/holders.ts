@@ -6,7 +6,12 @@ interface Holder {
   readonly caller: Caller;
   /** Its place in the quota of the caller. */
   readonly place: Disposable;
+  /** Its beats say the session's nonce: they did not before BEAT_NONCE_MINOR. */
+  readonly saysNonce: boolean;
 }
+
+/** Whoever goes on with a session, in words of its own. */
+type Attached = Pick<Holder, "caller" | "saysNonce">;
 
 /**
  * Whose the sessions are, as far as this life of the manager has seen: identities are in no journal. After a restart a
@@ -32,11 +37,19 @@ export class Holders {
   }
 
   /** The caller goes on with a session. Whoever is nearer to its holder than a coordinator is remembered instead of that. */
-  attached(session: SessionNumber, caller: Caller): void {
+  attached(session: SessionNumber, { caller, saysNonce }: Attached): void {
     const holder = this.#holders.get(session);
-    if (holder !== undefined && (isSameCaller(holder.caller, caller) || isRelay(caller))) return;
+    if (holder !== undefined && (isSameCaller(holder.caller, caller) || isRelay(caller))) {
+      this.#holders.set(session, { ...holder, saysNonce });
+      return;
+    }
     holder?.place[Symbol.dispose]();
-    this.#holders.set(session, { caller, place: this.#quota.add(caller) });
+    this.#holders.set(session, { caller, saysNonce, place: this.#quota.add(caller) });
+  }
+
+  /** Whether beats of the session say its nonce; undefined before its holder was heard of in this life of the manager. */
+  saysNonce(session: SessionNumber): boolean | undefined {
+    return this.#holders.get(session)?.saysNonce;
   }
 
   /** Whether the caller may speak for the session: it is its holder, or one of the two is known as a coordinator. */

@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test } from "vitest";
-import { openBench, operation, type Peer, settle } from "./testing.ts";
+import { nonceOf, openBench, operation, type Peer, settle } from "./testing.ts";
 
 const LOCK = "@lock";
 
@@ -43,7 +43,7 @@ test("one stream carries the beats of several sessions, and says which it does n
   const other = await world.client("b");
   const beats = await world.beats();
   expect((await beats.beat(peer.session ?? 0))?.alive).toBe(true);
-  expect((await beats.beat(other.session ?? 0))?.ttlMs).toBe(15_000);
+  expect((await beats.beat(other.session ?? 0, nonceOf("b")))?.ttlMs).toBe(15_000);
   expect(await beats.beat(999)).toMatchObject({ session: 999, alive: false });
 });
 

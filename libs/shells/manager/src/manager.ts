@@ -2,6 +2,7 @@ import { type Environment, HEARTBEAT_MS, LEASE_MS, LimitError, type Millis, mint
 import type { Journal } from "@heddle/port-journal";
 import { type Metric, notReady, type Readiness, ready, type Watched } from "@heddle/port-metrics";
 import {
+  Audit,
   type Caller,
   CallerQuota,
   callerText,
@@ -59,6 +60,7 @@ export class ManagerShell implements Watched {
   /** Resolves when nobody knows what is on disk, or it cannot be read again: nothing is answered any more, and the process must end. */
   readonly failed: Promise<Error>;
   readonly #env: Environment;
+  readonly #audit: Audit;
   readonly #replica: Replica;
   readonly #leases: Leases;
   readonly #desk: OperateDesk;
@@ -76,6 +78,7 @@ export class ManagerShell implements Watched {
   constructor(options: ManagerOptions) {
     const { env, journal } = options;
     this.#env = env;
+    this.#audit = new Audit(env);
     const failed = Promise.withResolvers<Error>();
     this.failed = failed.promise;
     this.#replica = new Replica({
@@ -97,6 +100,7 @@ export class ManagerShell implements Watched {
     });
     this.#desk = new OperateDesk({
       env,
+      audit: this.#audit,
       replica: this.#replica,
       leases: this.#leases,
       ttl: options.ttl ?? TTL_BOUNDS,
@@ -194,7 +198,9 @@ export class ManagerShell implements Watched {
     });
     void answerBeats(link, {
       leases: this.#leases,
-      isTheirs: (session) => this.#desk.isFor(session, caller),
+      judge: (session, nonce) => this.#desk.judgeBeat(session, nonce, caller),
+      refused: (why) =>
+        this.#audit.refused({ peer: link.peer, who: callerText(caller), path: sessionsKeepAlive.path, why }),
       isOver: () => this.#isOver,
     });
   }
@@ -220,5 +226,6 @@ export class ManagerShell implements Watched {
   #end(): void {
     this.#isOver = true;
     this.#leases.stop();
+    this.#audit[Symbol.dispose]();
   }
 }

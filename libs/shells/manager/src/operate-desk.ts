@@ -1,7 +1,15 @@
 import type { Command, Operation, Reply, SessionNumber } from "@heddle/core-objects";
 import { assert, type Environment, type HeddleError, LimitError, ProtocolError, unreachable } from "@heddle/kernel";
-import { type AcceptedHandler, type Caller, callerText, type Session } from "@heddle/port-rpc";
-import type { AttachSession, OpenSession, OperateRequestEntry, OperateResponseEntry } from "@heddle/wire";
+import { type AcceptedHandler, type Audit, type Caller, callerText, type Hello, type Session } from "@heddle/port-rpc";
+import {
+  type AttachSession,
+  BEAT_NONCE_MINOR,
+  type OpenSession,
+  type OperateRequestEntry,
+  type OperateResponseEntry,
+  objectsOperate,
+} from "@heddle/wire";
+import type { BeatVerdict } from "./beats.ts";
 import { Deferred } from "./deferred.ts";
 import { fullReply, fullText } from "./full.ts";
 import type { Batch, Outcome } from "./group-commit.ts";
@@ -16,6 +24,8 @@ import { clampedTtlMs, type TtlBounds } from "./ttl.ts";
 /** What a desk works with. */
 export interface OperateDeskOptions {
   readonly env: Environment;
+  /** Where it is written who was turned away. */
+  readonly audit: Audit;
   readonly replica: Replica;
   readonly leases: Leases;
   readonly ttl: TtlBounds;
@@ -26,6 +36,7 @@ export interface OperateDeskOptions {
 /** Where streams are served: each session on the newest one that says it is its. */
 export class OperateDesk implements OperateHost {
   readonly #env: Environment;
+  readonly #audit: Audit;
   readonly #replica: Replica;
   readonly #leases: Leases;
   readonly #ttl: TtlBounds;
@@ -38,8 +49,9 @@ export class OperateDesk implements OperateHost {
   readonly #holders = new Holders();
   #isStopping = false;
 
-  constructor({ env, replica, leases, ttl, counts }: OperateDeskOptions) {
+  constructor({ env, audit, replica, leases, ttl, counts }: OperateDeskOptions) {
     this.#env = env;
+    this.#audit = audit;
     this.#replica = replica;
     this.#leases = leases;
     this.#ttl = ttl;
@@ -49,10 +61,11 @@ export class OperateDesk implements OperateHost {
   /** A new stream. */
   readonly onSession = (
     wire: Session<OperateResponseEntry>,
-    _hello: unknown,
+    { version }: Hello,
     caller: Caller,
   ): AcceptedHandler<OperateRequestEntry> => {
-    const stream = new OperateStream(wire, caller, this);
+    const saysNonce = (version?.minor ?? 0) >= BEAT_NONCE_MINOR;
+    const stream = new OperateStream(wire, { caller, saysNonce }, this);
     this.#all.add(stream);
     return {
       entries: (entries) => stream.take(entries),
@@ -69,6 +82,18 @@ export class OperateDesk implements OperateHost {
   /** Whether the caller may speak for the session, if there is one. */
   isFor(session: SessionNumber, caller: Caller): boolean {
     return this.#holders.isFor(session, caller);
+  }
+
+  /** What a beat is worth: it must say the nonce of its session, and come from somebody who may speak for that. */
+  judgeBeat(session: SessionNumber, nonce: string, caller: Caller): BeatVerdict {
+    const { core } = this.#replica;
+    if (core.session(session) === undefined) return { type: "unknown" };
+    // of a holder of an older build, which must say first, on its stream, that it is one
+    const isOlder = nonce === "" && this.#holders.saysNonce(session) !== true;
+    if (isOlder && this.#holders.saysNonce(session) === undefined) return { type: "unheard" };
+    if (!isOlder && core.sessionOf(nonce) !== session) return { type: "refused", why: wrongNonce(session) };
+    if (!this.isFor(session, caller)) return { type: "refused", why: strangerText(session, caller) };
+    return { type: "theirs" };
   }
 
   /** Who an owner of it is, for people, as its stream says; empty when that says nothing, or there is none. */
@@ -125,9 +150,9 @@ export class OperateDesk implements OperateHost {
     if (place === undefined) return;
     const session = this.#open(stream, opening);
     if (place === "known") {
-      if (session !== undefined) this.#holders.attached(session, stream.caller);
+      if (session !== undefined) this.#holders.attached(session, stream);
     } else if (session === undefined) place[Symbol.dispose]();
-    else this.#holders.opened(session, { caller: stream.caller, place });
+    else this.#holders.opened(session, { caller: stream.caller, saysNonce: stream.saysNonce, place });
   }
 
   /** Undefined: the caller has as many sessions as it may, and was told so. */
@@ -142,13 +167,13 @@ export class OperateDesk implements OperateHost {
   }
 
   #refuseStranger(stream: OperateStream, session: SessionNumber): void {
-    const { caller, wire } = stream;
-    this.#env.log.warn("a session was asked for by somebody else than its holder", {
-      session,
-      peer: wire.peer,
-      caller: callerText(caller),
-    });
-    this.#refuseStream(stream, "permission", `session ${session} belongs to somebody else than ${callerText(caller)}`);
+    const why = strangerText(session, stream.caller);
+    this.#noteRefusal(stream, why);
+    this.#refuseStream(stream, "permission", why);
+  }
+
+  #noteRefusal({ caller, wire }: OperateStream, why: string): void {
+    this.#audit.refused({ peer: wire.peer, who: callerText(caller), path: objectsOperate.path, why });
   }
 
   /** Undefined: it was refused, and its stream told so. */
@@ -174,7 +199,9 @@ export class OperateDesk implements OperateHost {
   /** Who does not know the nonce learns no more than that there is no such session. */
   attach(stream: OperateStream, { session, nonce }: AttachSession): void {
     this.#unbind(stream);
-    const isHolder = this.#replica.core.sessionOf(nonce) === session;
+    const { core } = this.#replica;
+    const isHolder = core.sessionOf(nonce) === session;
+    if (!isHolder && core.session(session) !== undefined) this.#noteRefusal(stream, wrongNonce(session));
     if (isHolder && !this.isFor(session, stream.caller)) return this.#refuseStranger(stream, session);
     const ttlMs = isHolder ? this.#leases.extend(session) : undefined;
     if (ttlMs === undefined) {
@@ -183,7 +210,7 @@ export class OperateDesk implements OperateHost {
       const tell = (): void => stream.wire.send({ kind: { $case: "sessionEnded", value } });
       return this.#replica.say([{ type: "tell", tell, lost: () => undefined }]);
     }
-    this.#holders.attached(session, stream.caller);
+    this.#holders.attached(session, stream);
     this.#bind(stream, session);
     this.#replica.say([{ type: "open-session", session, nonce: "", ttlMs }]);
   }
@@ -378,4 +405,12 @@ export class OperateDesk implements OperateHost {
     this.#bySession.delete(session);
     if (stream.session === session) stream.session = undefined;
   }
+}
+
+function wrongNonce(session: SessionNumber): string {
+  return `what was said is not the nonce of session ${session}`;
+}
+
+function strangerText(session: SessionNumber, caller: Caller): string {
+  return `session ${session} belongs to somebody else than ${callerText(caller)}`;
 }

@@ -55,6 +55,8 @@ export class OperateStream {
   readonly wire: Session<OperateResponseEntry>;
   /** Who is at the other end. */
   readonly caller: Caller;
+  /** Its build is one whose beats say the nonce of their session. */
+  readonly saysNonce: boolean;
   readonly replies: ReplyLines;
   /** Reads without an answer, by owner and number: if the state has to be made anew, they are asked again. */
   readonly reads = new Map<number, Map<number, Operation>>();
@@ -76,9 +78,14 @@ export class OperateStream {
   #hasBegun = false;
   #isOver = false;
 
-  constructor(wire: Session<OperateResponseEntry>, caller: Caller, host: OperateHost) {
+  constructor(
+    wire: Session<OperateResponseEntry>,
+    { caller, saysNonce }: Pick<OperateStream, "caller" | "saysNonce">,
+    host: OperateHost,
+  ) {
     this.wire = wire;
     this.caller = caller;
+    this.saysNonce = saysNonce;
     this.#host = host;
     this.replies = new ReplyLines(wire);
   }

@@ -11,6 +11,7 @@ import {
   type Session,
   type SessionEnd,
   thisUser,
+  type Version,
 } from "@heddle/port-rpc";
 import { ManualClock } from "@heddle/port-rpc/testing";
 import {
@@ -75,7 +76,8 @@ function shortReply({ seq, values, numbers, error }: Reply): unknown {
 
 type Kind = NonNullable<OperateResponseEntry["kind"]>;
 
-function nonceOf(name: string): string {
+/** The nonce of the session of that name. */
+export function nonceOf(name: string): string {
   return name.repeat(32).slice(0, 32);
 }
 
@@ -205,14 +207,14 @@ export class Bench {
   }
 
   /** A stream without a session. */
-  async stream(caller: Caller = thisUser): Promise<Peer> {
+  async stream(caller: Caller = thisUser, build: Version = version): Promise<Peer> {
     const peer = new Peer();
     const { env, network } = this;
     peer.wire = dialSession({
       env,
       client: network.as(caller),
       address: ADDRESS,
-      version,
+      version: build,
       method: objectsOperate,
       handler: peer.handler,
     });
@@ -251,9 +253,9 @@ export class Beats {
     void this.#listen();
   }
 
-  /** Sends a beat and lets it be answered. */
-  async beat(session: number): Promise<KeepAliveResponse | undefined> {
-    this.#link.send({ session, beat: ++this.#beat });
+  /** Sends a beat, of a session of the name "a" unless another nonce is given, and lets it be answered. */
+  async beat(session: number, nonce = nonceOf("a")): Promise<KeepAliveResponse | undefined> {
+    this.#link.send({ session, beat: ++this.#beat, nonce });
     await settle();
     return this.answers.find(({ beat }) => beat === this.#beat);
   }

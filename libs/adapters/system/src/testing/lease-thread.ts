@@ -1,6 +1,6 @@
 /**
  * A thread whose sessions live for another second every 20 ms, and which ends of itself when it is to keep the session 13 for the first time. What their trouble is tells of the
- * client that they have: its number and its token.
+ * client that they have: its number and its token; of that whose token is "nonces" the nonce that it is to say.
  */
 import { existsSync, writeFileSync } from "node:fs";
 import { systemEnvironment } from "../environment.ts";
@@ -13,7 +13,7 @@ serveLeaseThread(env, ({ token }): LeaseClient => {
   const trouble = `client ${++clients} with ${token ?? "nothing"}`;
   let isOpen = true;
   return {
-    keep: ({ session, addresses: [mark = ""] }) => {
+    keep: ({ session, nonce, addresses: [mark = ""] }) => {
       const listeners = new Set<() => void>();
       let untilMs = 0;
       const beat = setInterval(() => {
@@ -27,7 +27,7 @@ serveLeaseThread(env, ({ token }): LeaseClient => {
       return {
         validUntilMs: () => untilMs,
         isOver: session === 14,
-        trouble,
+        trouble: token === "nonces" ? `it says ${nonce}` : trouble,
         onChange: (listen) => {
           listeners.add(listen);
           return { [Symbol.dispose]: () => void listeners.delete(listen) };
