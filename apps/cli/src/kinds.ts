@@ -26,7 +26,7 @@ export const nodes: Kind<NodeStatus> = {
   title: "nodes",
   list: (fabric) => fabric.nodes(),
   names: ({ name }) => [name],
-  restless: ["ageMs", "drainLeftMs", "silentMs"],
+  restless: ["ageMs", "drainLeftMs", "excludedLeftMs", "heardMs", "silentMs"],
   columns: [
     { heading: "NAME", cell: ({ name }) => name },
     { heading: "STATE", cell: ({ state }) => state },
@@ -66,7 +66,8 @@ export const jobs: Kind<JobStatus> = {
 
 /** What `heddle get` lists. */
 export const kindNames = ["nodes", "jobs", "objects", "locks", "sessions"] as const;
-export type KindName = (typeof kindNames)[number];
+/** Those, and what can be asked about by other commands. */
+export type KindName = (typeof kindNames)[number] | "chunks" | "items";
 
 const spellings: ReadonlyMap<string, KindName> = new Map([
   ["nodes", "nodes"],
@@ -80,6 +81,10 @@ const spellings: ReadonlyMap<string, KindName> = new Map([
   ["lock", "locks"],
   ["sessions", "sessions"],
   ["session", "sessions"],
+  ["chunks", "chunks"],
+  ["chunk", "chunks"],
+  ["items", "items"],
+  ["item", "items"],
 ]);
 
 /** The kind a word means, of those that a command knows. Throws InvalidArgumentError. */
