@@ -66,10 +66,10 @@ test("the page on security has every limit of connections that keeps hostile pee
   expect([...shown, ...others].sort()).toEqual([...all.keys()].sort());
 });
 
-test("the page on security has every quota of an identity and of a session, once", async () => {
+test("the page on security has every quota of an identity and of a session, and what bounds the log of refusals, once", async () => {
   const quotas = [];
   for (const file of quotaFiles) {
-    const names = [...(await limitsIn(file)).keys()].filter((name) => /^(CALLER|SESSION)_.*_MAX$/.test(name));
+    const names = [...(await limitsIn(file)).keys()].filter((name) => /^(CALLER|SESSION)_.*_MAX$|^AUDIT_/.test(name));
     quotas.push(...names.filter((name) => name !== "SESSION_TTL_MS_MAX").map((name) => `${file} ${name}`));
   }
   const shown = rows.filter(({ file }) => quotaFiles.includes(file)).map(({ name, file }) => `${file} ${name}`);

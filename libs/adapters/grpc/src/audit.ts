@@ -1,45 +1,14 @@
 import type { Logger } from "@heddle/kernel";
-import { AUDIT_LINES_MAX, AUDIT_SPAN_MS, AUDIT_TEXT_CHARS } from "./limits.ts";
+import { Audit } from "@heddle/port-rpc";
 
-/** Somebody who was turned away. */
-export interface Refusal {
-  /** Its address. */
-  readonly peer: string;
-  /** What it has proved to be, if anything. */
-  readonly who?: string;
-  /** The method that it asked for; undefined where it did not come so far. */
-  readonly path?: string;
-  readonly why: string;
-}
+export type { Audit } from "@heddle/port-rpc";
 
-/** Writes one warning for each refusal, up to AUDIT_LINES_MAX in AUDIT_SPAN_MS; how many were left out is written when the span is over. */
-export class Audit implements Disposable {
-  readonly #log: Logger;
-  #lines = 0;
-  #leftOut = 0;
-  #spanEnd: NodeJS.Timeout | undefined;
-
-  constructor(log: Logger) {
-    this.#log = log;
-  }
-
-  refused({ peer, who, path, why }: Refusal): void {
-    this.#spanEnd ??= setTimeout(() => this[Symbol.dispose](), AUDIT_SPAN_MS).unref();
-    if (this.#lines >= AUDIT_LINES_MAX) {
-      this.#leftOut++;
-      return;
-    }
-    this.#lines++;
-    const cut = path?.slice(0, AUDIT_TEXT_CHARS);
-    this.#log.warn("refused", { peer, who, path: cut, why: why.slice(0, AUDIT_TEXT_CHARS) });
-  }
-
-  /** Writes what was left out, and begins anew. */
-  [Symbol.dispose](): void {
-    clearTimeout(this.#spanEnd);
-    this.#spanEnd = undefined;
-    if (this.#leftOut > 0) this.#log.warn("more were refused than were logged", { count: this.#leftOut });
-    this.#lines = 0;
-    this.#leftOut = 0;
-  }
+/** What writes the refusals of one server to its log. It keeps no process alive. */
+export function openAudit(log: Logger): Audit {
+  const nowMs = (): number => performance.now();
+  const setTimer = (atMs: number, run: () => void): Disposable => {
+    const timer = setTimeout(run, Math.max(0, atMs - nowMs())).unref();
+    return { [Symbol.dispose]: () => clearTimeout(timer) };
+  };
+  return new Audit({ log, clock: { nowMs, setTimer } });
 }

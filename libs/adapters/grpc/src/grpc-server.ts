@@ -2,7 +2,7 @@ import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { type Address, isLocal, type Logger, PermissionError, parseAddress } from "@heddle/kernel";
 import type { AccessTable, Listening, Route, RpcServer, TlsFiles } from "@heddle/port-rpc";
 import { bindable, formatAddress } from "./addresses.ts";
-import { Audit } from "./audit.ts";
+import { openAudit } from "./audit.ts";
 import { bind } from "./bind.ts";
 import { Connections, type Door } from "./connections.ts";
 import { Guard } from "./guard.ts";
@@ -63,7 +63,7 @@ async function listen(options: GrpcServerOptions, text: string, routes: readonly
   const limits = { ...SERVER_LIMITS, ...options.limits };
   const opened = new DisposableStack();
   try {
-    const audit = opened.use(new Audit(options.log));
+    const audit = opened.use(openAudit(options.log));
     const connections = new Connections(door, audit, limits);
     let token: ServerToken | undefined;
     const streams = routes.filter(({ kind }) => kind === "stream").map(({ method }) => method.path);

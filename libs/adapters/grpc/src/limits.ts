@@ -50,11 +50,6 @@ export const HEADER_BYTES_MAX = 16 * 1024;
 export const HEADER_PAIRS_MAX = 64;
 /** Time in which a question must have come whole, and again in which its answer must have left. Above: its stream is reset. */
 export const QUESTION_TIMEOUT_MS = 10_000;
-/** Refusals in the log within AUDIT_SPAN_MS. More are only counted, and the count is logged at the end of the span. */
-export const AUDIT_LINES_MAX = 50;
-export const AUDIT_SPAN_MS = 10_000;
-/** A path or reason of a refusal in the log. Longer ones are cut. */
-export const AUDIT_TEXT_CHARS = 300;
 /** A connection without streams is closed after this time. */
 export const CONNECTION_IDLE_MS = 5 * 60_000;
 /** A connection is closed after about this time; its sessions dial again. */

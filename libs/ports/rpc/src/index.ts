@@ -1,4 +1,5 @@
 export { type AcceptedHandler, type AcceptorOptions, SessionAcceptor } from "./accepting-sessions.ts";
+export { Audit, type AuditOptions, type Refusal } from "./audit.ts";
 export {
   type AccessTable,
   type Caller,

@@ -26,6 +26,11 @@ export const CLOSE_TIMEOUT_MS = 2_000;
 export const HELLO_TIMEOUT_MS = 5_000;
 /** Pause between two attempts to reach the peer. */
 export const REDIAL_BACKOFF: BackoffPolicy = { firstMs: 50, maxMs: 2_000 };
+/** Refusals in the log of one audit within AUDIT_SPAN_MS. More are only counted, and the count is logged at the end of the span. */
+export const AUDIT_LINES_MAX = 50;
+export const AUDIT_SPAN_MS = 10_000;
+/** A path or reason of a refusal in the log. Longer ones are cut. */
+export const AUDIT_TEXT_CHARS = 300;
 /** Unread messages in one direction of a memory link from which `send()` returns false. */
 export const MEMORY_LINK_MESSAGES = 64;
 
