@@ -449,6 +449,7 @@ test.each<[string[], string]>([
   [["up", "--nodse", "2"], "unknown option --nodse; did you mean --nodes?"],
   [["coordinator", "--listen", "0.0.0.0:0"], "refusing to listen at 0.0.0.0:0"],
   [["up", "--listen", "0.0.0.0:1"], "refusing to listen at 0.0.0.0:1"],
+  [["up", "--host", "box.example"], "--host box.example names this machine in the certificate that --tls makes"],
   [["agent", "--coordinator", "nowhere"], '"nowhere" is not an address'],
   [["coordinator", "--listen", "127.0.0.1:0", "--manager", "nowhere"], '"nowhere" is not an address'],
   [["agent", "--name", "bad/name!"], '--name: "bad/name!" is not a node name'],

@@ -92,14 +92,46 @@ export function addressHere(bound: string): string {
   return `${isIPv6(address.host) ? "[::1]" : "127.0.0.1"}:${address.port}`;
 }
 
-/** Where other machines reach it, as far as this one knows: by the first name given, else its own when that leads anywhere. */
-export async function addressForOthers(bound: string, given: readonly string[]): Promise<string> {
+/** Throws InvalidArgumentError for names of a certificate that nobody makes. */
+export function mustNameNothing(host: readonly string[]): void {
+  if (host.length === 0) return;
+  throw new InvalidArgumentError(
+    `--host ${host.join(", ")} names this machine in the certificate that --tls makes, and says nothing without it: ` +
+      "add --tls, or leave it out; --listen says where to listen",
+  );
+}
+
+/** By what this machine is known, as far as it knows. */
+export interface Self {
+  readonly name: string;
+  /** Of its interfaces, those that lead nowhere else left out. */
+  readonly addresses: readonly string[];
+  /** Whether the name leads anywhere from here. */
+  readonly leads: (name: string) => Promise<boolean>;
+}
+
+const thisMachine = (): Self => ({
+  name: hostname(),
+  addresses: interfaceHosts(),
+  leads: async (name) => (await lookup(name).catch(() => undefined)) !== undefined,
+});
+
+/**
+ * Where other machines reach it, as far as this one knows, by what its certificate has: the first name given, else its own when that leads anywhere, else its first address.
+ * 127.0.0.1, which is another machine elsewhere, only where there is no way out of this one.
+ */
+export async function addressForOthers(
+  bound: string,
+  given: readonly string[],
+  self: Self = thisMachine(),
+): Promise<string> {
   const address = parseAddress(bound);
   if (address.kind === "unix" || !isEverywhere(address.host)) return bound;
   const [first] = given.filter((host) => !host.startsWith("*"));
-  if (first !== undefined) return `${isIPv6(first) ? `[${first}]` : first}:${address.port}`;
-  const leads = isHostName(hostname()) && (await lookup(hostname()).catch(() => undefined)) !== undefined;
-  return leads ? `${hostname()}:${address.port}` : addressHere(bound);
+  const own = isHostName(self.name) && (await self.leads(self.name)) ? self.name : undefined;
+  const host = first ?? own ?? self.addresses.find((each) => isIPv6(address.host) || !isIPv6(each));
+  if (host === undefined) return addressHere(bound);
+  return `${isIPv6(host) ? `[${host}]` : host}:${address.port}`;
 }
 
 function isEverywhere(host: string): boolean {

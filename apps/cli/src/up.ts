@@ -14,7 +14,7 @@ import { availableSlots, temporaryDirectory } from "@heddle/adapter-system";
 import { Child } from "./children.ts";
 import { programs, type UpConfig } from "./config.ts";
 import { KeptChild, type KeptChildOptions } from "./kept-child.ts";
-import { addressForOthers, addressHere, hostsAt, makeCertificates, mustBeLocal } from "./up-tls.ts";
+import { addressForOthers, addressHere, hostsAt, makeCertificates, mustBeLocal, mustNameNothing } from "./up-tls.ts";
 
 /** How long children may take to serve. */
 const START_MS = 60_000;
@@ -124,7 +124,10 @@ class Fabric {
   /** Resolves when the manager, the coordinator and every agent serve. Rejects when one does not in time. */
   async start(): Promise<Started> {
     const { listen, http, logLevel, drainMs, dataDir, addressFile, tls, unschedulableMs } = this.#config;
-    if (!tls) mustBeLocal(listen);
+    if (!tls) {
+      mustBeLocal(listen);
+      mustNameNothing(this.#config.host);
+    }
     // Its agents drain before it is stopped: then nothing is left to wait for.
     const common = ["--log-level", logLevel, "--drain-ms"];
     const manager = `unix:${join(this.#directory.path, "manager.sock")}`;
