@@ -33,7 +33,9 @@ export class Companion<Event> {
 
   constructor({ command: [program, ...args], log, env, hears }: CompanionOptions<Event>) {
     const file = openSync(log, "a");
-    this.child = spawn(program, args, { env, stdio: ["ignore", file, file, "ipc"], serialization: "advanced" });
+    const stdio = ["ignore", file, file, "ipc"] as ["ignore", number, number, "ipc"];
+    // a session of its own, as servers have
+    this.child = spawn(program, args, { env, stdio, serialization: "advanced", detached: true });
     closeSync(file);
     this.child.on("message", (said: Said<Event>) => this.#hear(said, hears));
     this.gone = once(this.child, "exit").then(([code, signal]) => (signal ?? code) as number | string);

@@ -189,7 +189,7 @@ async function removeEmpty(cgroup: string): Promise<void> {
 function workerOf({ parties }: FaultTools, target: string, choice: number): number {
   const { pid: agent } = serverOf(parties, target);
   const workers = processTable().filter(
-    ({ parent, command }) => parent === agent && /\/sdk\/src\/worker\.ts|\/worker\.js/.test(command),
+    ({ parent, command }) => parent === agent && /^heddle worker|\/sdk\/src\/worker\.ts/.test(command),
   );
   const worker = workers[Math.floor(choice * workers.length)];
   if (worker === undefined) throw new FaultSkipped(`${target} has no worker`);

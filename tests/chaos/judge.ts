@@ -40,7 +40,7 @@ const coordinatorDied = excuse(false, "kill-coordinator");
  * Which faults explain an error that a program may see: docs/failure-model.md. Any other error, and any of these without such a fault shortly before, fails the run.
  */
 const excuses: ReadonlyMap<string, readonly Excuse[]> = new Map([
-  ["UnavailableError", [givenUp, coordinatorDied]],
+  ["UnavailableError", [givenUp, coordinatorDied, excuse(false, "no-forks")]],
   ["SessionLostError", [givenUp, agentDied]],
   ["OutcomeUnknownError", [givenUp, agentDied, workerDied]],
   ["LockLostError", [givenUp, agentDied]],

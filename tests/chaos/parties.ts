@@ -44,7 +44,11 @@ export class Parties implements AsyncDisposable {
     this.#context = context;
     const { options, directory } = context;
     const clean = Object.entries(process.env).filter(([name]) => !/^(HEDDLE_|NODE_OPTIONS$|VITEST)/.test(name));
-    const own = { TMPDIR: directory.in("tmp"), CHAOS_VITALS: directory.in("vitals") };
+    const own = {
+      TMPDIR: directory.in("tmp"),
+      NODE_COMPILE_CACHE: directory.in("cache"),
+      CHAOS_VITALS: directory.in("vitals"),
+    };
     this.#env = { ...Object.fromEntries(clean), ...own };
     this.wire = this.#companion("wire", [
       `${MIDDLE}:${COORDINATOR_PORT}=${this.#at("coordinator", COORDINATOR_PORT)}`,

@@ -22,6 +22,9 @@ export interface Report {
   readonly problems: readonly string[];
 }
 
+/** Of those that are told at the end; the others were told when they were found. */
+const SHOWN_PROBLEMS_MAX = 20;
+
 /** A report for people. */
 export function summary(report: Report): string {
   const { options, seconds, faults, skipped, done, histories, attemptsLost, errors, growth, problems } = report;
@@ -44,7 +47,8 @@ export function summary(report: Report): string {
         `${party.padEnd(12)} ${minutes.toFixed(1).padStart(5)} min  heap ${heap.toFixed(2).padStart(7)} MiB/min  rss ${rss.toFixed(2).padStart(7)} MiB/min` +
         `  files ${first.files} to ${last.files}, threads ${first.threads} to ${last.threads}, timers ${first.timers} to ${last.timers}`,
     ),
-    ...problems.map((problem) => `WRONG: ${problem}`),
+    ...problems.slice(0, SHOWN_PROBLEMS_MAX).map((problem) => `WRONG: ${problem}`),
+    ...(problems.length > SHOWN_PROBLEMS_MAX ? [`and ${problems.length - SHOWN_PROBLEMS_MAX} more`] : []),
     problems.length === 0
       ? "all is well"
       : `${problems.length} problems; again: npm run chaos -- ${argumentsOf(options)}`,

@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers/promises";
 import { systemEnvironment } from "@heddle/adapter-system";
 import { settles } from "../harness/waiting.ts";
 import { machineMs } from "./client-events.ts";
@@ -191,7 +192,7 @@ class Run implements AsyncDisposable {
           this.#wrong(`${running.length} jobs of ${life} run ${ABANDONED_LEASES} leases after it was killed`);
           return;
         }
-        await new Promise((resolve) => setTimeout(resolve, 1_000));
+        await setTimeout(1_000);
       }
     };
     this.#abandoned.add(look());
@@ -276,13 +277,8 @@ class Run implements AsyncDisposable {
   }
 
   async #until(atMs: number): Promise<void> {
-    this.#signal.throwIfAborted();
-    const aborted = Promise.withResolvers<void>();
-    const timer = setTimeout(aborted.resolve, atMs - machineMs());
-    this.#signal.addEventListener("abort", () => aborted.resolve(), { once: true });
-    await aborted.promise;
-    clearTimeout(timer);
-    this.#signal.throwIfAborted();
+    const pauseMs = Math.max(0, atMs - machineMs());
+    await setTimeout(pauseMs, undefined, { signal: this.#signal });
   }
 
   #report(gauges: Gauges, { counts }: Histories): Report {

@@ -99,7 +99,8 @@ export class ServerProgram {
     const joining = cgroup === undefined ? [] : ["sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"', cgroup];
     const [program = "", ...args] = [...joining, ...within, ...node, "--address-file", addressFile, ...flags];
     const file = openSync(log, "a");
-    const child = spawn(program, args, { env, stdio: ["ignore", file, file] });
+    // a session of its own: the scheduler shares the processor between sessions, as it would between hosts
+    const child = spawn(program, args, { env, stdio: ["ignore", file, file], detached: true });
     closeSync(file);
     return child;
   }
