@@ -25,7 +25,7 @@ import {
   silentLogger,
   UnavailableError,
 } from "@heddle/kernel";
-import { mustBePrivate, privateDirectory, runtimeDirectory, runtimePath } from "./runtime-directory.ts";
+import { mustBePrivate, privateDirectory, runtimeDirectory, runtimePath, withWayOut } from "./runtime-directory.ts";
 
 /** How often a server looks whether its token is still there: cleaners of temporary directories take away what has not changed for days. */
 const LOOK_MS = 60_000;
@@ -84,8 +84,10 @@ export function findLocalToken(address: string): string | undefined {
   for (const path of [runtimePath(), directory]) {
     const found = lookingAt(path, () => lstatSync(path, { throwIfNoEntry: false }));
     if (found === undefined) return undefined;
-    if (!found.isDirectory()) throw new PermissionError(`${path} is not a directory`);
-    mustBePrivate(path, found);
+    withWayOut(path, () => {
+      if (!found.isDirectory()) throw new PermissionError(`${path} is not a directory`);
+      mustBePrivate(path, found);
+    });
   }
   return readRecord(join(directory, fileName(place)))?.token;
 }

@@ -3,9 +3,23 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PermissionError } from "@heddle/kernel";
 
-/** Where this user keeps what lives as long as a login: sockets, tokens, caches. Only they can look inside. */
+/** Where this user keeps what lives as long as a login: sockets, tokens, caches. Only they can look inside. Throws PermissionError that says where else it can be. */
 export function runtimeDirectory(environment: NodeJS.ProcessEnv = process.env): string {
-  return privateDirectory(runtimePath(environment));
+  const path = runtimePath(environment);
+  return withWayOut(path, () => privateDirectory(path));
+}
+
+/** Adds to a PermissionError what to do where anybody of this machine may have made the path first, to stop this user or by mistake. */
+export function withWayOut<T>(path: string, act: () => T): T {
+  try {
+    return act();
+  } catch (error) {
+    if (!(error instanceof PermissionError) || path !== runtimePath({})) throw error;
+    const wayOut = "set XDG_RUNTIME_DIR, or TMPDIR, to a directory of your own, the same for servers and clients";
+    throw new PermissionError(`${error.message}, and is where Heddle keeps sockets and tokens: ${wayOut}`, {
+      cause: error,
+    });
+  }
 }
 
 /** Where that is, though it need not be there yet. A login directory of another user, inherited through `su`, is none of ours. */
@@ -31,11 +45,22 @@ export function compileCacheDirectory(): string | undefined {
  * a link, or open to others: in a shared temporary directory anybody may have made it first.
  */
 export function privateDirectory(path: string): string {
-  mkdirSync(path, { recursive: true, mode: 0o700 });
-  const found = lstatSync(path);
+  const found = made(path);
   if (!found.isDirectory()) throw new PermissionError(`${path} is not a directory`);
   mustBePrivate(path, found);
   return path;
+}
+
+/** What is there afterwards: it need not be a directory. */
+function made(path: string): Stats {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    const found = lstatSync(path, { throwIfNoEntry: false });
+    if (found === undefined) throw error;
+    return found;
+  }
+  return lstatSync(path);
 }
 
 /** Throws PermissionError when what was found at `path` belongs to another user, or is open to others. */

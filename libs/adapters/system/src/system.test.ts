@@ -1,12 +1,13 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, existsSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PermissionError } from "@heddle/kernel";
 import { afterAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { systemClock } from "./clock.ts";
 import { hostFacts, temporaryDirectory } from "./host.ts";
+import { findLocalToken } from "./local-tokens.ts";
 import { stderrLogger } from "./log.ts";
 import { systemRandom } from "./random.ts";
 import { privateDirectory, runtimeDirectory } from "./runtime-directory.ts";
@@ -165,6 +166,39 @@ describe("the runtime directory", () => {
     const somebody = vi.spyOn(process, "getuid").mockReturnValue((process.getuid?.() ?? 0) + 1);
     onTestFinished(() => somebody.mockRestore());
     expect(() => privateDirectory(path)).toThrow(/another user/);
+  });
+});
+
+describe("the place of the runtime directory, where another user was first", () => {
+  const begun = (name: string): string => {
+    const shared = mkdtempSync(join(scratch, "shared-"));
+    vi.stubEnv("TMPDIR", shared);
+    vi.stubEnv("XDG_RUNTIME_DIR", "");
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const path = join(shared, `heddle-${process.getuid?.() ?? 0}`);
+    if (name === "open") mkdirSync(path, { mode: 0o755 });
+    else if (name === "file") writeFileSync(path, "");
+    else if (name === "link") symlinkSync(scratch, path);
+    else symlinkSync(join(shared, "nowhere"), path);
+    return path;
+  };
+
+  test.each([
+    ["open", "is open to other users (mode 755)"],
+    ["file", "is not a directory"],
+    ["link", "is not a directory"],
+    ["dangling", "is not a directory"],
+  ])("is refused, to servers and clients, with words that say where else it can be: %s", (name, words) => {
+    const path = begun(name);
+    for (const look of [() => runtimeDirectory(), () => findLocalToken("127.0.0.1:7433")]) {
+      expect(look).toThrow(PermissionError);
+      expect(look).toThrow(
+        `${path} ${words}, and is where Heddle keeps sockets and tokens: set XDG_RUNTIME_DIR, or TMPDIR`,
+      );
+    }
+    vi.stubEnv("XDG_RUNTIME_DIR", mkdtempSync(join(scratch, "own-")));
+    expect(findLocalToken("127.0.0.1:7433")).toBeUndefined();
+    expect(statSync(runtimeDirectory()).mode & 0o777).toBe(0o700);
   });
 });
 
