@@ -23,6 +23,8 @@ export interface ProcessOptions {
   readonly managerFlags?: readonly string[];
   /** More flags for the coordinator. */
   readonly coordinatorFlags?: readonly string[];
+  /** Longest wait of this client for a vanished coordinator; 5,000 unless given. */
+  readonly unavailableTimeoutMs?: number;
   /** More flags for the agent with this index. */
   readonly agentFlags?: (index: number) => readonly string[];
 }
@@ -61,6 +63,7 @@ export class ProcessCluster extends RealCluster {
       leaseMs: 1_500,
       manager: false,
       managerFlags: [],
+      unavailableTimeoutMs: 5_000,
       coordinatorFlags: [],
       agentFlags: () => [],
       ...options,
@@ -92,7 +95,8 @@ export class ProcessCluster extends RealCluster {
     if (this.#fabric === undefined) {
       this.#wire = await Wire.open(this.#address);
       const token = findLocalToken(this.#address); // nobody finds it by the wire's address
-      const options = { unavailableTimeoutMs: 5_000, ...(token === undefined ? {} : { token }) };
+      const { unavailableTimeoutMs } = this.#options;
+      const options = { unavailableTimeoutMs, ...(token === undefined ? {} : { token }) };
       const fabric = await connect(this.#wire.address, options);
       this.#fabric = fabric;
       this.scope.defer(() => fabric.close());
@@ -140,8 +144,17 @@ export class ProcessCluster extends RealCluster {
 
   /** Kills (-9) the coordinator and starts another one at the same address. Resolves when it serves. */
   async replaceCoordinator(): Promise<void> {
-    const coordinator = this.#coordinator;
-    if (coordinator !== undefined) await end(coordinator);
+    await this.killCoordinator();
+    await this.startCoordinator();
+  }
+
+  /** Kills (-9) the coordinator. Nobody is told. */
+  async killCoordinator(): Promise<void> {
+    if (this.#coordinator !== undefined) await end(this.#coordinator);
+  }
+
+  /** Starts another one at the address of the last. Resolves when it serves. */
+  async startCoordinator(): Promise<void> {
     await this.#startCoordinator(this.#address);
   }
 
