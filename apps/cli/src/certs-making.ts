@@ -18,7 +18,7 @@ import {
 import { exitCodeOf, messageOf } from "@heddle/adapter-command";
 import { ConflictError, HeddleError, InvalidArgumentError, type Role, roles } from "@heddle/kernel";
 import type { Secrets } from "./certs.ts";
-import { authorityDirectory, identityDirectories, openToOthers } from "./certs-directory.ts";
+import { authorityDirectory, identityDirectories, isAuthorityDirectory, openToOthers } from "./certs-directory.ts";
 import { plainText } from "./format.ts";
 import { documentText } from "./output.ts";
 import type { Print } from "./questions.ts";
@@ -141,6 +141,7 @@ function authorityIn(dir: string): Authority {
 /** Nothing that is there is replaced: who has a certificate of the old authority would be believed by nobody. */
 function mustBeNew(dir: string, made: readonly Role[]): void {
   const { certFile, keyFile } = authorityFilesIn(authorityDirectory(dir));
+  if (isAuthorityDirectory(directory)) return "an authority, left as it is";
   if (existsSync(certFile) || existsSync(keyFile))
     throw new ConflictError(
       `there is an authority in ${authorityDirectory(dir)} already: "heddle certs issue" makes more identities, ` +
