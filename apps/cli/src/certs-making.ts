@@ -35,13 +35,9 @@ export interface InitOptions {
 /** `heddle certs init`. All is made before anything is written. */
 export async function init(options: InitOptions, print: Print): Promise<void> {
   const { dir, host, days, authorityDays, secrets } = options;
-  mustBeNew(dir, secrets === undefined ? roles : []);
+  mustBeNew(options);
   const authority = await createAuthority(authorityDays === undefined ? {} : { days: authorityDays });
-  const making = roles.map(async (role) => {
-    const hosts = isServer(role) ? host : [];
-    return { role, identity: await authority.issue({ role, hosts, ...(days !== undefined && { days }) }) };
-  });
-  const made = await Promise.all(making);
+  const made = await oneOfEach(authority, { host, days });
   const documents = made.map(
     ({ role, identity }) => secrets && secretText(`${secrets.name}-${role}`, role, secrets, identity),
   );
@@ -54,6 +50,15 @@ export async function init(options: InitOptions, print: Print): Promise<void> {
   const words = `${summary(dir, authority, until, secrets)}\n\n${nextSteps(dir, host, secrets)}\n`;
   if (secrets === undefined) print(words);
   else console.error(words.trimEnd());
+}
+
+/** An identity for each role. */
+async function oneOfEach(authority: Authority, { host, days }: Pick<RenewSecretsOptions, "host" | "days">) {
+  const making = roles.map(async (role) => {
+    const hosts = isServer(role) ? host : [];
+    return { role, identity: await authority.issue({ role, hosts, ...(days !== undefined && { days }) }) };
+  });
+  return await Promise.all(making);
 }
 
 export interface IssueOptions {
@@ -78,6 +83,8 @@ export async function issue(options: IssueOptions, print: Print): Promise<void> 
   const wanted = { role, hosts: host, ...(name !== undefined && { name }), ...(days !== undefined && { days }) };
   const identity = await authority.issue(wanted);
   const facts = readCertificate(identity.certPem);
+  if (isServer(role) && host.length === 0)
+    console.error(`heddle: without --host this ${role} can be dialled from its own machine only`);
   const who = `${role} ${facts.name}, good until ${day(facts.notAfter)}`;
   if (secrets !== undefined) {
     print(secretText(secrets.name, role, secrets, identity));
@@ -111,8 +118,30 @@ export async function renew(directories: readonly string[], options: RenewOption
   }
 }
 
+export interface RenewSecretsOptions {
+  readonly dir: string;
+  readonly host: readonly string[];
+  readonly days: number | undefined;
+  readonly secrets: Secrets;
+}
+
+/** `heddle certs renew --kubernetes`: all Secrets that `init` printed, by the same authority. What they had is nowhere here. */
+export async function renewSecrets({ dir, host, days, secrets }: RenewSecretsOptions, print: Print): Promise<void> {
+  if (host.length === 0)
+    throw new InvalidArgumentError(
+      "no file here has the hosts of these Secrets: say with --host, as for init, by which names the coordinator and the manager are dialled",
+    );
+  const authority = authorityIn(dir);
+  const made = await oneOfEach(authority, { host, days });
+  const documents = made.map(({ role, identity }) => secretText(`${secrets.name}-${role}`, role, secrets, identity));
+  for (const document of documents) print(document);
+  for (const { role, identity } of made)
+    console.error(`Made Secret ${secrets.name}-${role}, good until ${dayOf(identity.certPem)}`);
+}
+
 /** Says what was done. */
 async function renewIn(directory: string, authority: Authority, { days, all }: RenewOptions): Promise<string> {
+  if (isAuthorityDirectory(directory)) return "an authority, left as it is";
   const { certFile, caFile } = tlsFilesIn(directory);
   const old = { certPem: readPem(certFile), caPem: readPem(caFile) };
   const { role, name, notAfter, ...life } = readCertificate(old.certPem);
@@ -139,15 +168,25 @@ function authorityIn(dir: string): Authority {
 }
 
 /** Nothing that is there is replaced: who has a certificate of the old authority would be believed by nobody. */
-function mustBeNew(dir: string, made: readonly Role[]): void {
+function mustBeNew({ dir, host, secrets }: InitOptions): void {
   const { certFile, keyFile } = authorityFilesIn(authorityDirectory(dir));
-  if (isAuthorityDirectory(directory)) return "an authority, left as it is";
-  if (existsSync(certFile) || existsSync(keyFile))
+  if (existsSync(certFile) || existsSync(keyFile)) {
+    const again = [
+      "heddle certs renew",
+      ...(secrets === undefined ? [] : [`--dir ${dir}`, ...secretWords(secrets, host)]),
+    ].join(" ");
     throw new ConflictError(
       `there is an authority in ${authorityDirectory(dir)} already: "heddle certs issue" makes more identities, ` +
-        `"heddle certs renew" new certificates; say --dir for another authority`,
+        `"${again}" new ${secrets === undefined ? "certificates" : "Secrets"}; say --dir for another authority`,
     );
-  for (const role of made) mustNotHold(join(dir, role));
+  }
+  if (secrets === undefined) for (const role of roles) mustNotHold(join(dir, role));
+}
+
+function secretWords({ name, namespace }: Secrets, hosts: readonly string[]): string[] {
+  const given = hosts.length === 0 ? ["HOST"] : hosts;
+  const hostWords = given.map((host) => `--host ${host}`);
+  return [`--kubernetes ${name}`, ...(namespace === undefined ? [] : [`--namespace ${namespace}`]), ...hostWords];
 }
 
 function mustNotHold(directory: string): void {
@@ -180,18 +219,25 @@ function summary(dir: string, authority: Authority, until: string, secrets: Secr
 }
 
 function nextSteps(dir: string, hosts: readonly string[], secrets: Secrets | undefined): string {
-  const [host = "localhost"] = hosts;
-  const address = `${host.includes(":") && !host.startsWith("[") ? `[${host}]` : host}:7433`;
+  // Where they are dialled by names of their own, as services of Kubernetes are, these mostly say which is which.
+  const [first = "localhost"] = hosts;
+  const manager = at(hosts.find((host) => host.includes("manager")) ?? first, 7435);
+  const address = at(hosts.find((host) => !host.includes("manager")) ?? first, 7433);
   const directory = (role: Role): string => (secrets === undefined ? join(dir, role) : `/etc/heddle/${role}`);
-  const listen = hosts.length === 0 ? "127.0.0.1:7433" : "0.0.0.0:7433";
+  const listen = hosts.length === 0 ? "127.0.0.1" : "0.0.0.0";
   const reach = "Without --host, the servers can be dialled from their own machine only.";
   return [
     ...(hosts.length === 0 ? [reach] : []),
     secrets === undefined ? "Next:" : "Next, with the Secrets mounted at these directories:",
-    `  heddle coordinator --listen ${listen} --tls-dir ${directory("coordinator")}`,
+    `  heddle manager --listen ${listen}:7435 --data-dir /var/lib/heddle --tls-dir ${directory("manager")}`,
+    `  heddle coordinator --listen ${listen}:7433 --manager ${manager} --tls-dir ${directory("coordinator")}`,
     `  heddle agent --coordinator ${address} --tls-dir ${directory("agent")}`,
     `  HEDDLE_ADDRESS=${address} HEDDLE_TLS_DIR=${directory("client")} heddle run script.ts`,
   ].join("\n");
+}
+
+function at(host: string, port: number): string {
+  return `${host.includes(":") && !host.startsWith("[") ? `[${host}]` : host}:${port}`;
 }
 
 function dayOf(certPem: string): string {

@@ -77,7 +77,8 @@ describe("heddle certs init", () => {
       expect(made.stdout).toMatch(new RegExp(`^Made ${kept}/${role}, good until \\d{4}-\\d{2}-\\d{2}$`, "m"));
     }
     expect(made.stdout.split("Next:\n")[1]).toBe(
-      `  heddle coordinator --listen 0.0.0.0:7433 --tls-dir ${kept}/coordinator\n` +
+      `  heddle manager --listen 0.0.0.0:7435 --data-dir /var/lib/heddle --tls-dir ${kept}/manager\n` +
+        `  heddle coordinator --listen 0.0.0.0:7433 --manager fabric.example.org:7435 --tls-dir ${kept}/coordinator\n` +
         `  heddle agent --coordinator fabric.example.org:7433 --tls-dir ${kept}/agent\n` +
         `  HEDDLE_ADDRESS=fabric.example.org:7433 HEDDLE_TLS_DIR=${kept}/client heddle run script.ts\n`,
     );
@@ -128,6 +129,43 @@ describe("heddle certs init", () => {
     }
     expect(Math.round((readCertificate(ca).notAfter.getTime() - Date.now()) / DAY_MS)).toBe(60);
     expect(stderr).toMatch(/^Made Secret fabric-agent, good until /m);
+    expect(stderr).toContain(
+      "  heddle manager --listen 127.0.0.1:7435 --data-dir /var/lib/heddle --tls-dir /etc/heddle/manager\n" +
+        "  heddle coordinator --listen 127.0.0.1:7433 --manager localhost:7435 --tls-dir /etc/heddle/coordinator\n",
+    );
+
+    const hosts = ["--host", "heddle-coordinator.default.svc", "--host", "heddle-manager.default.svc"];
+    const again = await heddle([...args, ...hosts]);
+    expect(again).toMatchObject({ code: 1, stdout: "" });
+    const command = /"heddle (certs renew [^"]+)" new Secrets/.exec(again.stderr)?.[1]?.split(" ") ?? [];
+    const renewed = await heddle([...command, "--days", "40"]);
+    expect(renewed).toMatchObject({
+      code: 0,
+      stderr: expect.stringMatching(/^(Made Secret fabric-\w+, good until \S+\n){5}$/),
+    });
+    expect(files(directory)).toEqual(["ca/ca.crt 644", "ca/ca.key 600"]);
+    const anew = parseAllDocuments(renewed.stdout).map((document) => document.toJS());
+    expect(anew.map(({ metadata, type }) => [metadata, type])).toEqual(secrets.map((old) => [old.metadata, old.type]));
+    for (const [index, { data }] of anew.entries()) {
+      const text = (file: string): string => Buffer.from(data[file], "base64").toString();
+      const facts = readCertificate(text("tls.crt"));
+      expect(data["tls.key"]).not.toBe(secrets[index].data["tls.key"]);
+      expect([
+        text("ca.crt"),
+        isIssuedBy(text("tls.crt"), ca),
+        keyFits(text("tls.crt"), text("tls.key")),
+        facts.role,
+      ]).toEqual([...[ca, true, true], roles[index]]);
+      const isServer = facts.role === "coordinator" || facts.role === "manager";
+      expect(facts.hosts.filter((host) => host.startsWith("heddle-"))).toEqual(isServer ? [hosts[1], hosts[3]] : []);
+    }
+  });
+
+  test("tells the manager and the coordinator by their names, where each has one", async () => {
+    const hosts = ["--host", "heddle-manager.default.svc", "--host", "heddle-coordinator.default.svc"];
+    const { stderr } = await heddle(["certs", "init", "--dir", join(scratch, "services"), ...hosts, "--kubernetes"]);
+    expect(stderr).toContain(" --manager heddle-manager.default.svc:7435 --tls-dir /etc/heddle/coordinator\n");
+    expect(stderr).toContain(" --coordinator heddle-coordinator.default.svc:7433 --tls-dir /etc/heddle/agent\n");
   });
 
   test.each([
@@ -172,6 +210,14 @@ describe("heddle certs issue", () => {
     expect(await heddle(args)).toMatchObject({ code: 0 });
     const { name, hosts } = readCertificate(readIdentity(out).certPem);
     expect({ name, hosts }).toEqual({ name: "manager", hosts: ["m.example.org", "localhost", "127.0.0.1", "::1"] });
+  });
+
+  test("warns of a server that nobody else can dial", async () => {
+    const args = ["certs", "issue", "coordinator", "--dir", kept, "--kubernetes", "heddle-coordinator"];
+    const { code, stderr } = await heddle(args);
+    expect(code).toBe(0);
+    expect(stderr).toContain("heddle: without --host this coordinator can be dialled from its own machine only\n");
+    expect((await heddle([...args, "--host", "c.example.org"])).stderr).not.toContain("without --host");
   });
 
   test("prints a Secret and writes nothing", async () => {
@@ -255,6 +301,30 @@ describe("heddle certs renew", () => {
     );
     expect(stderr).toMatch(/^heddle: \S+\/agent: there is no certificate in PEM$/m);
     expect(stdout.match(/ renewed until /g)).toHaveLength(3);
+  });
+});
+
+describe("heddle certs renew, of everything in a directory", () => {
+  test("leaves the authority as it is, and says so", async () => {
+    const directory = copy("renew-everything");
+    const before = readFileSync(join(directory, "ca/ca.crt"), "utf8");
+    const all = readdirSync(directory).map((name) => join(directory, name));
+    const { code, stdout, stderr } = await heddle(["certs", "renew", ...all, "--dir", directory, "--all"]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout.match(/ renewed until /g)).toHaveLength(roles.length);
+    expect(stdout).toContain(`${directory}/ca: an authority, left as it is\n`);
+    expect(readFileSync(join(directory, "ca/ca.crt"), "utf8")).toBe(before);
+  });
+
+  test.each([
+    [["--kubernetes"], "no file here has the hosts of these Secrets: say with --host"],
+    [["--kubernetes", "--host", "a.example", "--all"], "--kubernetes renews no files: leave out directories and --all"],
+    [["--host", "a.example"], "renew leaves the hosts as they are: leave out --host"],
+    [["--namespace", "prod"], "--namespace is for Secrets: say --kubernetes, too"],
+  ])("refuses %j and prints nothing", async (args, words) => {
+    const { code, stdout, stderr } = await heddle(["certs", "renew", "--dir", kept, ...args]);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+    expect(stderr).toContain(words);
   });
 });
 

@@ -99,19 +99,40 @@ function addRenew(certs: Command, print: Print): void {
     .addOption(directoryOption("the directory of the authority; without DIRECTORIES, of the identities, too"))
     .addOption(daysOption("--days", "how long the new ones are good for (default: as long as the old ones)"))
     .option("--all", "renew the others, too")
+    .option(
+      "--kubernetes [prefix]",
+      `print all Secrets of "certs init --kubernetes" anew (default: ${DEFAULT_SECRETS}), write no file`,
+    )
+    .option("--namespace <namespace>", "of the Secrets")
+    .addOption(hostOption("with --kubernetes, the hosts that init was told"))
     .addHelpText(
       "after",
       `
 Role, name and hosts stay as they are. Servers, agents and clients that run take up the new files by themselves, without a restart.
+No Secret is kept here: those that --kubernetes prints have the hosts that are said, and are good for 365 days unless --days is.
 
 Examples:
   heddle certs renew
-  heddle certs renew /etc/heddle/tls --all --days 90`,
+  heddle certs renew /etc/heddle/tls --all --days 90
+  heddle certs renew --kubernetes --host heddle-coordinator.default.svc --host heddle-manager.default.svc | kubectl apply -f -`,
     )
-    .action(async (directories: string[], options: { dir: string; days?: number; all?: true }) => {
-      const { renew } = await import("./certs-making.ts");
-      await renew(directories, { ...options, all: options.all === true }, print);
+    .action(async (directories: string[], options: RenewingOptions) => {
+      const { kubernetes, namespace, host, dir, days, all } = options;
+      const secrets = secretsOf(kubernetes === true ? DEFAULT_SECRETS : kubernetes, namespace);
+      const making = await import("./certs-making.ts");
+      if (secrets === undefined) {
+        if (host.length > 0) throw new InvalidArgumentError("renew leaves the hosts as they are: leave out --host");
+        return await making.renew(directories, { dir, ...(days !== undefined && { days }), all: all === true }, print);
+      }
+      if (directories.length > 0 || all === true)
+        throw new InvalidArgumentError("--kubernetes renews no files: leave out directories and --all");
+      await making.renewSecrets({ dir, host, days, secrets }, print);
     });
+}
+
+interface RenewingOptions extends MakingOptions {
+  readonly all?: true;
+  readonly kubernetes?: string | true;
 }
 
 function addShow(certs: Command, print: Print): void {
