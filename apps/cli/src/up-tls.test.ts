@@ -1,9 +1,10 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
-import { readAuthority, readCertificate, writeIdentity } from "@heddle/adapter-certificates";
+import { isIssuedBy, readAuthority, readCertificate, readIdentity, writeIdentity } from "@heddle/adapter-certificates";
 import { InvalidArgumentError, NotFoundError, PermissionError } from "@heddle/kernel";
 import { afterAll, describe, expect, test } from "vitest";
+import { issue, renew } from "./certs-making.ts";
 import { addressForOthers, addressHere, hostsAt, makeCertificates, mustBeLocal } from "./up-tls.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "heddle-up-tls-test-"));
@@ -44,6 +45,25 @@ describe("the certificates of a fabric that one command starts", () => {
     const after = certificates(await makeCertificates(wanted));
     expect(after.map((pem, at) => pem === before[at])).toEqual([true, false, false, false]);
     for (const party of parties) expect(textOf(made[party], "ca.crt")).toBe(authority.certPem);
+  });
+
+  test("may be more than its own: who has one in their name is believed, and the next start leaves it as it is", async () => {
+    const wanted = { directory: join(scratch, "people"), isLasting: true, hosts: [] };
+    const { client } = await makeCertificates(wanted);
+    const options = { dir: wanted.directory, host: [], secrets: undefined };
+    await issue({ ...options, role: "client", name: "alice", days: 1 }, () => undefined);
+    const alice = join(wanted.directory, "client-alice");
+    const { certPem, caPem } = readIdentity(alice);
+    expect(readCertificate(certPem)).toMatchObject({ role: "client", name: "alice" });
+    expect([caPem, isIssuedBy(certPem, readIdentity(client).caPem)]).toEqual([readIdentity(client).caPem, true]);
+    const told: string[] = [];
+    const renewAll = (all: boolean) => renew([], { dir: wanted.directory, all }, (text) => void told.push(text));
+    await makeCertificates(wanted);
+    await renewAll(false);
+    expect(readIdentity(alice).certPem).toBe(certPem);
+    await renewAll(true);
+    expect(told.filter((text) => text.includes(" renewed until "))).toHaveLength(5);
+    expect(readIdentity(alice).certPem).not.toBe(certPem);
   });
 
   test("of a fabric that leaves nothing have an authority whose key was never written down", async () => {
