@@ -1,6 +1,7 @@
 import { nodesAdmin, objectsAdmin } from "heddle";
 import { withFabric } from "./client.ts";
 import { plainText } from "./format.ts";
+import { describeJob, whyJob, whyPart } from "./job-questions.ts";
 import { kindOf, named, nodes } from "./kinds.ts";
 import { lockRows, objectRows, whyLines } from "./lock-words.ts";
 import { nodeRows } from "./node-words.ts";
@@ -9,7 +10,7 @@ import { isTable, type Print, printRows } from "./questions.ts";
 import { nameOf } from "./shared-kinds.ts";
 import type { Target } from "./targets.ts";
 
-/** Which object is meant, and how to answer. */
+/** Which node, job or object is meant, and how to answer. */
 export interface Subject extends Target {
   readonly output: OutputFormat;
   /** The kind, in a word of the user's. */
@@ -18,15 +19,16 @@ export interface Subject extends Target {
   readonly name: string;
 }
 
-/** `heddle describe node|object|lock NAME`. */
+/** `heddle describe node|job|object|lock NAME`. */
 export function describe(subject: Subject, print: Print): Promise<void> {
   const { output, word, name } = subject;
-  const kind = kindOf("describe", word, ["nodes", "objects", "locks"]);
+  const kind = kindOf("describe", word, ["nodes", "jobs", "objects", "locks"]);
   return withFabric(subject, async (fabric) => {
     if (kind === "nodes") {
       const report = await nodesAdmin(fabric).node(named(nodes, await fabric.nodes(), name).name);
       return isTable(output) ? printRows(nodeRows(report), print) : print(documentText(output, report));
     }
+    if (kind === "jobs") return await describeJob(fabric, name, output, print);
     const admin = objectsAdmin(fabric);
     if (kind === "objects") {
       const report = await admin.object(name);
@@ -37,11 +39,13 @@ export function describe(subject: Subject, print: Print): Promise<void> {
   });
 }
 
-/** `heddle why lock NAME`. */
+/** `heddle why lock|job NAME` and `heddle why chunk|item JOB/N`. */
 export function why(subject: Subject, print: Print): Promise<void> {
   const { output, word, name } = subject;
-  kindOf("why", word, ["locks"]);
+  const kind = kindOf("why", word, ["jobs", "chunks", "items", "locks"]);
   return withFabric(subject, async (fabric) => {
+    if (kind === "jobs") return await whyJob(fabric, name, output, print);
+    if (kind !== "locks") return await whyPart(fabric, kind, name, { output, print });
     const report = await objectsAdmin(fabric).lock(name);
     if (!isTable(output)) return print(documentText(output, report));
     for (const line of whyLines(report)) print(`${plainText(line)}\n`);

@@ -184,18 +184,19 @@ function addLockQuestions(question: (nameAndArgs: string, description: string) =
     const options = optionsOf(command);
     return { ...targetOf(options), output: options.output, word, name };
   };
-  question("describe <kind> <name>", "show all about a node, an object or a lock").action(
+  question("describe <kind> <name>", "show all about a node, a job, an object or a lock").action(
     async (kind: string, name: string, _options: unknown, command: Command) => {
       const { describe } = await import("./lock-questions.ts");
       await describe(subject(kind, name, command), print);
     },
   );
-  question("why <kind> <name>", "say why a lock is not free: who holds it, who waits for whom, and a deadlock").action(
-    async (kind: string, name: string, _options: unknown, command: Command) => {
-      const { why } = await import("./lock-questions.ts");
-      await why(subject(kind, name, command), print);
-    },
-  );
+  question(
+    "why <kind> <name>",
+    "say why a job, or a chunk or an item of it (JOB/N), is where it is, or why a lock is not free",
+  ).action(async (kind: string, name: string, _options: unknown, command: Command) => {
+    const { why } = await import("./lock-questions.ts");
+    await why(subject(kind, name, command), print);
+  });
   question("break <kind> <name>", "take a lock from its holder, as if that had died: the next one gets it")
     .option("--reason <text>", "why, for those who look at the lock later")
     .action(async (kind: string, name: string, _options: unknown, command: Command) => {

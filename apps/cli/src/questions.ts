@@ -131,9 +131,10 @@ export function status(target: Target, output: OutputFormat, print: Print): Prom
 
 type Status = Awaited<ReturnType<Fabric["status"]>>;
 
-function otherNodes({ nodesCordoned, nodesSilent }: Status): string[] {
+function otherNodes({ nodesCordoned, nodesExcluded, nodesSilent }: Status): string[] {
   const others: [number, string][] = [
     [nodesCordoned, "cordoned"],
+    [nodesExcluded, "excluded"],
     [nodesSilent, "silent"],
   ];
   return others.flatMap(([count, what]) => (count === 0 ? [] : [`${count} ${what}`]));

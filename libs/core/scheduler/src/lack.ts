@@ -90,7 +90,7 @@ function noneText(nodes: number, what: string): string {
 
 function otherValues(nodes: readonly LackingNode[], name: string): string {
   const values = new Set(nodes.flatMap(({ labels }) => labels.get(name) ?? []));
-  return values.size === 0 ? "" : ` (it is ${listed([...values].map(cut), ", ")})`;
+  return values.size === 0 ? "" : ` (it is ${listed([...values].sort().map(cut), ", ")})`;
 }
 
 function largestText(nodes: readonly LackingNode[], name: string): string {

@@ -63,6 +63,7 @@ export class AdminView {
       manager,
       nodesCordoned: cordoned.reduce((sum, count) => sum + count, 0),
       nodesSilent: all.get("silent")?.length ?? 0,
+      nodesExcluded: all.get("excluded")?.length ?? 0,
     };
   }
 
