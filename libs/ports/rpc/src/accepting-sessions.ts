@@ -6,6 +6,7 @@ import {
   PermissionError,
   ProtocolError,
 } from "@heddle/kernel";
+import { Audit } from "./audit.ts";
 import { type Caller, callerText, isSameCaller, thisUser } from "./caller.ts";
 import { CallerQuota, type QuotaOptions } from "./caller-quota.ts";
 import { Conversation, controlFrame } from "./conversation.ts";
@@ -38,6 +39,10 @@ export interface AcceptorOptions<Out, In> {
    */
   readonly onSession: (session: Session<Out>, hello: Hello, caller: Caller) => AcceptedHandler<In>;
   readonly sizes?: Partial<SessionSizes>;
+  /** The method whose streams these are, for the log. */
+  readonly path?: string;
+  /** Where it is written which sessions were refused; one of its own unless given. */
+  readonly audit?: Audit;
   /** Sessions at a time; more are refused with goodbye "limit". */
   readonly sessionsMax?: number;
   /** Sessions that one identity has at a time; CALLER_SESSIONS_MAX unless given. More are refused with goodbye "limit". */
@@ -56,12 +61,14 @@ export class SessionAcceptor<Out, In> {
   /** Sessions that have not ended. */
   readonly #sessions = new Map<string, Owned<Out, In>>();
   readonly #quota: CallerQuota;
+  readonly #audit: Audit;
   /** Links whose hello has not come. */
   readonly #strangers = new Set<Link<Frame<Out>, Frame<In>>>();
   #closed: Goodbye | undefined;
 
   constructor(options: AcceptorOptions<Out, In>) {
     this.#options = options;
+    this.#audit = options.audit ?? new Audit(options.env);
     const ours = { limitName: "CALLER_SESSIONS_MAX", max: CALLER_SESSIONS_MAX, what: "stream sessions" };
     this.#quota = new CallerQuota(options.quota ?? ours);
   }
@@ -125,13 +132,13 @@ export class SessionAcceptor<Out, In> {
     } catch (error) {
       if (error instanceof InvariantViolation) throw error;
       link.send(controlFrame({ $case: "goodbye", value: asGoodbye(error) }, 0));
-      this.#options.env.log.warn("session refused", {
-        peer: link.peer,
-        caller: callerText(link.caller ?? thisUser),
-        message: asGoodbye(error).message,
-      });
+      this.#refused(link.peer, link.caller ?? thisUser, asGoodbye(error).message);
       return undefined;
     }
+  }
+
+  #refused(peer: string, caller: Caller, why: string): void {
+    this.#audit.refused({ peer, who: callerText(caller), path: this.#options.path, why });
   }
 
   /** The session that the link goes on with. Its id is known to both ends alone, and is of no use to anybody else who has come by it. */
@@ -172,6 +179,7 @@ export class SessionAcceptor<Out, In> {
         linked: (up) => handler?.link?.(up),
         silent: () => undefined,
         room: () => handler?.room?.(),
+        refused: (why) => this.#refused(session.peer, caller, why),
         ended: (end) => {
           this.#sessions.delete(hello.sessionId);
           place[Symbol.dispose]();

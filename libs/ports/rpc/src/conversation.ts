@@ -4,6 +4,7 @@ import {
   InvariantViolation,
   LimitError,
   type Millis,
+  PermissionError,
   ProtocolError,
 } from "@heddle/kernel";
 import type { Frame, Goodbye, SessionControl } from "./frame.ts";
@@ -24,6 +25,8 @@ export interface ConversationOwner<In> {
   readonly silent: (why: string) => void;
   /** Set by whoever may have to wait before it takes more: until when. */
   readonly room?: () => Promise<void> | undefined;
+  /** The session is about to end because the peer broke the rules, or asked for what it may not: called before `ended`. */
+  readonly refused: (why: string) => void;
   readonly ended: (end: SessionEnd) => void;
 }
 
@@ -204,7 +207,7 @@ export class Conversation<Out, In> implements Session<Out> {
 
   /** Ends the session because the peer broke the rules: it is told so. */
   refuse(message: string, code: ErrorCode = "protocol"): void {
-    this.#env.log.warn("session refused", { session: this.id, peer: this.peer, message });
+    this.#owner.refused(message);
     this.end({ reason: "lost", message }, { code, message });
   }
 
@@ -220,7 +223,7 @@ export class Conversation<Out, In> implements Session<Out> {
   }
 
   #offended(error: unknown): void {
-    const code = error instanceof LimitError ? error.code : "protocol";
+    const code = error instanceof LimitError || error instanceof PermissionError ? error.code : "protocol";
     this.refuse(error instanceof Error ? error.message : String(error), code);
     if (error instanceof InvariantViolation) throw error;
   }

@@ -82,6 +82,9 @@ class Dialer<Out, In> implements ConversationOwner<In> {
     this.#giveUp(why);
   };
 
+  readonly refused = (why: string): void =>
+    this.#options.env.log.warn("session refused", { peer: this.#options.address, why });
+
   readonly ended = (end: SessionEnd): void => {
     this.#forgetAttempt();
     this.#redial?.[Symbol.dispose]();

@@ -71,7 +71,7 @@ describe("an acceptor", () => {
       { $case: "goodbye", value: { code: "permission", message } },
     ]);
     expect((await peer.link.closed).reason).toBe("remote");
-    expect(world.logged).toContain("warn: session refused");
+    expect(world.logged).toContain("warn: refused");
     session.send("mine");
     world.talkers.session().send("yours");
     await settle();

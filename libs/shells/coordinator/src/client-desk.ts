@@ -266,7 +266,7 @@ export class ClientDesk implements ClientHost {
     if (!ledger.clients.delete(client.key)) return;
     if (ledger.clientsById.get(client.id) === client) ledger.clientsById.delete(client.id);
     client.inflow.abort();
-    this.#office.env.log.info("client left", { client: client.description });
+    this.#office.env.log.info("client left", { client: client.description, caller: callerText(client.caller) });
     this.#office.feed({ type: "client-left", client: client.key });
     this.processes.clientLeft(client);
     this.#office.artifacts.left(client);

@@ -10,7 +10,7 @@ import {
 import { assert, CoreDriver, type Environment, HEARTBEAT_MS, LEASE_MS, mintId, unreachable } from "@heddle/kernel";
 import type { Blobs } from "@heddle/port-blobs";
 import { type Metric, notReady, type Readiness, ready, type Watched } from "@heddle/port-metrics";
-import { type Goodbye, type Route, SessionAcceptor, streamRoute, unaryRoute } from "@heddle/port-rpc";
+import { Audit, type Goodbye, type Route, SessionAcceptor, streamRoute, unaryRoute } from "@heddle/port-rpc";
 import {
   type AttachRequestEntry,
   type AttachResponseEntry,
@@ -74,6 +74,7 @@ export class CoordinatorShell implements Watched {
   /** What a server must route here: Jobs, Nodes and Admin, and what the manager serves. */
   readonly routes: readonly Route[];
   readonly #env: Environment;
+  readonly #audit: Audit;
   readonly #core: Scheduler;
   readonly #ledger = new Ledger();
   readonly #counts = new Counts();
@@ -93,6 +94,7 @@ export class CoordinatorShell implements Watched {
 
   constructor(options: CoordinatorOptions) {
     this.#env = options.env;
+    this.#audit = new Audit(options.env);
     const { unschedulableMs = SCHEDULER_LIMITS.unschedulableMs } = options;
     this.#core = new Scheduler({ random: options.env.random, limits: { unschedulableMs } });
     this.#driver = new CoreDriver(this.#core, options.env.clock, (effect) => this.#perform(effect));
@@ -116,15 +118,19 @@ export class CoordinatorShell implements Watched {
     const identity = { build, serverId, pid, startedMs, manager: manager?.address };
     const sessions = {
       env: options.env,
+      audit: this.#audit,
       serverId,
       version: protocolVersion(options.build, options.nodeMajor),
       leaseMs: options.leaseMs ?? LEASE_MS,
       heartbeatMs: options.heartbeatMs ?? HEARTBEAT_MS,
     };
     const quota = { limitName: "CALLER_CLIENTS_MAX", max: CALLER_CLIENTS_MAX, what: "clients' sessions" };
-    this.#clientSessions = new SessionAcceptor({ ...sessions, quota, onSession: this.#clients.onSession });
-    this.#nodeSessions = new SessionAcceptor({ ...sessions, onSession: nodes.onSession });
-    this.#relay = manager === undefined ? undefined : new ManagerRelay(manager, options.env.log);
+    this.#clientSessions = new SessionAcceptor({
+      ...{ ...sessions, quota, path: jobsRun.path },
+      onSession: this.#clients.onSession,
+    });
+    this.#nodeSessions = new SessionAcceptor({ ...sessions, path: nodesAttach.path, onSession: nodes.onSession });
+    this.#relay = manager === undefined ? undefined : new ManagerRelay(manager, options.env.log, this.#audit);
     const admin = new AdminView(identity, this.#core, this.#ledger, this.#clients.processes);
     this.routes = [...this.#route(admin), ...(this.#relay?.routes ?? withoutManager(sessions))];
   }
@@ -140,6 +146,7 @@ export class CoordinatorShell implements Watched {
     await Promise.all([this.#clientSessions.close(goodbye), this.#nodeSessions.close(goodbye), this.#relay?.close()]);
     this.#timer?.[Symbol.dispose]();
     this.#cordons[Symbol.dispose]();
+    this.#audit[Symbol.dispose]();
   }
 
   /** Whether it takes new jobs. */

@@ -1,6 +1,7 @@
 import { LimitError, type Logger, StateError } from "@heddle/kernel";
 import {
   type AcceptorOptions,
+  type Audit,
   type Caller,
   CallerQuota,
   callerText,
@@ -61,6 +62,7 @@ export class ManagerRelay {
   readonly routes: readonly Route[];
   readonly #manager: ManagerPlace;
   readonly #log: Logger;
+  readonly #audit: Audit;
   readonly #closing = new AbortController();
   /** Both ends of what goes through. */
   readonly #links = new Set<Link<unknown, unknown>>();
@@ -71,9 +73,10 @@ export class ManagerRelay {
   });
   #streams = 0;
 
-  constructor(manager: ManagerPlace, log: Logger) {
+  constructor(manager: ManagerPlace, log: Logger, audit: Audit) {
     this.#manager = manager;
     this.#log = log;
+    this.#audit = audit;
     this.routes = [
       ...streams.map((method) => streamRoute(method, (link) => void this.#relay(method, link))),
       ...questions.map((method) => unaryRoute(method, (request) => this.#ask(method, request))),
@@ -133,12 +136,7 @@ export class ManagerRelay {
     } catch (error) {
       if (!(error instanceof LimitError)) throw error;
       const { code, message } = error;
-      this.#log.warn("a stream to the manager was refused", {
-        path,
-        peer: near.peer,
-        caller: callerText(caller),
-        message,
-      });
+      this.#audit.refused({ peer: near.peer, who: callerText(caller), path, why: message });
       if (path === objectsOperate.path) near.send(goodbyeFrame({ code, message }));
       return undefined;
     }
@@ -165,7 +163,7 @@ export function withoutManager(basics: Omit<AcceptorOptions<never, never>, "onSe
         "heddle coordinator --manager ADDRESS; heddle up does both",
     );
   };
-  const sessions = new SessionAcceptor<never, never>({ ...basics, onSession: refuse });
+  const sessions = new SessionAcceptor<never, never>({ ...basics, path: objectsOperate.path, onSession: refuse });
   return [
     streamRoute(objectsOperate, (link) => sessions.accept(link as Link<never, never>)),
     streamRoute(sessionsKeepAlive, (link) => void link[Symbol.asyncDispose]()),

@@ -1,5 +1,5 @@
 // biome-ignore-all lint/style/noRestrictedGlobals: this file stands in for the world, in tests only
-import { type Environment, mintId, seededRandom, silentLogger } from "@heddle/kernel";
+import { type Environment, type LogFields, mintId, seededRandom, silentLogger } from "@heddle/kernel";
 import { memoryBlobs } from "@heddle/port-blobs";
 import { type Caller, dialSession, MemoryNetwork, type Session, type SessionEnd, thisUser } from "@heddle/port-rpc";
 import { ManualClock } from "@heddle/port-rpc/testing";
@@ -94,7 +94,14 @@ export type Node = Peer<AttachRequestEntry, AttachResponseEntry>;
 /** A coordinator whose clients and nodes are the test. */
 export class Bench {
   readonly clock = new ManualClock(settle);
-  readonly env: Environment = { clock: this.clock, random: seededRandom(1), log: silentLogger };
+  /** What the coordinator said for people, from "info" on. */
+  readonly logged: { readonly message: string; readonly fields: LogFields | undefined }[] = [];
+  readonly #note = (message: string, fields?: LogFields): void => void this.logged.push({ message, fields });
+  readonly env: Environment = {
+    clock: this.clock,
+    random: seededRandom(1),
+    log: { ...silentLogger, info: this.#note, warn: this.#note, error: this.#note },
+  };
   readonly network = new MemoryNetwork(this.env);
   readonly shell = new CoordinatorShell({
     env: this.env,

@@ -112,6 +112,8 @@ export class ManagerShell implements Watched {
       version: protocolVersion(options.build, options.nodeMajor),
       leaseMs: options.leaseMs ?? LEASE_MS,
       heartbeatMs: options.heartbeatMs ?? HEARTBEAT_MS,
+      audit: this.#audit,
+      path: objectsOperate.path,
       onSession: this.#desk.onSession,
     });
     const admin = new AdminView({
@@ -189,7 +191,7 @@ export class ManagerShell implements Watched {
 
   #answerBeats(link: Link<KeepAliveResponse, KeepAliveRequest>): void {
     const { caller = thisUser } = link;
-    const place = this.#placeOfBeats(caller);
+    const place = this.#placeOfBeats(link.peer, caller);
     if (place === undefined) return void link[Symbol.asyncDispose]();
     this.#beats.add(link);
     void link.closed.then(() => {
@@ -206,14 +208,14 @@ export class ManagerShell implements Watched {
   }
 
   /** Undefined: there are too many, or too many of the caller's. */
-  #placeOfBeats(caller: Caller): Disposable | undefined {
+  #placeOfBeats(peer: string, caller: Caller): Disposable | undefined {
     try {
       if (this.#beats.size >= BEAT_STREAMS_MAX)
         throw new LimitError("BEAT_STREAMS_MAX", BEAT_STREAMS_MAX, this.#beats.size + 1);
       return this.#beatQuota.take(caller);
     } catch (error) {
       if (!(error instanceof LimitError)) throw error;
-      this.#env.log.warn("a stream of beats was refused", { caller: callerText(caller), message: error.message });
+      this.#audit.refused({ peer, who: callerText(caller), path: sessionsKeepAlive.path, why: error.message });
       return undefined;
     }
   }
