@@ -2,7 +2,13 @@ import type { LogFields, Logger } from "@heddle/kernel";
 import { memoryBlobs } from "@heddle/port-blobs";
 import { type Caller, MemoryNetwork, streamRoute, unaryRoute } from "@heddle/port-rpc";
 import { manualEnvironment } from "@heddle/port-rpc/testing";
-import { type OperateResponse, objectsAdminBreakLock, objectsOperate, sessionsKeepAlive } from "@heddle/wire";
+import {
+  nodesAttach,
+  type OperateResponse,
+  objectsAdminBreakLock,
+  objectsOperate,
+  sessionsKeepAlive,
+} from "@heddle/wire";
 import { expect, onTestFinished, test } from "vitest";
 import { CoordinatorShell } from "./coordinator.ts";
 import { CALLER_CLIENTS_MAX, CALLER_MANAGER_STREAMS_MAX, CLIENTS_MAX, NODES_MAX } from "./limits.ts";
@@ -11,7 +17,7 @@ import { openBench, settle } from "./testing.ts";
 const alice: Caller = { role: "client", name: "alice" };
 const bob: Caller = { role: "client", name: "bob" };
 const agent: Caller = { role: "agent", name: "agent" };
-const otherAgent: Caller = { role: "agent", name: "other" };
+const namedAgent: Caller = { role: "agent", name: "n1" };
 const admin: Caller = { role: "admin", name: "root" };
 const any = new AbortController().signal;
 
@@ -47,12 +53,51 @@ test("all nodes may be of one identity, and one more than all is refused by name
 test("the name of a node goes to a newer agent of the same identity alone", async () => {
   const bench = await openBench(onTestFinished);
   const node = await bench.node("n1", 1, {}, agent);
-  const thief = await bench.node("n1", 1, {}, otherAgent);
-  const message = 'the node n1 is there, and belongs to somebody else than agent "other"';
+  const thief = await bench.node("n1", 1, {}, namedAgent);
+  const message = 'the node n1 is there, and belongs to somebody else than agent "n1"';
   expect(thief.end).toMatchObject({ reason: "goodbye", goodbye: { message } });
   expect(node.end).toBeUndefined();
   const newer = await bench.node("n1", 1, {}, agent);
   expect([newer.end, node.end]).toMatchObject([undefined, { goodbye: { code: "conflict" } }]);
+});
+
+test.each([
+  ["n1", "n1", true],
+  ["n1", "n1-gpu", true],
+  ["n1", "n1-7f3a2c", true],
+  ["n1", "n12", false],
+  ["n1", "n2", false],
+  ["n1", "agent", false],
+  ["N1", "n1", false],
+  ["agent", "n2", true],
+])("the certificate of agent %s lets a node called %s in: %s", async (name, node, isIn) => {
+  const bench = await openBench(onTestFinished);
+  const joining = await bench.node(node, 1, {}, { role: "agent", name });
+  if (isIn) return expect(joining.end).toBeUndefined();
+  const message = `agent "${name}" may not be the node ${node}: the certificate is for nodes called ${name} or ${name}-...; say such a --name, or give it a certificate for ${node} (heddle certs issue agent ${node})`;
+  expect(joining.end).toEqual({ reason: "goodbye", goodbye: { code: "permission", message } });
+  expect(bench.logged.filter((line) => line.message === "refused")).toEqual([
+    {
+      message: "refused",
+      fields: { peer: expect.any(String), who: `agent "${name}"`, path: nodesAttach.path, why: message },
+    },
+  ]);
+});
+
+test("who joins and who leaves is told to the log by what it has proved to be", async () => {
+  const bench = await openBench(onTestFinished);
+  const client = await bench.client({}, alice);
+  const node = await bench.node("n1", 1, {}, agent);
+  await client.session?.close();
+  await node.session?.close();
+  await settle();
+  const told = bench.logged.map(({ message, fields }) => [message, fields?.caller]);
+  expect(told).toEqual([
+    ["client joined", 'client "alice"'],
+    ["node joined", 'agent "agent"'],
+    ["client left", 'client "alice"'],
+    ["node left", 'agent "agent"'],
+  ]);
 });
 
 async function relaying() {
@@ -87,9 +132,9 @@ test("one identity has half of the streams to the manager; who speaks a session'
   for await (const bytes of operate.incoming) heard.push(objectsOperate.response.decode(bytes));
   const message = `client "alice" has ${CALLER_MANAGER_STREAMS_MAX} streams to the manager: CALLER_MANAGER_STREAMS_MAX is ${CALLER_MANAGER_STREAMS_MAX}`;
   expect(heard.map(({ control }) => control?.kind)).toEqual([{ $case: "goodbye", value: { code: "limit", message } }]);
-  expect(logged.filter((line) => line.message === "a stream to the manager was refused")).toMatchObject([
-    { fields: { path: sessionsKeepAlive.path, caller: 'client "alice"', message } },
-    { fields: { path: objectsOperate.path, caller: 'client "alice"', message } },
+  expect(logged.filter((line) => line.message === "refused")).toMatchObject([
+    { fields: { path: sessionsKeepAlive.path, who: 'client "alice"', why: message } },
+    { fields: { path: objectsOperate.path, who: 'client "alice"', why: message } },
   ]);
   await settle();
   expect(network.linkCount("manager")).toBe(CALLER_MANAGER_STREAMS_MAX);

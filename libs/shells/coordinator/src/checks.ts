@@ -1,5 +1,13 @@
 import type { Requirements } from "@heddle/core-scheduler";
-import { ArtifactHash, CAPTURED_INLINE_BYTES_MAX, NESTING_DEPTH_MAX, ProtocolError } from "@heddle/kernel";
+import {
+  ArtifactHash,
+  CAPTURED_INLINE_BYTES_MAX,
+  NESTING_DEPTH_MAX,
+  type NodeName,
+  PermissionError,
+  ProtocolError,
+} from "@heddle/kernel";
+import { type Caller, callerText } from "@heddle/port-rpc";
 import type { FunctionRef, OpenJob, OpenPool, StartProcess } from "@heddle/wire";
 import {
   AMOUNT_NAME_LENGTH_MAX,
@@ -8,6 +16,9 @@ import {
   ITEM_TIMEOUT_MS_MAX,
   PROCESS_NAME_LENGTH_MAX,
 } from "./limits.ts";
+
+/** The name in the certificate of agents that no one machine has to itself: they may call their nodes as they like. */
+const ANY_NODE = "agent";
 
 /*
  * What peers may say of functions, jobs and amounts. Each check throws ProtocolError for what is out of bounds.
@@ -85,4 +96,17 @@ function checkNames(what: string, names: readonly string[]): void {
 function checkInline(what: string, { length }: Uint8Array): void {
   if (length > CAPTURED_INLINE_BYTES_MAX)
     throw new ProtocolError(`${length} bytes of ${what} came inline, the limit is ${CAPTURED_INLINE_BYTES_MAX}`);
+}
+
+/**
+ * A node has the name of its agent's certificate, or one that begins with that and "-"; whose certificate is for ANY_NODE, and who needs none, may take any name.
+ * Throws PermissionError.
+ */
+export function checkNodeName(name: NodeName, caller: Caller): void {
+  const { role, name: owner } = caller;
+  if (role === undefined || owner === ANY_NODE || name === owner || name.startsWith(`${owner}-`)) return;
+  throw new PermissionError(
+    `${callerText(caller)} may not be the node ${name}: the certificate is for nodes called ${owner} or ${owner}-...; ` +
+      `say such a --name, or give it a certificate for ${name} (heddle certs issue agent ${name})`,
+  );
 }

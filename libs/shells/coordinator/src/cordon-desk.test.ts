@@ -17,7 +17,7 @@ import { CORDON_REASON_LENGTH_MAX, DRAIN_DEADLINE_MS_MAX, NODE_JOBS_SHOWN_MAX } 
 import { type Bench, type Client, finish, inline, type Node, offer, openBench, openJob, settle } from "./testing.ts";
 
 const agent: Caller = { role: "agent", name: "agent" };
-const otherAgent: Caller = { role: "agent", name: "other" };
+const otherAgent: Caller = { role: "agent", name: "b" };
 const DONE = { $case: "done" as const, value: inline([1]) };
 const NOT_STARTED = { $case: "notStarted" as const, value: { fault: "" } };
 const STOPPED = { $case: "stopped" as const, value: {} };

@@ -11,7 +11,7 @@ import {
   type ProcessStarted,
   type RegisterNode,
 } from "@heddle/wire";
-import { checkAmounts } from "./checks.ts";
+import { checkAmounts, checkNodeName } from "./checks.ts";
 import type { ClientDesk } from "./client-desk.ts";
 import type { CordonDesk } from "./cordon-desk.ts";
 import type { Office } from "./desk.ts";
@@ -104,6 +104,7 @@ export class NodeDesk implements NodeHost {
     if (registration.slots < 1 || registration.slots > 65_536)
       throw new ProtocolError(`node ${name} says ${registration.slots} slots: 1 to 65536 are possible`);
     checkAmounts(registration.resources);
+    checkNodeName(name, caller);
     const { ledger, env } = this.#office;
     this.#replace(ledger.nodesByName.get(name), caller);
     if (ledger.nodes.size >= NODES_MAX)
@@ -179,7 +180,8 @@ export class NodeDesk implements NodeHost {
     const { ledger, env } = this.#office;
     if (!ledger.nodes.delete(node.key)) return;
     if (ledger.nodesByName.get(node.name) === node) ledger.nodesByName.delete(node.name);
-    env.log.info("node left", { node: node.name, incarnation: node.incarnation, reason });
+    const { name, incarnation, caller } = node;
+    env.log.info("node left", { node: name, incarnation, reason, caller: callerText(caller) });
     node.inflow.abort();
     const assignments = [...node.assignments.values()];
     this.#office.counts.lostWithNodes += assignments.length;
