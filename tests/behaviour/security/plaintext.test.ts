@@ -7,13 +7,15 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { unaryRoute } from "@heddle/port-rpc";
 import { adminGetStatus, GetStatusResponse } from "@heddle/wire";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { localServer } from "../../harness/local-rpc.ts";
 import { PrivateNetwork, whyNoNetwork } from "../../harness/private-network.ts";
 import { Program } from "../../harness/program.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "heddle-plaintext-"));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+vi.setConfig({ testTimeout: 120_000 }); // many programs, which take turns on a small machine
 
 const secret = "the-secret-that-nobody-beyond-this-machine-is-told";
 const port = 7433;

@@ -5,10 +5,12 @@ import { join } from "node:path";
 import { openAuthority, type TestCertificate } from "@heddle/adapter-grpc/testing";
 import type { TlsFiles } from "@heddle/port-rpc";
 import { AttachRequest, nodesAttach, OperateRequest, objectsOperate, protocolVersion } from "@heddle/wire";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { Program } from "../../harness/program.ts";
 import { eventually } from "../../harness/waiting.ts";
 import { type Outcome, RawConnection } from "./raw-request.ts";
+
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 }); // many programs, which take turns on a small machine
 
 const authority = openAuthority();
 const stranger = openAuthority("somebody else");

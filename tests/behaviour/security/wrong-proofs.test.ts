@@ -11,6 +11,8 @@ import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { Program } from "../../harness/program.ts";
 import { eventually } from "../../harness/waiting.ts";
 
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 }); // many programs, which take turns on a small machine
+
 const scratch = mkdtempSync(join(tmpdir(), "heddle-wrong-proofs-"));
 const scope = new AsyncDisposableStack();
 const env = { XDG_RUNTIME_DIR: join(scratch, "login") };
