@@ -1,6 +1,6 @@
 import type { Effect, JobKey, NodeKey, Requirements } from "@heddle/core-scheduler";
 import type { Millis } from "@heddle/kernel";
-import { amountsOf, type JobFacts, type NodeFacts } from "./scheduler-facts.ts";
+import { amountsOf, type ItemFacts, type JobFacts, type NodeFacts } from "./scheduler-facts.ts";
 import { demand } from "./scheduler-promises.ts";
 
 /** The node has what the job and its pool ask for, the job first, beside what it holds, which is of the jobs `held`. */
@@ -18,6 +18,22 @@ export function judgeNeeds(
     for (const [name, amount] of amountsOf(one)) amounts.set(name, (amounts.get(name) ?? 0) + amount);
   for (const [name, amount] of amountsOf(job))
     demand(amount === 0 || (amounts.get(name) ?? 0) <= (node.resources.get(name) ?? 0), `${what}: no ${name} left`);
+}
+
+/** What a node holds that takes room from a job: all that is from outside, or all of its own pool for a job of a task. */
+export function sharesRoom(node: NodeFacts, job: JobFacts, jobs: ReadonlyMap<JobKey, JobFacts>): number {
+  const held = node.live.values().map((assign) => jobs.get(assign.job));
+  return held.filter((other) => (job.depth > 0 ? other?.pool === job.pool : other?.depth === 0)).toArray().length;
+}
+
+/** What is new starts within the bound of unread bytes, or fills a gap before a result of an ordered job. */
+export function judgeUnread(effect: Extract<Effect, { type: "assign-chunk" }>, job: JobFacts): void {
+  const { assignment, attempt, chunk, offset } = effect;
+  if (job.unreadBytes < job.unreadBytesMax) return;
+  const isBehind = ([number, items]: [number, ItemFacts[]]): boolean =>
+    items.slice(number === chunk ? offset : 0).some(({ state }) => number >= chunk && state === "delivered");
+  const isGap = attempt > 1 && job.ordered && job.chunks.entries().some(isBehind);
+  demand(isGap, `assignment ${assignment} is new with ${job.unreadBytes} bytes unread`);
 }
 
 /** After each step: what no node that stays could ever run is given up in time, if it has anything to run. */

@@ -13,7 +13,7 @@ import type { Millis } from "@heddle/kernel";
 import { checkDrain, isEmptying, learnCordon } from "./scheduler-drains.ts";
 import { checkExclusions, judgeExclusion, judgeReadmission, learnTrouble } from "./scheduler-exclusions.ts";
 import type { ItemFacts, JobFacts, NodeFacts, PoolFacts } from "./scheduler-facts.ts";
-import { checkLack, hasLackedFor, judgeNeeds } from "./scheduler-needs.ts";
+import { checkLack, hasLackedFor, judgeNeeds, judgeUnread, sharesRoom } from "./scheduler-needs.ts";
 import { demand } from "./scheduler-promises.ts";
 
 type EffectOf<T extends Effect["type"]> = Extract<Effect, { readonly type: T }>;
@@ -333,7 +333,7 @@ export class SchedulerOracle {
     if (node === undefined || job === undefined) return;
     demand(assignment > this.#lastAssignment, `${what} was used before`);
     this.#lastAssignment = assignment;
-    demand(this.#sharesRoom(node, job) < node.credit, `${what} is beyond the credit of ${node.credit}`);
+    demand(sharesRoom(node, job, this.#jobs) < node.credit, `${what} is beyond the credit of ${node.credit}`);
     demand(!job.released.has(effect.chunk), `${what} of a released chunk`);
     const pool = this.#pools.get(job.pool);
     demand(pool && !pool.closed, `${what} of a closed pool`);
@@ -347,7 +347,7 @@ export class SchedulerOracle {
       job,
       node.live.values().map((held) => this.#jobs.get(held.job)),
     );
-    if (isNew) this.#judgeUnread(effect, job);
+    if (isNew) judgeUnread(effect, job);
     const grain = job.grains.get(effect.chunk) ?? 0;
     demand(effect.grain === (effect.count > grain ? grain : 0), `${what} has a grain of ${effect.grain}`);
     const items = this.#itemsOf(effect);
@@ -367,21 +367,6 @@ export class SchedulerOracle {
     node.live.set(assignment, effect);
     node.jobs.add(effect.job);
     node.pools.add(job.pool);
-  }
-
-  /** What is new starts within the bound of unread bytes, or fills a gap before a result of an ordered job. */
-  #judgeUnread({ assignment, attempt, chunk, offset }: EffectOf<"assign-chunk">, job: JobFacts): void {
-    if (job.unreadBytes < job.unreadBytesMax) return;
-    const isBehind = ([number, items]: [number, ItemFacts[]]): boolean =>
-      items.slice(number === chunk ? offset : 0).some(({ state }) => number >= chunk && state === "delivered");
-    const isGap = attempt > 1 && job.ordered && job.chunks.entries().some(isBehind);
-    demand(isGap, `assignment ${assignment} is new with ${job.unreadBytes} bytes unread`);
-  }
-
-  /** What a node holds that takes room from a job: all that is from outside, or all of its own pool for a job of a task. */
-  #sharesRoom(node: NodeFacts, job: JobFacts): number {
-    const jobs = node.live.values().map((assign) => this.#jobs.get(assign.job));
-    return jobs.filter((other) => (job.depth > 0 ? other?.pool === job.pool : other?.depth === 0)).toArray().length;
   }
 
   #judgeDelivery(

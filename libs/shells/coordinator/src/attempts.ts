@@ -7,7 +7,7 @@ import { lastLines, plainLine } from "./plain.ts";
 import type { Finish } from "./results.ts";
 
 /** How an attempt ended that did not simply succeed. */
-export type AttemptEnd =
+type AttemptEnd =
   | "item-error"
   | "item-overdue"
   | "worker-death"
