@@ -1,5 +1,6 @@
 import { TLSSocket } from "node:tls";
 import { AuthenticationError, type Role, roles } from "@heddle/kernel";
+import { certificateText } from "./tls-refusal.ts";
 
 /** Whom a certificate stands for. */
 export interface Party {
@@ -58,6 +59,7 @@ export function identityOver(socket: unknown): Identity {
     const party = partyIn(certificate.subjectAltName);
     return { type: "party", party, notAfterMs: Date.parse(certificate.validTo) };
   } catch (error) {
-    return { type: "nobody", why: error instanceof Error ? error.message : String(error) };
+    const why = error instanceof Error ? error.message : String(error);
+    return { type: "nobody", why: `${why}; ${certificateText(certificate)}` };
   }
 }

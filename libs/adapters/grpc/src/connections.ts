@@ -6,6 +6,7 @@ import type { Audit } from "./audit.ts";
 import { type Identity, identityOver } from "./caller-of.ts";
 import { CONTROL_FRAMES_MAX, RATE_SPAN_MS, REFUSALS_MAX } from "./limits.ts";
 import type { ServerLimits } from "./options.ts";
+import { handshakeFailure } from "./tls-refusal.ts";
 
 /** By what those who connect to a server show who they are. */
 export type Door = "unix" | "token" | "tls";
@@ -157,8 +158,7 @@ export class Connections {
   #failed(error: NodeJS.ErrnoException, socket: TLSSocket): void {
     // Whoever connects and leaves without a byte looks whether the port is open, as balancers do.
     if (error.code === "ECONNRESET" && socket.authorizationError == null && socket.bytesRead === 0) return;
-    const why = socket.authorizationError ?? error.code ?? error.message;
-    this.#audit.refused({ peer: addressOf(beneath(socket)), why: `TLS handshake failed: ${String(why)}` });
+    this.#audit.refused({ peer: addressOf(beneath(socket)), why: handshakeFailure(error, socket) });
   }
 }
 

@@ -166,7 +166,10 @@ describe("over mTLS", () => {
       expect(decodeURI(String(got["grpc-message"]))).toContain(words);
     }
     expect(callers).toEqual([]);
-    expect(log.of("refused").length).toBe(3);
+    const lines = log.of("refused").map(({ why }) => String(why));
+    expect(lines.length).toBe(3);
+    for (const line of lines)
+      expect(line).toMatch(/; the certificate of "CN=test leaf", issued by "CN=test authority"$/);
   });
 
   test("a token is of no use, and a proof no harm", async () => {

@@ -85,5 +85,7 @@ export const TLS_PROBE_MS = 500;
 export const TLS_POLL_MS = 5_000;
 /** A file of certificates or of a key. A larger one is refused. */
 export const TLS_FILE_BYTES_MAX = 1024 * 1024;
+/** Subject or issuer of a certificate in the log. A longer one is cut, so that a line has room for both. */
+export const CERTIFICATE_NAME_CHARS = 50;
 /** Certificates of one file. A file with more is refused. */
 export const CHAIN_CERTIFICATES_MAX = 64;

@@ -30,7 +30,7 @@ export const REDIAL_BACKOFF: BackoffPolicy = { firstMs: 50, maxMs: 2_000 };
 export const AUDIT_LINES_MAX = 50;
 export const AUDIT_SPAN_MS = 10_000;
 /** A path or reason of a refusal in the log. Longer ones are cut. */
-export const AUDIT_TEXT_CHARS = 300;
+export const AUDIT_TEXT_CHARS = 500;
 /** Unread messages in one direction of a memory link from which `send()` returns false. */
 export const MEMORY_LINK_MESSAGES = 64;
 
