@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import {
   AuthenticationError,
   InvalidArgumentError,
@@ -14,10 +15,22 @@ test.each([new AuthenticationError("who?"), new PermissionError("not you"), new 
   "a coordinator that cannot be talked to because of what its caller can mend is told of by that class: $name",
   (error) => {
     const told = endedError({ reason: "lost", message: error.message, error }, "far:7433");
-    expect(told).toEqual(new (error.constructor as typeof AuthenticationError)(told.message, { cause: error }));
+    expect(told).toBeInstanceOf(error.constructor);
     expect(told.message).toBe(`cannot talk to the coordinator at far:7433: ${error.message}`);
   },
 );
+
+test("why a coordinator cannot be talked to is said once, when the error is printed with its causes, too", () => {
+  const file = new Error("ENOENT: client/tls.key");
+  const refusal = new AuthenticationError("no such file: client/tls.key", { cause: file });
+  const told = endedError({ reason: "lost", message: refusal.message, error: refusal }, "far:7433");
+  expect(inspect(told).match(/no such file/g)).toHaveLength(1);
+  expect(told.cause).toBe(file);
+  const bare = endedError({ reason: "lost", message: "who?", error: new AuthenticationError("who?") }, "far:7433");
+  expect(inspect(bare)).not.toContain("cause");
+  const other = endedError({ reason: "lost", message: "refused", error: refusal }, "far:7433");
+  expect(other.cause).toBe(refusal);
+});
 
 test.each([new ProtocolError("not a coordinator"), new LimitError("SESSIONS_MAX", 1, 2), undefined])(
   "a coordinator that cannot be talked to for any other reason is unavailable: %s",

@@ -68,5 +68,7 @@ export function endedError(end: SessionEnd, address: string): Error {
 function lostError({ error }: Extract<SessionEnd, { reason: "lost" }>, message: string): Error {
   if (error === undefined || !(isRefusal(error) || error.code === "invalid-argument"))
     return new UnavailableError(message);
-  return heddleError(error.code, message, { cause: error });
+  // whoever prints it prints its causes, too: the same words twice
+  const cause = message.endsWith(error.message) ? error.cause : error;
+  return heddleError(error.code, message, cause === undefined ? {} : { cause });
 }
