@@ -10,7 +10,7 @@ import { type AddressInfo, connect, createServer } from "node:net";
 import { hostname, networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
 import { inspect } from "node:util";
-import { AuthenticationError, UnavailableError } from "@heddle/kernel";
+import { AuthenticationError, TimeoutError, UnavailableError } from "@heddle/kernel";
 import { type Link, streamRoute, unaryRoute } from "@heddle/port-rpc";
 import { afterEach, expect, test } from "vitest";
 import { createGrpcClient, type GrpcClientOptions } from "./index.ts";
@@ -43,6 +43,7 @@ function clientWith(options: GrpcClientOptions) {
 
 interface Heard {
   readonly headers: IncomingHttpHeaders[];
+  connections: number;
   /** What came after the headers. */
   bytes: number;
   /** All that came, as it came. */
@@ -51,7 +52,7 @@ interface Heard {
 
 /** Somebody else's server at a loopback address, which answers as it likes. */
 async function intruder(answer: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void) {
-  const heard: Heard = { headers: [], bytes: 0, raw: [] };
+  const heard: Heard = { headers: [], connections: 0, bytes: 0, raw: [] };
   const http2 = createHttp2Server();
   http2.on("stream", (stream, headers) => {
     heard.headers.push(headers);
@@ -65,6 +66,7 @@ async function intruder(answer: (stream: ServerHttp2Stream, headers: IncomingHtt
   const inner = http2.listen(0, "127.0.0.1");
   await once(inner, "listening");
   const outer = createServer((near) => {
+    heard.connections++;
     const far = connect((inner.address() as AddressInfo).port, "127.0.0.1");
     near.on("data", (bytes) => heard.raw.push(bytes));
     near.on("error", () => far.destroy()).pipe(far);
@@ -189,6 +191,18 @@ test.each<[string, (asked: IncomingHttpHeaders) => OutgoingHttpHeaders]>([
   expect(heard.bytes).toBeLessThanOrEqual(5 + question.length); // of the question; of the stream nothing
   expect(inspect(heard.headers, { depth: 9 })).not.toContain(testToken);
   expect(Buffer.concat(heard.raw).includes(testToken)).toBe(false);
+});
+
+test("a connection on which nobody has shown who it is is left after its first failure, whatever else waits on it", async () => {
+  const { address, heard } = await intruder(() => undefined);
+  const client = keep(createGrpcClient({ token: testToken, dialTimeoutMs: 60_000 }));
+  const waiting = new AbortController();
+  const waiter = failure(client.dial(streamMethod, address, waiting.signal));
+  const ask = () => failure(client.call(askMethod, address, question, { timeoutMs: 100 }));
+  for (let asked = 0; asked < 2; asked++) expect(await ask()).toBeInstanceOf(TimeoutError);
+  expect(heard.connections).toBe(2); // the dial shares the first question's
+  waiting.abort(new Error("enough"));
+  await waiter;
 });
 
 test("a server that asks for nothing is not believed by a client that knows no token: anybody of this machine may listen there", async () => {

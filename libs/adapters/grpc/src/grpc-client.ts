@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import { Client, type ClientDuplexStream, connectivityState, type Metadata, type ServiceError } from "@grpc/grpc-js";
 import { type HeddleError, parseAddress, UnavailableError } from "@heddle/kernel";
 import type { Link, RpcClient, StreamMethod, UnaryMethod } from "@heddle/port-rpc";
@@ -9,6 +10,7 @@ import {
   ClientCredentials,
   type ClientCredentialsOptions,
 } from "./client-credentials.ts";
+import { Connecting, type ConnectingSockets } from "./connecting.ts";
 import { GrpcLink } from "./grpc-link.ts";
 import { DEADLINE_MS_MAX, DIAL_TIMEOUT_MS, TCP_WINDOW_BYTES } from "./limits.ts";
 import { clientOptions, silenceGrpc } from "./options.ts";
@@ -37,6 +39,9 @@ interface Channel {
   readonly security: ChannelSecurity;
   /** Streams and questions that are under way on it. */
   useCount: number;
+  readonly connecting: ConnectingSockets;
+  /** A server has shown on it that it is the one that was meant. */
+  isBelieved: boolean;
 }
 
 /**
@@ -53,6 +58,7 @@ class GrpcClient implements RpcClient {
   readonly #tcpWindowBytes: number;
   readonly #credentials: ClientCredentials;
   readonly #channels = new Map<string, Channel>();
+  readonly #connecting = new Connecting();
   readonly #links = new Set<AsyncDisposable>();
   /** Aborted when the client is closed: dials that are under way end at once. */
   readonly #disposal = new AbortController();
@@ -73,7 +79,9 @@ class GrpcClient implements RpcClient {
     const given = AbortSignal.any([signal, this.#disposal.signal]);
     const { channel, security } = this.#use(address, method.path);
     const { serialize, deserialize } = raw;
-    const call: Call = channel.client.makeBidiStreamRequest(method.path, serialize, deserialize, security.metadata);
+    const call: Call = this.#connecting.for(channel.connecting, () =>
+      channel.client.makeBidiStreamRequest(method.path, serialize, deserialize, security.metadata),
+    );
     const what = `${method.path} at ${address}`;
     let failure: Failure | undefined;
     const link = clientLink(call, method, address, {
@@ -86,7 +94,7 @@ class GrpcClient implements RpcClient {
     this.#links.add(link);
     void link.closed.then(() => {
       this.#links.delete(link);
-      channel.useCount--;
+      this.#release(address, channel);
     });
     const abort = (): void => call.cancel();
     given.addEventListener("abort", abort, { once: true });
@@ -98,10 +106,11 @@ class GrpcClient implements RpcClient {
     clearTimeout(timer);
     given.removeEventListener("abort", abort);
     if (end === undefined) {
+      channel.isBelieved = true;
       letProcessEnd(call);
       return link;
     }
-    if (end.reason === "broken") this.#dropUnused(address, channel);
+    if (end.reason === "broken") this.#dropDoubtful(address, channel);
     given.throwIfAborted();
     if (failure !== undefined && failure.error === end.cause) {
       throw await errorOf(believed(failure.status, security), { channel, security, what });
@@ -119,15 +128,17 @@ class GrpcClient implements RpcClient {
     const { channel, security } = this.#use(address, method.path);
     const what = `${method.path} at ${address}`;
     try {
-      const answer = await ask(channel.client, security, method.path, bytes, options.timeoutMs);
+      const answer = await this.#connecting.for(channel.connecting, () =>
+        ask(channel.client, security, method.path, bytes, options.timeoutMs),
+      );
+      channel.isBelieved = true;
       return decode(method.response, answer, what);
     } catch (error) {
       throw await errorOf(error, { channel, security, what });
     } finally {
-      channel.useCount--;
-      if (channel.client.getChannel().getConnectivityState(false) !== connectivityState.READY) {
-        this.#dropUnused(address, channel);
-      }
+      this.#release(address, channel);
+      const isReady = channel.client.getChannel().getConnectivityState(false) === connectivityState.READY;
+      if (!isReady || !channel.isBelieved) this.#dropDoubtful(address, channel);
     }
   }
 
@@ -139,8 +150,11 @@ class GrpcClient implements RpcClient {
   async #dispose(): Promise<void> {
     this.#disposal.abort(new UnavailableError("the client is closed"));
     await Promise.all([...this.#links].map((link) => link[Symbol.asyncDispose]()));
-    for (const { client } of this.#channels.values()) client.close();
-    this.#channels.clear();
+    for (const [address, channel] of [...this.#channels]) {
+      this.#drop(address, channel);
+      giveUp(channel);
+    }
+    this.#connecting[Symbol.dispose]();
     this.#credentials[Symbol.dispose]();
   }
 
@@ -161,14 +175,17 @@ class GrpcClient implements RpcClient {
     const security = this.#credentials.channelTo(parseAddress(address), address);
     const { target, credentials } = security;
     const client = new Client(formatAddress(target), credentials, clientOptions(target, this.#tcpWindowBytes));
-    const channel = { client, security, useCount: 0 };
+    const channel = { client, security, useCount: 0, connecting: new Set<Socket>(), isBelieved: false };
     this.#channels.set(address, channel);
     return channel;
   }
 
-  /** After a failure nothing is known of the connection: the next attempt gets a new one, without gRPC's own backoff. */
-  #dropUnused(address: string, channel: Channel): void {
-    if (channel.useCount === 0) this.#drop(address, channel);
+  /**
+   * After a failure nothing is known of the connection: the next attempt gets a new one, without gRPC's own backoff. One on which no server has
+   * shown itself is left even by others: who took it may have given the address back, and would pass on what it hears to the server there.
+   */
+  #dropDoubtful(address: string, channel: Channel): void {
+    if (channel.useCount === 0 || !channel.isBelieved) this.#drop(address, channel);
   }
 
   /** Whoever dials next gets a new connection. What uses this one may go on. */
@@ -176,7 +193,18 @@ class GrpcClient implements RpcClient {
     if (this.#channels.get(address) !== channel) return;
     this.#channels.delete(address);
     channel.client.close();
+    if (channel.useCount === 0) giveUp(channel);
   }
+
+  #release(address: string, channel: Channel): void {
+    channel.useCount--;
+    if (channel.useCount === 0 && this.#channels.get(address) !== channel) giveUp(channel);
+  }
+}
+
+/** Nobody waits for its connection any more. */
+function giveUp({ connecting }: Channel): void {
+  for (const socket of connecting) socket.destroy();
 }
 
 function clientLink<Request, Response>(

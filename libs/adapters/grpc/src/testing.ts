@@ -46,7 +46,7 @@ export function realTime(): Clock {
   };
 }
 
-/** A relay of TCP that can be cut. Keeps no bytes: what one side says goes to the other. */
+/** A relay that can be cut. Keeps no bytes: what one side says goes to the other. */
 export interface Relay extends AsyncDisposable {
   readonly address: string;
   readonly cut: () => void;
@@ -54,8 +54,11 @@ export interface Relay extends AsyncDisposable {
   readonly freeze: () => void;
 }
 
-/** Relays connections to `target`, an address of TCP or a unix socket; without one it takes them and stays silent. */
-export async function openRelay(target?: string): Promise<Relay> {
+/**
+ * Relays connections to `target`, an address of TCP or a unix socket; without one it takes them and stays silent. It listens at the unix
+ * socket `path` where one is given, else at a free port.
+ */
+export async function openRelay(target?: string, path?: string): Promise<Relay> {
   const sockets = new Set<Socket>();
   const keep = (socket: Socket): void => {
     sockets.add(socket);
@@ -72,7 +75,7 @@ export async function openRelay(target?: string): Promise<Relay> {
     near.once("close", () => far.destroy());
     far.once("close", () => near.destroy());
   });
-  const port = await listening(server);
+  const address = await listening(server, path);
   const cut = (): void => {
     for (const socket of sockets) socket.destroy();
   };
@@ -80,7 +83,7 @@ export async function openRelay(target?: string): Promise<Relay> {
     for (const socket of sockets) socket.unpipe().pause();
   };
   return {
-    address: `127.0.0.1:${port}`,
+    address,
     cut,
     freeze,
     [Symbol.asyncDispose]: async () => {
@@ -101,28 +104,25 @@ export interface FixtureTls {
 export async function grpcFixture(kind: "tcp" | "unix", tls?: FixtureTls): Promise<RpcFixture> {
   const directory = mkdtempSync(join(tmpdir(), "heddle-grpc-"));
   const log = silentLogger;
-  const token = kind === "unix" ? {} : { token: testToken }; // the relays to unix sockets listen at TCP
-  const client = createGrpcClient(tls === undefined ? token : { tls: tls.client, log });
+  const client = createGrpcClient(tls === undefined ? { token: testToken } : { tls: tls.client, log });
   const guard = tls === undefined ? { tokens: fixedToken(testToken) } : { tls: tls.server };
   const relays: Relay[] = [];
   let socketCount = 0;
+  const socket = (): string => join(directory, `${++socketCount}.sock`);
+  const relayTo = async (target?: string): Promise<string> => {
+    const relay = await openRelay(target, kind === "unix" ? socket() : undefined);
+    relays.push(relay);
+    return relay.address;
+  };
   return {
     client,
     server: createGrpcServer({ log, descriptorSet, access: anyAccess, ...guard }),
-    address: () => (kind === "tcp" ? "127.0.0.1:0" : `unix:${join(directory, `${++socketCount}.sock`)}`),
-    route: async (address) => {
-      const relay = await openRelay(address);
-      relays.push(relay);
-      return relay.address;
-    },
+    address: () => (kind === "tcp" ? "127.0.0.1:0" : `unix:${socket()}`),
+    route: relayTo,
     cut: () => {
       for (const relay of relays) relay.cut();
     },
-    hole: async () => {
-      const relay = await openRelay();
-      relays.push(relay);
-      return relay.address;
-    },
+    hole: relayTo,
     [Symbol.asyncDispose]: async () => {
       for (const relay of relays) await relay[Symbol.asyncDispose]();
       await client[Symbol.asyncDispose]();
@@ -131,8 +131,9 @@ export async function grpcFixture(kind: "tcp" | "unix", tls?: FixtureTls): Promi
   };
 }
 
-function listening(server: Server): Promise<number> {
+function listening(server: Server, path?: string): Promise<string> {
   return new Promise((resolve) => {
-    server.listen(0, "127.0.0.1", () => resolve((server.address() as AddressInfo).port));
+    if (path !== undefined) server.listen(path, () => resolve(`unix:${path}`));
+    else server.listen(0, "127.0.0.1", () => resolve(`127.0.0.1:${(server.address() as AddressInfo).port}`));
   });
 }
