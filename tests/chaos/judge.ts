@@ -1,3 +1,4 @@
+import { jobLanes } from "./job-lanes.ts";
 import type { FaultKind } from "./kinds.ts";
 
 /** A fault as it was. Times are of the machine's monotonic clock. */
@@ -20,38 +21,52 @@ export interface FailedCall {
   readonly untilMs: number;
 }
 
-/** What may be told by an error: kinds of faults, of the client itself, of a server, or of any agent. */
+/** What may be told by an error: of some lanes, by kinds of faults of the client itself, of a server, or of any agent. */
 interface Excuse {
   readonly kinds: ReadonlySet<FaultKind>;
   /** Whether it takes a fault that lasts for a good part of a lease. */
   readonly isLong: boolean;
+  readonly lanes: ReadonlySet<string>;
 }
 
-const excuse = (isLong: boolean, ...kinds: readonly FaultKind[]): Excuse => ({ isLong, kinds: new Set(kinds) });
+/** Lanes that ask the manager, and those that have processes: what only has jobs sees nothing of most faults. */
+const sharing = ["history", "count", "lock", "pipe", "writing-tasks"];
+const processes = ["process", "pipe"];
+const everybody = [...sharing, ...processes, ...jobLanes.map(([name]) => name)];
+
+function excuse(lanes: readonly string[], isLong: boolean, ...kinds: readonly FaultKind[]): Excuse {
+  return { lanes: new Set(lanes), isLong, kinds: new Set(kinds) };
+}
+
 /** Whoever is not heard of for a lease is given up. What is slow or dripping may be not heard of. */
 const silence: readonly FaultKind[] = ["cut", "half-open", "slow", "drip", "drop", "reject"];
 const stops: readonly FaultKind[] = ["stop-agent", "stop-coordinator", "stop-manager", "stop-client"];
-const givenUp = excuse(true, ...silence, ...stops);
-const agentDied = excuse(false, "kill-agent");
-const workerDied = excuse(false, "kill-worker", "little-memory", "stop-worker");
-const coordinatorDied = excuse(false, "kill-coordinator");
+const deaths: readonly FaultKind[] = ["kill-agent", "kill-worker", "little-memory", "stop-worker"];
+const sessionOver = excuse(sharing, true, ...silence, ...stops);
+const nodeOver = excuse(sharing, false, "kill-agent");
+/** A process ends with its node, its worker, and its client's session with the coordinator. */
+const processOver = [
+  excuse(processes, true, ...silence, ...stops),
+  excuse(processes, false, ...deaths, "kill-coordinator"),
+];
 
 /**
- * Which faults explain an error that a program may see: docs/failure-model.md. Any other error, and any of these without such a fault shortly before, fails the run.
+ * Which faults explain an error that a program may see: docs/failure-model.md. Any other error, and any of these without such a fault shortly before, fails the run: jobs go on through
+ * whatever ends before their client's patience does.
  */
 const excuses: ReadonlyMap<string, readonly Excuse[]> = new Map([
-  ["UnavailableError", [givenUp, coordinatorDied, excuse(false, "no-forks")]],
-  ["SessionLostError", [givenUp, agentDied]],
-  ["OutcomeUnknownError", [givenUp, agentDied, workerDied]],
-  ["LockLostError", [givenUp, agentDied]],
-  ["NotFoundError", [givenUp, agentDied]],
-  ["LimitError", [excuse(false, "full-manager-disk")]],
-  ["WorkerLostError", [givenUp, agentDied, workerDied]],
-  ["ProcessKilled", [givenUp, agentDied, workerDied, coordinatorDied]],
-  ["ProcessEndless", [excuse(true, "stop-worker")]],
-  ["PipeSilent", [givenUp, agentDied, workerDied, coordinatorDied]],
-  ["EndOfStreamError", [givenUp, agentDied, workerDied, coordinatorDied]],
-  ["ClosedError", [givenUp, agentDied, workerDied, coordinatorDied]],
+  ["UnavailableError", [sessionOver, ...processOver, excuse(processes, false, "no-forks")]],
+  ["SessionLostError", [sessionOver, nodeOver]],
+  ["OutcomeUnknownError", [sessionOver, excuse(sharing, false, ...deaths)]],
+  ["LockLostError", [sessionOver, nodeOver]],
+  ["NotFoundError", [sessionOver, nodeOver]],
+  ["LimitError", [excuse(sharing, false, "full-manager-disk")]],
+  ["WorkerLostError", [excuse(everybody, true, ...silence, ...stops), excuse(everybody, false, ...deaths)]],
+  ["ProcessKilled", processOver],
+  ["ProcessEndless", [excuse(processes, true, "stop-worker")]],
+  ["PipeSilent", processOver],
+  ["EndOfStreamError", processOver],
+  ["ClosedError", processOver],
 ]);
 
 /** Part of a lease from which a fault counts as long. */
@@ -61,16 +76,11 @@ const AFTER_LEASES = 2;
 
 /** The faults by which an error is explained; none: it is wrong. */
 export function explaining(call: FailedCall, faults: readonly FaultRecord[], leaseMs: number): FaultRecord[] {
-  const candidates = excuses.get(call.name) ?? [];
-  return faults.filter((fault) => {
-    const { kind, target, fromMs, untilMs } = fault;
+  const candidates = (excuses.get(call.name) ?? []).filter(({ lanes }) => lanes.has(call.lane));
+  return faults.filter(({ kind, target, fromMs, untilMs }) => {
     const isThere = fromMs < call.untilMs && untilMs + AFTER_LEASES * leaseMs > call.fromMs;
     const isTheirs = !target.startsWith("client-") || target === call.client;
-    const lastedMs = Math.min(untilMs, call.untilMs) - fromMs;
-    return (
-      isThere &&
-      isTheirs &&
-      candidates.some(({ kinds, isLong }) => kinds.has(kind) && (!isLong || lastedMs > LONG_SHARE * leaseMs))
-    );
+    const isLong = Math.min(untilMs, call.untilMs) - fromMs > LONG_SHARE * leaseMs;
+    return isThere && isTheirs && candidates.some((each) => each.kinds.has(kind) && (isLong || !each.isLong));
   });
 }

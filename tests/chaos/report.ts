@@ -2,6 +2,16 @@ import type { Growth } from "./gauges.ts";
 import type { FaultKind } from "./kinds.ts";
 import { argumentsOf, type ChaosOptions } from "./options.ts";
 
+/** A call that was refused, in seconds of the run. */
+export interface ExplainedCall {
+  readonly client: string;
+  readonly lane: string;
+  readonly error: string;
+  readonly fromS: number;
+  readonly untilS: number;
+  readonly faults: readonly string[];
+}
+
 /** What a run was. */
 export interface Report {
   readonly options: ChaosOptions;
@@ -15,8 +25,10 @@ export interface Report {
   readonly histories: { readonly calls: number; readonly histories: number; readonly undecided: number };
   /** Chunks that ran again because of a death or a loss, of all coordinators. */
   readonly attemptsLost: number;
-  /** Errors that a fault explains, by name. */
+  /** Errors that faults explain, by name and lane. */
   readonly errors: Readonly<Record<string, number>>;
+  /** Each of them, with numbers of faults that explain it. */
+  readonly explained: readonly ExplainedCall[];
   readonly growth: readonly Growth[];
   /** Each fails the run. */
   readonly problems: readonly string[];

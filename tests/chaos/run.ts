@@ -13,7 +13,7 @@ import type { ChaosOptions } from "./options.ts";
 import { Parties } from "./parties.ts";
 import { type PlannedFault, planOf } from "./plan.ts";
 import { replayed, stateNumbers } from "./replay.ts";
-import type { Report } from "./report.ts";
+import type { ExplainedCall, Report } from "./report.ts";
 import { RunDirectory, removeCgroups, removeLeftovers } from "./run-directory.ts";
 
 /** Between two looks at all processes: a twentieth of a short run. */
@@ -68,13 +68,13 @@ class Run implements AsyncDisposable {
     await sampling[Symbol.asyncDispose]();
     await this.#lookAtEnd(parties, gauges);
     await this.#stopServers(parties);
-    this.#judgeErrors();
+    const explained = this.#judgeErrors();
     const { undecided, histories: judged } = histories.counts;
     if (undecided > UNDECIDED_SHARE_MAX * judged) this.#wrong(`${undecided} of ${judged} histories are undecided`);
     for (const complaint of gauges.complaints()) this.#wrong(complaint);
     await this.#lookForLeftovers(parties);
     if (this.#ledger.problems.length > 0) this.#directory.keepLogs(logs);
-    return this.#report(gauges, histories);
+    return this.#report(gauges, histories, explained);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -254,13 +254,18 @@ class Run implements AsyncDisposable {
     if (seen !== wanted) this.#wrong(`${what} is ${seen}, and was ${wanted}`);
   }
 
-  #judgeErrors(): void {
-    for (const call of this.#ledger.failed) {
-      if (explaining(call, this.#faults, this.#options.leaseMs).length > 0) continue;
+  /** Each error is told with the faults that explain it, or is wrong. */
+  #judgeErrors(): ExplainedCall[] {
+    const secondOf = (ms: number): number => Math.round((ms - this.#startMs) / 100) / 10;
+    return this.#ledger.failed.flatMap((call) => {
       const { client, lane, name, message, fromMs, untilMs } = call;
-      const [from, until] = [fromMs, untilMs].map((ms) => ((ms - this.#startMs) / 1_000).toFixed(1));
-      this.#wrong(`${client} ${lane}, ${from} to ${until} s: no fault explains ${name}: ${message}`);
-    }
+      const [fromS, untilS] = [secondOf(fromMs), secondOf(untilMs)];
+      const faults = explaining(call, this.#faults, this.#options.leaseMs);
+      if (faults.length === 0)
+        this.#wrong(`${client} ${lane}, ${fromS} to ${untilS} s: no fault explains ${name}: ${message}`);
+      const told = faults.map(({ number, kind, target }) => `${number} ${kind} of ${target}`);
+      return faults.length === 0 ? [] : [{ client, lane, error: `${name}: ${message}`, fromS, untilS, faults: told }];
+    });
   }
 
   async #lookForLeftovers({ wire, observer, hosts }: Parties): Promise<void> {
@@ -281,7 +286,7 @@ class Run implements AsyncDisposable {
     await setTimeout(pauseMs, undefined, { signal: this.#signal });
   }
 
-  #report(gauges: Gauges, { counts }: Histories): Report {
+  #report(gauges: Gauges, { counts }: Histories, explained: readonly ExplainedCall[]): Report {
     const { failed, problems } = this.#ledger;
     return {
       options: this.#options,
@@ -291,7 +296,8 @@ class Run implements AsyncDisposable {
       done: this.#ledger.done(),
       histories: { ...counts },
       attemptsLost: this.#lost.before + this.#lost.now,
-      errors: countBy(failed, ({ name }) => name),
+      errors: countBy(failed, ({ name, lane }) => `${name} of ${lane}`),
+      explained,
       growth: gauges.growths(),
       problems: [...problems],
     };
