@@ -53,15 +53,24 @@ export class TlsCredentials extends ChannelCredentials {
     _options: unknown,
     callCredentials: CallCredentials = CallCredentials.createEmpty(),
   ): experimental.SecureConnector {
+    /** Handshakes under way: grpc-js, which has given the channel up, waits for them as long as the peer likes, and so does the process. */
+    const shaking = new Set<TLSSocket>();
+    let isDestroyed = false;
     return {
-      connect: (socket) => this.#connect(socket),
+      connect: (socket) => {
+        if (isDestroyed) return Promise.reject(new Error("the channel was closed"));
+        return this.#connect(socket, shaking);
+      },
       waitForReady: () => Promise.resolve(),
       getCallCredentials: () => callCredentials,
-      destroy: () => undefined,
+      destroy: () => {
+        isDestroyed = true;
+        for (const socket of shaking) socket.destroy();
+      },
     };
   }
 
-  async #connect(socket: Socket): Promise<experimental.SecureConnectResult> {
+  async #connect(socket: Socket, shaking: Set<TLSSocket>): Promise<experimental.SecureConnectResult> {
     this.#progress = { type: "none" };
     this.#used = this.#material.current;
     const { ca, cert, key } = this.#used;
@@ -71,7 +80,12 @@ export class TlsCredentials extends ChannelCredentials {
       if (isDisbelief(tlsSocket)) this.#progress = { type: "disbelieved", error };
       else if (error.code?.startsWith("ERR_SSL_")) this.#progress = { type: "failed", error };
     });
-    await handshake(tlsSocket);
+    shaking.add(tlsSocket);
+    try {
+      await handshake(tlsSocket);
+    } finally {
+      shaking.delete(tlsSocket);
+    }
     this.#progress = { type: "believed" };
     return { socket: tlsSocket, secure: true };
   }
