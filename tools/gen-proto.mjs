@@ -1,10 +1,11 @@
 /**
- * Writes libs/wire/src/gen from proto/: the TypeScript messages and the descriptor set heddle.binpb (with imports).
+ * Writes libs/wire/src/gen from proto/: the TypeScript messages, the descriptor set heddle.binpb (with imports), and a stamp that says from what.
  * What it writes is never committed; `npm run gen` makes it, and nx keeps it until a .proto file changes.
  */
 import { execFileSync } from "node:child_process";
 import { existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { protoStamp, STAMP_FILE } from "./proto-stamp.mjs";
 
 const root = join(import.meta.dirname, "..");
 const place = join(root, "libs/wire/src/gen");
@@ -25,6 +26,8 @@ const options = {
   outputJsonMethods: "to-only",
 };
 
+/** Of what is read below: what changes meanwhile makes the code stale. */
+const stamp = protoStamp(root);
 const protos = existsSync(join(root, "proto"))
   ? globSync("heddle/**/*.proto", { cwd: join(root, "proto") }).sort()
   : [];
@@ -52,6 +55,7 @@ if (protos.length === 0) {
   for (const file of globSync("heddle/**/*.ts", { cwd: out })) shareEmptyBytes(join(out, file));
   console.log(`gen-proto: ${protos.length} .proto files`);
 }
+writeFileSync(join(out, STAMP_FILE), `${stamp}\n`);
 rmSync(place, { recursive: true, force: true });
 renameSync(out, place);
 

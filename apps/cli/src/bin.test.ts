@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { allGone, bin, eventually, outcome } from "./testing.ts";
 
@@ -10,6 +11,12 @@ afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 beforeEach(() => {
   rmSync(join(scratch, "project"), { recursive: true, force: true });
 });
+
+/** tools/proto-stamp.mjs. */
+interface StampModule {
+  readonly protoStamp: (root: string) => string;
+  readonly STAMP_FILE: string;
+}
 
 /** Puts the bin into a package of its own, below `folder`, that needs this Node. */
 function install(folder: string, needs: string): string {
@@ -98,6 +105,31 @@ describe("the published bin", () => {
     const { code, stderr } = await outcome(start(script));
     expect(code).toBe(1);
     expect(stderr).toBe("heddle: the code of the protocol has not been generated yet: run `npm run gen` first\n");
+  });
+
+  test("in a checkout whose generated code is of other .proto files, or does not say of which, says what to run", async () => {
+    const script = install("libs/sdk", ">=24.0");
+    const stale =
+      "heddle: the code of the protocol was generated from other .proto files than are here: run `npm run gen` first\n";
+    write("apps/cli/src/main.ts", 'console.log("runs");');
+    const tools = join(scratch, "project", "tools");
+    const stampFile = fileURLToPath(new URL("../../../tools/proto-stamp.mjs", import.meta.url));
+    mkdirSync(tools);
+    copyFileSync(stampFile, join(tools, "proto-stamp.mjs"));
+    write("tools/gen-proto.mjs", "");
+    write("proto/heddle/v1/a.proto", "message A {}");
+    write("libs/wire/src/gen/a.ts", "");
+    const none = await outcome(start(script));
+    const { protoStamp, STAMP_FILE }: StampModule = await import(stampFile);
+    write(`libs/wire/src/gen/${STAMP_FILE}`, `${protoStamp(join(scratch, "project"))}\n`);
+    const fresh = await outcome(start(script));
+    write("proto/heddle/v1/b.proto", "message B {}");
+    const changed = await outcome(start(script));
+    expect([none, fresh, changed]).toEqual([
+      { code: 1, stdout: "", stderr: stale },
+      { code: 0, stdout: "runs\n", stderr: "" },
+      { code: 1, stdout: "", stderr: stale },
+    ]);
   });
 
   test("is written so that an old Node can read it", () => {

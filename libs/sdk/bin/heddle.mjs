@@ -15,6 +15,11 @@ async function main() {
   if (isCheckout && !existsSync(at("../../wire/src/gen"))) {
     throw new Error("the code of the protocol has not been generated yet: run `npm run gen` first");
   }
+  if (isCheckout && !(await isUpToDate(at))) {
+    throw new Error(
+      "the code of the protocol was generated from other .proto files than are here: run `npm run gen` first",
+    );
+  }
   const argv = isCheckout ? ["--conditions=@heddle/source", source] : [];
   if (isNewEnough(process.versions.node, wanted)) {
     if (!isCheckout) return (await import("../dist/cli.js")).main();
@@ -25,6 +30,18 @@ async function main() {
   const newer = await nodeNear(at("."), wanted);
   if (newer === undefined) throw new Error(tooOld(wanted, isCheckout));
   return runWith(newer, [...(isCheckout ? argv : [at("./heddle.mjs")]), ...process.argv.slice(2)]);
+}
+
+/** Whether what is generated in this checkout is of its .proto files: after another was checked out it may not be. */
+async function isUpToDate(at) {
+  const { readFileSync } = await import("node:fs");
+  const { protoStamp, STAMP_FILE } = await import("../../../tools/proto-stamp.mjs");
+  try {
+    return readFileSync(at(`../../wire/src/gen/${STAMP_FILE}`), "utf8").trim() === protoStamp(at("../../.."));
+  } catch (error) {
+    if (error.code === "ENOENT") return false; // it is older than the stamp
+    throw error;
+  }
 }
 
 function isNewEnough(version, wanted) {
