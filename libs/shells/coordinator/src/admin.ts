@@ -15,8 +15,9 @@ import type {
 import { nodeNamed } from "./cordon-desk.ts";
 import { chunkStatus, endedAttempt, jobNamed, jobWaits, nodesOf, runningAttempt, runningOf } from "./explain.ts";
 import type { AssignmentRecord, EndedJob, JobRecord, Ledger, NodeRecord } from "./ledger.ts";
-import { NODE_JOBS_SHOWN_MAX, RUNNING_TOLD_MAX } from "./limits.ts";
+import { NODE_JOBS_SHOWN_MAX, REASON_LENGTH_MAX, RUNNING_TOLD_MAX } from "./limits.ts";
 import { tallyOf } from "./node-tally.ts";
+import { plainLine } from "./plain.ts";
 import type { ProcessDesk } from "./process-desk.ts";
 
 /** What a coordinator says of itself. */
@@ -108,7 +109,7 @@ export class AdminView {
       build,
       labels,
       resources,
-      reason: cordon?.reason || (view?.exclusion?.reason ?? ""),
+      reason: cordon?.reason || plainLine(view?.exclusion?.reason ?? "", REASON_LENGTH_MAX),
       processes,
       drainLeftMs: Math.max(0, Math.ceil((cordon?.drain?.stopAtMs ?? nowMs) - nowMs)),
       drainStoppedChunks: cordon?.drain?.stoppedChunks ?? 0,

@@ -36,11 +36,12 @@ import { ClientDesk } from "./client-desk.ts";
 import { CordonDesk } from "./cordon-desk.ts";
 import type { Office } from "./desk.ts";
 import { type AssignmentRecord, type JobRecord, Ledger, wireAssignment } from "./ledger.ts";
-import { CALLER_CLIENTS_MAX, ENDED_JOB_AGE_MS, ENDED_JOBS_MAX, REASON_LENGTH_MAX } from "./limits.ts";
+import { CALLER_CLIENTS_MAX, ENDED_JOB_AGE_MS, ENDED_JOBS_MAX, LACK_LENGTH_MAX, REASON_LENGTH_MAX } from "./limits.ts";
 import { type ManagerPlace, ManagerRelay, withoutManager } from "./manager-relay.ts";
 import { Counts, coordinatorMetrics } from "./metrics.ts";
 import { NodeDesk } from "./node-desk.ts";
 import { noteEnd } from "./node-tally.ts";
+import { plainLine } from "./plain.ts";
 import { type Finish, fabricError, sendItemFailed, sendJobEnded, sendValues } from "./results.ts";
 
 /** What a coordinator needs of the world. */
@@ -348,7 +349,7 @@ export class CoordinatorShell implements Watched {
     const job = this.#ledger.jobs.get(effect.job);
     assert(job !== undefined, "the core ends what it was told of");
     const { client } = job.pool;
-    if (effect.fault !== undefined && job.failure === "") job.failure = effect.fault.message.slice(0, 200);
+    if (effect.fault !== undefined && job.failure === "") job.failure = plainLine(effect.fault.message, 200);
     const { fault } = effect;
     const error = fault === undefined ? undefined : faultError(fault, this.#finish?.initError);
     sendJobEnded(client, job.number, JOB_OUTCOMES[effect.outcome], error);
@@ -386,7 +387,7 @@ export class CoordinatorShell implements Watched {
     const node = this.#ledger.nodes.get(key);
     if (node === undefined) return;
     const forSeconds = Math.round((untilMs - this.#env.clock.nowMs()) / 1_000);
-    this.#env.log.warn("node excluded", { node: node.name, forSeconds, reason: reason.slice(0, REASON_LENGTH_MAX) });
+    this.#env.log.warn("node excluded", { node: node.name, forSeconds, reason: plainLine(reason, REASON_LENGTH_MAX) });
     this.#clients.processes.nodeExcluded(node, true);
   }
 
@@ -406,7 +407,8 @@ export class CoordinatorShell implements Watched {
 
 /** `initError`: what came with the finish that the core is being told of. */
 function faultError({ code, message }: Fault, initError: Uint8Array | undefined): FabricError {
-  return fabricError(code, message, code === "pool-init" ? initError : undefined);
+  if (code === "pool-init") return fabricError(code, message, initError);
+  return fabricError(code, plainLine(message, LACK_LENGTH_MAX)); // labels are words of others
 }
 
 /** Items of its chunk have their answer. */

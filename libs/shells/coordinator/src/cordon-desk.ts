@@ -83,7 +83,9 @@ export class CordonDesk implements Disposable {
   #uncordon(name: NodeName): boolean {
     const wasCordoned = this.#forget(name);
     const node = this.#office.ledger.nodesByName.get(name);
-    if (node === undefined || !wasCordoned) return wasCordoned;
+    if (node === undefined) return wasCordoned;
+    const wasExcluded = this.#processes.isExcluded(node);
+    if (!wasCordoned && !wasExcluded) return false;
     this.#office.feed({ type: "node-cordoned", node: node.key, cordoned: false });
     this.#processes.nodeCordoned(node, false);
     return true;

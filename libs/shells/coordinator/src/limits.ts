@@ -55,6 +55,8 @@ export const CONCURRENCY_MAX = 1_024;
 export const INIT_ERROR_BYTES_MAX = 64 * 1024;
 /** One line about it; cut there. */
 export const INIT_SUMMARY_LENGTH_MAX = 1_024;
+/** What is needed and what nodes have, in the message of an UnschedulableError, in characters; cut there. */
+export const LACK_LENGTH_MAX = 2_000;
 /** Why a node is excluded, in characters; cut there. */
 export const REASON_LENGTH_MAX = 500;
 /** Small chunks that travel as one. More ends the client's session: what a worker gives back becomes a span for each. */

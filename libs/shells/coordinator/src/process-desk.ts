@@ -14,8 +14,9 @@ import { checkProcess } from "./checks.ts";
 import type { Office } from "./desk.ts";
 import { LackWatch } from "./lack-watch.ts";
 import type { ClientRecord, NodeRecord } from "./ledger.ts";
-import { CLIENT_PROCESSES_MAX, NODE_PROCESSES_MAX } from "./limits.ts";
+import { CLIENT_PROCESSES_MAX, LACK_LENGTH_MAX, NODE_PROCESSES_MAX } from "./limits.ts";
 import { type Candidate, fits, place } from "./placement.ts";
+import { plainLine } from "./plain.ts";
 import { fabricError } from "./results.ts";
 
 /** A process, from the wish for it to its end. */
@@ -197,6 +198,11 @@ export class ProcessDesk {
     if (node !== undefined) node.excluded = excluded;
   }
 
+  /** Whether it fails too much, as was told last. */
+  isExcluded(record: NodeRecord): boolean {
+    return this.#nodes.get(record)?.excluded === true;
+  }
+
   /** Its processes are over: an agent ends what it ran when it loses its coordinator, and its reaper does when it dies. */
   nodeLeft(record: NodeRecord): void {
     const node = this.#nodes.get(record);
@@ -281,7 +287,7 @@ export class ProcessDesk {
     const seconds = Math.round(this.#office.unschedulableMs / 100) / 10;
     const lack = lackText(nodes, requirementsOfProcess(record.start));
     const message = `no node could ever run ${record.start.name}, and none came in ${seconds} s: ${lack}`;
-    this.#end(record, refusal(fabricError("unschedulable", message)));
+    this.#end(record, refusal(fabricError("unschedulable", plainLine(message, LACK_LENGTH_MAX))));
   }
 
   #signal(record: ProcessRecord, signal: ProcessSignal): void {

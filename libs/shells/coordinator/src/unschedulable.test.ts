@@ -29,13 +29,13 @@ test("a job that no node could ever run fails after a time, and says what it nee
   await settle();
   await bench.clock.advance(10 * PATIENCE_MS);
   expect(client.said("jobEnded")).toEqual([]); // any node may come
-  await bench.node("n1", 1, { labels: { gpu: "t4" }, resources: { memory: 32 } });
+  await bench.node("n1", 1, { labels: { gpu: "t\u009b4" }, resources: { memory: 32 } });
   await bench.node("n2", 1, { resources: { memory: 16 } });
   await bench.clock.advance(PATIENCE_MS - 1_000);
   expect(client.said("jobEnded")).toEqual([]);
   await bench.clock.advance(2_000);
   const message =
-    "no node could ever run it, and none came in 5 s: needs label gpu=a100: 2 nodes, none has it (it is t4); " +
+    "no node could ever run it, and none came in 5 s: needs label gpu=a100: 2 nodes, none has it (it is t 4); " +
     "needs memory 64: the largest node has 32";
   expect(client.said("jobEnded")).toMatchObject([{ job: 1, error: { code: "unschedulable", message } }]);
   expect((await bench.jobs())[0]).toMatchObject({ state: "failed", failure: message });
