@@ -24,8 +24,10 @@ export interface SimulatedOptions {
   readonly nodes?: number;
   /** Of each node; 2 unless given. */
   readonly slots?: number;
-  /** What goes wrong by itself; nothing unless given. Machines of clients and of the coordinator are spared crashes. */
+  /** What goes wrong by itself; nothing unless given. Machines of clients are spared crashes, and that of the coordinator unless it is said to crash. */
   readonly plan?: FaultPlan;
+  /** The coordinator's machine, too, crashes when the plan says that machines do; false unless given. */
+  readonly coordinatorCrashes?: boolean;
   /** Asked at each start of a worker: a text is why it cannot be started. */
   readonly spawnFault?: () => string | undefined;
   /** Longest wait of clients for a vanished coordinator; 60 s unless given. */
@@ -67,7 +69,9 @@ export class SimulatedCluster implements Cluster {
     this.tasks = simulatedTasks(this.world.processes);
     this.nodes = Array.from({ length: nodes }, (_, at) => `n${at + 1}`);
     this.slots = nodes * slots;
-    this.#coordinator = this.world.host("coordinator", bootCoordinator, { mayCrash: false });
+    this.#coordinator = this.world.host("coordinator", bootCoordinator, {
+      mayCrash: options.coordinatorCrashes ?? false,
+    });
     this.#agents = this.nodes.map((name) => this.world.host(name, (context) => this.#bootAgent(context, name, slots)));
     this.#observer = this.#connect("observer").fabric;
   }
@@ -125,6 +129,16 @@ export class SimulatedCluster implements Cluster {
   vanishClient(): void {
     this.#client?.host.crash();
     this.#client = undefined;
+  }
+
+  /** Kills (-9) the coordinator: what it knew is gone. It stays away until `startCoordinator`. */
+  killCoordinator(): void {
+    this.#coordinator.crash();
+  }
+
+  /** Starts a coordinator that is not there. */
+  startCoordinator(): void {
+    if (this.#coordinator.state === "down") this.#coordinator.restart();
   }
 
   stopCoordinator(): Promise<void> {
