@@ -362,6 +362,31 @@ describe("waits", () => {
     expect(manager.holds).toBe(0);
   });
 
+  test("for items that were not sent at their timeout ask for what is there once the manager hears of them: nobody else can say that a queue is empty", async () => {
+    await using manager = await ScriptedManager.start();
+    await manager.kill();
+    const get = { verb: "queue-get", object: OBJECT, numbers: [1] } as const;
+    const aborting = new AbortController();
+    const waits = [{ timeoutMs: 100 }, { timeoutMs: 100 }, { timeoutMs: 60_000 }, { signal: aborting.signal }];
+    const [filled, empty, patient, aborted] = waits.map((options) => outcome(manager.session.wait(get, options)));
+    await manager.clock.advance(100);
+    aborting.abort(new Error("enough"));
+    await settle();
+    expect([filled, empty, patient]).toEqual([{}, {}, {}]);
+    expect(aborted?.error).toEqual(new Error("enough"));
+    await manager.restart();
+    await manager.clock.advance(2_000);
+    expect(manager.operations.map(({ verb, numbers }) => [verb, numbers[0]])).toEqual([
+      [Verb.QUEUE_GET, 0],
+      [Verb.QUEUE_GET, 0],
+      [Verb.QUEUE_GET, 1],
+    ]);
+    manager.reply({ seq: 1, numbers: [7] }, { seq: 2, ...refused("empty") }, { seq: 3, numbers: [8] });
+    await settle();
+    expect([filled?.value, patient?.value]).toMatchObject([{ numbers: [7] }, { numbers: [8] }]);
+    expect(empty?.error).toBeInstanceOf(EmptyError);
+  });
+
   test("that time out while the lease is lost are over, and what is granted to them later is given back", async () => {
     await using manager = await ScriptedManager.start();
     const { session, clock } = manager;

@@ -381,9 +381,15 @@ export class ObjectsSession implements ObjectsChannel {
   /** Ends the wait of an operation at its timeout, and when its signal aborts. */
   #limit(operation: PendingOperation, options: WaitOptions): Disposable | undefined {
     return limitPatience(this.#options.env.clock, options, {
-      timedOut: (timeoutMs) => this.#stopWaiting(operation, timedOut(operation, timeoutMs)),
+      timedOut: (timeoutMs) => this.#timedOut(operation, timeoutMs),
       aborted: (reason) => this.#stopWaiting(operation, { make: () => reason, isOurs: false }),
     });
+  }
+
+  /** Before it was sent nobody knows what a queue has: it is asked for what is there when the manager hears of it, and waits no more then. */
+  #timedOut(operation: PendingOperation, timeoutMs: number): void {
+    if (operation.traits.isTelling && !this.#line.isSent(operation)) operation.numbers[0] = 0;
+    else this.#stopWaiting(operation, timedOut(operation, timeoutMs));
   }
 
   /** The caller waits no more: what the manager says to that decides. Nobody has to be asked about what was not sent. */

@@ -13,6 +13,8 @@ export interface VerbTraits {
   readonly isGuarded: boolean;
   /** `numbers[0]` = 0 makes it answer at once. */
   readonly canPoll: boolean;
+  /** That it came to nothing tells of the object, that a queue is empty or full: only the manager can say so. */
+  readonly isTelling: boolean;
   /** Should it be granted to somebody who was told that it is not, it can be given back, or there is nothing to give back. */
   readonly canBeForgotten: boolean;
   /** Asked so that something is there afterwards: `flush` waits for it, also when it has to wait itself. */
@@ -94,6 +96,7 @@ function judged(name: VerbName): VerbTraits {
     isGuarded: changes && !unguarded.has(name),
     canPoll: !stubborn.has(name),
     canBeForgotten: !changes || name === "lock-acquire" || name === "semaphore-acquire",
+    isTelling: name === "queue-get" || name === "queue-put",
     isPut: name === "queue-put",
   };
 }
