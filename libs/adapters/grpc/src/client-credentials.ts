@@ -110,11 +110,24 @@ class SocketSecurity implements ChannelSecurity {
   /** A server may name a path that is nobody's on this machine, where another user then puts a socket. */
   begin(): CallSecurity {
     const user = process.geteuid?.();
-    const owner = statSync(this.target.path, { throwIfNoEntry: false })?.uid;
+    const owner = this.#owner();
     if (user === undefined || owner === undefined || user === 0 || owner === user || owner === 0) return trusting;
     throw new AuthenticationError(
       `refusing to dial ${formatAddress(this.target)}: the socket belongs to another user (uid ${owner})`,
     );
+  }
+
+  #owner(): number | undefined {
+    try {
+      return statSync(this.target.path, { throwIfNoEntry: false })?.uid;
+    } catch (cause) {
+      const { code, message } = cause as NodeJS.ErrnoException;
+      if (code !== "EACCES")
+        throw new UnavailableError(`nobody listens at ${formatAddress(this.target)}: ${message}`, { cause });
+      throw new PermissionError(`${formatAddress(this.target)} is in a directory that is closed to this user`, {
+        cause,
+      });
+    }
   }
 
   explain(): Promise<undefined> {

@@ -233,6 +233,18 @@ test.skipIf(process.getuid?.() !== 0)("a socket that belongs to another user is 
     name: "AuthenticationError",
     message: `refusing to dial unix:${path}: the socket belongs to another user (uid 65533)`,
   });
+  process.seteuid?.(0);
+  chmodSync(directory, 0o700);
+  process.seteuid?.(65_534);
+  expect(await failure(clientWith({}).ask(`unix:${path}`))).toMatchObject({
+    name: "PermissionError",
+    message: `unix:${path} is in a directory that is closed to this user`,
+  });
+});
+
+test("a socket file below what is no directory is nobody's", async () => {
+  const failed = await failure(clientWith({}).ask(`unix:${process.execPath}/a.sock`));
+  expect(failed).toMatchObject({ name: "UnavailableError", message: expect.stringContaining("ENOTDIR") });
 });
 
 test("a stream's first message waits until the server is believed", async () => {
