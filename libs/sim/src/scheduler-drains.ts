@@ -1,6 +1,6 @@
-import type { NodeKey } from "@heddle/core-scheduler";
+import type { AssignmentId, Effect, NodeKey } from "@heddle/core-scheduler";
 import type { Millis } from "@heddle/kernel";
-import type { NodeFacts } from "./scheduler-facts.ts";
+import type { JobFacts, NodeFacts } from "./scheduler-facts.ts";
 import { demand } from "./scheduler-promises.ts";
 
 /** The end of a cordon is the end of a drain. */
@@ -24,4 +24,23 @@ export function checkDrain(nowMs: Millis, key: NodeKey, node: NodeFacts): void {
     demand(revoked === "stop" || !isOver, `${assignment} outlasts the drain of node ${key}`);
     demand(revoked !== undefined || node.started.has(assignment), `${assignment} is not asked back from node ${key}`);
   }
+}
+
+/**
+ * What is asked back is live, or `ended` in this very step, in which what was due came first. What nobody gave up, and `mayStop` does not allow
+ * for, is stopped by the end of a drain's time alone.
+ */
+export function judgeRevoke(
+  nowMs: Millis,
+  { assignment, stop }: Extract<Effect, { type: "revoke-chunk" }>,
+  node: NodeFacts | undefined,
+  known: { readonly job: JobFacts | undefined; readonly mayStop: boolean; readonly ended: AssignmentId | undefined },
+): void {
+  const { job, mayStop, ended } = known;
+  const isLive = node?.live.has(assignment) === true;
+  demand(isLive || ended === assignment, `revoke of ${assignment}, not live`);
+  if (isLive) node?.revoked.set(assignment, stop ? "stop" : "if-unstarted");
+  const isOver = job === undefined || job.ended !== undefined || job.cancelRequested || job.failedItems > 0;
+  const isDue = [node?.stopAtMs, node?.stopBeforeMs].some((atMs) => atMs !== undefined && nowMs >= atMs);
+  demand(!stop || isOver || mayStop || isDue, `${assignment} is stopped before its time`);
 }

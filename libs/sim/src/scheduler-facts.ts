@@ -58,6 +58,8 @@ export interface NodeFacts {
   cordoned: boolean;
   /** When what is left is to be stopped; undefined when nobody wants it drained. */
   stopAtMs: Millis | undefined;
+  /** The same as of the step before: what is due comes before what a step is told. */
+  stopBeforeMs: Millis | undefined;
   leaving: boolean;
   /** It was said that nothing is left, since it was last told to drain or leaves. */
   drained: boolean;

@@ -55,8 +55,8 @@ export function checkLack(
 }
 
 /** Whether there were nodes for so long, none of which could run it, as of the step before. */
-export function hasLackedFor({ lackingSinceMs }: JobFacts, ms: Millis, nowMs: Millis): boolean {
-  return lackingSinceMs !== undefined && nowMs - lackingSinceMs >= ms;
+export function hasLackedFor(job: JobFacts | undefined, ms: Millis, nowMs: Millis): boolean {
+  return job?.lackingSinceMs !== undefined && nowMs - job.lackingSinceMs >= ms;
 }
 
 function couldRun({ labels, resources }: NodeFacts, job: JobFacts): boolean {

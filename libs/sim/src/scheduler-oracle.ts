@@ -10,7 +10,7 @@ import type {
   PoolKey,
 } from "@heddle/core-scheduler";
 import type { Millis } from "@heddle/kernel";
-import { checkDrain, isEmptying, learnCordon } from "./scheduler-drains.ts";
+import { checkDrain, isEmptying, judgeRevoke, learnCordon } from "./scheduler-drains.ts";
 import { checkExclusions, judgeExclusion, judgeReadmission, learnTrouble } from "./scheduler-exclusions.ts";
 import type { ItemFacts, JobFacts, NodeFacts, PoolFacts } from "./scheduler-facts.ts";
 import { checkLack, hasLackedFor, judgeNeeds, judgeUnread, sharesRoom } from "./scheduler-needs.ts";
@@ -50,6 +50,7 @@ export class SchedulerOracle {
 
   /** One step: what was told, and what was wished for. */
   observe(nowMs: Millis, input: Input, effects: readonly Effect[], nodes: readonly NodeView[]): void {
+    for (const node of this.#nodes.values()) node.stopBeforeMs = node.stopAtMs;
     const finished = this.#learn(nowMs, input);
     for (const effect of effects) {
       if (effect.type === "readmit-node") judgeReadmission(nowMs, this.#nodes, effect.node, input);
@@ -226,7 +227,14 @@ export class SchedulerOracle {
     const node = this.#nodes.get(input.node);
     if (input.type === "node-joined") {
       if (node !== undefined || this.#lostNodes.has(input.node)) return;
-      const flags = { silent: false, cordoned: false, stopAtMs: undefined, leaving: false, drained: false };
+      const flags = {
+        silent: false,
+        cordoned: false,
+        stopAtMs: undefined,
+        stopBeforeMs: undefined,
+        leaving: false,
+        drained: false,
+      };
       const health = { excludedUntilMs: undefined, warned: false, troubles: new Set<string>() };
       const told = { started: new Set<AssignmentId>(), revoked: new Map() };
       const given = { live: new Map(), jobs: new Set<JobKey>(), pools: new Set<PoolKey>(), ...told };
@@ -267,10 +275,9 @@ export class SchedulerOracle {
         this.#judgeAssign(effect);
         return;
       case "revoke-chunk": {
-        const node = this.#nodes.get(effect.node);
-        demand(node?.live.has(effect.assignment), `revoke of ${effect.assignment}, not live`);
-        node?.revoked.set(effect.assignment, effect.stop ? "stop" : "if-unstarted");
-        this.#judgeStop(nowMs, effect, node);
+        const job = this.#jobs.get((this.#placed.get(effect.assignment) ?? finished?.assign)?.job as JobKey);
+        const mayStop = this.#mayGiveUp || this.#faults >= 5 || hasLackedFor(job, this.#truth.unschedulableMs, nowMs);
+        judgeRevoke(nowMs, effect, this.#nodes.get(effect.node), { job, mayStop, ended: finished?.assign.assignment });
         return;
       }
       case "deliver-span":
@@ -310,15 +317,6 @@ export class SchedulerOracle {
       case "set-timer":
         return;
     }
-  }
-
-  /** What nobody gave up is stopped by the end of a drain's time alone. */
-  #judgeStop(nowMs: Millis, { assignment, stop }: EffectOf<"revoke-chunk">, node: NodeFacts | undefined): void {
-    const job = this.#jobs.get(this.#placed.get(assignment)?.job as JobKey);
-    const isOver = job === undefined || job.ended !== undefined || job.cancelRequested || this.#mayGiveUp;
-    const isWrong = job !== undefined && job.failedItems > 0;
-    const isDue = node?.stopAtMs !== undefined && nowMs >= node.stopAtMs;
-    demand(!stop || isOver || isWrong || this.#faults >= 5 || isDue, `${assignment} is stopped before its time`);
   }
 
   #judgeAssign(effect: EffectOf<"assign-chunk">): void {
