@@ -8,7 +8,7 @@ import { type Chunk, type Death, isReady, type Node, type Span, type State } fro
  * A worker died. Whatever of what died on this node before has been running elsewhere for long speaks against the node now, so that long
  * chunks need not end first. O(assignments), on deaths only.
  */
-export function noteDeath(state: State, node: Node, livedMs: Millis): Death {
+export function noteDeath(state: State, node: Node, livedMs: Millis): Omit<Death, "items"> {
   const { nowMs, limits } = state;
   for (const { span, node: other, startedMs } of state.assignments.values()) {
     const { died } = span;
@@ -20,9 +20,9 @@ export function noteDeath(state: State, node: Node, livedMs: Millis): Death {
 
 /** Items under which a worker died have run: the death was not theirs, and so its node's. */
 export function speakFor(state: State, span: Span): void {
-  const { died, chunk } = span;
+  const { died, chunk, count } = span;
   span.died = undefined;
-  if (died !== undefined && state.fleet.nodes.has(died.node.key)) blame(state, died.node, chunk, "death");
+  if (died?.items === count && state.fleet.nodes.has(died.node.key)) blame(state, died.node, chunk, "death");
 }
 
 /** The node could not start a worker for the chunk. */

@@ -97,7 +97,7 @@ export function onNodeLost(state: State, key: NodeKey): void {
     else
       followVerdict(state, assignment, judgeLoss(assignment.span, state.limits), {
         cause: "node-loss",
-        died: assignment.span.died,
+        died: undefined,
       });
   }
   for (const { job } of lost) {

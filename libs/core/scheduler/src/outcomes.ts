@@ -54,12 +54,12 @@ export function onChunkFinished(state: State, id: AssignmentId, outcome: Outcome
   announceDrained(state, assignment.node);
 }
 
-/** Carries out what was decided about a span that the system ended. `died`: goes on with the items that it may have been caused by. */
+/** Carries out what was decided about a span that the system ended. `died`: of a worker's death, which goes on with the items that may have caused it. */
 export function followVerdict(
   state: State,
   assignment: Assignment,
   verdict: Verdict,
-  { cause, died }: { readonly cause: FailureCause; readonly died: Death | undefined },
+  { cause, died }: { readonly cause: FailureCause; readonly died: Omit<Death, "items"> | undefined },
 ): void {
   const { span } = assignment;
   if (verdict.type === "quarantine") {
@@ -68,7 +68,7 @@ export function followVerdict(
   }
   const successors = replaceSpan(state, span, verdict.spans);
   const suspect = successors.length === 1 ? successors[0] : successors.find(({ deaths }) => deaths > 0);
-  if (suspect !== undefined) suspect.died = died;
+  if (suspect !== undefined && died !== undefined) suspect.died = { ...died, items: suspect.count };
   for (const successor of successors) requeue(state, successor);
 }
 

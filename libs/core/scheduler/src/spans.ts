@@ -23,11 +23,11 @@ export function settleItems(chunk: Chunk, count: number): void {
   chunk.itemsOpen -= count;
 }
 
-/** Ends a span in favour of none or several that take over what is left of its items, one that has all also what is known of a death; releases the chunk with its last span. */
+/** Ends a span in favour of none or several that take over what is left of its items, those that have all, or are blamed, also what is known of a death; releases the chunk with its last span. */
 export function replaceSpan(state: State, span: Span, successors: readonly SpanSeed[]): Span[] {
   const { chunk } = span;
   const spans = successors.map(
-    (seed): Span => ({ chunk, ...seed, died: seed.count === span.count ? span.died : undefined }),
+    (seed): Span => ({ chunk, ...seed, died: seed.deaths > 0 || seed.count === span.count ? span.died : undefined }),
   );
   chunk.spansOpen += spans.length - 1;
   chunk.job.spansOpen += spans.length - 1;

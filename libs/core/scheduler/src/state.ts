@@ -180,6 +180,8 @@ export interface Death {
   readonly node: Node;
   /** So long after it had begun these items. */
   readonly livedMs: Millis;
+  /** How many items may have caused it, if the node did not: only when all of them have run it was the node. */
+  readonly items: number;
 }
 
 /** What a new span has beside its chunk. */
