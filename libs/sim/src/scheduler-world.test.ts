@@ -89,7 +89,7 @@ function worldOfFaults(): void {
     const quiet = { ...faults, poison: 0, flaky: 0, broken: 0, cancels: 0, needs: 0, cordons: 0, throttles: 0 };
     const override: Partial<SwarmOptions> = { ...quiet, sickNodes: 1, nodes: 3, model: "stream", faultsUntilMs: 5_000 };
     const seen = { excluded: 0, readmitted: 0, again: 0 };
-    const reports = seeds(60).map((seed) => {
+    const reports = seeds(200).map((seed) => {
       let times = 0;
       const trace = (line: string): void => {
         if (line.includes('"exclude-node"')) times++;
