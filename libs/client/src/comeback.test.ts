@@ -199,26 +199,30 @@ describe("a coordinator that is killed and started again", () => {
     expect(await failed).toBeInstanceOf(UnavailableError);
   });
 
-  test("gets functions among the inputs whose shipping outlasts the loss", async () => {
+  test("gets functions among the inputs whose shipping outlasts the loss, which are shipped once", async () => {
     const { fake, pool } = stage();
-    const map = pool.map((fn: () => void) => typeof fn, [function first() {}], { chunkSize: 1 });
-    await settle();
-    const again = pool.map((fn: () => void) => typeof fn, [function second() {}], { chunkSize: 1 });
     const gate = Promise.withResolvers<void>();
-    fake.shipper.gate = gate.promise;
+    const shipped: string[] = [];
+    const ship = fake.shipper.ship.bind(fake.shipper);
+    fake.shipper.ship = async (fn) => {
+      const made = await ship(fn);
+      if (fn.name !== "input") return made;
+      shipped.push(fn.name);
+      await gate.promise;
+      return { ...made, artifact: { ...made.artifact, hash: "c".repeat(64) } };
+    };
+    const map = pool.map((fn: unknown) => typeof fn, [1, function input() {}], { chunkSize: 1 });
     await settle();
-    await fake.kill();
-    await fake.begin();
-    const dialled = fake.dialled();
+    expect([fake.said("offerChunk").length, shipped]).toEqual([1, ["input"]]);
+    await replace(fake);
+    expect([fake.said("offerChunk").length, fake.said("sealJob").length]).toEqual([1, 0]);
     gate.resolve();
-    await dialled;
     await settle();
-    expect(fake.said("offerChunk")).toHaveLength(2);
-    for (const job of [1, 2]) {
-      fake.answer(job, 0, ["function"]);
-      fake.end(job);
-    }
-    expect([await map, await again]).toEqual([["function"], ["function"]]);
+    expect(fake.said("offerArtifact").map(({ hash }) => hash[0])).toEqual(["a", "c"]);
+    expect([fake.said("offerChunk").length, fake.said("sealJob").length, shipped]).toEqual([2, 1, ["input"]]);
+    for (const chunk of [0, 1]) fake.answer(1, chunk, [chunk]);
+    fake.end(1);
+    expect(await map).toEqual([0, 1]);
   });
 });
 
@@ -273,6 +277,24 @@ describe("a stream whose coordinator is replaced", () => {
     await stream.next();
     await replace(fake);
     expect(fake.said("openJob")).toMatchObject([{ unreadBytes: 0, gapChunks: 0 }]);
+  });
+
+  test("tells of what is consumed when it is worth a word in this session, whatever was left to tell in the last", async () => {
+    const { fake, pool } = stage(1);
+    const stream = pool.imap((n: number) => new Uint8Array(n), range(4), { chunkSize: 1, bufferSize: 4 });
+    const taken = async (chunk: number): Promise<void> => {
+      await settle();
+      fake.answer(1, chunk, [new Uint8Array(1_500_000)]);
+      await settle();
+      await stream.next();
+      await settle();
+    };
+    await taken(0);
+    await replace(fake);
+    await taken(0);
+    expect(fake.said("takeResults")).toEqual([]);
+    await taken(1);
+    expect(fake.said("takeResults")).toEqual([{ job: 1, bytes: 2 * 1_500_005 }]);
   });
 });
 
@@ -459,7 +481,7 @@ describe("patience", () => {
   test("is begun again by an answer, and by a session that lasts", async () => {
     const { fake, pool, span } = stage();
     const map = pool.map(square, range(20), { chunkSize: 20 });
-    for (let life = 0; life < 10; life++) {
+    for (let life = 0; life < 16; life++) {
       await replace(fake);
       if (life < 5) span(0, life, [life]);
       await settle();
