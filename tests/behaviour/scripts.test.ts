@@ -1,9 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { type AddressInfo, createConnection, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { openAuthority } from "@heddle/adapter-grpc/testing";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { ProcessCluster } from "../harness/process-cluster.ts";
 import { processesWith } from "../harness/process-table.ts";
@@ -166,6 +168,52 @@ describe("a script with a served fabric whose lease is longer than this test", (
     },
   );
 });
+
+describe("a script whose coordinator does not answer", () => {
+  const authority = openAuthority();
+  const { directory: tls } = authority.issue("client", "alice");
+  afterAll(() => authority[Symbol.dispose]());
+
+  test.for([
+    ["says nothing, in clear", silent, {}],
+    ["says nothing, with TLS", silent, { HEDDLE_TLS_DIR: tls }],
+    ["is not even reached by packets, in clear", swallowing, {}],
+    ["is not even reached by packets, with TLS", swallowing, { HEDDLE_TLS_DIR: tls }],
+  ] as const)("and %s: it ends when it has heard so", async ([_what, listen, environment]) => {
+    await using scope = new AsyncDisposableStack();
+    const port = await listen(scope);
+    const script = run("unanswered.ts", { ...environment, HEDDLE_ADDRESS: `127.0.0.1:${port}` });
+    expect(await settles(script.ended, () => script.lines.join("\n"), 15_000)).toBe(0);
+    expect(script.lines).toEqual(["UnavailableError"]);
+  });
+});
+
+/** The port of a server that accepts and says nothing. */
+async function silent(scope: AsyncDisposableStack): Promise<number> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => void sockets.add(socket.on("error", () => undefined))).listen(0, "127.0.0.1");
+  scope.defer(async () => {
+    for (const socket of sockets) socket.destroy();
+    await new Promise((resolve) => server.close(resolve));
+  });
+  await once(server, "listening");
+  return (server.address() as AddressInfo).port;
+}
+
+/** The port of a server that has all the connections that the system keeps for it, and takes none of them: it answers no packet of another. */
+async function swallowing(scope: AsyncDisposableStack): Promise<number> {
+  const program = `const server = require("net").createServer().listen({ port: 0, host: "127.0.0.1", backlog: 1 }, () => {
+    require("fs").writeSync(1, server.address().port + "\\n");
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+  });`;
+  const child = spawn(process.execPath, ["-e", program], { stdio: ["ignore", "pipe", "inherit"] });
+  scope.defer(() => void child.kill("SIGKILL"));
+  const [line] = await once(createInterface({ input: child.stdout }), "line");
+  const port = Number(line);
+  const dial = (): Socket => scope.adopt(createConnection(port, "127.0.0.1"), (socket) => void socket.destroy());
+  await Promise.all([dial(), dial()].map((socket) => once(socket, "connect")));
+  return port;
+}
 
 function isAlive(pid: number): boolean {
   try {

@@ -1,12 +1,29 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { Socket } from "node:net";
+import { DIAL_TIMEOUT_MS } from "./limits.ts";
 
 /** Where Node tells of each socket that is about to connect. */
 const SOCKETS = "net.client.socket";
 
 /** The TCP connections of one channel that nobody has answered yet. */
-export type ConnectingSockets = Set<Socket>;
+export class ConnectingSockets {
+  readonly #sockets = new Set<Socket>();
+  #isGivenUp = false;
+
+  add(socket: Socket): void {
+    this.#sockets.add(socket);
+    const forget = (): void => void this.#sockets.delete(socket);
+    socket.once("connect", forget).once("close", forget);
+    if (this.#isGivenUp) process.nextTick(() => socket.destroy()); // what begins to connect is not destroyed by then
+  }
+
+  /** Nobody waits for a connection any more. grpc-js may begin one nevertheless, of a channel that was closed as it looked its address up. */
+  giveUp(): void {
+    this.#isGivenUp = true;
+    for (const socket of this.#sockets) socket.destroy();
+  }
+}
 
 /**
  * Knows which TCP connections are being made, and for which channel. grpc-js forgets those of a channel that was closed, and gives nobody a handle of them; while a firewall swallows
@@ -17,7 +34,7 @@ export class Connecting implements Disposable {
   readonly #listen = (message: unknown): void => {
     const sockets = this.#channel.getStore();
     if (sockets !== undefined && typeof message === "object" && message !== null && "socket" in message)
-      if (message.socket instanceof Socket) keep(sockets, message.socket);
+      if (message.socket instanceof Socket) sockets.add(message.socket);
   };
 
   constructor() {
@@ -29,13 +46,8 @@ export class Connecting implements Disposable {
     return this.#channel.run(sockets, begin);
   }
 
+  /** Connections that are begun from a while on are nobody's: grpc-js may look an address up just now. */
   [Symbol.dispose](): void {
-    unsubscribe(SOCKETS, this.#listen);
+    setTimeout(() => void unsubscribe(SOCKETS, this.#listen), DIAL_TIMEOUT_MS).unref();
   }
-}
-
-function keep(sockets: ConnectingSockets, socket: Socket): void {
-  sockets.add(socket);
-  const forget = (): void => void sockets.delete(socket);
-  socket.once("connect", forget).once("close", forget);
 }

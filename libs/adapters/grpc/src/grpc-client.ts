@@ -1,4 +1,3 @@
-import type { Socket } from "node:net";
 import { Client, type ClientDuplexStream, connectivityState, type Metadata, type ServiceError } from "@grpc/grpc-js";
 import { type HeddleError, parseAddress, UnavailableError } from "@heddle/kernel";
 import type { Link, RpcClient, StreamMethod, UnaryMethod } from "@heddle/port-rpc";
@@ -10,7 +9,7 @@ import {
   ClientCredentials,
   type ClientCredentialsOptions,
 } from "./client-credentials.ts";
-import { Connecting, type ConnectingSockets } from "./connecting.ts";
+import { Connecting, ConnectingSockets } from "./connecting.ts";
 import { GrpcLink } from "./grpc-link.ts";
 import { DEADLINE_MS_MAX, DIAL_TIMEOUT_MS, TCP_WINDOW_BYTES } from "./limits.ts";
 import { clientOptions, silenceGrpc } from "./options.ts";
@@ -152,7 +151,7 @@ class GrpcClient implements RpcClient {
     await Promise.all([...this.#links].map((link) => link[Symbol.asyncDispose]()));
     for (const [address, channel] of [...this.#channels]) {
       this.#drop(address, channel);
-      giveUp(channel);
+      channel.connecting.giveUp();
     }
     this.#connecting[Symbol.dispose]();
     this.#credentials[Symbol.dispose]();
@@ -175,7 +174,7 @@ class GrpcClient implements RpcClient {
     const security = this.#credentials.channelTo(parseAddress(address), address);
     const { target, credentials } = security;
     const client = new Client(formatAddress(target), credentials, clientOptions(target, this.#tcpWindowBytes));
-    const channel = { client, security, useCount: 0, connecting: new Set<Socket>(), isBelieved: false };
+    const channel = { client, security, useCount: 0, connecting: new ConnectingSockets(), isBelieved: false };
     this.#channels.set(address, channel);
     return channel;
   }
@@ -193,18 +192,13 @@ class GrpcClient implements RpcClient {
     if (this.#channels.get(address) !== channel) return;
     this.#channels.delete(address);
     channel.client.close();
-    if (channel.useCount === 0) giveUp(channel);
+    if (channel.useCount === 0) channel.connecting.giveUp();
   }
 
   #release(address: string, channel: Channel): void {
     channel.useCount--;
-    if (channel.useCount === 0 && this.#channels.get(address) !== channel) giveUp(channel);
+    if (channel.useCount === 0 && this.#channels.get(address) !== channel) channel.connecting.giveUp();
   }
-}
-
-/** Nobody waits for its connection any more. */
-function giveUp({ connecting }: Channel): void {
-  for (const socket of connecting) socket.destroy();
 }
 
 function clientLink<Request, Response>(
