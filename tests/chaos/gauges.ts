@@ -59,7 +59,8 @@ export class Gauges {
 
   /** Undefined for one that does not run, or does not answer. */
   async look(party: ServerProgram | ClientRunner): Promise<Sample | undefined> {
-    if (!party.isRunning) return undefined;
+    const isThere = party instanceof ClientRunner ? party.isRunning : party.isServing;
+    if (!isThere) return undefined;
     const { pid } = party;
     const inner = await (party instanceof ClientRunner ? this.#ask(party) : this.#signal(pid));
     const outer = systemFacts(pid);

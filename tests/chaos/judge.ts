@@ -47,7 +47,7 @@ const nodeOver = excuse(sharing, false, "kill-agent");
 /** A process ends with its node, its worker, and its client's session with the coordinator. */
 const processOver = [
   excuse(processes, true, ...silence, ...stops),
-  excuse(processes, false, ...deaths, "kill-coordinator"),
+  excuse(processes, false, ...deaths, "kill-coordinator", "no-forks"),
 ];
 
 /**
@@ -55,7 +55,7 @@ const processOver = [
  * whatever ends before their client's patience does.
  */
 const excuses: ReadonlyMap<string, readonly Excuse[]> = new Map([
-  ["UnavailableError", [sessionOver, ...processOver, excuse(processes, false, "no-forks")]],
+  ["UnavailableError", [sessionOver, ...processOver]],
   ["SessionLostError", [sessionOver, nodeOver]],
   ["OutcomeUnknownError", [sessionOver, excuse(sharing, false, ...deaths)]],
   ["LockLostError", [sessionOver, nodeOver]],

@@ -31,7 +31,11 @@ async function contents(manager: Manager): Promise<Contents> {
 }
 
 serve({
-  nodes: async () => (await (await fabric()).nodes()).filter(({ state }) => state === "ready").map(({ name }) => name),
+  /** Those that are there. One that could not fork for a while may be excluded for longer than that: it is there. */
+  nodes: async () => {
+    const nodes = await (await fabric()).nodes();
+    return nodes.filter(({ state }) => state === "ready" || state === "excluded").map(({ name }) => name);
+  },
   jobs: async () =>
     (await (await fabric()).jobs()).map(({ jobId, state, client }): JobFacts => ({ jobId, state, client })),
   contents: async () => {

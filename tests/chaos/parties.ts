@@ -108,10 +108,10 @@ export class Parties implements AsyncDisposable {
     return this.#cgroups.get(name);
   }
 
-  /** Resolves when every node is there again. */
+  /** Resolves when every node is there. */
   async whole(withinMs: number): Promise<void> {
     await eventually(
-      "every node is ready",
+      "every node is there",
       async () => {
         const nodes = (await this.observer.ask("nodes").catch(() => [])) as string[];
         return nodes.length === this.agents.length || undefined;

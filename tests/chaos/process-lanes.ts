@@ -6,7 +6,6 @@ import { doubleAll, exitWith } from "./tasks.ts";
 const PROCESS_MS_MAX = 120_000;
 /** Longest silence of a pipe whose other end lives. */
 const SILENCE_MS_MAX = 90_000;
-const KILLED = -9;
 
 /** A process exits with the code that it was told, or was killed. */
 export async function processLane({ fabric, random }: LaneContext): Promise<void> {
@@ -26,19 +25,24 @@ export async function pipeLane({ fabric, random }: LaneContext): Promise<void> {
     await there.close();
     for (let n = 0; n < count; n++) await here.send(n);
     for (let n = 0; n < count; n++) {
-      if (!(await here.poll(SILENCE_MS_MAX))) throw new FaultSeen("PipeSilent", `${n} of ${count} came back`);
+      if (!(await here.poll(SILENCE_MS_MAX))) throw new FaultSeen("PipeSilent", silence(child, n, count));
       mustBe("a pipe", await here.recv(), 2 * n);
     }
     await ended(child, 0);
   } finally {
+    if (child.exitCode === null) await child.kill().catch(() => undefined); // it could not start, or its pipe is lost
     await here.close();
   }
+}
+
+function silence({ node, exitCode }: Process, done: number, count: number): string {
+  return `${done} of ${count} came back from a process on ${node}, which ${exitCode === null ? "lives" : `ended with ${exitCode}`}`;
 }
 
 async function ended(child: Process, code: number): Promise<void> {
   await child.join({ timeoutMs: PROCESS_MS_MAX });
   const { exitCode } = child;
-  if (exitCode === KILLED) throw new FaultSeen("ProcessKilled", `a process on ${child.node} was killed`);
   if (exitCode === null) throw new FaultSeen("ProcessEndless", `a process on ${child.node} did not end`);
+  if (exitCode < 0) throw new FaultSeen("ProcessKilled", `a process on ${child.node} ended by signal ${-exitCode}`);
   if (exitCode !== code) throw new WrongResult(`a process that exits with ${code} has ${exitCode}`);
 }

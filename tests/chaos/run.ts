@@ -66,8 +66,8 @@ class Run implements AsyncDisposable {
     histories.finish();
     await this.#becomeQuiet(parties, told);
     await sampling[Symbol.asyncDispose]();
-    await this.#lookAtEnd(parties, gauges);
-    await this.#stopServers(parties);
+    await this.#step("a look at all that is left", () => this.#lookAtEnd(parties, gauges));
+    await this.#step("the end of the servers", () => this.#stopServers(parties));
     const explained = this.#judgeErrors();
     const { undecided, histories: judged } = histories.counts;
     if (undecided > UNDECIDED_SHARE_MAX * judged) this.#wrong(`${undecided} of ${judged} histories are undecided`);
@@ -186,7 +186,7 @@ class Run implements AsyncDisposable {
     const look = async (): Promise<void> => {
       for (;;) {
         const jobs = (await observer.ask("jobs").catch(() => undefined)) as readonly JobFacts[] | undefined;
-        const running = jobs?.filter(({ client, state }) => state === "running" && client.includes(`pid ${pid}`));
+        const running = jobs?.filter(({ client, state }) => state === "running" && client.endsWith(` pid ${pid}`));
         if (running?.length === 0) return;
         if (machineMs() > untilMs && running !== undefined) {
           this.#wrong(`${running.length} jobs of ${life} run ${ABANDONED_LEASES} leases after it was killed`);
@@ -196,6 +196,11 @@ class Run implements AsyncDisposable {
       }
     };
     this.#abandoned.add(look());
+  }
+
+  /** What cannot be looked at is wrong, and does not keep the others from being looked at. */
+  async #step(what: string, act: () => Promise<void>): Promise<void> {
+    await act().catch((error: unknown) => this.#wrong(`${what} failed: ${String(error)}`));
   }
 
   /** Lets everything end that was begun. */

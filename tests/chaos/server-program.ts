@@ -42,6 +42,11 @@ export class ServerProgram {
     return child !== undefined && child.exitCode === null && child.signalCode === null;
   }
 
+  /** It runs, and has said so: signals find it prepared. */
+  get isServing(): boolean {
+    return this.isRunning && existsSync(this.#options.addressFile);
+  }
+
   /** Resolves when it serves. */
   async start(): Promise<void> {
     const { addressFile, name, died } = this.#options;
