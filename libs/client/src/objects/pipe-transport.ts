@@ -24,6 +24,7 @@ const NO_BYTES = new Uint8Array(0);
 /** Inside a worker: the agent has the session, with this as one of its owners, and keeps its lease. */
 export class PipeTransport implements ObjectsTransport {
   readonly address = "the worker's agent";
+  readonly isCertain = true;
   readonly #pipe: ObjectsPipe;
   readonly #owner: number;
   readonly #env: Pick<Environment, "clock">;

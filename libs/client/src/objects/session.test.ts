@@ -8,10 +8,15 @@ import {
   NotFoundError,
   StateError,
   TimeoutError,
+  UnavailableError,
 } from "@heddle/kernel";
+import { endlessLeases } from "@heddle/port-rpc";
+import { manualEnvironment } from "@heddle/port-rpc/testing";
 import { Verb } from "@heddle/wire";
 import { describe, expect, test } from "vitest";
 import { LEND_AFTER_MS, OPERATIONS_IN_FLIGHT_MAX, OPERATIONS_PER_ENTRY_MAX } from "../limits.ts";
+import { PipeTransport } from "./pipe-transport.ts";
+import { ObjectsSession } from "./session.ts";
 import { acquire, append, length, OBJECT, outcome, refused, ScriptedManager, settle, TTL_MS } from "./testing.ts";
 
 function openScope<T>(): AsyncScope<T> {
@@ -156,6 +161,46 @@ describe("operations of a session", () => {
     expect(same).toBe(again);
     expect(other).toMatch(/^open /);
     expect(other).not.toBe(again);
+  });
+
+  test("wait 10 s for the first answer, and as long as they may for a manager that has answered before, in another session too", async () => {
+    await using nobody = await ScriptedManager.start();
+    await nobody.kill();
+    const first = outcome(nobody.session.call(length));
+    await nobody.clock.advance(9_900);
+    expect(first).toEqual({});
+    await nobody.clock.advance(200);
+    expect(first.error).toBeInstanceOf(UnavailableError);
+    await using manager = await ScriptedManager.start();
+    manager.answer = () => ({});
+    await manager.session.call(length);
+    manager.endSession("expired");
+    await settle();
+    await manager.kill();
+    const later = outcome(manager.session.call(length));
+    await manager.clock.advance(15_000);
+    expect(later).toEqual({});
+    await manager.restart();
+    await manager.clock.advance(4_000);
+    expect(later.value).toBeDefined();
+  });
+
+  test("inside a worker wait as long as they may from the beginning: its agent's way leads nowhere else", async () => {
+    const env = manualEnvironment();
+    const silent = { operate: () => undefined, listen: () => undefined, closeOwner: () => undefined };
+    const session = new ObjectsSession({
+      env,
+      transport: new PipeTransport(silent, 1, env),
+      leases: endlessLeases,
+      openScope,
+      hold: () => ({ [Symbol.dispose]: () => undefined }),
+      unavailableTimeoutMs: 30_000,
+    });
+    const asked = outcome(session.call(length));
+    await env.clock.advance(29_900);
+    expect(asked).toEqual({});
+    await env.clock.advance(200);
+    expect(asked.error).toBeInstanceOf(UnavailableError);
   });
 
   test.each([

@@ -71,6 +71,8 @@ export class ObjectsSession implements ObjectsChannel {
   #scope: AsyncScope<readonly HeldLock[]> | undefined;
   #state: State = "idle";
   #session: number | undefined;
+  /** The manager has answered before: it is there, though it may be away. */
+  #hasAnswered = false;
   #lastSeq = 0;
   #isFlushing = false;
   /** Alive while operations have no reply. */
@@ -295,6 +297,7 @@ export class ObjectsSession implements ObjectsChannel {
 
   #opened(terms: LeaseTerms): void {
     this.#session = terms.session;
+    this.#hasAnswered = true;
     this.#state = "open";
     this.#isAway = false;
     this.#managerIsThere();
@@ -457,9 +460,9 @@ export class ObjectsSession implements ObjectsChannel {
   /** Operations wait for a manager that is away: not for ever. Time in which this process itself stood still does not count. */
   #awaitManager(): void {
     if (this.#patience !== undefined) return;
-    const { env, unavailableTimeoutMs } = this.#options;
-    const timeoutMs =
-      this.#session === undefined ? Math.min(FIRST_CONNECT_TIMEOUT_MS, unavailableTimeoutMs) : unavailableTimeoutMs;
+    const { env, transport, unavailableTimeoutMs } = this.#options;
+    const isSomewhere = this.#hasAnswered || transport.isCertain === true;
+    const timeoutMs = isSomewhere ? unavailableTimeoutMs : Math.min(FIRST_CONNECT_TIMEOUT_MS, unavailableTimeoutMs);
     const deadlineMs = env.clock.nowMs() + timeoutMs;
     this.#patience = env.clock.setTimer(deadlineMs, () => {
       this.#patience = undefined;

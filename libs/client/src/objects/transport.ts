@@ -62,6 +62,8 @@ export interface TransportListener {
 export interface ObjectsTransport {
   /** The manager's place, for people. */
   readonly address: string;
+  /** It leads to the manager of this side's own fabric, never to a wrong address. False unless given. */
+  readonly isCertain?: boolean;
   /** Begins a session; it is reached in the background. While there is one, or one is being reached, nothing happens. */
   open(listener: TransportListener): void;
   /** Between `opened` and what ends that; ignored else. */
