@@ -2,6 +2,7 @@ import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import {
   checkedAddress,
+  exitCodes,
   packageVersion,
   type RunningServer,
   runServer,
@@ -89,11 +90,20 @@ async function start(config: AgentConfig): Promise<RunningServer> {
   const http = scope.use(await openHttp(config.http, { server: "agent", build, watched: shell, log: env.log }));
   http?.serves(); // the shell knows whether it does
   const owned = scope.move();
+  let endedExitCode: number = exitCodes.error;
+  const ended = shell.ended.then(({ refused, final }) => {
+    if (final === "denied") endedExitCode = exitCodes.denied;
+    const why = refused ?? "the node was drained";
+    return final === "denied" ? `no coordinator lets this agent in: ${why}` : `replaced: ${why}`;
+  });
   const line = `agent ${name} serves ${addresses.join(",")} with ${slots} ${slots === 1 ? "process" : "processes"} (pid ${pid})`;
   return {
     log: env.log,
     serving: registered.then(() => ({ line, facts: { node: name, ...httpFacts(http), pid } })),
-    ended: shell.ended.then(({ refused }) => `replaced: ${refused ?? "the node was drained"}`),
+    ended,
+    get endedExitCode() {
+      return endedExitCode;
+    },
     stop: () => {
       isStopping = true;
       return shell.drain(config.drainMs);

@@ -244,6 +244,7 @@ export { ValueEncoder } from "./value-encoder.ts";
 export {
   BEAT_NONCE_MINOR,
   descriptorSetUrl,
+  NODE_REGISTERED_MINOR,
   PROTOCOL_MIN_MINOR,
   PROTOCOL_MINOR,
   protocolVersion,

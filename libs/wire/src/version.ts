@@ -1,6 +1,6 @@
 import { Encoding, type Version } from "./gen/heddle/v1/common.ts";
 
-/** Newest minor of heddle.v1 that this build speaks. Minor 3 took no note of what a chunk that is offered again says of its answered items; the beats of minor 4 did not say their session's nonce. */
+/** Newest minor of heddle.v1 that this build speaks. Minor 3 took no note of what a chunk that is offered again says of its answered items; in minor 4 beats did not say their session's nonce, nor coordinators that they know a node. */
 export const PROTOCOL_MINOR = 5;
 /**
  * Oldest minor of heddle.v1 that this build still speaks. Minor 1 knew no initializers, no folding and no small chunks that travel as one: such a peer would take
@@ -13,6 +13,9 @@ export const SETTLED_SPANS_MINOR = 4;
 
 /** First minor in which the beats of a session say its nonce. */
 export const BEAT_NONCE_MINOR = 5;
+
+/** First minor in which a coordinator says that it knows a node. */
+export const NODE_REGISTERED_MINOR = 5;
 
 /** What this build speaks, for Hello and Welcome. `build` is its release, `nodeMajor` the major version of the running Node.js. */
 export function protocolVersion(build: string, nodeMajor: number): Version {

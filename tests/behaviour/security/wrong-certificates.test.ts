@@ -179,6 +179,18 @@ test("S01: an agent that is started with a client's certificate says so, and exi
   expect(agent.said).toContain("the role client");
 });
 
+test("S01: an agent whose certificate is for another node says so, and exits with 4 without having served", async () => {
+  const { directory } = authority.issue("agent", "east-1");
+  const { address, program } = server("coordinator");
+  const words = ["agent", "--coordinator", address, "--tls-dir", directory, "--name", "east-2"];
+  await using agent = new Program(words);
+  expect(await agent.code()).toBe(4);
+  const why = 'agent "east-1" may not be the node east-2: the certificate is for nodes called east-1 or east-1-...';
+  expect(agent.said).toContain(`no coordinator lets this agent in: ${why}`);
+  expect(agent.said).not.toContain("serves");
+  expect(program.logged("refused").at(-1)).toContain('who="agent \\"east-1\\"" path=/heddle.v1.Nodes/Attach');
+});
+
 test("S01: those who speak in clear to a server with certificates are cut, and it goes on", async () => {
   for (const party of parties) {
     const { address, program } = server(party);

@@ -55,7 +55,7 @@ export type SessionEnd =
 
 /** What the owner of a session wants to hear. Both are called synchronously from the session's read loop. */
 export interface SessionHandler<In> {
-  /** Entries in order, each once. What it throws ends the session with goodbye "protocol". */
+  /** Entries in order, each once. What it throws ends the session with goodbye "protocol", a LimitError or PermissionError with its own code. */
   readonly entries: (entries: readonly In[]) => void;
   /** Called once; nothing follows. */
   readonly ended: (end: SessionEnd) => void;

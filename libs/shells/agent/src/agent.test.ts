@@ -380,7 +380,7 @@ test("an agent that loses its coordinator while it drains ends, and dials no mor
 test("an agent whose name was taken ends as refused, and dials no more", async () => {
   const bench = await running();
   await bench.loseSession("conflict");
-  expect(await bench.agent.ended).toEqual({ refused: "the coordinator was stopped" });
+  expect(await bench.agent.ended).toEqual({ refused: "the coordinator was stopped", final: "replaced" });
   await bench.clock.advance(10_000);
   expect(bench.sessions).toHaveLength(1);
 });

@@ -35,7 +35,7 @@ import {
   returnedReport,
   stoppedReport,
 } from "./reports.ts";
-import { Uplink } from "./uplink.ts";
+import { type Final, Uplink } from "./uplink.ts";
 import { Workers, type WorkersHost } from "./workers.ts";
 
 /** What an agent needs of the world. */
@@ -66,10 +66,17 @@ export interface AgentOptions {
   readonly onLink?: (up: boolean) => void;
 }
 
+/** How an agent came to its end: drained, or refused for good, why (for people) and how. */
+export interface AgentEnd {
+  readonly refused: string | undefined;
+  /** Undefined where it was drained. */
+  readonly final?: Final;
+}
+
 /** Performs the pool core's wishes: the one place where the coordinator's session, the workers and the core meet. */
 export class AgentShell implements Watched {
   /** Resolves, never rejects, when the agent is over: drained, or refused for good (with the reason). */
-  readonly ended: Promise<{ readonly refused: string | undefined }>;
+  readonly ended: Promise<AgentEnd>;
   readonly #options: AgentOptions;
   readonly #env: Environment;
   readonly #workers: Workers;
@@ -90,13 +97,13 @@ export class AgentShell implements Watched {
   #isLinked = false;
   readonly #core: WorkerPool;
   readonly #counts = new Counts();
-  readonly #end: (end: { readonly refused: string | undefined }) => void;
+  readonly #end: (end: AgentEnd) => void;
 
   constructor(options: AgentOptions) {
     this.#options = options;
     this.#env = options.env;
     const name = NodeName(options.name);
-    const { promise, resolve } = Promise.withResolvers<{ readonly refused: string | undefined }>();
+    const { promise, resolve } = Promise.withResolvers<AgentEnd>();
     this.ended = promise;
     this.#end = resolve;
     this.#core = new WorkerPool({ slots: options.slots });
@@ -319,7 +326,7 @@ export class AgentShell implements Watched {
     session.send({ kind: { $case: "grantCredit", value: { chunks: this.#draining ? 0 : this.#credit } } });
   }
 
-  #lost(why: string, final: boolean): void {
+  #lost(why: string, final: Final | undefined): void {
     this.#isLinked = false;
     this.#inflow.abort();
     this.#inflow = new PayloadInflow();
@@ -329,9 +336,9 @@ export class AgentShell implements Watched {
     this.#artifacts.lost();
     this.#nested.endAll({ code: "unavailable", message: `the node has lost its coordinator: ${why}` });
     this.#driver.feed({ type: "coordinator-lost" });
-    if (final) {
+    if (final !== undefined) {
       void this.#objects.close();
-      this.#end({ refused: why });
+      this.#end({ refused: why, final });
     } else if (this.#draining) this.#finishDrain();
   }
 
@@ -357,6 +364,8 @@ export class AgentShell implements Watched {
         return this.#processes.signal(kind.value);
       case "parentEnded":
         return this.#processes.parentEnded(kind.value);
+      case "nodeRegistered": // the uplink has heard it
+        return;
       case undefined:
         return; // a newer peer's entry that this build does not know
       default:

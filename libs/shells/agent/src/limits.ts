@@ -4,6 +4,8 @@ export const OUTPUT_BACKLOG_BYTES = 4 * 1024 * 1024;
 export const OUTPUT_BLOCK_BYTES = 64 * 1024;
 /** First and longest pause before the coordinator is dialled again with a new session. */
 export const REDIAL_BACKOFF = { firstMs: 50, maxMs: 2_000 } as const;
+/** The same where it refuses a node that it has known before. */
+export const REFUSED_BACKOFF = { firstMs: 500, maxMs: 30_000 } as const;
 /** How long an agent waits for its first link before it says that there is none. */
 export const UNREACHED_WARN_MS = 2_000;
 /** How long the place of code is remembered: well below the time for which Blobs keep what was located. */

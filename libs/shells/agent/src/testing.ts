@@ -1,5 +1,5 @@
 // biome-ignore-all lint/style/noRestrictedGlobals: this file stands in for the world, in tests only
-import { type Environment, seededRandom, silentLogger } from "@heddle/kernel";
+import { type Environment, type LogFields, type Logger, seededRandom, silentLogger } from "@heddle/kernel";
 import { type Blobs, memoryBlobs, sha256Hex } from "@heddle/port-blobs";
 import type { SeenMark, WorkerEvents, WorkerExit, WorkerProcess, WorkerSpawner } from "@heddle/port-processes";
 import { MemoryNetwork, type Session, SessionAcceptor, type SessionEnd, streamRoute } from "@heddle/port-rpc";
@@ -16,6 +16,7 @@ import {
   jobsRun,
   nodesAttach,
   type Payload,
+  PROTOCOL_MINOR,
   protocolVersion,
   type RunRequestEntry,
   type RunResponseEntry,
@@ -24,7 +25,7 @@ import {
 } from "@heddle/wire";
 import { AgentShell } from "./agent.ts";
 
-const ADDRESS = "coordinator";
+export const ADDRESS = "coordinator";
 /** The code of every job of these tests. */
 const CODE = new TextEncoder().encode("export default (n) => n;\n");
 export const CODE_HASH = sha256Hex(CODE);
@@ -155,10 +156,19 @@ export interface NestedClient {
   end: SessionEnd | undefined;
 }
 
+/** What a bench can be told. */
+export interface BenchOptions {
+  readonly slots?: number;
+  readonly refusal?: Error;
+  /** Of the protocol, that the coordinator speaks. */
+  readonly minor?: number;
+  readonly addresses?: readonly string[];
+}
+
 /** An agent whose coordinator and workers are the test. */
 export class Bench implements AsyncDisposable {
   readonly clock = new ManualClock(settle);
-  readonly env: Environment = { clock: this.clock, random: seededRandom(1), log: silentLogger };
+  readonly env: Environment = { clock: this.clock, random: seededRandom(1), log: this.#log() };
   readonly network = new MemoryNetwork(this.env);
   readonly sessions: Session<AttachResponseEntry>[] = [];
   /** What the agent said, by session. */
@@ -167,10 +177,17 @@ export class Bench implements AsyncDisposable {
   /** Sessions of workers, in the order in which they came. */
   readonly clients: NestedClient[] = [];
   readonly agent: AgentShell;
+  /** What the coordinator refuses to register the node with. */
+  refusal: Error | undefined;
+  /** What the agent said for people, from "warn" on. */
+  readonly warned: { readonly message: string; readonly fields: LogFields | undefined }[] = [];
+  /** Whether its coordinator is in reach, each time that this changed. */
+  readonly links: boolean[] = [];
   readonly blobs = new EvictingBlobs();
 
-  private constructor(slots: number) {
-    const version = protocolVersion("test", 24);
+  private constructor({ slots = 1, refusal, minor = PROTOCOL_MINOR, addresses = [ADDRESS] }: BenchOptions) {
+    this.refusal = refusal;
+    const version = { ...protocolVersion("test", 24), minor };
     const acceptor = new SessionAcceptor<AttachResponseEntry, AttachRequestEntry>({
       env: this.env,
       serverId: "0".repeat(32),
@@ -182,7 +199,10 @@ export class Bench implements AsyncDisposable {
         this.sessions.push(session);
         this.heard.push(heard);
         const entries = (all: readonly AttachRequestEntry[]): void => {
-          for (const { kind } of all) if (kind !== undefined) heard.push(kind);
+          for (const { kind } of all) {
+            if (kind !== undefined) heard.push(kind);
+            if (kind?.$case === "registerNode") this.#registered(session);
+          }
         };
         return { entries, ended: () => undefined };
       },
@@ -208,7 +228,8 @@ export class Bench implements AsyncDisposable {
     this.agent = new AgentShell({
       env: this.env,
       client: this.network,
-      addresses: [ADDRESS],
+      addresses,
+      onLink: (up) => void this.links.push(up),
       spawner,
       blobs: this.blobs,
       name: "n1",
@@ -218,6 +239,12 @@ export class Bench implements AsyncDisposable {
       build: "test",
       nodeMajor: 24,
     });
+  }
+
+  /** Throws what the test has its coordinator refuse the node with. */
+  #registered(session: Session<AttachResponseEntry>): void {
+    if (this.refusal !== undefined) throw this.refusal;
+    session.send({ kind: { $case: "nodeRegistered", value: {} } });
   }
 
   #client(session: Session<RunResponseEntry>) {
@@ -233,9 +260,14 @@ export class Bench implements AsyncDisposable {
     };
   }
 
+  #log(): Logger {
+    const warn = (message: string, fields?: LogFields): void => void this.warned.push({ message, fields });
+    return { ...silentLogger, warn, error: warn };
+  }
+
   /** An agent that is connected, with its first workers ready and the code of every job on its machine. */
-  static async open(slots = 1): Promise<Bench> {
-    const bench = new Bench(slots);
+  static async open(slots = 1, more: Omit<BenchOptions, "slots"> = {}): Promise<Bench> {
+    const bench = new Bench({ slots, ...more });
     await bench.blobs.put(CODE_HASH, CODE);
     await settle();
     for (const worker of bench.workers) worker.say({ $case: "workerReady", value: { pid: worker.pid } as never });

@@ -1,25 +1,29 @@
-import { backoffMs, type Environment, unreachable } from "@heddle/kernel";
+import { backoffMs, type Environment, type HeddleError, heddleError, unreachable } from "@heddle/kernel";
 import {
   dialSession,
   type Goodbye,
+  isRefusal,
   type RpcClient,
   type Session,
   type SessionEnd,
   type Version,
 } from "@heddle/port-rpc";
-import { type AttachRequestEntry, type AttachResponseEntry, nodesAttach } from "@heddle/wire";
-import { REDIAL_BACKOFF, UNREACHED_WARN_MS } from "./limits.ts";
+import { type AttachRequestEntry, type AttachResponseEntry, NODE_REGISTERED_MINOR, nodesAttach } from "@heddle/wire";
+import { REDIAL_BACKOFF, REFUSED_BACKOFF, UNREACHED_WARN_MS } from "./limits.ts";
 
 /** What the uplink tells the agent. */
 export interface UplinkHost {
   /** A new session: register in it. What was said in an earlier one is void. */
   readonly opened: (session: Session<AttachRequestEntry>) => void;
   readonly entries: (entries: readonly AttachResponseEntry[]) => void;
-  /** The session reached the coordinator (true; first call of a session) or lost its link (false). */
+  /** The coordinator knows the node and is in reach (true; first call of a session), or lost its link (false). */
   readonly linked: (up: boolean) => void;
-  /** The session is over; another is dialled unless `final`. */
-  readonly lost: (why: string, final: boolean) => void;
+  /** The session is over; another is dialled unless it is `final`: then it is said why. */
+  readonly lost: (why: string, final: Final | undefined) => void;
 }
+
+/** Why no other session is dialled: a newer agent has the name, or no coordinator lets this agent in, which none ever has. */
+export type Final = "replaced" | "denied";
 
 /** What an uplink needs. */
 export interface UplinkOptions {
@@ -30,7 +34,10 @@ export interface UplinkOptions {
   readonly version: Version;
 }
 
-/** Keeps a session with the coordinator: dials a new one whenever the last is over, for ever, with jitter. */
+/**
+ * Keeps a session with the coordinator: dials a new one whenever the last is over, with jitter; for ever, unless a newer agent has the name, or every coordinator refuses one that none
+ * has ever known: then something is set up wrong, and waiting mends nothing. What is wrong is logged once, and again when it is something else.
+ */
 export class Uplink {
   readonly #options: UplinkOptions;
   readonly #host: UplinkHost;
@@ -41,8 +48,16 @@ export class Uplink {
   #retry: Disposable | undefined;
   /** Set while the first session waits for its first link. */
   #warning: Disposable | undefined;
-  /** The present session had a link. */
-  #wasLinked = false;
+  /** The present session has a link. */
+  #isLinked = false;
+  /** The coordinator has said in the present session that it knows the node. */
+  #isRegistered = false;
+  /** Some coordinator has known the node. */
+  #wasRegistered = false;
+  /** Coordinators that have refused the node, while none has known it. */
+  readonly #refusing = new Set<string>();
+  /** What was logged last of what is wrong; until a coordinator knows the node. */
+  #said = "";
   /** Why the last dial failed, until there is a link. */
   #dialFailure: string | undefined;
 
@@ -83,20 +98,24 @@ export class Uplink {
     const { env, addresses, version } = this.#options;
     const address = addresses[this.#failures % addresses.length] ?? "";
     this.#address = address;
-    this.#wasLinked = false;
+    this.#isLinked = false;
+    this.#isRegistered = false;
     this.#session = dialSession<AttachRequestEntry, AttachResponseEntry>({
       env,
       client: this.#listeningClient(),
       method: nodesAttach,
       address,
       version,
-      onLink: (up) => {
+      onLink: (up, minor) => {
+        this.#isLinked = up;
         if (up) this.#reached();
-        this.#host.linked(up);
+        if (this.#isRegistered) this.#host.linked(up);
+        else if (up && minor !== undefined && minor < NODE_REGISTERED_MINOR) this.#registered();
       },
       handler: {
         entries: (entries) => {
           this.#failures = 0;
+          if (!this.#isRegistered && entries.some(({ kind }) => kind?.$case === "nodeRegistered")) this.#registered();
           this.#host.entries(entries);
         },
         ended: (end) => this.#ended(end, address),
@@ -106,9 +125,15 @@ export class Uplink {
   }
 
   #reached(): void {
-    this.#wasLinked = true;
     this.#dialFailure = undefined;
     this.#warning?.[Symbol.dispose]();
+  }
+
+  #registered(): void {
+    this.#isRegistered = true;
+    this.#wasRegistered = true;
+    this.#said = "";
+    if (this.#isLinked) this.#host.linked(true);
   }
 
   /** A session does not tell why it cannot reach its peer: so hear it from the dials. */
@@ -129,23 +154,47 @@ export class Uplink {
   }
 
   #unreached(message: string, address: string): void {
-    this.#options.env.log.warn(message, { address, why: this.#dialFailure ?? "no answer" });
+    this.#complain(message, address, this.#dialFailure ?? "no answer");
+  }
+
+  /** Once for all that is wrong in the same way at the same place. */
+  #complain(message: string, address: string, why: string): void {
+    const said = `${message} ${address} ${why}`;
+    if (said === this.#said) return;
+    this.#said = said;
+    this.#options.env.log.warn(message, { address, why });
   }
 
   #ended(end: SessionEnd, address: string): void {
     this.#session = undefined;
     if (this.#closed) return;
     this.#failures++;
-    const final = end.reason === "goodbye" && end.goodbye.code === "conflict";
+    const refused = isRefusal(errorOf(end));
+    if (refused && !this.#wasRegistered) this.#refusing.add(address);
+    const final = this.#final(end);
     const why = describe(end);
-    if (this.#wasLinked) this.#options.env.log.warn("coordinator lost", { why, final });
+    if (refused) this.#complain("the coordinator refuses this node", address, why);
+    else if (this.#isRegistered) this.#complain("coordinator lost", address, why);
     else if (end.reason === "expired") this.#unreached("coordinator not reached", address);
-    else this.#options.env.log.warn("coordinator gives no session", { address, why, final });
+    else this.#complain("coordinator gives no session", address, why);
     this.#host.lost(why, final);
-    if (final || this.#isClosed()) return;
+    if (final !== undefined || this.#isClosed()) return;
     const { clock, random } = this.#options.env;
-    this.#retry = clock.setTimer(clock.nowMs() + backoffMs(REDIAL_BACKOFF, this.#failures, random), () => this.#dial());
+    const pauseMs = backoffMs(refused ? REFUSED_BACKOFF : REDIAL_BACKOFF, this.#failures, random);
+    this.#retry = clock.setTimer(clock.nowMs() + pauseMs, () => this.#dial());
   }
+
+  #final(end: SessionEnd): Final | undefined {
+    if (end.reason === "goodbye" && end.goodbye.code === "conflict") return "replaced";
+    const { addresses } = this.#options;
+    return !this.#wasRegistered && addresses.every((address) => this.#refusing.has(address)) ? "denied" : undefined;
+  }
+}
+
+/** What the coordinator, or the way to it, said. */
+function errorOf(end: SessionEnd): HeddleError | undefined {
+  if (end.reason === "lost") return end.error;
+  return end.reason === "goodbye" ? heddleError(end.goodbye.code, end.goodbye.message) : undefined;
 }
 
 function describe(end: SessionEnd): string {

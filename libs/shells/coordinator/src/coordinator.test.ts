@@ -16,7 +16,7 @@ test("a job runs on a node and its values reach the client once", async () => {
   const [client, node] = [await bench.client(), await bench.node("n1", 4)];
   small(client, 1);
   await settle();
-  expect(node.heard.map(({ $case }) => $case)).toEqual(["describeJob", "assignChunk"]);
+  expect(node.heard.map(({ $case }) => $case)).toEqual(["nodeRegistered", "describeJob", "assignChunk"]);
   const [assigned] = node.said("assignChunk");
   finish(node, assigned?.assignment, { $case: "done", value: inline([7]) });
   finish(node, assigned?.assignment, { $case: "done", value: inline([8]) });

@@ -141,6 +141,7 @@ export class NodeDesk implements NodeHost {
     });
     const labels = new Map(Object.entries(registration.labels));
     const resources = new Map(Object.entries(registration.resources));
+    session.send({ kind: { $case: "nodeRegistered", value: {} } });
     this.#office.feed({ type: "node-joined", node: node.key, slots: registration.slots, labels, resources });
     this.#cordons.nodeJoined(node);
     this.#clients.processes.nodeJoined(node, ledger.cordons.has(name));
