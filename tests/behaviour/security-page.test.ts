@@ -27,6 +27,10 @@ const others = [
   "DEADLINE_MS_MAX",
   "TLS_PROBE_MS",
   "TLS_POLL_MS",
+  "EXPIRY_LIFE_PARTS",
+  "EXPIRY_WARN_MS_MAX",
+  "EXPIRY_WARN_MS_MIN",
+  "EXPIRY_REPEAT_MS",
 ];
 
 const quotaFiles = [

@@ -116,6 +116,8 @@ function doorAt(address: Address, { tls, tokens }: GrpcServerOptions): Door {
 function credentialsOf(options: GrpcServerOptions, door: Door, opened: DisposableStack): ServerCredentials {
   const { tls, tlsPollMs, log } = options;
   if (door !== "tls" || tls === undefined) return ServerCredentials.createInsecure();
-  const material = opened.use(watchTls(tls, { log, ...(tlsPollMs === undefined ? {} : { pollMs: tlsPollMs }) }));
+  const material = opened.use(
+    watchTls(tls, { log, isServer: true, ...(tlsPollMs === undefined ? {} : { pollMs: tlsPollMs }) }),
+  );
   return new TlsServerCredentials(material, options.limits?.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS);
 }

@@ -83,6 +83,11 @@ export const PROOFS_REMEMBERED = 65_536;
 export const TLS_PROBE_MS = 500;
 /** Files of certificates and keys are looked at for changes this often. */
 export const TLS_POLL_MS = 5_000;
+/** A server or agent says that its certificate runs out when one such part of its life is left; so long before at most, and at least; and again after so long. */
+export const EXPIRY_LIFE_PARTS = 10;
+export const EXPIRY_WARN_MS_MAX = 7 * 24 * 3_600_000;
+export const EXPIRY_WARN_MS_MIN = 3_600_000;
+export const EXPIRY_REPEAT_MS = 24 * 3_600_000;
 /** A file of certificates or of a key. A larger one is refused. */
 export const TLS_FILE_BYTES_MAX = 1024 * 1024;
 /** Subject or issuer of a certificate in the log. A longer one is cut, so that a line has room for both. */

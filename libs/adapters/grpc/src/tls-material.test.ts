@@ -1,4 +1,4 @@
-import { appendFileSync, copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, chmodSync, copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TlsFiles } from "@heddle/port-rpc";
@@ -19,9 +19,9 @@ afterEach(() => vi.useRealTimers());
 
 const pollMs = 10;
 
-function watched(files: TlsFiles): { material: TlsMaterial; log: KeptLog } {
+function watched(files: TlsFiles, isServer = false): { material: TlsMaterial; log: KeptLog } {
   const log = keptLog();
-  const material = watchTls(files, { log: log.logger, pollMs });
+  const material = watchTls(files, { log: log.logger, pollMs, isServer });
   keep({ [Symbol.asyncDispose]: async () => material[Symbol.dispose]() });
   return { material, log };
 }
@@ -158,6 +158,70 @@ test("a certificate that runs out with nothing in its place is told of, once", a
   expect(refused?.why).toContain("has expired on");
   await severalLooks();
   expect([material.current.name, log.of("tls files refused").length]).toEqual(["alice", 1]);
+});
+
+test("files that are as they were, after others were refused, are told to be good again, once", async () => {
+  const files = authority.issue("client", "alice");
+  const { log } = watched(files);
+  const good = readFileSync(files.keyFile);
+  writeFileSync(files.keyFile, "nothing");
+  await log.until("tls files refused");
+  writeFileSync(files.keyFile, good);
+  await log.until("tls files are good again");
+  await severalLooks();
+  expect([log.of("tls files are good again").length, log.of("tls files reloaded")]).toEqual([1, []]);
+});
+
+describe("of a certificate that runs out a server or agent is told", () => {
+  const RUNS_OUT = "the certificate runs out soon: renew it";
+  const day = 24;
+
+  test.each([
+    ["a tenth of its life before", { fromHours: -90, toHours: 9.9 }, { fromHours: -90, toHours: 10.1 }],
+    ["an hour before where that is less", { fromHours: -1, toHours: 0.99 }, { fromHours: -1, toHours: 1.01 }],
+    [
+      "7 days before where that is more",
+      { fromHours: -300 * day, toHours: 6.9 * day },
+      { fromHours: -300 * day, toHours: 7.1 * day },
+    ],
+  ])("%s, and not sooner", (_when, late, early) => {
+    expect(watched(authority.issue("agent", "a", late)).log.of(RUNS_OUT)).toHaveLength(1);
+    expect(watched(authority.issue("agent", "a", early)).log.of(RUNS_OUT)).toEqual([]);
+  });
+
+  test("at the start, and once a day, until there is another", async () => {
+    const files = authority.issue("agent", "a", { fromHours: -60 * day, toHours: 5 * day });
+    const { material, log } = watched(files);
+    const on = new Date(material.current.notAfterMs).toISOString();
+    await severalLooks();
+    expect(log.of(RUNS_OUT)).toEqual([{ file: files.certFile, on }]);
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 25 * 3_600_000 });
+    await log.until(RUNS_OUT, 2);
+    vi.useRealTimers();
+    authority.replace(files, authority.issue("agent", "a", { toHours: 90 * day }));
+    await log.until("tls files reloaded");
+    expect(log.of(RUNS_OUT)).toHaveLength(2);
+  });
+
+  test("and nobody else: of its own files a server tells once", () => {
+    const files = authority.issue("coordinator", "c", { toHours: 0.5 });
+    expect(watched(files).log.of(RUNS_OUT)).toEqual([]);
+    expect(watched(files, true).log.of(RUNS_OUT)).toHaveLength(1);
+    expect(watched(authority.issue("client", "alice", { toHours: 0.5 })).log.of(RUNS_OUT)).toEqual([]);
+  });
+});
+
+test.each([
+  [0o600, []],
+  [0o400, []],
+  [0o640, ["0640"]],
+  [0o644, ["0644"]],
+])("a key of mode %o is used, and told of if others can read it", (mode, told) => {
+  const files = authority.issue("agent", "a");
+  chmodSync(files.keyFile, mode);
+  const { log } = watched(files);
+  const lines = log.of("others can read the TLS key: let its owner alone");
+  expect(lines).toEqual(told.map((text) => ({ file: files.keyFile, mode: text })));
 });
 
 test("what was disposed looks no more and tells nobody", async () => {

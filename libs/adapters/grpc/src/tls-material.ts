@@ -6,6 +6,7 @@ import { AuthenticationError, HeddleError, InvalidArgumentError, type Logger, ty
 import type { TlsFiles } from "@heddle/port-rpc";
 import { partyIn } from "./caller-of.ts";
 import { CHAIN_CERTIFICATES_MAX, TLS_FILE_BYTES_MAX, TLS_POLL_MS } from "./limits.ts";
+import { TlsWarnings } from "./tls-warnings.ts";
 
 /** What proves who this party is, and whom it believes: three files that fit together. PEM. */
 export interface TlsIdentity {
@@ -15,7 +16,8 @@ export interface TlsIdentity {
   /** What the certificate says. */
   readonly role: Role;
   readonly name: string;
-  /** When the certificate runs out, in milliseconds of the Unix epoch. */
+  /** When the certificate begins to be good, and when it runs out, in milliseconds of the Unix epoch. */
+  readonly notBeforeMs: number;
   readonly notAfterMs: number;
 }
 
@@ -29,6 +31,8 @@ export interface WatchTlsOptions {
   readonly log: Logger;
   /** Time between two looks at the files. Default TLS_POLL_MS. */
   readonly pollMs?: number;
+  /** Whose files they are: a server's or an agent's are warned of before they run out, and when others can read the key. An agent's unless given. */
+  readonly isServer?: boolean;
 }
 
 /**
@@ -54,6 +58,8 @@ class WatchedFiles implements TlsMaterial {
   readonly #files: TlsFiles;
   readonly #log: Logger;
   readonly #timer: NodeJS.Timeout;
+  readonly #isServer: boolean;
+  readonly #warnings: TlsWarnings;
   readonly #caListeners = new Set<CaListener>();
   readonly #identityListeners = new Set<IdentityListener>();
   #current: TlsIdentity;
@@ -64,7 +70,10 @@ class WatchedFiles implements TlsMaterial {
   constructor(files: TlsFiles, options: WatchTlsOptions) {
     this.#files = files;
     this.#log = options.log;
+    this.#isServer = options.isServer ?? false;
+    this.#warnings = new TlsWarnings(files, options.log);
     this.#current = identityIn(files, readAll(files), Date.now());
+    if (this.#isWarned(this.#current)) this.#warnings.taken(this.#current, Date.now());
     this.#timer = setInterval(() => void this.#look(), options.pollMs ?? TLS_POLL_MS).unref();
   }
 
@@ -105,7 +114,9 @@ class WatchedFiles implements TlsMaterial {
       const contents = await readAllSoon(this.#files);
       const identity = identityIn(this.#files, contents, Date.now()); // what has not changed may have run out
       if (!isSame(contents, this.#current)) this.#publish(identity);
+      else if (this.#refused !== undefined) this.#log.info("tls files are good again");
       this.#refused = undefined;
+      if (this.#isWarned(identity)) this.#warnings.looked(identity, Date.now());
     } catch (error) {
       if (!(error instanceof HeddleError)) throw error;
       if (this.#refused !== error.message) this.#log.error("tls files refused", { why: error.message });
@@ -115,8 +126,14 @@ class WatchedFiles implements TlsMaterial {
     }
   }
 
+  /** A server's own client shows the same files, and what programs of people show is theirs to look after. */
+  #isWarned({ role }: TlsIdentity): boolean {
+    return this.#isServer || role === "agent";
+  }
+
   #publish(identity: TlsIdentity): void {
     this.#current = identity;
+    if (this.#isWarned(identity)) this.#warnings.taken(identity, Date.now());
     const notAfter = new Date(identity.notAfterMs).toISOString();
     this.#log.info("tls files reloaded", { role: identity.role, name: identity.name, notAfter });
     for (const listener of this.#caListeners) listener({ caCertificate: identity.ca });
@@ -174,7 +191,12 @@ function identityIn(files: TlsFiles, contents: Contents, nowMs: number): TlsIden
   checkDates(files.certFile, leaf, nowMs);
   checkIssued(files, leaf, between, authorities, nowMs);
   try {
-    return { ...contents, ...partyIn(leaf.subjectAltName), notAfterMs: Date.parse(leaf.validTo) };
+    return {
+      ...contents,
+      ...partyIn(leaf.subjectAltName),
+      notBeforeMs: Date.parse(leaf.validFrom),
+      notAfterMs: Date.parse(leaf.validTo),
+    };
   } catch (error) {
     if (!(error instanceof AuthenticationError)) throw error;
     throw new AuthenticationError(`${files.certFile}: ${error.message}; heddle certs makes such ones`, {
