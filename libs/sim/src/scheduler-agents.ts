@@ -143,3 +143,18 @@ export class ModelAgent {
     this.#world.send(this, { type: "chunk-finished", assignment: id, outcome, runMs });
   }
 }
+
+/** One life of a node as the coordinator's side sees it: the agent and the link to it. */
+export interface NodeLife {
+  readonly agent: ModelAgent;
+  /** The link is broken: what is sent waits. */
+  broken: boolean;
+  /** The core was told that it is lost. */
+  lost: boolean;
+  /** Its agent ends when nothing is left. */
+  leaving: boolean;
+  /** What waits for the link to heal, in order. */
+  readonly waiting: (() => void)[];
+  /** Stream model: nothing arrives before what was sent earlier, by direction. */
+  readonly arrivedMs: [toNode: Millis, fromNode: Millis];
+}

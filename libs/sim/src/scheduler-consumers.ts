@@ -1,5 +1,6 @@
 import type { Effect, Input, JobKey } from "@heddle/core-scheduler";
 import type { Millis, Random } from "@heddle/kernel";
+import { ITEM_BYTES } from "./scheduler-resumes.ts";
 
 type InputOf<T extends Input["type"]> = Extract<Input, { readonly type: T }>;
 
@@ -33,9 +34,18 @@ export class Consumers {
     this.#jobs.set(job, { ordered, chunks: [], chunk: 0, item: 0 });
   }
 
-  offered({ job, chunk, count }: InputOf<"chunk-offered">): void {
+  /** What is settled it has had from the beginning: it reads that when all before it is there. */
+  offered({ job, chunk, count, settled = [] }: InputOf<"chunk-offered">): void {
     const unread = this.#jobs.get(job);
-    if (unread !== undefined) unread.chunks[chunk] ??= new Array<number | undefined>(count).fill(undefined);
+    if (unread === undefined || unread.chunks[chunk] !== undefined) return;
+    const items = new Array<number | undefined>(count).fill(undefined);
+    unread.chunks[chunk] = items;
+    for (const span of settled) {
+      const isConsumed = unread.ordered && chunk === 0 && span.offset === 0;
+      items.fill(isConsumed ? 0 : ITEM_BYTES, span.offset, span.offset + span.count);
+      if (!unread.ordered) this.#take(job, span.count * ITEM_BYTES);
+    }
+    if (unread.ordered) this.#takeInOrder(job, unread);
   }
 
   /** Takes what was delivered or failed by an answer that brought `bytes`: with the last of its items. */

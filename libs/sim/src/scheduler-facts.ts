@@ -28,6 +28,8 @@ export interface JobFacts {
   readonly unreadBytesMax: number;
   readonly wants: readonly (Requirements | undefined)[];
   unreadBytes: number;
+  /** Chunks below this number leave a gap before a result from a session before, when it is ordered. */
+  readonly gapChunks: number;
   readonly grains: Map<number, number>;
   readonly chunks: Map<number, ItemFacts[]>;
   readonly released: Set<number>;

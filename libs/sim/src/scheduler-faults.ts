@@ -70,6 +70,8 @@ export interface SwarmOptions {
   readonly unschedulableMs: Millis;
   /** Weight of nodes that leave by themselves, among the kinds of trouble. */
   readonly leaves: number;
+  /** Of each job: it was open in a session before. */
+  readonly resumes: number;
 }
 
 /** The options of a seed. */
@@ -120,6 +122,7 @@ export function swarm(seed: number): SwarmOptions {
     leaves: sometimes(0.5),
     sickNodes: random.float() < 0.2 ? 1 : 0,
     unschedulableMs: random.float() < 0.5 ? 60_000 : 50 + random.int(3_000),
+    resumes: sometimes(1),
   };
 }
 

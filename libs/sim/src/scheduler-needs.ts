@@ -32,7 +32,8 @@ export function judgeUnread(effect: Extract<Effect, { type: "assign-chunk" }>, j
   if (job.unreadBytes < job.unreadBytesMax) return;
   const isBehind = ([number, items]: [number, ItemFacts[]]): boolean =>
     items.slice(number === chunk ? offset : 0).some(({ state }) => number >= chunk && state === "delivered");
-  const isGap = attempt > 1 && job.ordered && job.chunks.entries().some(isBehind);
+  const isAgain = attempt > 1 && job.chunks.entries().some(isBehind);
+  const isGap = job.ordered && (isAgain || chunk < job.gapChunks);
   demand(isGap, `assignment ${assignment} is new with ${job.unreadBytes} bytes unread`);
 }
 

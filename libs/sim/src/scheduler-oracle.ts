@@ -156,14 +156,15 @@ export class SchedulerOracle {
     for (const job of this.#jobs.values()) if (job.pool === key) job.cancelRequested = true;
   }
 
-  #learnJobOpened({ job, requirements, unreadBytesMax, ...opened }: InputOf<"job-opened">): void {
+  #learnJobOpened({ job, requirements, unreadBytesMax, resumed, ...opened }: InputOf<"job-opened">): void {
     if (this.#jobs.has(job)) return;
     const pool = this.#pools.get(opened.pool);
     this.#jobs.set(job, {
       ...opened,
       unreadBytesMax: unreadBytesMax ?? Number.POSITIVE_INFINITY,
       wants: [requirements, pool?.wants],
-      unreadBytes: 0,
+      unreadBytes: unreadBytesMax === undefined ? 0 : (resumed?.unreadBytes ?? 0),
+      gapChunks: resumed?.gapChunks ?? 0,
       grains: new Map(),
       chunks: new Map(),
       released: new Set(),
@@ -174,13 +175,16 @@ export class SchedulerOracle {
     });
   }
 
-  #learnChunk({ job: key, chunk, count, grain }: InputOf<"chunk-offered">): void {
+  #learnChunk({ job: key, chunk, count, grain, settled = [] }: InputOf<"chunk-offered">): void {
     const job = this.#jobs.get(key);
     if (job === undefined || job.chunks.has(chunk)) return;
     const none = { attempt: 0, errors: 0, deaths: 0, losses: 0 };
     const item = (): ItemFacts => ({ state: "open", ...none, placedIn: undefined, cut: false, isUnbegun: false });
     job.grains.set(chunk, grain);
-    job.chunks.set(chunk, Array.from({ length: count }, item));
+    const items = Array.from({ length: count }, item);
+    for (const span of settled)
+      for (const one of items.slice(span.offset, span.offset + span.count)) one.state = "delivered";
+    job.chunks.set(chunk, items);
   }
 
   #learnFinish({ assignment, outcome }: InputOf<"chunk-finished">) {

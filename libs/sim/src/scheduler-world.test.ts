@@ -124,6 +124,8 @@ function worldOfFaults(): void {
     ["results-taken", /"results-taken".*"assign-chunk"/],
     ["unschedulable", /"outcome":"failed","fault":{"code":"unschedulable"/],
     ["grain", /"assign-chunk".*"grain":[1-9]/],
+    ["a chunk that is offered again", /"settled":\[{.*"assign-chunk"/],
+    ["a gap of a resumed job", /"job-opened".*"ordered":true.*"gapChunks":[1-9]/],
     ["handed back", /"timer-fired".*"stop":false/],
     ["the end of a drain's time", /"timer-fired".*"stop":true/],
     ["a drain that is undone", /"cordoned":false.*"assign-chunk"/],
@@ -157,6 +159,11 @@ function netOfSeeds(): void {
     ["requirements that are not kept", { requirements: undefined }, /goes where zone|no gpu left/],
     ["a job that gives up though it collects", { collect: false }, /is released with items open|nothing failed/],
     ["an ordered job without its lowest chunk", { ordered: false }, /^Error: no progress/],
+    [
+      "what a resumed job has unread that is forgotten",
+      { resumed: undefined },
+      /is new with \d+ bytes|^Error: no progress/,
+    ],
   ])("catches %s", (_what, forgotten, broken) => {
     const caught = firstCaught((options) => new ForgetsOf(new Scheduler(options), forgotten));
     expect(caught?.failure).toMatch(broken);
@@ -185,7 +192,7 @@ function netOfSeeds(): void {
   test("catches a node that stays excluded for ever", () => {
     const caught = firstCaught((options) => new NeverReadmits(new Scheduler(options)));
     expect(caught?.failure).toMatch(
-      /^PromiseBroken: (node \d+ is excluded for too long|the announced capacity is stale)/,
+      /^PromiseBroken: (node \d+ is excluded for too long|the announced capacity is stale|assignment \d+ to node \d+, not ready)/,
     );
   });
 
@@ -202,6 +209,7 @@ function netOfSeeds(): void {
       /: \d+ is stopped before its time/,
     ],
     ["a drain that is not undone", { "node-cordoned": { cordoned: true } }, /capacity is stale|is shown as drained/],
+    ["settled items that run again", { "chunk-offered": { settled: undefined } }, /runs what is done or running/],
   ])("catches %s", (_what, hearing, broken) => {
     const caught = firstCaught((options) => new Mishears(new Scheduler(options), hearing));
     expect(caught?.failure).toMatch(broken);

@@ -16,12 +16,14 @@ import {
   type Equipment,
   type FromNode,
   ModelAgent,
+  type NodeLife,
   type ToNode,
   type Workload,
 } from "./scheduler-agents.ts";
 import { Consumers } from "./scheduler-consumers.ts";
 import { drawTrouble, type SwarmOptions, swarm } from "./scheduler-faults.ts";
 import { SchedulerOracle } from "./scheduler-oracle.ts";
+import { drawResume, settledOf } from "./scheduler-resumes.ts";
 import type { TailWatch } from "./scheduler-tail.ts";
 import { isPoisoned, items } from "./scheduler-workload.ts";
 
@@ -83,21 +85,6 @@ interface Event {
   readonly run: () => void;
 }
 
-/** One life of a node as the coordinator's side sees it: the agent and the link to it. */
-interface NodeLife {
-  readonly agent: ModelAgent;
-  /** The link is broken: what is sent waits. */
-  broken: boolean;
-  /** The core was told that it is lost. */
-  lost: boolean;
-  /** Its agent ends when nothing is left. */
-  leaving: boolean;
-  /** What waits for the link to heal, in order. */
-  readonly waiting: (() => void)[];
-  /** Stream model: nothing arrives before what was sent earlier, by direction. */
-  readonly arrivedMs: [toNode: Millis, fromNode: Millis];
-}
-
 interface ClientPlan {
   readonly key: ClientKey;
   readonly pools: readonly PoolKey[];
@@ -118,6 +105,7 @@ class SchedulerWorld implements AgentWorld {
   readonly #plan: Random;
   readonly #depths: Random;
   readonly #wants: Random;
+  readonly #resumes: Random;
   readonly #consumers: Consumers;
   readonly #tail: TailWatch | undefined;
   readonly #lives = new Map<NodeKey, NodeLife>();
@@ -146,6 +134,7 @@ class SchedulerWorld implements AgentWorld {
       limits: { ...LIMITS, unschedulableMs: this.options.unschedulableMs },
     });
     this.#wants = seededRandom(seed, "wants");
+    this.#resumes = seededRandom(seed, "resumes");
     this.#consumers = new Consumers(this, seededRandom(seed, "consumers"));
     this.#tail = run.tail;
     this.#trace = run.trace;
@@ -448,13 +437,19 @@ class SchedulerWorld implements AgentWorld {
     const chunks = this.#plan.int(this.options.chunksMax + 1);
     const retries = this.#plan.int(this.options.retriesMax + 1);
     const depth = this.#depths.float() < this.options.nested ? 1 + this.#depths.int(3) : 0;
-    const opened: Input = { type: "job-opened", job, pool, retries, depth, ...this.#modes() };
+    const modes = this.#modes();
+    const isResumed = this.#resumes.float() < this.options.resumes;
+    const resume = isResumed ? drawResume(this.#resumes, this.options.itemsMax, modes.ordered) : undefined;
+    const opened: Input = { type: "job-opened", job, pool, retries, depth, ...modes, resumed: resume?.resumed };
     if (opened.unreadBytesMax !== undefined) this.#consumers.opened(opened);
     this.#feedTwice(opened);
     if (this.#plan.float() < this.options.cancels) {
       this.after(this.#plan.int(1_500), () => this.#feedTwice({ type: "job-cancel-requested", job }));
     }
-    this.#offer(job, 0, chunks);
+    for (const [chunk, items] of (resume?.chunks ?? []).entries())
+      this.#offerOne({ type: "chunk-offered", job, chunk, ...this.#cut(items.length), settled: settledOf(items) });
+    const first = resume?.chunks.length ?? 0;
+    this.#offer(job, first, Math.max(first, chunks));
   }
 
   #modes() {
@@ -472,14 +467,19 @@ class SchedulerWorld implements AgentWorld {
         this.#feedTwice({ type: "job-sealed", job, chunks });
         return;
       }
-      const count = 1 + this.#plan.int(this.options.itemsMax);
-      const grain = this.#wants.float() < this.options.grains ? 1 + this.#wants.int(count) : 0;
-      const offered: Input = { type: "chunk-offered", job, chunk, count, grain };
-      this.#consumers.offered(offered);
-      this.#feedTwice(offered);
+      this.#offerOne({ type: "chunk-offered", job, chunk, ...this.#cut(1 + this.#plan.int(this.options.itemsMax)) });
       chunk++;
     } while (this.#plan.float() < 0.8);
     this.after(this.#plan.int(100), () => this.#offer(job, chunk, chunks));
+  }
+
+  #cut(count: number): { readonly count: number; readonly grain: number } {
+    return { count, grain: this.#wants.float() < this.options.grains ? 1 + this.#wants.int(count) : 0 };
+  }
+
+  #offerOne(offered: Extract<Input, { type: "chunk-offered" }>): void {
+    this.#consumers.offered(offered);
+    this.#feedTwice(offered);
   }
 
   /** Clients' facts come in order; in the hostile model each may come again much later. */
