@@ -46,12 +46,15 @@ interface Problem {
   readonly isFatal: boolean;
 }
 
+/** Of a certificate with fewer days to go the time of day is shown. */
+const HOURS_SHOWN_DAYS = 2;
+
 const columns: readonly Column<Shown>[] = [
   { heading: "PATH", cell: ({ path }) => path },
   { heading: "ROLE", cell: ({ role }) => role },
   { heading: "NAME", cell: ({ name }) => name },
   { heading: "HOSTS", cell: ({ hosts }) => hosts.join(",") },
-  { heading: "UNTIL", cell: ({ notAfter }) => notAfter.slice(0, 10) },
+  { heading: "UNTIL", cell: untilText },
   { heading: "DAYS", cell: ({ daysLeft }) => String(daysLeft) },
   { heading: "ISSUER", cell: ({ issuer }) => issuer },
   { heading: "FROM", cell: ({ notBefore }) => notBefore.slice(0, 10), isWide: true },
@@ -59,6 +62,12 @@ const columns: readonly Column<Shown>[] = [
   { heading: "SHA-256", cell: ({ fingerprint }) => fingerprint, isWide: true },
   { heading: "STATE", cell: ({ problems }) => (problems.length === 0 ? "ok" : problems.join("; ")) },
 ];
+
+/** Near the end the time of day matters, too. */
+function untilText({ notAfter, daysLeft }: Shown): string {
+  if (Math.abs(daysLeft) >= HOURS_SHOWN_DAYS) return notAfter.slice(0, 10);
+  return `${notAfter.slice(0, 16).replace("T", " ")} UTC`;
+}
 
 /** `heddle certs show`. */
 export function show(

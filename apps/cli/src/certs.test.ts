@@ -356,6 +356,17 @@ describe("heddle certs show", () => {
     ]);
   });
 
+  test.each([
+    [1, /^\d{4}-\d{2}-\d{2} \d{2}:\d{2} UTC$/],
+    [2, /^\d{4}-\d{2}-\d{2} \d{2}:\d{2} UTC$/],
+    [3, /^\d{4}-\d{2}-\d{2}$/],
+  ])("shows the time of day where less than two days are left: of %d", async (days, until) => {
+    const directory = join(scratch, `until-${days}`);
+    writeIdentity(directory, await readAuthority(join(kept, "ca")).issue({ role: "agent", name: "n1", days }));
+    const { stdout } = await heddle(["certs", "show", directory, "--no-headers"]);
+    expect(stdout.trimEnd().split(/ {2,}/)[4]).toMatch(until);
+  });
+
   test("shows files and single directories, with all details", async () => {
     const paths = [join(kept, "agent"), join(kept, "ca/ca.crt")];
     const { code, shown } = await shownIn(...paths);
