@@ -137,8 +137,8 @@ export class CoordinatorShell implements Watched {
   }
 
   /**
-   * Stops politely: new jobs are refused, open ones have `drainMs` to end; what is left fails with UnavailableError at its client,
-   * then every session is told goodbye. Bounded in time.
+   * Stops politely: new jobs are refused, open ones have `drainMs` to end; then every session is told goodbye,
+   * and what is left waits at its client for another coordinator. Bounded in time.
    */
   async stop(drainMs: number): Promise<void> {
     this.#stopping = true;
