@@ -49,8 +49,24 @@ async function attempt(lane: string, work: Lane, context: LaneContext): Promise<
   }
 }
 
+/** Holds a lock for longer than a lease: from then on the thread that keeps leases runs, however long it took to start where everything starts at once. */
+async function leaseIsKept(): Promise<void> {
+  const lock = manager.lock({ name: `chaos start of ${name}` });
+  for (let isKept = false; !isKept && !isFinishing; ) {
+    const held = lock.run(async () => {
+      await pause(1.1 * ttlMs);
+    });
+    isKept = await held.then(
+      () => true,
+      () => false,
+    );
+  }
+  await lock.destroy().catch(() => undefined); // one object more, when the session is over
+}
+
 async function run(group: (typeof laneGroups)[number], context: LaneContext): Promise<void> {
   const { random } = context;
+  if (group.some(([lane]) => lane === "lock")) await leaseIsKept();
   while (!isFinishing) {
     const [lane, work] = group[random.int(group.length)] ?? [];
     if (lane === undefined || work === undefined) throw new RangeError("a group of lanes has none");
@@ -74,7 +90,10 @@ const fabric = await connect(address, { tls, unavailableTimeoutMs, timeoutMs: un
 const manager = new Manager({ fabric, ttlMs });
 const pool = fabric.pool();
 const objects = new CalledObjects(manager);
-const contextOf = (random: Random): LaneContext => ({ fabric, pool, manager, name, random, counted });
+const contextOf = (random: Random): LaneContext => ({
+  ...{ fabric, pool, manager, name, random, counted },
+  leaseMs: ttlMs,
+});
 const lanes = laneGroups.map((group, at) => run(group, contextOf(seededRandom(seed, `${name} ${at}`))));
 setInterval(() => void say(progress()), PROGRESS_MS).unref();
 

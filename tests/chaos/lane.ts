@@ -7,6 +7,7 @@ export interface LaneContext {
   readonly pool: ReturnType<Fabric["pool"]>;
   readonly manager: Manager;
   readonly random: Random;
+  readonly leaseMs: number;
   /** The client's, and a part of the keys of its counters. */
   readonly name: string;
   /** Counts what is acknowledged, and what may or may not be done, of a counter. */

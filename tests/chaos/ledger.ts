@@ -9,11 +9,16 @@ interface Counter {
   readonly unknown: number;
 }
 
+/** Who is told of what nothing explains. */
+interface Told {
+  readonly wrong: (problem: string) => void;
+  /** A call has not settled for longer than any may take. */
+  readonly hangs: (problem: string) => void;
+}
+
 /** What all clients have told. */
 export class Ledger {
   readonly failed: FailedCall[] = [];
-  /** What nothing explains. */
-  readonly problems: string[] = [];
   /** By lane, of all lives. */
   readonly #done = new Map<string, Readonly<Record<string, number>>>();
   /** By life of a client, and key. */
@@ -23,8 +28,11 @@ export class Ledger {
   readonly #hangMs: number;
   readonly #hanging = new Set<string>();
 
-  constructor(hangMs: number) {
+  readonly #told: Told;
+
+  constructor(hangMs: number, told: Told) {
     this.#hangMs = hangMs;
+    this.#told = told;
   }
 
   hear(event: ClientEvent, client: string, life: string): void {
@@ -35,7 +43,7 @@ export class Ledger {
         this.failed.push({ client, ...event });
         return;
       case "wrong":
-        this.problems.push(`${life}: ${event.message}`);
+        this.#told.wrong(`${life}: ${event.message}`);
         return;
       case "counted": {
         const counters = this.#counters.get(life) ?? new Map<string, Counter>();
@@ -47,7 +55,7 @@ export class Ledger {
         const { oldest } = event;
         if (oldest === undefined || oldest.ageMs < this.#hangMs || this.#hanging.has(life)) return;
         this.#hanging.add(life);
-        this.problems.push(`${life}: ${oldest.lane} has not settled for ${Math.round(oldest.ageMs / 1_000)} s`);
+        this.#told.hangs(`${life}: ${oldest.lane} has not settled for ${Math.round(oldest.ageMs / 1_000)} s`);
         return;
       }
     }

@@ -38,6 +38,21 @@ serve({
   },
   jobs: async () =>
     (await (await fabric()).jobs()).map(({ jobId, state, client }): JobFacts => ({ jobId, state, client })),
+  /** What runs, and where, in words: for who looks into a call that does not settle. */
+  state: async () => {
+    const [jobs, nodes] = await Promise.all([(await fabric()).jobs(), (await fabric()).nodes()]);
+    const running = jobs.filter(({ state }) => state === "running");
+    return [
+      ...nodes.map(
+        (node) => `node ${node.name} ${node.state}: ${node.chunks} chunks, credit ${node.credit}, slots ${node.slots}`,
+      ),
+      ...running.map(
+        (job) =>
+          `job ${job.jobId.slice(0, 8)} ${job.name} of ${job.client} for ${job.ageMs} ms: items ${job.itemsDone}/${job.itemsOffered}, ` +
+          `chunks ${job.chunksOffered} offered, ${job.chunksPlaced} placed, ${job.chunksDone} done`,
+      ),
+    ];
+  },
   contents: async () => {
     await using manager = new Manager({ fabric: await fabric() });
     return await contents(manager);

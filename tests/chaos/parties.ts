@@ -61,8 +61,9 @@ export class Parties implements AsyncDisposable {
     this.manager = this.#server("manager", "manager", ["--listen", this.#at("manager", MANAGER_PORT), ...this.#timing]);
     const listen = ["--listen", this.#at("coordinator", COORDINATOR_PORT), "--manager", `${MIDDLE}:${MANAGER_PORT}`];
     this.coordinator = this.#server("coordinator", "coordinator", [...listen, ...this.#timing]);
+    const slots = String(Math.max(2, Math.ceil(options.clients / 2))); // a node keeps twice as many workers: one of each client's pool
     this.agents = partiesOf("agent", options).map((name, at) =>
-      this.#server("agent", name, ["--name", name, "--processes", "2", "--coordinator", this.#coordinatorFor(at)]),
+      this.#server("agent", name, ["--name", name, "--processes", slots, "--coordinator", this.#coordinatorFor(at)]),
     );
     this.clients = partiesOf("client", options).map((name, at) => this.#client(name, at));
   }

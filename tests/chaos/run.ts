@@ -42,6 +42,7 @@ class Run implements AsyncDisposable {
   readonly #ledger: Ledger;
   readonly #faults: FaultRecord[] = [];
   readonly #skipped: string[] = [];
+  readonly #problems: string[] = [];
   readonly #healing = new Set<Promise<void>>();
   readonly #abandoned = new Set<Promise<void>>();
   readonly #lost = { before: 0, now: 0 };
@@ -52,7 +53,10 @@ class Run implements AsyncDisposable {
     this.#options = options;
     this.#say = say;
     this.#signal = signal;
-    this.#ledger = new Ledger(HANG_LEASES * options.leaseMs);
+    this.#ledger = new Ledger(HANG_LEASES * options.leaseMs, {
+      wrong: (problem) => this.#wrong(problem),
+      hangs: (problem) => void this.#tellHang(problem),
+    });
   }
 
   async through(logs: string): Promise<Report> {
@@ -73,7 +77,7 @@ class Run implements AsyncDisposable {
     if (undecided > UNDECIDED_SHARE_MAX * judged) this.#wrong(`${undecided} of ${judged} histories are undecided`);
     for (const complaint of gauges.complaints()) this.#wrong(complaint);
     await this.#lookForLeftovers(parties);
-    if (this.#ledger.problems.length > 0) this.#directory.keepLogs(logs);
+    if (this.#problems.length > 0) this.#directory.keepLogs(logs);
     return this.#report(gauges, histories, explained);
   }
 
@@ -281,9 +285,16 @@ class Run implements AsyncDisposable {
     for (const name of this.#directory.leftTemporary()) this.#wrong(`${name} is left in the temporary directory`);
   }
 
+  /** With all that runs at that time. */
+  async #tellHang(problem: string): Promise<void> {
+    this.#wrong(problem);
+    const lines = await this.#parties?.observer.ask("state").catch(String);
+    for (const line of [lines].flat()) this.#say(`  ${String(line)}`);
+  }
+
   #wrong(problem: string): void {
-    this.#ledger.problems.push(problem);
-    this.#say(`WRONG: ${problem}`);
+    this.#problems.push(problem);
+    this.#say(`WRONG at ${((machineMs() - this.#startMs) / 1_000).toFixed(1)} s: ${problem}`);
   }
 
   async #until(atMs: number): Promise<void> {
@@ -292,7 +303,7 @@ class Run implements AsyncDisposable {
   }
 
   #report(gauges: Gauges, { counts }: Histories, explained: readonly ExplainedCall[]): Report {
-    const { failed, problems } = this.#ledger;
+    const { failed } = this.#ledger;
     return {
       options: this.#options,
       seconds: (machineMs() - this.#startMs) / 1_000,
@@ -304,7 +315,7 @@ class Run implements AsyncDisposable {
       errors: countBy(failed, ({ name, lane }) => `${name} of ${lane}`),
       explained,
       growth: gauges.growths(),
-      problems: [...problems],
+      problems: this.#problems,
     };
   }
 }
