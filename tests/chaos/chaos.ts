@@ -33,7 +33,11 @@ for (const signal of ["SIGINT", "SIGTERM"] as const)
   process.once(signal, () => aborting.abort(new Error(`ended by ${signal}`)));
 say(`npm run chaos -- ${argumentsOf(options)}`);
 const logs = resolve(join("dist", "chaos", `seed-${options.seed}`));
-const report = await runChaos(options, say, aborting.signal, logs);
+const report = await runChaos(options, say, aborting.signal, logs).catch((error: unknown) => {
+  if (!aborting.signal.aborted) throw error;
+  say(`${String(aborting.signal.reason)}; everything is gone`);
+  process.exit(130);
+});
 if (options.report !== undefined) {
   mkdirSync(dirname(resolve(options.report)), { recursive: true });
   writeFileSync(options.report, `${JSON.stringify(report, undefined, 2)}\n`);

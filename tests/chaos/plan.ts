@@ -63,7 +63,7 @@ export function* planOf(options: Omit<ChaosOptions, "report" | "minutes">): Gene
   }
 }
 
-export function between(random: Random, least: number, most: number): number {
+function between(random: Random, least: number, most: number): number {
   return least + random.float() * (most - least);
 }
 
