@@ -22,6 +22,16 @@ test("a status that names no code is told by gRPC's word and by what was asked",
   expect(errorOfStatus(noted, "x").message).toBe("x: No connection established. (UNAVAILABLE)");
 });
 
+test("what only a coordinator serves is told to be asked of the wrong server", () => {
+  const unserved = { code: Status.UNIMPLEMENTED, details: "The server does not implement the method" };
+  const error = errorOfStatus(unserved, "/heddle.v1.Admin/GetStatus at x");
+  expect(error.code).toBe("protocol");
+  expect(error.message).toMatch(
+    /^\/heddle.v1.Admin\/GetStatus at x: the server does not serve Admin: is it a manager\? Give the coord/,
+  );
+  expect(errorOfStatus(unserved, "/a.B/C at x").message).not.toContain("manager");
+});
+
 test("a connection that is short of memory is unavailable, a message that is too large is not", () => {
   const code = Status.RESOURCE_EXHAUSTED;
   const details = "Bandwidth exhausted or memory limit exceeded";

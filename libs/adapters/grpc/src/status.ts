@@ -77,8 +77,17 @@ export function errorOfStatus(
   const known: ErrorCode = codeOfStatus[status.code] ?? "internal";
   // Node's http2 says the same of a connection that is short of memory: that passes, a message that is too large does not.
   const code = known === "limit" && !/larger than/.test(status.details) ? "unavailable" : known;
+  if (status.code === Status.UNIMPLEMENTED) return rpcError(code, `${what}: ${unservedText(what)} (UNIMPLEMENTED)`);
   const details = status.details.replace(/\s*Resolution note:\s*$/, ""); // gRPC's own, with nothing to note
   return rpcError(code, `${what}: ${details} (${Status[status.code] ?? status.code})`);
+}
+
+/** What only coordinators serve is asked of a manager by mistake, or of a coordinator of an older build. */
+function unservedText(what: string): string {
+  const service = /^\/heddle\.v1\.(Jobs|Nodes|Admin)\//.exec(what)?.[1];
+  if (service === undefined)
+    return "the server does not serve this: is it older than this program, or no server of Heddle's?";
+  return `the server does not serve ${service}: is it a manager? Give the coordinator's address. A coordinator that says so is older than this program`;
 }
 
 /** Whether the call failed because there was no connection to make it on. */
