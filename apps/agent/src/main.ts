@@ -46,7 +46,7 @@ async function start(config: AgentConfig): Promise<RunningServer> {
   const tls = tlsFilesFor("agent", config);
   const addresses = addressesOf(config).map((address) => checkedAddress(address, tls));
   const directory = dataDir ?? scope.use(temporaryDirectory("heddle-agent-")).path;
-  mkdirSync(directory, { recursive: true });
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
   const blobs = scope.use(fileBlobs(join(directory, "artifacts"), { maxBytes: ARTIFACTS_BYTES_MAX }));
   const client = scope.use(
     createGrpcClient({

@@ -194,8 +194,8 @@ describe("heddle up", () => {
     const { code, stderr } = await heddle(["up", "--listen", address]);
     taken.close();
     expect(code).toBe(1);
-    expect(stderr).toContain(`cannot listen at ${address}`);
-    expect(stderr).toContain("another server listens there: choose another --listen, 127.0.0.1:0 picks a free port");
+    const advice = "choose another --listen, 127.0.0.1:0 picks a free port";
+    expect(stderr).toContain(`cannot listen at ${address}: another program listens there already: ${advice}\n`);
     expect(stderr).toMatch(
       /^heddle up: coordinator \(pid \d+\) ended with code 1 before it served: stopping everything$/m,
     );

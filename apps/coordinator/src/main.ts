@@ -10,7 +10,7 @@ import {
   type ServerInvocation,
   tlsFilesFor,
 } from "@heddle/adapter-command";
-import { createGrpcClient, createGrpcServer } from "@heddle/adapter-grpc";
+import { checkListen, createGrpcClient, createGrpcServer } from "@heddle/adapter-grpc";
 import { httpFacts, openHttp } from "@heddle/adapter-http";
 import {
   fileBlobs,
@@ -37,8 +37,10 @@ async function start(config: CoordinatorConfig): Promise<RunningServer> {
   const env = systemEnvironment({ level: config.logLevel });
   const files = tlsFilesFor("coordinator", config);
   const tls = files === undefined ? {} : { tls: files };
+  const tokens = localTokens({ log: env.log });
+  checkListen(config.listen, { ...tls, tokens }); // before anything is made
   const directory = config.dataDir ?? scope.use(temporaryDirectory("heddle-coordinator-")).path;
-  mkdirSync(directory, { recursive: true });
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
   const blobs = scope.use(fileBlobs(join(directory, "artifacts"), { maxBytes: ARTIFACTS_BYTES_MAX }));
   const { pid, nodeMajor } = hostFacts();
   const { leaseMs, heartbeatMs, manager } = config;
@@ -68,7 +70,7 @@ async function start(config: CoordinatorConfig): Promise<RunningServer> {
     log: env.log,
     access,
     ...tls,
-    tokens: localTokens({ log: env.log }),
+    tokens,
     descriptorSet: fileURLToPath(descriptorSetUrl),
     healthServices: ["heddle.v1.Jobs", "heddle.v1.Nodes", "heddle.v1.Admin"],
   });

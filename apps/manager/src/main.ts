@@ -10,7 +10,7 @@ import {
   type ServerInvocation,
   tlsFilesFor,
 } from "@heddle/adapter-command";
-import { createGrpcServer } from "@heddle/adapter-grpc";
+import { checkListen, createGrpcServer } from "@heddle/adapter-grpc";
 import { httpFacts, openHttp } from "@heddle/adapter-http";
 import { openSqliteJournal } from "@heddle/adapter-sqlite";
 import { hostFacts, localTokens, systemEnvironment, temporaryDirectory } from "@heddle/adapter-system";
@@ -29,6 +29,8 @@ async function start(config: ManagerConfig): Promise<RunningServer> {
   await using scope = new AsyncDisposableStack();
   const env = systemEnvironment({ level: config.logLevel });
   const tls = tlsFilesFor("manager", config);
+  const doors = { ...(tls === undefined ? {} : { tls }), tokens: localTokens({ log: env.log }) };
+  checkListen(config.listen, doors); // before anything is made, or a journal opened
   const directory = config.dataDir ?? scope.use(temporaryDirectory("heddle-manager-")).path;
   const { ephemeral } = config;
   if (ephemeral !== undefined) process.once("exit", () => rmSync(ephemeral, { recursive: true, force: true }));
@@ -51,8 +53,7 @@ async function start(config: ManagerConfig): Promise<RunningServer> {
   const server = createGrpcServer({
     log: env.log,
     access,
-    ...(tls === undefined ? {} : { tls }),
-    tokens: localTokens({ log: env.log }),
+    ...doors,
     descriptorSet: fileURLToPath(descriptorSetUrl),
     healthServices: ["heddle.v1.Objects", "heddle.v1.Sessions", "heddle.v1.ObjectsAdmin"],
   });

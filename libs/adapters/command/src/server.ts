@@ -149,9 +149,9 @@ function fail(name: string, error: unknown): never {
 
 /** For an address that cannot be served: says what to do when another has it. Rethrows whatever it is. */
 export function adviseOnAddress(error: unknown): never {
-  if (!(error instanceof UnavailableError && /EADDRINUSE|already|in use/.test(error.message))) throw error;
-  const advice = "another server listens there: choose another --listen, 127.0.0.1:0 picks a free port";
-  throw new UnavailableError(`${error.message}\n${advice}`, { cause: error });
+  if (!(error instanceof UnavailableError && /already/.test(error.message))) throw error;
+  const advice = "choose another --listen, 127.0.0.1:0 picks a free port";
+  throw new UnavailableError(`${error.message}: ${advice}`, { cause: error });
 }
 
 /** Waits for `work`, but not longer than `ms`; a failure of it is told and no reason to stay. */

@@ -11,12 +11,27 @@ export async function bind(server: Server, address: Address, credentials: Server
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync(text, credentials, (error, boundPort) => {
       if (error === null) resolve(boundPort);
-      else reject(new UnavailableError(`cannot listen at ${text}: ${error.message}`, { cause: error }));
+      else reject(new UnavailableError(`cannot listen at ${text}: ${plainText(error.message)}`, { cause: error }));
     });
   });
   if (address.kind === "tcp") return { ...address, port };
   await chmod(address.path, 0o600); // whoever can connect can run code
   return address;
+}
+
+/** What grpc-js says of a bind that failed, without its own words about those that it tried. */
+function plainText(message: string): string {
+  const [, code = ""] = /\b(E[A-Z]{3,})\b/.exec(message) ?? [];
+  switch (code) {
+    case "EADDRINUSE":
+      return "another program listens there already";
+    case "EADDRNOTAVAIL":
+      return "this machine has no such address";
+    case "EACCES":
+      return "this user may not listen there (EACCES): ports below 1024 are the system's";
+    default:
+      return message.replace(/^No address added out of total \d+ resolved(?: errors)?: /, "");
+  }
 }
 
 /** Removes the socket file that a killed server left behind; one that somebody listens at stays, and so does any other file. */

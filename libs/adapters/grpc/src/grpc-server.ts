@@ -57,6 +57,11 @@ export function createGrpcServer(options: GrpcServerOptions): RpcServer {
   return { listen: (address, routes) => listen(options, address, routes) };
 }
 
+/** Throws what `listen` would reject with before it takes the address: for one that is none, or that other machines can reach without TLS. */
+export function checkListen(address: string, options: Pick<GrpcServerOptions, "tls" | "tokens">): void {
+  doorAt(bindable(parseAddress(address)), options);
+}
+
 async function listen(options: GrpcServerOptions, text: string, routes: readonly Route[]): Promise<Listening> {
   const address = bindable(parseAddress(text));
   const door = doorAt(address, options);
@@ -96,7 +101,7 @@ async function listen(options: GrpcServerOptions, text: string, routes: readonly
   }
 }
 
-function doorAt(address: Address, { tls, tokens }: GrpcServerOptions): Door {
+function doorAt(address: Address, { tls, tokens }: Pick<GrpcServerOptions, "tls" | "tokens">): Door {
   if (address.kind === "unix") return "unix";
   if (tls !== undefined) return "tls";
   const here = formatAddress(address);
