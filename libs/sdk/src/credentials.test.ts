@@ -14,6 +14,7 @@ import { Pool } from "./pool.ts";
 import { checkConnect } from "./remote.ts";
 
 const files = { caFile: "/a/ca.crt", certFile: "/a/tls.crt", keyFile: "/a/tls.key" };
+const secret = "s".repeat(43);
 const variables = ["HEDDLE_TLS_DIR", "HEDDLE_CA_FILE", "HEDDLE_CERT_FILE", "HEDDLE_KEY_FILE", "HEDDLE_TOKEN"];
 
 function given(environment: Readonly<Record<string, string>>): void {
@@ -29,17 +30,22 @@ describe("what a program shows to servers", () => {
   test("is the files or the token that it was given, whatever the environment says", () => {
     given({ HEDDLE_TLS_DIR: "/other", HEDDLE_TOKEN: "other", HEDDLE_CA_FILE: "one of three" });
     expect(credentialsOf({ tls: files })).toEqual({ tls: files });
-    expect(credentialsOf({ token: "secret" })).toEqual({ token: "secret" });
+    expect(credentialsOf({ token: secret })).toEqual({ token: secret });
   });
 
   test("is else the files of HEDDLE_TLS_DIR, or the three that have variables of their own, and with neither HEDDLE_TOKEN", () => {
     expect(credentialsOf({})).toEqual({});
-    given({ HEDDLE_TOKEN: "secret", HEDDLE_TLS_DIR: "" });
-    expect(credentialsOf({})).toEqual({ token: "secret" });
+    given({ HEDDLE_TOKEN: secret, HEDDLE_TLS_DIR: "" });
+    expect(credentialsOf({})).toEqual({ token: secret });
     given({ HEDDLE_TLS_DIR: "/a/" });
-    expect(credentialsOf({})).toEqual({ tls: files });
+    expect(credentialsOf({})).toEqual({ tls: { ...files, namedBy: "HEDDLE_TLS_DIR" } });
     given({ HEDDLE_TLS_DIR: "", HEDDLE_CA_FILE: "/1", HEDDLE_CERT_FILE: "/2", HEDDLE_KEY_FILE: "/3" });
-    expect(credentialsOf({})).toEqual({ tls: { caFile: "/1", certFile: "/2", keyFile: "/3" } });
+    expect(credentialsOf({})).toEqual({
+      tls: {
+        ...{ caFile: "/1", certFile: "/2", keyFile: "/3" },
+        namedBy: "HEDDLE_CA_FILE, HEDDLE_CERT_FILE, HEDDLE_KEY_FILE",
+      },
+    });
   });
 
   test("is files by whole paths: a program may go elsewhere, and they are read again", () => {
@@ -48,6 +54,7 @@ describe("what a program shows to servers", () => {
       caFile: resolve("mine/ca.crt"),
       certFile: resolve("mine/tls.crt"),
       keyFile: resolve("mine/tls.key"),
+      namedBy: "HEDDLE_TLS_DIR",
     };
     expect(credentialsOf({})).toEqual({ tls: inMine });
     expect(credentialsOf({ tls: { ...files, caFile: "ca" } })).toEqual({ tls: { ...files, caFile: resolve("ca") } });
@@ -58,6 +65,7 @@ describe("what a program shows to servers", () => {
     [{ HEDDLE_CA_FILE: "a", HEDDLE_CERT_FILE: "b" }, /^HEDDLE_KEY_FILE must be set, too: /],
     [{ HEDDLE_TLS_DIR: "d", HEDDLE_KEY_FILE: "c" }, /^HEDDLE_TLS_DIR and HEDDLE_KEY_FILE are both set: /],
     [{ HEDDLE_TOKEN: "two words" }, /^HEDDLE_TOKEN has blanks/],
+    [{ HEDDLE_TOKEN: "short" }, /^HEDDLE_TOKEN is no token: it is the 43 characters/],
   ])("is refused, by the variable's name, when the environment says %o", async (environment, message) => {
     given(environment);
     expect(() => credentialsOf({})).toThrow(InvalidArgumentError);
@@ -72,12 +80,12 @@ describe("what a program shows to servers", () => {
     expect(fabric.address).toBe("embedded");
     await expect(connect(undefined, { tls: files })).rejects.toThrow(InvalidArgumentError);
     await expect(connect(undefined, { tls: files })).rejects.toThrow(/^tls was given without the address of a coord/);
-    await expect(connect(undefined, { token: "secret" })).rejects.toThrow(/^a token was given without the address/);
+    await expect(connect(undefined, { token: secret })).rejects.toThrow(/^a token was given without the address/);
   });
 
   test("goes to the address in HEDDLE_ADDRESS where none is given", async () => {
     given({ HEDDLE_ADDRESS: "127.0.0.1:1" });
-    const refused = await connect(undefined, { token: "secret", timeoutMs: 100 }).catch((error: unknown) => error);
+    const refused = await connect(undefined, { token: secret, timeoutMs: 100 }).catch((error: unknown) => error);
     expect(refused).not.toBeInstanceOf(InvalidArgumentError);
     expect(String(refused)).toContain("127.0.0.1:1");
   });
@@ -91,7 +99,8 @@ describe("what a program shows to servers", () => {
     [{ token: 7 }, TypeError, "token must be a string, got a number"],
     [{ token: "" }, InvalidArgumentError, /^token is empty/],
     [{ token: "s3cret\n" }, InvalidArgumentError, /^token has blanks, line breaks/],
-    [{ tls: files, token: "secret" }, TypeError, /^give tls or a token, not both/],
+    [{ token: `${secret}s3cret` }, InvalidArgumentError, /^token is no token/],
+    [{ tls: files, token: secret }, TypeError, /^give tls or a token, not both/],
     [{ cert: "x" }, TypeError, /^connect has no option cert/],
   ])("cannot be %o", (options, errorClass, message) => {
     const check = (): void => checkConnect("127.0.0.1:1", options as never);

@@ -28,9 +28,13 @@ function checkFile(name: string, file: unknown): void {
 
 /** It is never shown. */
 function checkToken(what: string, token: string): void {
-  if (/^[\x21-\x7e]+$/.test(token)) return;
-  const problem = token === "" ? "is empty" : "has blanks, line breaks or letters that no token has";
-  throw new InvalidArgumentError(`${what} ${problem}: it is what "heddle token" prints`);
+  if (/^[A-Za-z0-9_-]{43}$/.test(token)) return;
+  const hasOthers = /[^A-Za-z0-9_-]/.test(token)
+    ? "has blanks, line breaks or letters that no token has"
+    : "is no token";
+  throw new InvalidArgumentError(
+    `${what} ${token === "" ? "is empty" : hasOthers}: it is the 43 characters that "heddle token" prints`,
+  );
 }
 
 /**
@@ -54,10 +58,11 @@ function filesInEnvironment(): TlsFiles | undefined {
   const [caFile, certFile, keyFile] = FILE_NAMES.map((name) => environmentVariable(VARIABLES[name]));
   const set = FILE_NAMES.map((name) => VARIABLES[name]).filter((name) => environmentVariable(name) !== undefined);
   if (directory !== undefined) {
-    if (set.length === 0) return tlsFilesIn(directory);
+    if (set.length === 0) return { ...tlsFilesIn(directory), namedBy: "HEDDLE_TLS_DIR" };
     throw new InvalidArgumentError(`HEDDLE_TLS_DIR and ${set.join(", ")} are both set: unset one or the other`);
   }
-  if (caFile !== undefined && certFile !== undefined && keyFile !== undefined) return { caFile, certFile, keyFile };
+  if (caFile !== undefined && certFile !== undefined && keyFile !== undefined)
+    return { caFile, certFile, keyFile, namedBy: set.join(", ") };
   if (set.length === 0) return undefined;
   const missing = Object.values(VARIABLES).filter((name) => !set.includes(name));
   throw new InvalidArgumentError(
@@ -66,6 +71,6 @@ function filesInEnvironment(): TlsFiles | undefined {
 }
 
 /** A program may go to another directory, and files are read again when they change. */
-function absolute({ caFile, certFile, keyFile }: TlsFiles): TlsFiles {
-  return { caFile: resolve(caFile), certFile: resolve(certFile), keyFile: resolve(keyFile) };
+function absolute({ caFile, certFile, keyFile, ...more }: TlsFiles): TlsFiles {
+  return { caFile: resolve(caFile), certFile: resolve(certFile), keyFile: resolve(keyFile), ...more };
 }

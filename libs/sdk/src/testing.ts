@@ -46,7 +46,7 @@ export async function ignoresEnvironment(): Promise<readonly unknown[]> {
 /** What a task finds of its agent's credentials, and what it is told that wants some for its own fabric. */
 export async function looksForCredentials(): Promise<readonly unknown[]> {
   const names = Object.keys(env).filter((name) => name.startsWith("HEDDLE_"));
-  const refused: unknown = await connect(undefined, { token: "secret" }).catch((error: unknown) => error);
+  const refused: unknown = await connect(undefined, { token: "s".repeat(43) }).catch((error: unknown) => error);
   await using fabric = await connect();
   return [names, nameOf(refused), await fabric.pool({ processes: 1 }).apply(() => 3)];
 }

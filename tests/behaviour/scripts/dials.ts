@@ -3,7 +3,7 @@ import { createConnection } from "node:net";
 import { connect, Manager, Pool, Queue } from "heddle";
 
 const [kind = "", ...addresses] = process.argv.slice(2);
-const token = "the-secret-that-nobody-beyond-this-machine-is-told";
+const token = "the-secret-nobody-beyond-this-machine-knows";
 
 async function refusal(attempt: () => Promise<unknown>): Promise<string> {
   try {

@@ -17,7 +17,7 @@ afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 vi.setConfig({ testTimeout: 120_000 }); // many programs, which take turns on a small machine
 
-const secret = "the-secret-that-nobody-beyond-this-machine-is-told";
+const secret = "the-secret-nobody-beyond-this-machine-knows";
 const port = 7433;
 
 interface Dialled {

@@ -1,6 +1,6 @@
 import { InvalidArgumentError, PermissionError } from "@heddle/kernel";
 import { expect, test } from "vitest";
-import { checkedAddress, tlsFilesOf } from "./tls-settings.ts";
+import { checkedAddress, tlsFilesFor, tlsFilesOf } from "./tls-settings.ts";
 
 const three = { caFile: "a", certFile: "b", keyFile: "c" };
 
@@ -15,6 +15,19 @@ test("some of the three are as wrong as both ways at once, and what is missing o
   expect(() => tlsFilesOf({ caFile: "a", keyFile: "c" })).toThrow(/^--ca-file, --key-file without --cert-file: /);
   expect(() => tlsFilesOf({ tlsDir: "d", keyFile: "c" })).toThrow(InvalidArgumentError);
   expect(() => tlsFilesOf({ tlsDir: "d", keyFile: "c" })).toThrow(/^--tls-dir and --key-file are both set/);
+});
+
+test("files that the environment names are known as such", () => {
+  const values = { tlsDir: "/d", caFile: undefined, certFile: undefined, keyFile: undefined };
+  const files = { caFile: "/d/ca.crt", certFile: "/d/tls.crt", keyFile: "/d/tls.key" };
+  expect(tlsFilesFor("agent", values, { HEDDLE_TLS_DIR: "/other" })).toEqual(files);
+  const named = { ...files, namedBy: "HEDDLE_TLS_DIR" };
+  expect(tlsFilesFor("agent", values, { HEDDLE_TLS_DIR: "/d" })).toEqual(named);
+  const environment = { HEDDLE_CA_FILE: "a", HEDDLE_CERT_FILE: "b", HEDDLE_KEY_FILE: "c" };
+  expect(tlsFilesFor("agent", { tlsDir: undefined, ...three }, environment)).toEqual({
+    ...three,
+    namedBy: "HEDDLE_CA_FILE, HEDDLE_CERT_FILE, HEDDLE_KEY_FILE",
+  });
 });
 
 test("addresses must look like addresses", () => {

@@ -53,13 +53,34 @@ export function tlsFilesOf({ tlsDir, caFile, certFile, keyFile }: Partial<TlsVal
  * The same for a program that plays this part in a fabric. Throws PermissionError for another part's certificate, such as the one in a
  * user's HEDDLE_TLS_DIR: whoever dials it, or is dialled, would refuse it in words that say less.
  */
-export function tlsFilesFor(role: Role, values: TlsValues): TlsFiles | undefined {
-  const files = tlsFilesOf(values);
+export function tlsFilesFor(
+  role: Role,
+  values: TlsValues,
+  environment: NodeJS.ProcessEnv = process.env,
+): TlsFiles | undefined {
+  const named = tlsFilesOf(values);
+  const namedBy = variablesOf(values, environment);
+  const files = named === undefined || namedBy === "" ? named : { ...named, namedBy };
   const found = files === undefined ? role : (roleIn(files.certFile) ?? role);
   if (found === role) return files;
   throw new PermissionError(
-    `the certificate in ${files?.certFile} is one for the role ${found}: this program needs one for the role ${role}, made with heddle certs`,
+    `the certificate in ${files?.certFile} is one for the role ${found}: this program needs one for the role ${role}, made with heddle certs` +
+      (namedBy === "" ? "" : ` (the environment names this file by ${namedBy})`),
   );
+}
+
+/** Which variables say what is meant, if any. A flag that says the same says nothing else. */
+function variablesOf({ tlsDir, caFile, certFile, keyFile }: TlsValues, environment: NodeJS.ProcessEnv): string {
+  const variables = Object.entries({
+    HEDDLE_TLS_DIR: tlsDir,
+    HEDDLE_CA_FILE: caFile,
+    HEDDLE_CERT_FILE: certFile,
+    HEDDLE_KEY_FILE: keyFile,
+  });
+  return variables
+    .filter(([name, value]) => value !== undefined && environment[name] === value)
+    .map(([name]) => name)
+    .join(", ");
 }
 
 /** Undefined when that is not plain to see: whoever reads the file in earnest says what is wrong with it. */

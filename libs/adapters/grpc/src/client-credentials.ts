@@ -203,8 +203,12 @@ class TokenSecurity implements ChannelSecurity {
     const metadata = new Metadata();
     // Nobody is believed whose token is not known: another user of this machine may listen there, and ask for nothing.
     if (token === undefined) {
-      const refusal = (): HeddleError => this.#refusal(token);
-      return { metadata, believes: () => false, disbelief: refusal, refusal };
+      return {
+        metadata,
+        believes: () => false,
+        disbelief: () => this.#unknown(),
+        refusal: () => this.#refusal(token),
+      };
     }
     const proof = makeProof(token, path, Date.now(), randomBytes(PROOF_NONCE_BYTES));
     metadata.set(PROOF_KEY, proof);
@@ -243,6 +247,15 @@ class TokenSecurity implements ChannelSecurity {
     const source = this.#options.token === undefined ? `found${this.#place()}` : "that was given";
     return new AuthenticationError(
       `the server at ${this.#address} refused the proof of the token ${source}: it is another server's, or was replaced`,
+    );
+  }
+
+  /** Somebody answers who is not known by a token: a server of somebody else, or of something else. */
+  #unknown(): HeddleError {
+    if (this.#token() !== undefined) return this.#refusal(undefined);
+    return new AuthenticationError(
+      `whoever listens at ${this.#address} has not shown that it is a server of this user's: no token of it was found${this.#place()}. If it is another user's, ` +
+        "or behind a tunnel, say the token that `heddle token` shows to who started it, by HEDDLE_TOKEN or connect({ token })",
     );
   }
 

@@ -1,6 +1,7 @@
 import { appendFileSync, chmodSync, copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { InvalidArgumentError } from "@heddle/kernel";
 import type { TlsFiles } from "@heddle/port-rpc";
 import { afterAll, afterEach, describe, expect, test, vi } from "vitest";
 import { linkedSecret, openAuthority } from "./test-certificates.ts";
@@ -74,6 +75,12 @@ describe("files are refused at the start, by name, when", () => {
     ]),
   ])("%s", (_what, files, code, words) => {
     expect(() => watched(files)).toThrow(expect.objectContaining({ code, message: expect.stringContaining(words) }));
+  });
+
+  test("one is not there that a variable names, which is named, too", () => {
+    const files = { ...good, certFile: "/nowhere/tls.crt", namedBy: "HEDDLE_TLS_DIR" };
+    expect(() => watched(files)).toThrow(InvalidArgumentError);
+    expect(() => watched(files)).toThrow(/\/nowhere\/tls\.crt: .*the environment names this file by HEDDLE_TLS_DIR/);
   });
 
   test("one is larger than any such file", () => {

@@ -2,7 +2,14 @@ import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import type { experimental } from "@grpc/grpc-js";
-import { AuthenticationError, HeddleError, InvalidArgumentError, type Logger, type Role } from "@heddle/kernel";
+import {
+  AuthenticationError,
+  HeddleError,
+  heddleError,
+  InvalidArgumentError,
+  type Logger,
+  type Role,
+} from "@heddle/kernel";
 import type { TlsFiles } from "@heddle/port-rpc";
 import { partyIn } from "./caller-of.ts";
 import { CHAIN_CERTIFICATES_MAX, TLS_FILE_BYTES_MAX, TLS_POLL_MS } from "./limits.ts";
@@ -72,7 +79,7 @@ class WatchedFiles implements TlsMaterial {
     this.#log = options.log;
     this.#isServer = options.isServer ?? false;
     this.#warnings = new TlsWarnings(files, options.log);
-    this.#current = identityIn(files, readAll(files), Date.now());
+    this.#current = firstIdentity(files);
     if (this.#isWarned(this.#current)) this.#warnings.taken(this.#current, Date.now());
     this.#timer = setInterval(() => void this.#look(), options.pollMs ?? TLS_POLL_MS).unref();
   }
@@ -175,6 +182,18 @@ async function readAllSoon({ caFile, certFile, keyFile }: TlsFiles): Promise<Con
 function unreadable(file: string, error: unknown): InvalidArgumentError {
   const words = error instanceof Error ? error.message : String(error);
   return new InvalidArgumentError(`cannot read the TLS file ${file}: ${words}`, { cause: error });
+}
+
+/** The same at a start, where it may be news which files are meant. */
+function firstIdentity(files: TlsFiles): TlsIdentity {
+  try {
+    return identityIn(files, readAll(files), Date.now());
+  } catch (error) {
+    if (!(error instanceof HeddleError) || files.namedBy === undefined) throw error;
+    throw heddleError(error.code, `${error.message} (the environment names this file by ${files.namedBy})`, {
+      cause: error.cause,
+    });
+  }
 }
 
 /** The identity in the files. Throws InvalidArgumentError or AuthenticationError that name the file that is wrong. */

@@ -37,6 +37,8 @@ export interface TlsFiles {
   readonly certFile: string;
   /** Its private key. */
   readonly keyFile: string;
+  /** Variables of the environment that named them, where some did, for the words of errors. */
+  readonly namedBy?: string;
 }
 
 /** The three files by the names that Kubernetes gives them in a secret. */
