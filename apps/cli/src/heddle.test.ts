@@ -229,7 +229,7 @@ describe("heddle coordinator and heddle agent", () => {
     expect(stdout).toContain("name: n1\nstate: ready\nslots: 1\n");
     expect(stdout).toContain("labels:\n  gpu: yes\n  zone: a\n");
     const wide = await asked(["get", "no", "-o", "wide", "--no-headers", "--address", String(address)]);
-    expect(wide).toMatch(/^n1 {3}ready {3}1 .* gpu=yes,zone=a +gpu=2 +0 +-\n$/);
+    expect(wide).toMatch(/^n1 {3}ready {3}1 .* gpu=yes,zone=a +gpu=2 +0 +this user +-\n$/);
   });
 
   test("a newer agent of the same name replaces the older one, which fails and says so", async () => {

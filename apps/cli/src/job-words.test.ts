@@ -19,6 +19,7 @@ const job: Report["job"] = {
   durationMs: 0,
   client: "report.ts@vm pid 1",
   failure: "",
+  identity: "this user",
 };
 const idle: Report = { job, waits: [], running: [], runningCount: 0, attempts: [], nodes: [], poolSlotsMax: 0 };
 const attempt: Attempt = {

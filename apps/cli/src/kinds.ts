@@ -41,6 +41,7 @@ export const nodes: Kind<NodeStatus> = {
     { heading: "LABELS", cell: ({ labels }) => pairsText(labels), isWide: true },
     { heading: "RESOURCES", cell: ({ resources }) => pairsText(resources), isWide: true },
     { heading: "PROCESSES", cell: ({ processes }) => String(processes), isWide: true },
+    { heading: "IDENTITY", cell: ({ identity }) => identity, isWide: true },
     { heading: "REASON", cell: ({ reason }) => reason, isWide: true },
   ],
 };
@@ -60,6 +61,7 @@ export const jobs: Kind<JobStatus> = {
     { heading: "DURATION", cell: ({ durationMs }) => (durationMs === 0 ? "-" : duration(durationMs)) },
     { heading: "PLACED", cell: ({ chunksPlaced }) => String(chunksPlaced), isWide: true },
     { heading: "CLIENT", cell: ({ client }) => client, isWide: true },
+    { heading: "IDENTITY", cell: ({ identity }) => identity, isWide: true },
     { heading: "FAILURE", cell: ({ failure }) => (failure === "" ? "-" : failure), isWide: true },
   ],
 };

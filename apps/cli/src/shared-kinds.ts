@@ -61,6 +61,7 @@ export const sessions: Kind<Item<"sessions">> = {
     { heading: "HELD", cell: ({ held }) => String(held) },
     { heading: "WAITING", cell: ({ waiting }) => String(waiting) },
     { heading: "HOLDER", cell: ({ description }) => description },
+    { heading: "IDENTITY", cell: ({ identity }) => identity, isWide: true },
     { heading: "LEASE", cell: ({ ttlMs }) => duration(ttlMs), isWide: true },
     { heading: "OWNERS", cell: ({ owners }) => String(owners), isWide: true },
     { heading: "OBJECTS", cell: ({ objects }) => String(objects), isWide: true },

@@ -16,6 +16,11 @@ export function callerText({ role, name }: Caller): string {
   return role === undefined ? thisUser.name : `${role} ${JSON.stringify(name)}`;
 }
 
+/** The same for tables: `client/alice`, or `this user`. */
+export function identityText({ role, name }: Caller): string {
+  return role === undefined ? thisUser.name : `${role}/${name}`;
+}
+
 /** Whether both are one identity: the same role and name, or both the user of the server. */
 export function isSameCaller(one: Caller, other: Caller): boolean {
   return callerText(one) === callerText(other);

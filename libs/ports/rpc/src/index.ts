@@ -4,6 +4,7 @@ export {
   type AccessTable,
   type Caller,
   callerText,
+  identityText,
   isSameCaller,
   mayCall,
   type TlsFiles,

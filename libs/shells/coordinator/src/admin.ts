@@ -1,6 +1,6 @@
 import type { JobView, NodeView, Scheduler } from "@heddle/core-scheduler";
 import type { Millis } from "@heddle/kernel";
-import type { Caller } from "@heddle/port-rpc";
+import { type Caller, identityText } from "@heddle/port-rpc";
 import type {
   DescribeJobRequest,
   DescribeJobResponse,
@@ -116,6 +116,7 @@ export class AdminView {
       drainStoppedProcesses: cordon?.drain?.stoppedProcesses ?? 0,
       heardMs: Math.max(0, Math.round(nowMs - (node.session.heardMs ?? nowMs))),
       excludedLeftMs: Math.max(0, Math.ceil((view?.exclusion?.untilMs ?? nowMs) - nowMs)),
+      identity: identityText(node.caller),
       silentMs: node.silentSinceMs === undefined ? 0 : Math.max(1, Math.round(nowMs - node.silentSinceMs)),
     };
   }
@@ -203,5 +204,6 @@ function common(job: JobRecord) {
     chunksDone: job.chunksDone,
     client: job.pool.client.description,
     failure: job.failure,
+    identity: identityText(job.pool.client.caller),
   };
 }

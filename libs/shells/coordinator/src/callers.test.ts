@@ -3,6 +3,7 @@ import { memoryBlobs } from "@heddle/port-blobs";
 import { type Caller, MemoryNetwork, streamRoute, unaryRoute } from "@heddle/port-rpc";
 import { manualEnvironment } from "@heddle/port-rpc/testing";
 import {
+  adminListNodes,
   nodesAttach,
   type OperateResponse,
   objectsAdminBreakLock,
@@ -12,7 +13,7 @@ import {
 import { expect, onTestFinished, test } from "vitest";
 import { CoordinatorShell } from "./coordinator.ts";
 import { CALLER_CLIENTS_MAX, CALLER_MANAGER_STREAMS_MAX, CLIENTS_MAX, NODES_MAX } from "./limits.ts";
-import { openBench, settle } from "./testing.ts";
+import { openBench, settle, small } from "./testing.ts";
 
 const alice: Caller = { role: "client", name: "alice" };
 const bob: Caller = { role: "client", name: "bob" };
@@ -82,6 +83,18 @@ test.each([
       fields: { peer: expect.any(String), who: `agent "${name}"`, path: nodesAttach.path, why: message },
     },
   ]);
+});
+
+test("operators see whose a node and a job is", async () => {
+  const bench = await openBench(onTestFinished);
+  await bench.node("n1", 1, {}, agent);
+  await bench.node("n2", 1);
+  for (const [job, caller] of [alice, namedAgent, undefined].entries()) small(await bench.client({}, caller), job + 1);
+  await settle();
+  const { nodes } = await bench.network.call(adminListNodes, "coordinator", {}, { timeoutMs: 1_000 });
+  expect(nodes.map(({ identity }) => identity)).toEqual(["agent/agent", "this user"]);
+  const jobs = (await bench.jobs()).toSorted((one, other) => (one.jobId < other.jobId ? -1 : 1));
+  expect(jobs.map(({ identity }) => identity)).toEqual(["client/alice", "agent/n1", "this user"]);
 });
 
 test("who joins and who leaves is told to the log by what it has proved to be", async () => {

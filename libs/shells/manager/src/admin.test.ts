@@ -156,11 +156,11 @@ describe("operators", () => {
     expect(sessions).toEqual([
       {
         ...{ session: first.session, description: "test a", ttlMs: 15_000, leftMs: 14_030, connected: true },
-        ...{ owners: 1, objects: 1, held: 1, waiting: 0 },
+        ...{ owners: 1, objects: 1, held: 1, waiting: 0, identity: "this user" },
       },
       {
         ...{ session: second.session, description: "test b", ttlMs: 15_000, leftMs: 14_030, connected: false },
-        ...{ owners: 0, objects: 0, held: 0, waiting: 0 },
+        ...{ owners: 0, objects: 0, held: 0, waiting: 0, identity: "this user" },
       },
     ]);
   });

@@ -1,6 +1,6 @@
 import type { HolderView, LockView, ObjectView, SessionNumber, WaitView } from "@heddle/core-objects";
 import { type Clock, type Logger, NotFoundError, UnavailableError } from "@heddle/kernel";
-import { type Caller, type Route, unaryRoute } from "@heddle/port-rpc";
+import { type Caller, identityText, type Route, unaryRoute } from "@heddle/port-rpc";
 import {
   type BreakLockResponse,
   type DescribeLockResponse,
@@ -33,6 +33,8 @@ export interface AdminViewOptions {
   readonly leases: Leases;
   /** Whether a stream of the session is open. */
   readonly isConnected: (session: SessionNumber) => boolean;
+  /** Who holds it, as far as that is known. */
+  readonly holderOf: (session: SessionNumber) => Caller | undefined;
   /** Who an owner in it is, for people; empty when nobody says so. */
   readonly ownerDescription: (session: SessionNumber, owner: number) => string;
 }
@@ -100,13 +102,15 @@ export class AdminView {
   }
 
   #sessions(after: number): ListSessionsResponse {
-    const { leases, isConnected } = this.#options;
+    const { leases, isConnected, holderOf } = this.#options;
+    const identityOf = (holder: Caller | undefined): string => (holder === undefined ? "" : identityText(holder));
     const views = this.#core.sessions().filter(({ session }) => session > after);
     const all = views.map(({ session, description, ttlMs, owners, objects, holds, waiting }) => ({
       ...{ session, description, ttlMs, owners, objects, waiting },
       leftMs: Math.round(leases.leftMs(session) ?? 0),
       connected: isConnected(session),
       held: holds,
+      identity: identityOf(holderOf(session)),
     }));
     const { items, more } = page(all, SessionStatus);
     return { sessions: items, more };

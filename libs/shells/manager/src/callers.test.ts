@@ -1,5 +1,5 @@
 import type { Caller } from "@heddle/port-rpc";
-import { BEAT_NONCE_MINOR, objectsAdminBreakLock, protocolVersion } from "@heddle/wire";
+import { BEAT_NONCE_MINOR, objectsAdminBreakLock, objectsAdminListSessions, protocolVersion } from "@heddle/wire";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { CALLER_LEASED_SESSIONS_MAX } from "./limits.ts";
 import { ADDRESS, type Bench, openBench, operation, settle } from "./testing.ts";
@@ -152,6 +152,28 @@ describe("a session of the manager", () => {
     await settle();
     expect(await early.beat(session, "")).toMatchObject({ session, alive: true });
   });
+});
+
+test("operators see whose a session is, once its holder was heard of", async () => {
+  const world = await openBench(onTestFinished);
+  const identities = async (): Promise<readonly string[]> => {
+    const { sessions } = await world.network.call(
+      objectsAdminListSessions,
+      ADDRESS,
+      { after: 0 },
+      { timeoutMs: 1_000 },
+    );
+    return sessions.map(({ identity }) => identity);
+  };
+  const session = (await world.client("a", undefined, alice)).session ?? 0;
+  await world.client("b", undefined, coordinator);
+  await world.client("c");
+  expect(await identities()).toEqual(["client/alice", "coordinator/c1", "this user"]);
+  await world.restart();
+  expect(await identities()).toEqual(["", "", ""]);
+  (await world.stream(alice)).attach(session, nonce("a"));
+  await settle();
+  expect(await identities()).toEqual(["client/alice", "", ""]);
 });
 
 test("one identity has half of the sessions, whoever runs as the user of the manager all of them", async () => {

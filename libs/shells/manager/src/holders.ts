@@ -58,6 +58,11 @@ export class Holders {
     return holder === undefined || isSameCaller(holder, caller) || isRelay(holder) || isRelay(caller);
   }
 
+  /** Whose it is, as far as that is known. */
+  of(session: SessionNumber): Caller | undefined {
+    return this.#holders.get(session)?.caller;
+  }
+
   /** The session is over. */
   ended(session: SessionNumber): void {
     this.#holders.get(session)?.place[Symbol.dispose]();

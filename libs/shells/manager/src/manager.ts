@@ -122,6 +122,7 @@ export class ManagerShell implements Watched {
       replica: this.#replica,
       leases: this.#leases,
       isConnected: (session) => this.#desk.isConnected(session),
+      holderOf: (session) => this.#desk.holderOf(session),
       ownerDescription: (session, owner) => this.#desk.ownerDescription(session, owner),
     });
     this.routes = [

@@ -84,6 +84,11 @@ export class OperateDesk implements OperateHost {
     return this.#holders.isFor(session, caller);
   }
 
+  /** Who holds it; undefined while nothing has been heard of it in this life of the manager. */
+  holderOf(session: SessionNumber): Caller | undefined {
+    return this.#holders.of(session);
+  }
+
   /** What a beat is worth: it must say the nonce of its session, and come from somebody who may speak for that. */
   judgeBeat(session: SessionNumber, nonce: string, caller: Caller): BeatVerdict {
     const { core } = this.#replica;
