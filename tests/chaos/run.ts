@@ -154,7 +154,8 @@ class Run implements AsyncDisposable {
       if (atMs >= endMs) break;
       const healed = this.#makeFault(parties, fault);
       this.#healing.add(healed);
-      void healed.finally(() => this.#healing.delete(healed));
+      const over = (): boolean => this.#healing.delete(healed);
+      healed.then(over, over); // that the run was ended is said by the wait for the next fault
     }
     await Promise.all(this.#healing);
   }
