@@ -8,12 +8,13 @@ import {
   type Payload,
   PayloadAssembler,
   type RunRequestEntry,
+  type Span,
   splitPayload,
 } from "@heddle/wire";
 import type { ArgumentFunctions } from "./argument-functions.ts";
 import { OfferedArtifacts } from "./artifacts.ts";
 import type { JobRun } from "./job-run.ts";
-import type { RepeatedChunk } from "./open-chunks.ts";
+import type { InputChunk } from "./open-chunks.ts";
 import { OpenProcesses } from "./open-processes.ts";
 
 /** A span on the wire, at most. */
@@ -95,12 +96,13 @@ export function hasRoomFor(line: Line, { openChunks, openBytes }: JobRun): boole
   return line.openChunks + openChunks <= CLIENT_CHUNKS_MAX && line.openBytes + openBytes <= CLIENT_INPUT_BYTES_MAX;
 }
 
-/** Sends a chunk of a job with its inputs. */
-export function sendChunk(line: Line, { run }: JobRequest, offer: RepeatedChunk): void {
-  const { chunk, firstIndex, grain, payload, settled } = offer;
-  const value = { job: run.number, chunk, firstIndex, grain, settled: [...settled] };
-  const spanBytes = settled.length * SPAN_BYTES;
-  sendPayload(line, payload, (input) => ({ kind: { $case: "offerChunk", value: { ...value, input } } }), spanBytes);
+/** Sends a chunk of a job with its inputs. `settled`: items that need no run. */
+export function sendChunk(line: Line, { run }: JobRequest, offer: InputChunk, settled: Span[] = []): void {
+  const { chunk, firstIndex, grain, payload } = offer;
+  const entry = (input: Payload): RunRequestEntry => ({
+    kind: { $case: "offerChunk", value: { job: run.number, chunk, firstIndex, input, grain, settled } },
+  });
+  sendPayload(line, payload, entry, settled.length * SPAN_BYTES);
 }
 
 /** Sends an entry and its payload, in parts when that is large. `moreBytes`: of the entry beside the payload. */

@@ -91,7 +91,7 @@ export class Offering {
       line.behind.delete(request);
       const chunk = request.run.takeAgain(line.minor >= SETTLED_SPANS_MINOR);
       if (chunk !== undefined) {
-        sendChunk(line, request, chunk);
+        sendChunk(line, request, chunk, [...chunk.settled]);
         line.behind.add(request);
       } else if (!this.#shipping.has(request)) line.unsealed.add(request);
     }
@@ -199,7 +199,7 @@ export class Offering {
   #offer(line: Line, request: JobRequest): void {
     const chunk = request.run.take();
     recount(line, request);
-    sendChunk(line, request, { ...chunk, settled: [] });
+    sendChunk(line, request, chunk);
   }
 }
 
