@@ -10,7 +10,7 @@ import {
   type ServerInvocation,
   tlsFilesFor,
 } from "@heddle/adapter-command";
-import { checkListen, createGrpcServer } from "@heddle/adapter-grpc";
+import { createGrpcServer, tryListen } from "@heddle/adapter-grpc";
 import { httpFacts, openHttp } from "@heddle/adapter-http";
 import { openSqliteJournal } from "@heddle/adapter-sqlite";
 import { hostFacts, localTokens, systemEnvironment, temporaryDirectory } from "@heddle/adapter-system";
@@ -30,7 +30,7 @@ async function start(config: ManagerConfig): Promise<RunningServer> {
   const env = systemEnvironment({ level: config.logLevel });
   const tls = tlsFilesFor("manager", config);
   const doors = { ...(tls === undefined ? {} : { tls }), tokens: localTokens({ log: env.log }) };
-  checkListen(config.listen, doors); // before anything is made, or a journal opened
+  await tryListen(config.listen, doors).catch(adviseOnAddress); // before a journal is made or opened
   const directory = config.dataDir ?? scope.use(temporaryDirectory("heddle-manager-")).path;
   const { ephemeral } = config;
   if (ephemeral !== undefined) process.once("exit", () => rmSync(ephemeral, { recursive: true, force: true }));

@@ -1,4 +1,6 @@
+import { once } from "node:events";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
@@ -30,6 +32,19 @@ test.each(servers)("a directory that was there before a %s stays as open as it w
   await using program = new Program([party, ...flags, "--data-dir", directory], { env: { XDG_RUNTIME_DIR: scratch } });
   await eventually(words, () => program.said.includes(words) || undefined);
   expect(modeOf(directory)).toBe(0o755);
+});
+
+test("a manager whose address is taken makes nothing, and says so in plain words", async () => {
+  const taken = createServer().listen(0, "127.0.0.1");
+  await once(taken, "listening");
+  const address = `127.0.0.1:${(taken.address() as AddressInfo).port}`;
+  const directory = join(scratch, "manager-elsewhere");
+  await using program = new Program(["manager", "--listen", address, "--data-dir", directory]);
+  expect(await program.code()).toBe(1);
+  taken.close();
+  const advice = "choose another --listen, 127.0.0.1:0 picks a free port";
+  expect(program.said).toBe(`manager: cannot listen at ${address}: another program listens there already: ${advice}\n`);
+  expect(existsSync(directory)).toBe(false);
 });
 
 test.each(["coordinator", "manager"])("a %s that may not listen where it is told makes nothing", async (party) => {

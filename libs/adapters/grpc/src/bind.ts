@@ -1,5 +1,5 @@
 import { chmod, lstat, unlink } from "node:fs/promises";
-import { connect } from "node:net";
+import { connect, createServer } from "node:net";
 import type { Server, ServerCredentials } from "@grpc/grpc-js";
 import { type Address, UnavailableError } from "@heddle/kernel";
 import { formatAddress } from "./addresses.ts";
@@ -17,6 +17,22 @@ export async function bind(server: Server, address: Address, credentials: Server
   if (address.kind === "tcp") return { ...address, port };
   await chmod(address.path, 0o600); // whoever can connect can run code
   return address;
+}
+
+/** Takes an address of TCP and gives it back. Throws as `bind`. */
+export async function tryAddress(address: Address): Promise<void> {
+  if (address.kind === "unix") return; // a socket file is made over another that nobody listens at
+  const { host, port } = address;
+  const server = createServer((socket) => socket.destroy());
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject).listen({ host, port }, resolve);
+    });
+  } catch (error) {
+    const words = error instanceof Error ? error.message : String(error);
+    throw new UnavailableError(`cannot listen at ${formatAddress(address)}: ${plainText(words)}`, { cause: error });
+  }
+  await new Promise((resolve) => server.close(resolve));
 }
 
 /** What grpc-js says of a bind that failed, without its own words about those that it tried. */

@@ -3,7 +3,7 @@ import { type Address, isLocal, type Logger, PermissionError, parseAddress } fro
 import type { AccessTable, Listening, Route, RpcServer, TlsFiles } from "@heddle/port-rpc";
 import { bindable, formatAddress } from "./addresses.ts";
 import { openAudit } from "./audit.ts";
-import { bind } from "./bind.ts";
+import { bind, tryAddress } from "./bind.ts";
 import { Connections, type Door } from "./connections.ts";
 import { Guard } from "./guard.ts";
 import { addHealth, addReflection, reflectionPaths } from "./introspection.ts";
@@ -60,6 +60,12 @@ export function createGrpcServer(options: GrpcServerOptions): RpcServer {
 /** Throws what `listen` would reject with before it takes the address: for one that is none, or that other machines can reach without TLS. */
 export function checkListen(address: string, options: Pick<GrpcServerOptions, "tls" | "tokens">): void {
   doorAt(bindable(parseAddress(address)), options);
+}
+
+/** The same, and rejects with what it would reject with where the address is taken: it is taken and given back at once. For who has much to do before it listens. */
+export async function tryListen(text: string, options: Pick<GrpcServerOptions, "tls" | "tokens">): Promise<void> {
+  checkListen(text, options);
+  await tryAddress(bindable(parseAddress(text)));
 }
 
 async function listen(options: GrpcServerOptions, text: string, routes: readonly Route[]): Promise<Listening> {

@@ -1,2 +1,2 @@
 export { createGrpcClient, type GrpcClientOptions } from "./grpc-client.ts";
-export { checkListen, createGrpcServer, type GrpcServerOptions, type LocalTokens } from "./grpc-server.ts";
+export { checkListen, createGrpcServer, type GrpcServerOptions, type LocalTokens, tryListen } from "./grpc-server.ts";
