@@ -20,6 +20,7 @@ const file = (part: string): string => `${tlsDirectory}/${part}`;
 const tls = { caFile: file("ca.crt"), certFile: file("tls.crt"), keyFile: file("tls.key") };
 const say = (event: ClientEvent): Promise<void> => tell(event);
 
+const startMs = machineMs();
 const done = new Map<string, number>();
 const underWay = new Map<object, { readonly lane: string; readonly sinceMs: number }>();
 const counters = new Map<string, { acknowledged: number; unknown: number }>();
@@ -75,6 +76,13 @@ async function run(group: (typeof laneGroups)[number], context: LaneContext): Pr
   }
 }
 
+/** Closing says the first error that nobody has heard, of a write at any time of this life. */
+async function close(closable: { readonly close: () => Promise<void> }): Promise<void> {
+  const failed = (error: unknown): Promise<void> =>
+    say({ type: "failed", lane: "close", ...errorWords(error), fromMs: startMs, untilMs: machineMs() });
+  await closable.close().catch(failed);
+}
+
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 function progress(): ClientEvent {
@@ -106,8 +114,8 @@ serve({
     await Promise.all(lanes);
     await pool.close();
     await pool.join();
-    await manager.close();
-    await fabric.close();
+    await close(manager);
+    await close(fabric);
     await say(progress());
   },
 });

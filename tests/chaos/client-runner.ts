@@ -84,9 +84,12 @@ export class ClientRunner implements Calls {
   /** Resolves when all that it has begun is over and it is gone, with its exit code or signal. */
   async finish(): Promise<number | string | undefined> {
     await this.ready();
-    await this.ask("finish");
-    this.#isWanted = false;
-    this.#companion?.child.disconnect();
+    try {
+      await this.ask("finish");
+    } finally {
+      this.#isWanted = false;
+      this.#companion?.child.disconnect();
+    }
     return await this.#companion?.gone;
   }
 

@@ -30,7 +30,7 @@ interface Excuse {
 }
 
 /** Lanes that ask the manager, and those that have processes: what only has jobs sees nothing of most faults. */
-const sharing = ["history", "count", "lock", "pipe", "writing-tasks"];
+const sharing = ["history", "count", "lock", "pipe", "writing-tasks", "close"];
 const processes = ["process", "pipe"];
 const everybody = [...sharing, ...processes, ...jobLanes.map(([name]) => name)];
 
