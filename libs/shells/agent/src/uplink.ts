@@ -187,7 +187,7 @@ export class Uplink {
   #final(end: SessionEnd): Final | undefined {
     if (end.reason === "goodbye" && end.goodbye.code === "conflict") return "replaced";
     const { addresses } = this.#options;
-    return !this.#wasRegistered && addresses.every((address) => this.#refusing.has(address)) ? "denied" : undefined;
+    return addresses.every((address) => this.#refusing.has(address)) ? "denied" : undefined;
   }
 }
 
