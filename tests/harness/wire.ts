@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
 
-/** A TCP relay to a target that can be cut, so that whoever is behind it vanishes without a word. */
+/** A relay to a target, of its kind, that can be cut, so that whoever is behind it vanishes without a word. */
 export class Wire {
   readonly address: string;
   readonly #server: Server;
@@ -36,12 +36,15 @@ export class Wire {
       }
       near.pipe(far).pipe(near);
     });
-    server.listen(0, "127.0.0.1");
+    // What is in front of a private socket is one, too: at a port a client would want proof of a token.
+    if (target.startsWith("unix:")) server.listen(`${target.slice("unix:".length)}.wire-${++wires}`);
+    else server.listen(0, "127.0.0.1");
     server.unref();
     await once(server, "listening");
     const address = server.address();
-    if (address === null || typeof address === "string") throw new Error("the wire has no port");
-    return new Wire(server, sockets, state, `127.0.0.1:${address.port}`);
+    if (address === null) throw new Error("the wire has no address");
+    const text = typeof address === "string" ? `unix:${address}` : `127.0.0.1:${address.port}`;
+    return new Wire(server, sockets, state, text);
   }
 
   /** For good. */
@@ -65,6 +68,9 @@ export class Wire {
     this.#state.isOff = false;
   }
 }
+
+/** Wires of this process to sockets. */
+let wires = 0;
 
 function connectTo(target: string): Socket {
   if (target.startsWith("unix:")) return connect(target.slice("unix:".length));

@@ -94,7 +94,11 @@ describe("heddle why", () => {
   test("job tells of a worker that ran out of memory, and how much it had", async () => {
     const hoard = (): number => {
       const kept: number[][] = [];
-      for (;;) kept.push(new Array(50_000).fill(kept.length));
+      const pause = new Int32Array(new SharedArrayBuffer(4)); // not faster than its agent looks how large it is
+      for (;;) {
+        kept.push(new Array(50_000).fill(kept.length));
+        Atomics.wait(pause, 0, 0, 10);
+      }
     };
     await using pool = fabric.pool({ labels: { memory: "small" } });
     await expect(pool.apply(hoard, [], { name: "hoard" })).rejects.toThrow(WorkerLostError);
