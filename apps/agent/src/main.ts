@@ -48,14 +48,8 @@ async function start(config: AgentConfig): Promise<RunningServer> {
   const directory = dataDir ?? scope.use(temporaryDirectory("heddle-agent-")).path;
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const blobs = scope.use(fileBlobs(join(directory, "artifacts"), { maxBytes: ARTIFACTS_BYTES_MAX }));
-  const client = scope.use(
-    createGrpcClient({
-      ...(tls === undefined ? {} : { tls }),
-      findToken: findLocalToken,
-      tokenPlace: localTokenDirectory(),
-      log: env.log,
-    }),
-  );
+  const proof = { ...(tls === undefined ? {} : { tls }), findToken: findLocalToken, tokenPlace: localTokenDirectory() };
+  const client = scope.use(createGrpcClient({ ...proof, log: env.log }));
   const stateFile = join(dataDir ?? runtimeDirectory(), `agent-${name}.json`);
   const spawner = scope.use(
     createProcessSpawner({
@@ -91,10 +85,9 @@ async function start(config: AgentConfig): Promise<RunningServer> {
   http?.serves(); // the shell knows whether it does
   const owned = scope.move();
   let endedExitCode: number = exitCodes.error;
-  const ended = shell.ended.then(({ refused, final }) => {
-    if (final === "denied") endedExitCode = exitCodes.denied;
-    const why = refused ?? "the node was drained";
-    return final === "denied" ? `no coordinator lets this agent in: ${why}` : `replaced: ${why}`;
+  const ended = shell.ended.then((end) => {
+    if (end.final === "denied") endedExitCode = exitCodes.denied;
+    return endText(end);
   });
   const line = `agent ${name} serves ${addresses.join(",")} with ${slots} ${slots === 1 ? "process" : "processes"} (pid ${pid})`;
   return {
@@ -110,6 +103,10 @@ async function start(config: AgentConfig): Promise<RunningServer> {
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+function endText({ refused = "the node was drained", final }: Awaited<AgentShell["ended"]>): string {
+  return final === "denied" ? `no coordinator lets this agent in: ${refused}` : `replaced: ${refused}`;
 }
 
 if (import.meta.main) await main();
