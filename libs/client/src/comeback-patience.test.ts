@@ -1,38 +1,16 @@
 import { UnavailableError } from "@heddle/kernel";
 import { JobOutcome, SETTLED_SPANS_MINOR } from "@heddle/wire";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { stage as openStage, replace, square } from "./comeback-stage.ts";
 import { range } from "./range.ts";
-import { FakeCoordinator, settle } from "./testing.ts";
+import { settle } from "./testing.ts";
 
-const square = (n: number): number => n * n;
 const _older = SETTLED_SPANS_MINOR - 1;
 
 function stage(slots?: number) {
-  const fake = new FakeCoordinator(slots);
-  onTestFinished(() => fake[Symbol.asyncDispose]());
-  const pool = fake.fabric.pool();
-  /** Answers in the session at hand. */
-  const span = (chunk: number, offset: number, values: readonly unknown[]): void =>
-    fake.answer(1, chunk, values, { span: { offset, count: values.length } });
-  const offered = () =>
-    fake.said("offerChunk").map(({ chunk, firstIndex, settled }) => ({ chunk, firstIndex, settled }));
-  const sealed = () => fake.said("sealJob").map(({ chunkCount }) => chunkCount);
-  return { fake, pool, span, offered, sealed };
-}
-
-/** The coordinator dies, and another begins that knows nothing. */
-async function replace(fake: FakeCoordinator, minor?: number): Promise<void> {
-  await settle();
-  await fake.kill();
-  await settle();
-  await fake.begin(minor);
-  expect(await fake.dialled()).toBe(true);
-}
-
-async function _all<T>(values: AsyncIterable<T>): Promise<T[]> {
-  const seen: T[] = [];
-  for await (const value of values) seen.push(value);
-  return seen;
+  const opened = openStage(slots);
+  onTestFinished(() => opened.fake[Symbol.asyncDispose]());
+  return opened;
 }
 
 describe("a coordinator that stops politely", () => {
