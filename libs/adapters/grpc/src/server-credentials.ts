@@ -9,7 +9,7 @@ import type { TlsMaterial } from "./tls-material.ts";
 export class TlsServerCredentials extends ServerCredentials {
   constructor(material: TlsMaterial, handshakeTimeoutMs: number) {
     super({ requestCert: true, rejectUnauthorized: true, handshakeTimeout: handshakeTimeoutMs }, contextOf(material));
-    material.addIdentityCertificateListener(() => this.updateSecureContextOptions(contextOf(material)));
+    material.onChange(() => this.updateSecureContextOptions(contextOf(material)));
   }
 
   override _equals(other: ServerCredentials): boolean {

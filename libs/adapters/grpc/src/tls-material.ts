@@ -1,7 +1,6 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import type { experimental } from "@grpc/grpc-js";
 import {
   AuthenticationError,
   HeddleError,
@@ -28,9 +27,11 @@ export interface TlsIdentity {
   readonly notAfterMs: number;
 }
 
-/** The latest good identity in the files. As a CertificateProvider of gRPC it tells each listener soon after it is added, and at each change. */
-export interface TlsMaterial extends experimental.CertificateProvider, Disposable {
+/** The latest good identity in the files. */
+export interface TlsMaterial extends Disposable {
   readonly current: TlsIdentity;
+  /** Called at each change, until the material is disposed. */
+  onChange(listen: () => void): void;
 }
 
 /** How the files are watched. */
@@ -52,9 +53,6 @@ export function watchTls(files: TlsFiles, options: WatchTlsOptions): TlsMaterial
   return new WatchedFiles(files, options);
 }
 
-type CaListener = experimental.CaCertificateUpdateListener;
-type IdentityListener = experimental.IdentityCertificateUpdateListener;
-
 interface Contents {
   readonly ca: Buffer;
   readonly cert: Buffer;
@@ -67,8 +65,7 @@ class WatchedFiles implements TlsMaterial {
   readonly #timer: NodeJS.Timeout;
   readonly #isServer: boolean;
   readonly #warnings: TlsWarnings;
-  readonly #caListeners = new Set<CaListener>();
-  readonly #identityListeners = new Set<IdentityListener>();
+  readonly #listeners = new Set<() => void>();
   #current: TlsIdentity;
   /** Why the files are refused, so that it is said once; undefined while they are good. */
   #refused: string | undefined;
@@ -88,29 +85,13 @@ class WatchedFiles implements TlsMaterial {
     return this.#current;
   }
 
-  addCaCertificateListener(listener: CaListener): void {
-    this.#caListeners.add(listener);
-    // Later, because grpc-js is not yet ready for what it asks for.
-    process.nextTick(() => this.#caListeners.has(listener) && listener({ caCertificate: this.#current.ca }));
-  }
-
-  removeCaCertificateListener(listener: CaListener): void {
-    this.#caListeners.delete(listener);
-  }
-
-  addIdentityCertificateListener(listener: IdentityListener): void {
-    this.#identityListeners.add(listener);
-    process.nextTick(() => this.#identityListeners.has(listener) && listener(updateOf(this.#current)));
-  }
-
-  removeIdentityCertificateListener(listener: IdentityListener): void {
-    this.#identityListeners.delete(listener);
+  onChange(listen: () => void): void {
+    this.#listeners.add(listen);
   }
 
   [Symbol.dispose](): void {
     clearInterval(this.#timer);
-    this.#caListeners.clear();
-    this.#identityListeners.clear();
+    this.#listeners.clear();
   }
 
   /** What is there is compared as bytes: links that are swapped, times that are set back and writes in place all count. */
@@ -143,13 +124,8 @@ class WatchedFiles implements TlsMaterial {
     if (this.#isWarned(identity)) this.#warnings.taken(identity, Date.now());
     const notAfter = new Date(identity.notAfterMs).toISOString();
     this.#log.info("tls files reloaded", { role: identity.role, name: identity.name, notAfter });
-    for (const listener of this.#caListeners) listener({ caCertificate: identity.ca });
-    for (const listener of this.#identityListeners) listener(updateOf(identity));
+    for (const listen of this.#listeners) listen();
   }
-}
-
-function updateOf({ cert, key }: TlsIdentity): experimental.IdentityCertificateUpdate {
-  return { certificate: cert, privateKey: key };
 }
 
 function isSame(contents: Contents, { ca, cert, key }: TlsIdentity): boolean {
