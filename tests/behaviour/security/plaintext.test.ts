@@ -138,7 +138,7 @@ test("S04: a server that other machines could reach refuses to start without TLS
   const probe = createServer().listen(0, "127.0.0.1");
   await once(probe, "listening");
   const free = (probe.address() as AddressInfo).port;
-  expect(await sighted(free, () => new Promise((resolve) => setTimeout(resolve, 100)))).toBe(true);
+  await expect.poll(() => sighted(free, () => new Promise((resolve) => setTimeout(resolve, 20)))).toBe(true);
   await new Promise((resolve) => probe.close(resolve));
 
   const starts: readonly (readonly [party: string, host: string])[] = [
