@@ -88,7 +88,7 @@ test("a cordoned node is shown as such with the reason, and what is no news is s
     'No node takes work: they are cordoned. "heddle get nodes -o wide" says why, and "heddle uncordon NODE" ends it.\n',
   );
   const wide = await asked("get", "nodes", "-o", "wide");
-  expect(wide.stdout).toMatch(new RegExp(`^${a} +cordoned .* 0 +new disks$`, "m"));
+  expect(wide.stdout).toMatch(new RegExp(`^${a} +cordoned .* 0 +agent/agent +new disks$`, "m"));
   const described = (await asked("describe", "node", a)).stdout;
   expect(described).toMatch(new RegExp(`^Name: +${a}\nState: +cordoned\nReason: +new disks\nAgent: +pid \\d+ on `));
   expect(JSON.parse((await asked("describe", "node", a, "-o", "json")).stdout)).toMatchObject({
