@@ -325,6 +325,11 @@ export class Connection {
         return line.processes.started(kind.value);
       case "processEnded":
         return line.processes.ended(kind.value);
+      case "jobKept":
+      case "jobAttached":
+      case "keptSpanDone":
+      case "keptItemFailed":
+        return; // of a job that this client has not asked to be kept
       case undefined:
         return; // a newer peer's entry that this build does not know
       default:

@@ -297,6 +297,9 @@ export class PoolCalls {
       ordered: stream?.isOrdered ?? false,
       requirements: requirementsOf(options),
       prime: fn === undefined,
+      keep: undefined,
+      speculate: false,
+      effectsOnce: false,
     };
   }
 

@@ -62,6 +62,7 @@ async function stage(fn: (assignment: number) => unknown): Promise<Stage> {
     watched: false,
     prime: false,
     weighed: false,
+    effectsOnce: false,
   };
   process.send({ kind: { $case: "prepareJob", value: job } });
   return { world, agent, workers, process, heard, exited, hears };

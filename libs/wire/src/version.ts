@@ -1,7 +1,7 @@
 import { Encoding, type Version } from "./gen/heddle/v1/common.ts";
 
-/** Newest minor of heddle.v1 that this build speaks. Minor 3 took no note of what a chunk that is offered again says of its answered items; in minor 4 beats did not say their session's nonce, nor coordinators that they know a node. */
-export const PROTOCOL_MINOR = 5;
+/** Newest minor of heddle.v1 that this build speaks. Minor 3 took no note of what a chunk that is offered again says of its answered items; in minor 4 beats did not say their session's nonce, nor coordinators that they know a node; minor 5 kept no jobs, and knew no writes that count once. */
+export const PROTOCOL_MINOR = 6;
 /**
  * Oldest minor of heddle.v1 that this build still speaks. Minor 1 knew no initializers, no folding and no small chunks that travel as one: such a peer would take
  * what it cannot do and answer wrongly. Minor 2 knew neither processes nor shared objects, and would never answer who asks for one. Neither was released.
@@ -16,6 +16,12 @@ export const BEAT_NONCE_MINOR = 5;
 
 /** First minor in which a coordinator says that it knows a node. */
 export const NODE_REGISTERED_MINOR = 5;
+
+/** First minor in which a coordinator keeps jobs on its disk, and lets clients attach to them. */
+export const KEPT_JOBS_MINOR = 6;
+
+/** First minor in which agents collect what the tasks of a job write, so that it counts once. */
+export const EFFECTS_MINOR = 6;
 
 /** What this build speaks, for Hello and Welcome. `build` is its release, `nodeMajor` the major version of the running Node.js. */
 export function protocolVersion(build: string, nodeMajor: number): Version {

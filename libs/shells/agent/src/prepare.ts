@@ -34,7 +34,7 @@ export function artifactsOf({
 /** What a worker is told before the job's first chunk. `joined`: it has run the pool's initializer. */
 export function prepareOf({ number, description, places }: JobRecord, node: string, joined: boolean): PrepareJob {
   assert(places !== undefined, "chunks run once their code is here");
-  const { jobId, spread, combine, initializer, concurrency, seedLow, seedHigh, prime } = description;
+  const { jobId, spread, combine, initializer, concurrency, seedLow, seedHigh, prime, effectsOnce } = description;
   return {
     ...placed(description.function ?? NO_FUNCTION, places),
     job: number,
@@ -49,6 +49,7 @@ export function prepareOf({ number, description, places }: JobRecord, node: stri
     watched: description.itemTimeoutMs > 0,
     prime,
     weighed: description.rssBytesPerWorker > 0,
+    effectsOnce,
   };
 }
 

@@ -81,6 +81,10 @@ export function takeClientEntry(host: ClientHost, client: ClientRecord, entry: R
       return host.startProcess(client, kind.value);
     case "signalProcess":
       return host.signalProcess(client, kind.value);
+    case "attachJob":
+    case "leaveJob":
+    case "sealKeptJob":
+      return; // no job is kept here
     case "registerClient":
       throw new ProtocolError("a client registered twice in one session");
     case undefined:

@@ -422,7 +422,7 @@ function settle({ job, chunk: number }: AssignmentRecord, count: number): void {
 const JOB_OUTCOMES = { done: JobOutcome.DONE, failed: JobOutcome.FAILED, cancelled: JobOutcome.CANCELLED } as const;
 
 function description({ key, id, pool, opened, function: fn }: JobRecord): DescribeJob {
-  const { name, spread, depth, itemTimeoutMs, concurrency, seedLow, seedHigh, combine, prime } = opened;
+  const { name, spread, depth, itemTimeoutMs, concurrency, seedLow, seedHigh, combine, prime, effectsOnce } = opened;
   const { initializer, chunksPerWorker, rssBytesPerWorker } = pool.opened;
   return {
     job: key,
@@ -441,6 +441,7 @@ function description({ key, id, pool, opened, function: fn }: JobRecord): Descri
     seedHigh,
     combine,
     prime,
+    effectsOnce,
   };
 }
 

@@ -50,6 +50,9 @@ const plainJob = {
   ordered: false,
   requirements: undefined,
   prime: false,
+  keep: undefined,
+  speculate: false,
+  effectsOnce: false,
 };
 const version = protocolVersion("test", 24);
 
