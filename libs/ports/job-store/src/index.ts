@@ -1,5 +1,8 @@
 import type { JobId } from "@heddle/kernel";
 
+export { JobStoreDamagedError, JobStoreFailedError, JobStoreFullError, JobStoreLockedError } from "./errors.ts";
+export { HISTORY_MAX } from "./limits.ts";
+
 /** A job as a store gives it back: everything but the bytes of its inputs and answers, which are read when they are needed. */
 export interface StoredJob {
   readonly id: JobId;
