@@ -20,6 +20,9 @@ const job: Report["job"] = {
   client: "report.ts@vm pid 1",
   failure: "",
   identity: "this user",
+  kept: false,
+  detached: false,
+  listeners: 0,
 };
 const idle: Report = { job, waits: [], running: [], runningCount: 0, attempts: [], nodes: [], poolSlotsMax: 0 };
 const attempt: Attempt = {

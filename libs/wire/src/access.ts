@@ -1,5 +1,6 @@
 import { assert, type Role } from "@heddle/kernel";
 import {
+  adminCancelJob,
   adminCordonNode,
   adminDescribeJob,
   adminDescribeNode,
@@ -23,7 +24,7 @@ const everybody: readonly Role[] = ["client", "agent", "coordinator", "manager",
 
 /**
  * Who may call what: roles of certificates by the path of a method, at whatever server serves it. What is not here is refused.
- * Agents run work and operate objects because the tasks on them do, through them, and ask where the manager is; of nodes they ask about their own alone, and have it drained. The coordinator passes on, to the
+ * Agents run work and operate objects because the tasks on them do, through them, and ask where the manager is; of nodes they ask about their own alone, and have it drained. Clients cancel jobs of their own identity. The coordinator passes on, to the
  * manager, what it has let through by this table. The manager calls nobody. The page docs/protocol.md shows the same table.
  */
 export const access: ReadonlyMap<string, readonly Role[]> = table([
@@ -38,6 +39,7 @@ export const access: ReadonlyMap<string, readonly Role[]> = table([
   [adminDrainNode.path, ["agent", "admin"]],
   [adminListJobs.path, ["client", "admin"]],
   [adminDescribeJob.path, ["client", "admin"]],
+  [adminCancelJob.path, ["client", "admin"]],
   [objectsAdminListObjects.path, ["client", "coordinator", "admin"]],
   [objectsAdminDescribeObject.path, ["client", "coordinator", "admin"]],
   [objectsAdminListLocks.path, ["client", "coordinator", "admin"]],

@@ -1,5 +1,6 @@
 export { access } from "./access.ts";
 export {
+  AdminCancelJobRequest,
   AdminDefinition,
   ChunkStatus,
   CordonNodeRequest,
@@ -172,6 +173,7 @@ export {
   WorkerResponseEntry,
 } from "./gen/heddle/v1/worker.ts";
 export {
+  adminCancelJob,
   adminCordonNode,
   adminDescribeJob,
   adminDescribeNode,

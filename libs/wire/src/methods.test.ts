@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import {
   AdminDefinition,
+  adminCancelJob,
   adminCordonNode,
   adminDescribeJob,
   adminDescribeNode,
@@ -33,7 +34,7 @@ import {
 test("every method of the proto files has an object with its path, and codecs of its messages", () => {
   const methods = [
     ...[jobsRun, nodesAttach, adminGetStatus, adminListNodes, adminDescribeNode, adminCordonNode, adminDrainNode],
-    ...[adminListJobs, adminDescribeJob, objectsOperate, sessionsKeepAlive],
+    ...[adminListJobs, adminDescribeJob, adminCancelJob, objectsOperate, sessionsKeepAlive],
     ...[objectsAdminListObjects, objectsAdminDescribeObject, objectsAdminListLocks, objectsAdminDescribeLock],
     ...[objectsAdminListSessions, objectsAdminBreakLock],
   ];

@@ -1,5 +1,7 @@
 import { frameCodec } from "./frame-codec.ts";
 import {
+  AdminCancelJobRequest,
+  AdminCancelJobResponse,
   CordonNodeRequest,
   CordonNodeResponse,
   DescribeJobRequest,
@@ -126,6 +128,13 @@ export const adminDescribeJob: WireMethod<DescribeJobRequest, DescribeJobRespons
   path: "/heddle.v1.Admin/DescribeJob",
   request: DescribeJobRequest,
   response: DescribeJobResponse,
+};
+
+/** Cancels a job. */
+export const adminCancelJob: WireMethod<AdminCancelJobRequest, AdminCancelJobResponse> = {
+  path: "/heddle.v1.Admin/CancelJob",
+  request: AdminCancelJobRequest,
+  response: AdminCancelJobResponse,
 };
 
 /** A page of shared objects, in order of their ids. */

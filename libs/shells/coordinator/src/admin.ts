@@ -205,5 +205,8 @@ function common(job: JobRecord) {
     client: job.pool.client.description,
     failure: job.failure,
     identity: identityText(job.pool.client.caller),
+    kept: false,
+    detached: false,
+    listeners: 0,
   };
 }

@@ -145,6 +145,7 @@ export class ClientDesk implements ClientHost {
       chunksDone: 0,
       isAbandoned: false,
       failure: "",
+      cancelled: undefined,
     };
     pool.client.jobs.set(job.number, job);
     ledger.jobs.set(job.key, job);

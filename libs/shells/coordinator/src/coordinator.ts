@@ -14,6 +14,7 @@ import { Audit, type Goodbye, type Route, SessionAcceptor, streamRoute, unaryRou
 import {
   type AttachRequestEntry,
   type AttachResponseEntry,
+  adminCancelJob,
   adminCordonNode,
   adminDescribeJob,
   adminDescribeNode,
@@ -32,6 +33,7 @@ import {
 } from "@heddle/wire";
 import { AdminView } from "./admin.ts";
 import { Artifacts } from "./artifacts.ts";
+import { cancelNamed } from "./cancel.ts";
 import { ClientDesk } from "./client-desk.ts";
 import { CordonDesk } from "./cordon-desk.ts";
 import type { Office } from "./desk.ts";
@@ -79,6 +81,7 @@ export class CoordinatorShell implements Watched {
   readonly #core: Scheduler;
   readonly #ledger = new Ledger();
   readonly #counts = new Counts();
+  readonly #office: Office;
   readonly #clients: ClientDesk;
   readonly #clientSessions: SessionAcceptor<RunResponseEntry, RunRequestEntry>;
   readonly #nodeSessions: SessionAcceptor<AttachResponseEntry, AttachRequestEntry>;
@@ -99,7 +102,7 @@ export class CoordinatorShell implements Watched {
     const { unschedulableMs = SCHEDULER_LIMITS.unschedulableMs } = options;
     this.#core = new Scheduler({ random: options.env.random, limits: { unschedulableMs } });
     this.#driver = new CoreDriver(this.#core, options.env.clock, (effect) => this.#perform(effect));
-    const office: Office = {
+    this.#office = {
       env: options.env,
       ledger: this.#ledger,
       artifacts: new Artifacts(options.blobs, options.env.log),
@@ -108,6 +111,7 @@ export class CoordinatorShell implements Watched {
       feed: (input) => this.#driver.feed(input),
       open: () => !this.#stopping,
     };
+    const office = this.#office;
     this.#clients = new ClientDesk(office, () => this.#idled());
     this.#cordons = new CordonDesk(office, this.#clients.processes);
     const nodes = new NodeDesk(office, this.#clients, this.#cordons, (finish, outcome, runMs) =>
@@ -179,6 +183,9 @@ export class CoordinatorShell implements Watched {
         return { node: admin.node(node, now()) };
       }),
       unaryRoute(adminDescribeJob, async (request) => admin.describeJob(request, now())),
+      unaryRoute(adminCancelJob, async (request, caller) => ({
+        changed: cancelNamed(this.#office, request, caller),
+      })),
       unaryRoute(adminListJobs, () => Promise.resolve(admin.jobs(now()))),
     ];
   }
@@ -351,7 +358,9 @@ export class CoordinatorShell implements Watched {
     const { client } = job.pool;
     if (effect.fault !== undefined && job.failure === "") job.failure = plainLine(effect.fault.message, 200);
     const { fault } = effect;
-    const error = fault === undefined ? undefined : faultError(fault, this.#finish?.initError);
+    const cancelled = effect.outcome === "cancelled" ? job.cancelled : undefined;
+    if (cancelled !== undefined && job.failure === "") job.failure = plainLine(cancelled.message, 200);
+    const error = fault === undefined ? cancelled : faultError(fault, this.#finish?.initError);
     sendJobEnded(client, job.number, JOB_OUTCOMES[effect.outcome], error);
     client.jobs.delete(job.number);
     for (const chunk of job.chunks.keys()) this.#release(job.key, chunk);

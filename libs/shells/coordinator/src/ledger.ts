@@ -3,6 +3,7 @@ import type { ArtifactHash, ClientId, JobId, Millis, NodeName, PoolId } from "@h
 import type { Caller, Session } from "@heddle/port-rpc";
 import type {
   AttachResponseEntry,
+  FabricError,
   FunctionRef,
   OpenJob,
   OpenPool,
@@ -79,6 +80,8 @@ export interface JobRecord {
   isAbandoned: boolean;
   /** One line of its first failure; empty so far. */
   failure: string;
+  /** Who has cancelled it, and why, when that was not its client. */
+  cancelled: FabricError | undefined;
 }
 
 /** A job that is over, for people. */

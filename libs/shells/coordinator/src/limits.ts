@@ -41,6 +41,8 @@ export const NODE_JOBS_SHOWN_MAX = 1_000;
 export const CORDONS_MAX = 10_000;
 /** Characters of why a node is cordoned. More is refused with LimitError. */
 export const CORDON_REASON_LENGTH_MAX = 200;
+/** Characters of why a job is cancelled by somebody else than its client. More is refused with LimitError. */
+export const CANCEL_REASON_LENGTH_MAX = 200;
 /** Longest time that a drain may leave to what runs. More is refused with LimitError. */
 export const DRAIN_DEADLINE_MS_MAX = 7 * 24 * 60 * 60 * 1_000;
 /** Labels and resources, each, that a node's resources or a job's or pool's requirements may name. More ends the peer's session. */
