@@ -83,7 +83,8 @@ type ReadingVerb =
   | "semaphore-value"
   | "condition-state"
   | `event-${"is-set" | "wait"}`
-  | "barrier-state";
+  | "barrier-state"
+  | `effects-${"settled" | "try"}`;
 
 type WritingVerb = Exclude<Verb, ReadingVerb>;
 
@@ -121,6 +122,11 @@ function objectOf<T extends SharedObject["type"]>(state: State, { object: ref, v
 
 function isOf<T extends SharedObject["type"]>(object: SharedObject, type: T): object is Of<T> {
   return object.type === type;
+}
+
+/** Until writes that count once are done here. */
+function noEffects(_state: State, { verb }: Operation): never {
+  throw refused("protocol", `${verb} is not done yet`);
 }
 
 const writingTable: Readonly<Record<WritingVerb, Writing>> = {
@@ -171,6 +177,9 @@ const writingTable: Readonly<Record<WritingVerb, Writing>> = {
   "barrier-release": on("barrier", barrierRelease),
   "barrier-abort": on("barrier", barrierAbort),
   "barrier-reset": on("barrier", barrierReset),
+  "effects-open": noEffects,
+  "effects-close": noEffects,
+  "effects-commit": noEffects,
 };
 
 const readingTable: Readonly<Record<ReadingVerb, Reading>> = {
@@ -201,6 +210,8 @@ const readingTable: Readonly<Record<ReadingVerb, Reading>> = {
   "event-is-set": reads("event", eventIsSet),
   "event-wait": reads("event", eventWait),
   "barrier-state": reads("barrier", barrierState),
+  "effects-settled": noEffects,
+  "effects-try": noEffects,
 };
 
 /** By verb. */

@@ -10,7 +10,7 @@ describe("objects", () => {
       ...["watch", "dict-get", "dict-has", "dict-size", "dict-keys", "dict-values", "dict-entries"],
       ...["list-at", "list-index", "list-count", "list-slice", "list-length", "cells-get", "cells-slice"],
       ...["queue-size", "queue-join", "pipe-poll", "lock-state", "semaphore-value", "condition-state"],
-      ...["event-is-set", "event-wait", "barrier-state"],
+      ...["event-is-set", "event-wait", "barrier-state", "effects-settled", "effects-try"],
     ]);
   });
 

@@ -70,6 +70,11 @@ export const verbs = [
   "barrier-abort",
   "barrier-reset",
   "barrier-state",
+  "effects-open",
+  "effects-close",
+  "effects-commit",
+  "effects-settled",
+  "effects-try",
 ] as const;
 
 export type Verb = (typeof verbs)[number];
