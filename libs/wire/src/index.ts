@@ -49,14 +49,22 @@ export {
   WorkerLoss,
 } from "./gen/heddle/v1/common.ts";
 export {
+  AttachJob,
   CancelJob,
   Capacity,
   ClosePool,
+  IndexSpan,
   ItemFailed,
+  JobAttached,
   JobEnded,
+  JobKept,
   JobOutcome,
   JobsDefinition,
   jobOutcomeToJSON,
+  Keep,
+  KeptItemFailed,
+  KeptSpanDone,
+  LeaveJob,
   OfferChunk,
   OpenJob,
   OpenPool,
@@ -66,6 +74,7 @@ export {
   RunResponse,
   RunResponseEntry,
   SealJob,
+  SealKeptJob,
   SpanDone,
 } from "./gen/heddle/v1/jobs.ts";
 export {
@@ -246,6 +255,7 @@ export { ValueEncoder } from "./value-encoder.ts";
 export {
   BEAT_NONCE_MINOR,
   descriptorSetUrl,
+  KEPT_JOBS_MINOR,
   NODE_REGISTERED_MINOR,
   PROTOCOL_MIN_MINOR,
   PROTOCOL_MINOR,
