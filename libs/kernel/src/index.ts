@@ -71,6 +71,8 @@ export {
   WORKER_JOBS_MAX,
 } from "./limits.ts";
 export { type LogFields, type Logger, silentLogger } from "./log.ts";
+export { type MemoryWrite, type Write, type WriteOutcome, writeToMemory } from "./memory-disk.ts";
 export { hash32, type Random, seededRandom } from "./random.ts";
 export { type Role, roles } from "./roles.ts";
+export { StorageDamagedError, StorageFailedError, StorageFullError, StorageLockedError } from "./storage-errors.ts";
 export { cannotAdd, classOf, described, objectText, shownKey, withArticle } from "./words.ts";

@@ -1,7 +1,7 @@
 export { JournalDamagedError, JournalFailedError, JournalFullError, JournalLockedError } from "./errors.ts";
 export { forgetfulJournal } from "./forgetful.ts";
 export { RECORD_BYTES_MAX, SNAPSHOTS_KEPT, UNCOMMITTED_BYTES_MAX } from "./limits.ts";
-export { MemoryJournalStore, memoryJournal, type Write, type WriteOutcome } from "./memory.ts";
+export { MemoryJournalStore, memoryJournal } from "./memory.ts";
 
 /**
  * A durable log of records, opened by one owner. Records have positions 1, 2, 3, ... without gaps. Disposing waits for what was appended

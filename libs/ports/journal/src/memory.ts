@@ -1,16 +1,15 @@
-import { ClosedError, Fifo, InvalidArgumentError, LimitError, StateError, unreachable } from "@heddle/kernel";
+import {
+  ClosedError,
+  Fifo,
+  InvalidArgumentError,
+  LimitError,
+  StateError,
+  type Write,
+  writeToMemory,
+} from "@heddle/kernel";
 import { JournalFailedError, JournalFullError, JournalLockedError } from "./errors.ts";
 import type { Journal, Recovered } from "./index.ts";
 import { RECORD_BYTES_MAX, SNAPSHOTS_KEPT, UNCOMMITTED_BYTES_MAX } from "./limits.ts";
-
-/**
- * How a write ended: all of it is kept; there was no space and nothing is kept; or the disk broke, and only a restart will show whether
- * it is kept.
- */
-export type WriteOutcome = "kept" | "full" | "failed-kept" | "failed-lost";
-
-/** The disk below a memory journal: asked for every commit and every snapshot, with the bytes of both. */
-export type Write = (bytes: number) => WriteOutcome | Promise<WriteOutcome>;
 
 /** What a memory journal keeps. It outlives the journal, so that an owner can be restarted on it. */
 export class MemoryJournalStore {
@@ -185,22 +184,11 @@ class MemoryJournal implements Journal {
   /** Asks the disk, and keeps what it kept. Says what went wrong; never answers when the owner was killed. */
   async #write(bytes: number, keep: () => void): Promise<JournalFullError | JournalFailedError | undefined> {
     if (this.#failure !== undefined) return this.#failure;
-    const outcome = await this.#store.write(bytes);
-    if (!this.#owns) return new Promise(() => undefined);
-    switch (outcome) {
-      case "kept":
-        keep();
-        return undefined;
-      case "full":
-        return new JournalFullError(`no space for ${bytes} bytes`);
-      case "failed-kept":
-      case "failed-lost":
-        if (outcome === "failed-kept") keep();
-        this.#failure ??= new JournalFailedError(`a write of ${bytes} bytes failed, and may be kept or not`);
-        return this.#failure;
-      default:
-        return unreachable(outcome);
-    }
+    const outcome = await writeToMemory(this.#store.write, { bytes, keep, isKilled: () => !this.#owns });
+    if (outcome === "kept") return undefined;
+    if (outcome === "full") return new JournalFullError(`no space for ${bytes} bytes`);
+    this.#failure ??= new JournalFailedError(`a write of ${bytes} bytes failed, and may be kept or not`);
+    return this.#failure;
   }
 
   #count(): void {
