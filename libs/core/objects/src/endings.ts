@@ -1,6 +1,7 @@
 import { breakBarrier } from "./barrier.ts";
 import { wake } from "./condition.ts";
 import { changed } from "./content.ts";
+import { forgetJob } from "./effects-jobs.ts";
 import { forgetChanges } from "./history.ts";
 import { freeLock, returnPermits } from "./lock.ts";
 import { letGo, loseSent, unhold, unsend } from "./pipe.ts";
@@ -81,6 +82,7 @@ export function closeOwner(state: State, session: Session, number: number): void
   breakAll(state, broken, "who waited is gone");
   freeOwner(state, owner);
   for (const object of owner.objects) destroyObject(state, object);
+  for (const job of owner.jobs) forgetJob(state, job);
 }
 
 /** Nothing of the session is left: what it waits for is dropped first, so that nothing is given to it while it ends. */
@@ -97,7 +99,8 @@ export function closeSession(state: State, session: Session): void {
   for (const end of endsInOrder(session.sending)) loseSent(state, end, session);
   const objects = owners.flatMap((owner) => [...owner.objects]).sort((a, b) => a.created - b.created);
   for (const object of objects) destroyObject(state, object);
-  for (const object of session.named) object.maker = undefined; // they stay, and count in all alone
+  for (const owner of owners) for (const job of owner.jobs) forgetJob(state, job);
+  for (const each of [...session.named, ...session.outliving]) each.maker = undefined; // they stay, and count in all alone
 }
 
 function cancelWaiter(state: State, waiter: Waiter): void {

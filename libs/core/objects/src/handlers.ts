@@ -30,6 +30,8 @@ import {
   dictSize,
   dictValues,
 } from "./dict.ts";
+import { effectsClose, effectsCommit, effectsOpen, effectsSettled } from "./effects.ts";
+import { effectsTry } from "./effects-try.ts";
 import { cancel, destroy } from "./endings.ts";
 import {
   listAppend,
@@ -61,7 +63,7 @@ import { pipeClose, pipeHold, pipePoll, pipeReceive, pipeSend } from "./pipe.ts"
 import { queueGet, queueJoin, queuePut, queueSize, queueTaskDone } from "./queue.ts";
 import { called, refused } from "./replies.ts";
 import type { Owner, SharedObject, State } from "./state.ts";
-import { transaction } from "./transaction.ts";
+import { type Part, transaction } from "./transaction.ts";
 import type { Operation, Reply, Revision, Verb } from "./types.ts";
 import { watch } from "./watch.ts";
 
@@ -88,6 +90,9 @@ type ReadingVerb =
 
 type WritingVerb = Exclude<Verb, ReadingVerb>;
 
+/** Writes of dicts, lists and cells: what is done together with others, all or nothing. */
+type PartVerb = Extract<WritingVerb, `${"dict" | "list" | "cells"}-${string}`>;
+
 /** Whether the operation has to go through the log: all that change anything, and `cancel`. The others are for `Objects.read`. */
 export function isWrite(verb: Verb): boolean {
   return !readings.has(verb);
@@ -104,6 +109,14 @@ type Run<T extends SharedObject["type"]> = (
 /** A handler that is given the object that the operation names; refuses when there is none, or one of another type. */
 function on<T extends SharedObject["type"]>(type: T, run: Run<T>): Writing {
   return (state, operation, owner) => run(state, objectOf(state, operation, type), operation, owner);
+}
+
+/** As `on`, of what never waits and asks for no owner. */
+function part<T extends SharedObject["type"]>(
+  type: T,
+  run: (state: State, object: Of<T>, operation: Operation) => Reply,
+): Part {
+  return (state, operation) => run(state, objectOf(state, operation, type), operation);
 }
 
 function reads<T extends SharedObject["type"]>(
@@ -124,39 +137,38 @@ function isOf<T extends SharedObject["type"]>(object: SharedObject, type: T): ob
   return object.type === type;
 }
 
-/** Until writes that count once are done here. */
-function noEffects(_state: State, { verb }: Operation): never {
-  throw refused("protocol", `${verb} is not done yet`);
-}
+const partTable: Readonly<Record<PartVerb, Part>> = {
+  "dict-set": part("dict", dictSet),
+  "dict-delete": part("dict", dictDelete),
+  "dict-clear": part("dict", dictClear),
+  "dict-pop": part("dict", dictPop),
+  "dict-pop-item": part("dict", dictPopItem),
+  "dict-set-default": part("dict", dictSetDefault),
+  "dict-increment": part("dict", dictIncrement),
+  "dict-compare-and-set": part("dict", dictCompareAndSet),
+  "dict-replace": part("dict", dictReplace),
+  "list-append": part("list", listAppend),
+  "list-extend": part("list", listExtend),
+  "list-set": part("list", listSet),
+  "list-insert": part("list", listInsert),
+  "list-pop": part("list", listPop),
+  "list-remove": part("list", listRemove),
+  "list-delete": part("list", listDelete),
+  "list-sort": part("list", listSort),
+  "list-reverse": part("list", listReverse),
+  "list-clear": part("list", listClear),
+  "cells-set": part("cells", cellsSet),
+  "cells-set-slice": part("cells", cellsSetSlice),
+  "cells-add": part("cells", cellsAdd),
+  "cells-compare-exchange": part("cells", cellsCompareExchange),
+};
 
 const writingTable: Readonly<Record<WritingVerb, Writing>> = {
   create,
   destroy,
   cancel,
-  transaction: (state, operation, owner) => transaction(state, operation, owner, partOf),
-  "dict-set": on("dict", dictSet),
-  "dict-delete": on("dict", dictDelete),
-  "dict-clear": on("dict", dictClear),
-  "dict-pop": on("dict", dictPop),
-  "dict-pop-item": on("dict", dictPopItem),
-  "dict-set-default": on("dict", dictSetDefault),
-  "dict-increment": on("dict", dictIncrement),
-  "dict-compare-and-set": on("dict", dictCompareAndSet),
-  "dict-replace": on("dict", dictReplace),
-  "list-append": on("list", listAppend),
-  "list-extend": on("list", listExtend),
-  "list-set": on("list", listSet),
-  "list-insert": on("list", listInsert),
-  "list-pop": on("list", listPop),
-  "list-remove": on("list", listRemove),
-  "list-delete": on("list", listDelete),
-  "list-sort": on("list", listSort),
-  "list-reverse": on("list", listReverse),
-  "list-clear": on("list", listClear),
-  "cells-set": on("cells", cellsSet),
-  "cells-set-slice": on("cells", cellsSetSlice),
-  "cells-add": on("cells", cellsAdd),
-  "cells-compare-exchange": on("cells", cellsCompareExchange),
+  transaction: (state, operation) => transaction(state, operation, partOf),
+  ...partTable,
   "queue-put": on("queue", queuePut),
   "queue-get": on("queue", queueGet),
   "queue-task-done": on("queue", queueTaskDone),
@@ -177,9 +189,9 @@ const writingTable: Readonly<Record<WritingVerb, Writing>> = {
   "barrier-release": on("barrier", barrierRelease),
   "barrier-abort": on("barrier", barrierAbort),
   "barrier-reset": on("barrier", barrierReset),
-  "effects-open": noEffects,
-  "effects-close": noEffects,
-  "effects-commit": noEffects,
+  "effects-open": effectsOpen,
+  "effects-close": effectsClose,
+  "effects-commit": (state, operation) => effectsCommit(state, operation, partOf),
 };
 
 const readingTable: Readonly<Record<ReadingVerb, Reading>> = {
@@ -210,8 +222,8 @@ const readingTable: Readonly<Record<ReadingVerb, Reading>> = {
   "event-is-set": reads("event", eventIsSet),
   "event-wait": reads("event", eventWait),
   "barrier-state": reads("barrier", barrierState),
-  "effects-settled": noEffects,
-  "effects-try": noEffects,
+  "effects-settled": effectsSettled,
+  "effects-try": (state, operation) => effectsTry(state, operation, { partOf, lookOf }),
 };
 
 /** By verb. */
@@ -219,7 +231,13 @@ export const writings: ReadonlyMap<string, Writing> = new Map(Object.entries(wri
 /** By verb. */
 export const readings: ReadonlyMap<string, Reading> = new Map(Object.entries(readingTable));
 
-/** What a transaction may be made of: writes of dicts, lists and cells, which never wait and can be taken back. */
-function partOf(verb: Verb): Writing | undefined {
-  return /^(dict|list|cells)-/.test(verb) ? writings.get(verb) : undefined;
+const parts: ReadonlyMap<string, Part> = new Map(Object.entries(partTable));
+
+function partOf(verb: Verb): Part | undefined {
+  return parts.get(verb);
+}
+
+/** Reads of dicts, lists and cells, which never wait. */
+function lookOf(verb: Verb): Reading | undefined {
+  return /^(dict|list|cells)-/.test(verb) ? readings.get(verb) : undefined;
 }

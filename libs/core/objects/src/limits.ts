@@ -50,10 +50,26 @@ export interface ObjectLimits {
   readonly KEY_DEPTH_MAX: number;
   /** One value, encoded; all cells of a value or array. */
   readonly ITEM_BYTES_MAX: number;
-  /** Everything that is kept: keys, values, items, replies that are not acknowledged, and ITEM_OVERHEAD_BYTES for each. What takes away is always done. */
+  /** Everything that is kept: keys, values, items, replies that are not acknowledged, outcomes of items, and ITEM_OVERHEAD_BYTES for each. What takes away is always done. */
   readonly DATA_BYTES_MAX: number;
   /** Operations, and expectations, of one transaction. */
   readonly TRANSACTION_OPERATIONS_MAX: number;
+  /** Jobs whose items' writes count once that one session has opened: half of EFFECTS_JOBS_MAX. Those that outlive it count in all alone once it is gone. */
+  readonly SESSION_EFFECTS_JOBS_MAX: number;
+  /** The same of all sessions. */
+  readonly EFFECTS_JOBS_MAX: number;
+  /** Items of one commit, or of one question what is settled. */
+  readonly EFFECTS_ITEMS_MAX: number;
+  /** Operations, and expectations, of one commit of such items. */
+  readonly EFFECTS_OPERATIONS_MAX: number;
+  /** Values of one such commit, outcomes and what is written, encoded: a batch of operations, and a record of the journal, hold so much and what names it. */
+  readonly EFFECTS_COMMIT_BYTES_MAX: number;
+  /** The outcome of one item. */
+  readonly EFFECTS_OUTCOME_BYTES_MAX: number;
+  /** Outcomes of one job, with what they count besides. They are kept until the job is closed. */
+  readonly EFFECTS_JOB_BYTES_MAX: number;
+  /** Operations of one that is tried. */
+  readonly EFFECTS_TRY_OPERATIONS_MAX: number;
   /** Locks that guard one operation. */
   readonly GUARDS_MAX: number;
   /** Changes of one object that are remembered for those who watch it. The oldest are forgotten: who needs them is told so. */
@@ -87,6 +103,14 @@ export const OBJECT_LIMITS: ObjectLimits = {
   ITEM_BYTES_MAX,
   DATA_BYTES_MAX: 2 * 1024 * 1024 * 1024,
   TRANSACTION_OPERATIONS_MAX: 128,
+  SESSION_EFFECTS_JOBS_MAX: 500,
+  EFFECTS_JOBS_MAX: 1_000,
+  EFFECTS_ITEMS_MAX: 1_000_000,
+  EFFECTS_OPERATIONS_MAX: 10_000,
+  EFFECTS_COMMIT_BYTES_MAX: ITEM_BYTES_MAX,
+  EFFECTS_OUTCOME_BYTES_MAX: 1024 * 1024,
+  EFFECTS_JOB_BYTES_MAX: 256 * 1024 * 1024,
+  EFFECTS_TRY_OPERATIONS_MAX: 10_000,
   GUARDS_MAX: 16,
   HISTORY_CHANGES_MAX: 1_024,
   HISTORY_BYTES_MAX: 64 * 1024 * 1024,

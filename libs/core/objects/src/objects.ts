@@ -49,6 +49,7 @@ export class Objects {
       sessions: new Map(),
       nonces: new Map(),
       objects: new Map(),
+      jobs: new Map(),
       bytes: 0,
       undo: undefined,
       touched: new Set(),

@@ -3,6 +3,7 @@ import { bytesOfCells } from "./cell-store.ts";
 import { charge, keep, weight } from "./content.ts";
 import { enlist, makeObject } from "./create.ts";
 import { link } from "./dict.ts";
+import { addRun, chargeJob, enlistJob, type Outcome, runBytes, runsOf } from "./effects-jobs.ts";
 import { textOf } from "./keys.ts";
 import { ITEM_OVERHEAD_BYTES } from "./limits.ts";
 import { holdKey } from "./lock.ts";
@@ -66,7 +67,10 @@ class Restorer {
     const state = this.#state;
     switch (piece.type) {
       case "state":
-        assert(piece.version === SNAPSHOT_VERSION, `snapshot version ${piece.version} is not known here`);
+        assert(
+          piece.version >= 1 && piece.version <= SNAPSHOT_VERSION,
+          `snapshot version ${piece.version} is not known here`,
+        );
         state.revision = piece.revision;
         this.#begun = true;
         return;
@@ -82,6 +86,16 @@ class Restorer {
         return;
       case "object":
         this.#takeObject(piece);
+        return;
+      case "job": {
+        const { id, changed } = piece;
+        const creator = piece.creator === null ? undefined : this.#owner(piece.creator);
+        const maker = creator?.session ?? state.sessions.get(piece.maker ?? 0);
+        enlistJob(state, { id, creator, maker, changed, bytes: 0, runs: [] });
+        return;
+      }
+      case "settled":
+        this.#takeSettled(piece);
         return;
       case "waiting":
         for (const saved of piece.waiters) this.#takeWaiter(piece, saved);
@@ -180,6 +194,24 @@ class Restorer {
       charge(state, end.pipe, weight(bytes));
       end.inbox.push({ value: keep(bytes), plain: number === 1 });
     });
+  }
+
+  #takeSettled({ id, runs }: SnapshotPiece & { readonly type: "settled" }): void {
+    const state = this.#state;
+    const job = state.jobs.get(id);
+    assert(job !== undefined, `job ${id} is in the snapshot`);
+    for (let at = 0; at < runs.length; at += 2) {
+      const [first = 0, count = 0] = runs.slice(at, at + 2);
+      const outcomes: Outcome[] = [];
+      this.#expect(count, (outcome) => {
+        outcomes.push({ index: first + outcomes.length, outcome });
+        if (outcomes.length < count) return;
+        for (const run of runsOf(outcomes)) {
+          chargeJob(state, job, runBytes(run));
+          addRun(job, run);
+        }
+      });
+    }
   }
 
   #takeWaiter({ ref, line: at }: SnapshotPiece & { readonly type: "waiting" }, saved: SavedWaiter): void {

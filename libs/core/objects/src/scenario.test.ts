@@ -23,6 +23,8 @@ import { testCodec } from "./testing/codec.ts";
  *     numbers: #1; #s1.0/2 is the first number, $s1.0/2 the revision, of that operation's reply
  *     guard=@lock:#s1.0/2             under a lock
  *   s1.0 transaction expect=@d:"key":$s1.0/2 : dict-set @d "key" 1 ; list-append @l 2         (expect=@l::$s1.0/3 of a whole object)
+ *   s1.0 effects-commit "job" "a" "b" #7 #1 #0 expect=... : dict-set @d "key" 1        items 7 and 8 with their outcomes; 1 write is of 7, none of 8
+ *   s1.0 effects-try : list-append @l 1 ; list-length @l
  *   s1.0/4 again                      the same operation once more
  *   ack s1.0 1 3                      it has the replies of 1, 2 and 3
  *   close-owner s1.0 | close s1 | expire s1 | break @lock WORDS
@@ -172,9 +174,8 @@ class Stage {
     const verb = verbs.find((each) => each === rest[0]);
     if (verb === undefined) throw new Error(`"${rest[0]}" is no verb`);
     const guards = words.filter((word) => word.startsWith("guard=")).map((word) => this.#guard(word.slice(6)));
-    return verb === "transaction"
-      ? { ...this.#transaction(words), seq, guards }
-      : { ...this.#plain(verb, rest), seq, guards };
+    if (verb === "transaction" || verb.startsWith("effects-")) return { ...this.#whole(verb, words), seq, guards };
+    return { ...this.#plain(verb, rest), seq, guards };
   }
 
   #plain(verb: Verb, [, object = "", ...rest]: readonly string[]): Omit<Operation, "seq" | "guards"> {
@@ -184,12 +185,17 @@ class Stage {
     return { verb, object, values, numbers, operations: [], expectations: [] };
   }
 
-  #transaction(words: readonly string[]): Omit<Operation, "seq" | "guards"> {
+  /** What is of no one object: a transaction, and what is said of a job's items. */
+  #whole(verb: Verb, words: readonly string[]): Omit<Operation, "seq" | "guards"> {
+    const colon = words.includes(":") ? words.indexOf(":") : words.length;
     const parts = words
-      .slice(words.indexOf(":") + 1)
+      .slice(colon + 1)
       .join(" ")
-      .split(" ; ");
+      .split(" ; ")
+      .filter((part) => part !== "");
     const operations = parts.map((part, at) => this.#operation(at + 1, part.split(" ")));
+    const said = words.slice(0, colon).filter((word) => !/^(seq|guard|expect)=/.test(word));
+    const { values, numbers } = this.#plain(verb, [verb, "", ...said.slice(1)]);
     const expectations = words
       .filter((word) => word.startsWith("expect="))
       .map((word) => {
@@ -197,7 +203,7 @@ class Stage {
         const bytes = key === "" ? new Uint8Array() : encoded(key);
         return { object, key: bytes, revision: this.#number(revision) };
       });
-    return { verb: "transaction", object: "", values: [], numbers: [], operations, expectations };
+    return { verb, object: "", values, numbers, operations, expectations };
   }
 
   #guard(text: string): Guard {

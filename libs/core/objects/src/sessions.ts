@@ -31,6 +31,7 @@ export function makeSession(state: State, identity: Identity): Session {
     closedUpTo: -1,
     sending: new Set(),
     named: new Set(),
+    outliving: new Set(),
     tally: tallyOfSession(state, identity.number),
     readers: new Map(),
   };
@@ -77,6 +78,7 @@ export function addOwner(_state: State, session: Session, number: number): Owner
     holds: new Set(),
     ends: new Set(),
     objects: new Set(),
+    jobs: new Set(),
     actions: new Set(),
   };
   session.owners.set(number, owner);

@@ -2,12 +2,12 @@ import { bytesOfCells } from "./cell-store.ts";
 import { entriesOf } from "./dict.ts";
 import { SNAPSHOT_PIECE_BYTES, SNAPSHOT_PIECE_ITEMS } from "./limits.ts";
 import type { Spec } from "./spec.ts";
-import type { Hold, Owner, PipeEnd, Session, SharedObject, State, Waiter } from "./state.ts";
+import type { EffectsJob, Hold, Owner, PipeEnd, Session, SettledRun, SharedObject, State, Waiter } from "./state.ts";
 import type { Guard, Refusal, Revision, SessionNumber, Verb } from "./types.ts";
 import { linesOf } from "./waits.ts";
 
-/** Of the pieces below. A build reads what it wrote, and what older ones did. */
-export const SNAPSHOT_VERSION = 1;
+/** Of the pieces below. A build reads what it wrote, and what older ones did. Version 1 had no jobs. */
+export const SNAPSHOT_VERSION = 2;
 
 /** An owner, as others refer to it. */
 export interface OwnerName {
@@ -116,6 +116,18 @@ export type SnapshotPiece =
       readonly line: number;
       readonly waiters: readonly SavedWaiter[];
     }
+  /** A job whose items' writes count once, after all objects. */
+  | {
+      readonly type: "job";
+      readonly id: string;
+      /** Of one that ends with its session. */
+      readonly creator: OwnerName | null;
+      /** Of one that outlives it: who opened it and lives. */
+      readonly maker: SessionNumber | null;
+      readonly changed: Revision;
+    }
+  /** Items of a job that are settled: the first of a run and how many, pair by pair. As many outcomes follow. */
+  | { readonly type: "settled"; readonly id: string; readonly runs: readonly number[] }
   /** `numbers`: one beside each value (of an entry: its revision; of a message: 1 for bytes); none when all are 0. */
   | { readonly type: "items"; readonly items: readonly Uint8Array[]; readonly numbers: readonly number[] }
   | { readonly type: "part"; readonly bytes: Uint8Array; readonly last: boolean; readonly number: number };
@@ -131,6 +143,7 @@ export function* piecesOf(state: State): Generator<SnapshotPiece> {
     for (const owner of [...session.owners.values()].sort((a, b) => a.number - b.number)) yield* savedOwner(owner);
   }
   for (const object of state.objects.values()) yield* savedObject(object);
+  for (const job of state.jobs.values()) yield* savedJob(job);
   for (const object of state.objects.values()) yield* savedLines(object);
 }
 
@@ -219,6 +232,26 @@ function* itemsOf(object: SharedObject): Generator<Item> {
     case "event":
     case "barrier":
       return;
+  }
+}
+
+function* savedJob({ id, creator, maker, changed, runs }: EffectsJob): Generator<SnapshotPiece> {
+  const [by, from] = creator === undefined ? [null, maker?.number ?? null] : [nameOf(creator), null];
+  yield { type: "job", id, creator: by, maker: from, changed };
+  for (let at = 0; at < runs.length; at += SNAPSHOT_PIECE_ITEMS) {
+    const some = runs.slice(at, at + SNAPSHOT_PIECE_ITEMS);
+    yield { type: "settled", id, runs: some.flatMap(({ first, ends }) => [first, ends.length]) };
+    yield* packed(outcomesOf(some));
+  }
+}
+
+function* outcomesOf(runs: readonly SettledRun[]): Generator<Item> {
+  for (const { ends, bytes } of runs) {
+    let from = 0;
+    for (const end of ends) {
+      yield [bytes.subarray(from, end), 0];
+      from = end;
+    }
   }
 }
 

@@ -20,9 +20,11 @@ export interface State {
   readonly nonces: Map<string, Session>;
   /** In the order in which they were created. */
   readonly objects: Map<string, SharedObject>;
-  /** What counts against DATA_BYTES_MAX: of all objects and all replies that are kept. */
+  /** Jobs whose items' writes count once, in the order in which they were opened. */
+  readonly jobs: Map<string, EffectsJob>;
+  /** What counts against DATA_BYTES_MAX: of all objects, all replies that are kept, and all jobs. */
   bytes: number;
-  /** Of the transaction that is being done: what takes back what it did so far, the last first. */
+  /** Of what is being done all or nothing: what takes back what it did so far, the last first. */
   undo: (() => void)[] | undefined;
   /** Volatile. Objects that changed in this step and have readers waiting. */
   readonly touched: Set<SharedObject>;
@@ -49,6 +51,8 @@ export interface Session {
   readonly sending: Set<PipeEnd>;
   /** Objects with a name that it made and that are there. */
   readonly named: Set<SharedObject>;
+  /** Jobs that it opened and that outlive it. */
+  readonly outliving: Set<EffectsJob>;
   /** Of all its owners. */
   readonly tally: Tally;
   /** Volatile. Readers that wait, by owner and number. */
@@ -69,6 +73,8 @@ export interface Owner {
   readonly ends: Set<PipeEnd>;
   /** Its anonymous objects, in the order in which they were created. */
   readonly objects: Set<SharedObject>;
+  /** Jobs that are forgotten with it, in the order in which they were opened. */
+  readonly jobs: Set<EffectsJob>;
   /** Barriers whose action it runs. */
   readonly actions: Set<Barrier>;
 }
@@ -242,6 +248,31 @@ export interface Barrier extends Base {
 }
 
 export type SharedObject = Dict | List | Cells | Queue | Pipe | Lock | Semaphore | Condition | Flag | Barrier;
+
+/** A job whose items' writes count once: which of its items are settled, and what came of them. */
+export interface EffectsJob {
+  readonly id: string;
+  /** It is forgotten with this owner; undefined: it outlives whoever opened it. */
+  readonly creator: Owner | undefined;
+  /** The session that opened it, while that lives. */
+  maker: Session | undefined;
+  /** Of its opening, or its last commit that settled something. */
+  changed: Revision;
+  /** What counts against DATA_BYTES_MAX. */
+  bytes: number;
+  /** In the order of their items; no item is in two. */
+  readonly runs: SettledRun[];
+}
+
+/** Items behind each other that one commit settled. */
+export interface SettledRun {
+  /** Index of the first one. */
+  readonly first: number;
+  /** Of each item: where its outcome ends in `bytes`. Never empty. */
+  readonly ends: Uint32Array;
+  /** All outcomes. */
+  readonly bytes: Uint8Array;
+}
 
 /** Changes of one object. Volatile. */
 interface History {

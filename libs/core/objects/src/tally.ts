@@ -3,7 +3,7 @@ import { overBound, type Refused } from "./replies.ts";
 import type { Hold, State } from "./state.ts";
 
 /** What is bounded twice: in all, and of each session, so that one session cannot take what all need. */
-export const tallied = ["owners", "objects", "waits", "holds", "replies", "readers", "watchers"] as const;
+export const tallied = ["owners", "objects", "jobs", "waits", "holds", "replies", "readers", "watchers"] as const;
 
 type Tallied = (typeof tallied)[number];
 
@@ -13,6 +13,8 @@ export interface Tally {
   readonly owners: Count;
   /** Objects; of a session those that it made, with a name or without. */
   readonly objects: Count;
+  /** Jobs whose items' writes count once; of a session those that it opened. */
+  readonly jobs: Count;
   /** Writing operations that wait. */
   readonly waits: Count;
   /** Locks, holds of permits and ends of pipes that owners have; ends that a session has sent and nobody received. */
@@ -75,6 +77,7 @@ export function tallyOfAll(limits: ObjectLimits): Tally {
   return {
     owners: count("ALL_OWNERS_MAX", "there are too many owners"),
     objects: count("OBJECTS_MAX", "there are too many objects, destroy some"),
+    jobs: count("EFFECTS_JOBS_MAX", "there are too many jobs whose writes count once, let some end"),
     waits,
     holds: count("HOLDS_MAX", "too many locks, permits and ends are held"),
     replies: count("ALL_REPLIES_MAX", "too many replies are not acknowledged"),
@@ -95,6 +98,7 @@ export function tallyOfSession({ limits, tally: all }: Pick<State, "limits" | "t
   return {
     owners: count("owners", "OWNERS_MAX", "has too many owners"),
     objects: count("objects", "SESSION_OBJECTS_MAX", "has made too many objects, destroy some"),
+    jobs: count("jobs", "SESSION_EFFECTS_JOBS_MAX", "has too many jobs whose writes count once, let some end"),
     waits,
     holds: count("holds", "SESSION_HOLDS_MAX", "holds too many locks, permits and ends"),
     replies: count("replies", "SESSION_REPLIES_MAX", "has too many replies that are not acknowledged"),

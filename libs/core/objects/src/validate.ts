@@ -2,12 +2,14 @@ import { assert } from "@heddle/kernel";
 import { bytesOfCells } from "./cell-store.ts";
 import { weight } from "./content.ts";
 import { entriesOf, entryBytes } from "./dict.ts";
+import { runBytes } from "./effects-jobs.ts";
 import { ITEM_OVERHEAD_BYTES } from "./limits.ts";
 import { holdKey } from "./lock.ts";
 import { otherOf } from "./pipe.ts";
 import { isClosed } from "./sessions.ts";
 import type {
   Dict,
+  EffectsJob,
   Hold,
   Lock,
   Owner,
@@ -29,6 +31,7 @@ export function validateState(state: State): void {
   let bytes = 0;
   for (const object of state.objects.values()) bytes += validateObject(state, object);
   for (const owner of ownersOf(state)) bytes += validateOwner(state, owner);
+  for (const [id, job] of state.jobs) bytes += validateJob(state, id, job);
   assert(bytes === state.bytes, `all bytes are counted: ${bytes} are there, ${state.bytes} were counted`);
   validateSessions(state);
   validateReaders(state);
@@ -40,14 +43,17 @@ function validateTallies(state: State): void {
   const all = new Map<string, number>();
   const made = new Map<Session | undefined, number>();
   for (const { maker } of state.objects.values()) made.set(maker, (made.get(maker) ?? 0) + 1);
+  const opened = new Map<Session | undefined, number>();
+  for (const { maker } of state.jobs.values()) opened.set(maker, (opened.get(maker) ?? 0) + 1);
   for (const session of state.sessions.values()) {
-    const there = { ...countsOf(session), objects: made.get(session) ?? 0 };
+    const there = { ...countsOf(session), objects: made.get(session) ?? 0, jobs: opened.get(session) ?? 0 };
     for (const what of tallied) {
       assertCount(session.tally[what], there[what], `${what} of session ${session.number}`);
       all.set(what, (all.get(what) ?? 0) + there[what]);
     }
   }
   all.set("objects", state.objects.size);
+  all.set("jobs", state.jobs.size);
   for (const what of tallied) assertCount(state.tally[what], all.get(what) ?? 0, what);
 }
 
@@ -81,7 +87,9 @@ function validateSessions(state: State): void {
     for (const owner of session.owners.values()) {
       assert(!isClosed(session, owner.number), "no closed owner lives");
       for (const object of owner.objects) assert(isThere(state, object), "5: its objects are there");
+      for (const job of owner.jobs) assert(state.jobs.get(job.id) === job, "5: its jobs are there");
     }
+    for (const job of session.outliving) assert(state.jobs.get(job.id) === job, "12: jobs that it opened are there");
     for (const end of session.sending)
       assert(isThere(state, end.pipe), "ends that are sent are of pipes that are there");
   }
@@ -142,6 +150,28 @@ function validateObject(state: State, object: SharedObject): number {
     assert(size === line.size, "lines know their size");
   }
   assert(bytes === object.bytes, `${object.ref} counts its bytes: ${bytes} are there, ${object.bytes} were counted`);
+  return bytes;
+}
+
+/** 13: no item is settled twice; returns what the job counts for. */
+function validateJob(state: State, id: string, job: EffectsJob): number {
+  const { creator, maker, changed, runs } = job;
+  assert(id === job.id && changed <= state.revision, "jobs are found, and changed at revisions that were");
+  assert(maker === undefined || state.sessions.get(maker.number) === maker, "12: who opened a job lives");
+  if (creator === undefined) assert(maker === undefined || maker.outliving.has(job), "12: and knows it");
+  else assert(isAlive(state, creator) && creator.jobs.has(job), "5: who opened a job that ends with it lives");
+  let [bytes, next] = [ITEM_OVERHEAD_BYTES, 0];
+  for (const run of runs) {
+    assert(run.first >= next && run.ends.length > 0, `13: items of job ${id} are settled once, in order`);
+    assert(run.ends.at(-1) === run.bytes.length, "13: every outcome is there");
+    assert(
+      run.ends.every((end, at) => end >= (run.ends[at - 1] ?? 0)),
+      "13: outcomes stand behind each other",
+    );
+    next = run.first + run.ends.length;
+    bytes += runBytes(run);
+  }
+  assert(bytes === job.bytes, `job ${id} counts its bytes: ${bytes} are there, ${job.bytes} were counted`);
   return bytes;
 }
 

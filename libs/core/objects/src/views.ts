@@ -89,6 +89,8 @@ export interface ObjectsTotals {
   /** That live and have written. */
   readonly owners: number;
   readonly objects: number;
+  /** Jobs whose items' writes count once. */
+  readonly jobs: number;
   /** What counts against DATA_BYTES_MAX. */
   readonly bytes: number;
   /** Locks that are held, and holds of permits. */
@@ -138,7 +140,7 @@ export function sessionView(session: Session): SessionView {
 }
 
 /** Sums over the whole state. */
-export function totalsOf({ sessions, objects, bytes, tally }: State): ObjectsTotals {
+export function totalsOf({ sessions, objects, jobs, bytes, tally }: State): ObjectsTotals {
   let [held, lined] = [0, 0];
   for (const object of objects.values()) {
     if (object.type !== "lock" && object.type !== "semaphore") continue;
@@ -149,6 +151,7 @@ export function totalsOf({ sessions, objects, bytes, tally }: State): ObjectsTot
     sessions: sessions.size,
     owners: tally.owners.value,
     objects: objects.size,
+    jobs: jobs.size,
     bytes,
     holds: held,
     waits: { locks: lined, others: tally.waits.value + tally.readers.value - lined },
