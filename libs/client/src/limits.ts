@@ -70,6 +70,14 @@ export const TRANSACTION_TURN_MS = 10_000;
 export const TRANSACTION_LOCKS = 1_024;
 /** Writes of one transaction. More is a LimitError. */
 export const TRANSACTION_OPERATIONS_MAX = 128;
+/** Writes that items of a call with effects: "once" collect before they count; further items wait for that. */
+export const EFFECTS_AHEAD_OPERATIONS = 256;
+/** Their bytes. */
+export const EFFECTS_AHEAD_BYTES = 4 * 1024 * 1024;
+/** So often effects are made to count when nobody knows what became of them, for the session with the manager ended. Then the item fails with that. */
+export const EFFECTS_COMMIT_TRIES = 5;
+/** So long items run again and again whose effects meet conflicts. Then the first of them fails with ConflictError. */
+export const EFFECTS_CONFLICT_MS = 60_000;
 /** Changes that one reading of a watch brings, at most; the next brings more. */
 export const WATCH_CHANGES_MAX = 1_000;
 /** Operations on shared objects that one entry carries, at most; more go in the next entry. */
@@ -104,3 +112,13 @@ export const SUSPEND_LOOK_MS = 20;
 export const SUSPEND_MS = 1_000;
 /** Owners that an agent has closed and says to be closed again on the next stream. Of more only the newest are. */
 export const CLOSED_OWNERS_MAX = 1_024;
+/** Chunks of a kept job that are offered and not on its coordinator's disk, at most. Further ones wait for their turn. */
+export const UNKEPT_CHUNKS_MAX = 64;
+/** Chunks of a kept job whose number of inputs is known, about, unless `chunkSize` says otherwise. */
+export const KEPT_CHUNKS = 256;
+/** Items of one chunk of a kept job whose number of inputs is not known, at most. */
+export const KEPT_CHUNK_ITEMS = 1_000;
+/** Spans of answered items that are told to a kept job's coordinator in a new session. Of more only the largest: what comes again is dropped. */
+export const KEPT_SETTLED_SPANS_MAX = 4_096;
+/** Chunks of inputs that are compared with a kept job in one turn of the event loop. */
+export const VERIFIED_CHUNKS_PER_TURN = 8;

@@ -44,6 +44,18 @@ export interface HeldLock {
   readonly loss?: LockLostError | undefined;
 }
 
+/** What takes the place of asking the manager, in a task whose writes count once. */
+export interface CallEffects {
+  /** As the channel's `call`; `home.live` asks at once. Throws StateError for what such a task may not ask. */
+  call<T>(
+    home: { live<L>(request: OperationRequest, read: (reply: OperationReply) => L): Promise<L> },
+    request: OperationRequest,
+    read: (reply: OperationReply) => T,
+  ): Promise<T>;
+  /** Why such a task cannot ask for what may wait. */
+  refusalOf(verb: VerbName, object: string): Error;
+}
+
 /** How long to wait, for operations that wait. */
 export interface WaitOptions {
   /** Milliseconds; unbounded unless given. 0 and less: not at all. */

@@ -63,9 +63,9 @@ export class FabricHomes {
   }
 
   #make(channel: () => ObjectsChannel): ObjectsHome {
-    const { env, hold } = this.#options;
+    const { env, hold, objects } = this.#options;
     const home: ObjectsHome = new ObjectsHome({
-      ...{ channel, env, kinds: KINDS, keepAlive: hold, flows: this.#flows },
+      ...{ channel, env, kinds: KINDS, keepAlive: hold, flows: this.#flows, effects: objects?.effects },
       closed: () => void this.#homes.delete(home),
     });
     this.#homes.add(home);

@@ -2,7 +2,7 @@ import { type AsyncScope, type Clock, ClosedError, type Environment, type Millis
 import type { LeaseKeeper, RpcClient, Version } from "@heddle/port-rpc";
 import { OBJECTS_TTL_MS, SUSPEND_LOOK_MS } from "../limits.ts";
 import { allSettled } from "./all-settled.ts";
-import type { HeldLock, ObjectsChannel } from "./channel.ts";
+import type { CallEffects, HeldLock, ObjectsChannel } from "./channel.ts";
 import { managerOf } from "./manager-address.ts";
 import { ManagerStream } from "./manager-stream.ts";
 import { ObjectsSession } from "./session.ts";
@@ -15,6 +15,8 @@ export interface ObjectsFacilities {
   readonly openScope: <T>() => AsyncScope<T>;
   /** The attempt of the task that runs now, one object for each; undefined outside of tasks, and unless given. */
   readonly attempt?: () => object | undefined;
+  /** What takes the place of asking the manager, for the code of a task that runs now whose writes count once; nothing unless given. */
+  readonly effects?: (() => CallEffects | undefined) | undefined;
   /** Keeps sessions alive; by beats of this event loop unless given. */
   readonly leases?: LeaseKeeper;
   /** Of tasks: lends the slot until disposed, while something waits for others. Nothing else need be told of what is pending then: the process is kept by its agent. */

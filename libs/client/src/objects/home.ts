@@ -7,7 +7,7 @@ import {
   ValueEncoder,
   type ValueReaderHooks,
 } from "@heddle/wire";
-import type { ObjectsChannel, OperationReply, OperationRequest, WaitOptions } from "./channel.ts";
+import type { CallEffects, ObjectsChannel, OperationReply, OperationRequest, WaitOptions } from "./channel.ts";
 import type { Flows } from "./flows.ts";
 import { Holdings } from "./holdings.ts";
 import { type Failure, OperationPromise } from "./operation-promise.ts";
@@ -29,6 +29,8 @@ export interface ObjectsHomeOptions {
   readonly keepAlive: () => Disposable;
   /** Who asks for locks: the same for all homes of a process. */
   readonly flows: Flows;
+  /** What takes the place of asking, for the code that runs now; nothing unless given. */
+  readonly effects?: (() => CallEffects | undefined) | undefined;
   /** Called when it is closed. */
   readonly closed?: () => void;
 }
@@ -53,9 +55,11 @@ export class ObjectsHome {
   #closing: Promise<void> | undefined;
   readonly #unheard = new Unheard();
 
+  readonly #effects: (() => CallEffects | undefined) | undefined;
   readonly #closed: (() => void) | undefined;
 
-  constructor({ channel, env, kinds, keepAlive, flows, closed }: ObjectsHomeOptions) {
+  constructor({ channel, env, kinds, keepAlive, flows, effects, closed }: ObjectsHomeOptions) {
+    this.#effects = effects;
     this.#closed = closed;
     this.#open = channel;
     this.env = env;
@@ -84,8 +88,14 @@ export class ObjectsHome {
     return mintId(this.env.random);
   }
 
-  /** As the channel's, once what the operation needs is known to the manager. */
+  /** As `live`; in a task whose writes count once, as its effects have it. */
   call<T>(request: OperationRequest, read: (reply: OperationReply) => T): Promise<T> {
+    const effects = this.#effects?.();
+    return effects === undefined ? this.live(request, read) : effects.call(this, request, read);
+  }
+
+  /** As the channel's `call`, once what the operation needs is known to the manager. */
+  live<T>(request: OperationRequest, read: (reply: OperationReply) => T): Promise<T> {
     const channel = this.channel();
     if (this.#awaited === undefined) return channel.call(request, read);
     return this.#late(this.#awaited, request, () => channel.call(request, read));
@@ -93,6 +103,8 @@ export class ObjectsHome {
 
   /** As `call`, for what may wait. */
   wait<T>(request: OperationRequest, options: WaitOptions | undefined, read: (reply: OperationReply) => T): Promise<T> {
+    const effects = this.#effects?.();
+    if (effects !== undefined) throw effects.refusalOf(request.verb, request.object);
     const channel = this.channel();
     if (this.#awaited === undefined) return channel.wait(request, options, read);
     const ask = (): Promise<T> => channel.wait(request, options, read);

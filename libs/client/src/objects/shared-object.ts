@@ -134,12 +134,12 @@ export abstract class SharedObject implements Shared, OperationHandle {
     const handle: OperationHandle = { explain: (refusal) => this.#refused(refusal) };
     const values = [home.encode({ ...options, kind }), ...(content?.first ?? [])];
     const sent: Promise<unknown>[] = [
-      home.call({ verb: "create", object, values, handle }, (reply) => {
+      home.live({ verb: "create", object, values, handle }, (reply) => {
         this.#isNew = reply.numbers[0] === 1;
       }),
     ];
     for (const more of content?.rest ?? [])
-      sent.push(home.call({ verb: more.verb, object, values: more.values, handle }, nothing));
+      sent.push(home.live({ verb: more.verb, object, values: more.values, handle }, nothing));
     this.#created = Promise.all(sent).then(
       () => {
         this.#isCreated = true;

@@ -115,7 +115,11 @@ async function conflictOf(asked: Promise<void>): Promise<ConflictError | undefin
 }
 
 /** Waits for a turn among transactions that use the same objects (and a few others), and keeps it. One that is not had in time is done without. */
-async function takeTurn(turns: AsyncDisposableStack, home: ObjectsHome, objects: readonly string[]): Promise<void> {
+export async function takeTurn(
+  turns: AsyncDisposableStack,
+  home: ObjectsHome,
+  objects: readonly string[],
+): Promise<void> {
   const number = Math.abs(hash32(objects.join("\n"))) % TRANSACTION_LOCKS;
   const lock = new Lock({ name: `heddle.transactions.${number}` }, { home });
   try {

@@ -46,6 +46,8 @@ const reading: ReadonlySet<VerbName> = new Set([
   "event-is-set",
   "event-wait",
   "barrier-state",
+  "effects-settled",
+  "effects-try",
 ] satisfies VerbName[]);
 
 /** What they change lasts no longer than the session: when that is over, it is known that nothing came of them. */
@@ -69,6 +71,9 @@ const unguarded: ReadonlySet<VerbName> = new Set([
   "barrier-release",
   "barrier-abort",
   "barrier-reset",
+  "effects-open",
+  "effects-close",
+  "effects-commit",
 ] satisfies VerbName[]);
 
 /** Their wait begins with something that cannot be taken back at once: also a poll waits, and is cancelled. */

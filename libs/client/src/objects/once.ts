@@ -1,0 +1,104 @@
+import { type AsyncScope, backoffMs, ConflictError, type Millis } from "@heddle/kernel";
+import { EFFECTS_CONFLICT_MS, TRANSACTION_QUEUED_CONFLICTS } from "../limits.ts";
+import type { CallEffects, OperationReply } from "./channel.ts";
+import { CollectedEffects } from "./collected-effects.ts";
+import type { ObjectsHome } from "./home.ts";
+import { foreignEffects } from "./item-effects.ts";
+import { pause, RETRY_BACKOFF } from "./retry.ts";
+import { nothing } from "./shared-object.ts";
+import { takeTurn } from "./transaction.ts";
+
+/** What is needed to collect what tasks write. */
+export interface OnceEffectsOptions {
+  /** Where the fabric is asked that the tasks belong to. Called when it is needed first. */
+  readonly home: () => ObjectsHome;
+  readonly openScope: <T>() => AsyncScope<T>;
+}
+
+/** Inside a worker: collects what the items of jobs write whose writes count once, and makes it count. */
+export class OnceEffects {
+  readonly #home: () => ObjectsHome;
+  readonly #openScope: OnceEffectsOptions["openScope"];
+  #scope: AsyncScope<CallEffects> | undefined;
+
+  constructor({ home, openScope }: OnceEffectsOptions) {
+    this.#home = home;
+    this.#openScope = openScope;
+  }
+
+  /** For homes of the fabric that the tasks belong to: what takes the place of asking, while the code of such an item runs. */
+  readonly own = (): CallEffects | undefined => this.#scope?.get();
+
+  /** The same, for homes of other fabrics. */
+  readonly foreign = (): CallEffects | undefined => (this.#scope?.get() === undefined ? undefined : foreignEffects);
+
+  /** What items have come to that are settled; undefined for each that is not. `first`: index of the first of them. */
+  async settled(job: string, first: number, count: number): Promise<readonly (Uint8Array | undefined)[]> {
+    const home = this.#home();
+    const values = [home.encode(job)];
+    const reply = await home.live({ verb: "effects-settled", object: "", values, numbers: [first, count] }, asIs);
+    let next = 0;
+    return Array.from({ length: count }, (_, at) => (reply.numbers[at] === 1 ? reply.values[next++] : undefined));
+  }
+
+  /** Begins to collect what items of a job write. */
+  collect(job: string): CollectedEffects {
+    this.#scope ??= this.#openScope<CallEffects>();
+    const home = this.#home();
+    return new CollectedEffects(home, this.#scope, home.encode(job));
+  }
+
+  /** For the conflicts of one chunk. To be disposed of once it is through. */
+  conflicts(): EffectsConflicts {
+    return new EffectsConflicts(this.#home());
+  }
+}
+
+/** How items that meet conflicts run again: after a pause, and from some conflict on one after the other with whoever writes the same objects. */
+export class EffectsConflicts implements AsyncDisposable {
+  readonly #home: ObjectsHome;
+  readonly #turns = new AsyncDisposableStack();
+  #count = 0;
+  #sinceMs: Millis | undefined;
+
+  constructor(home: ObjectsHome) {
+    this.#home = home;
+  }
+
+  /** Resolves when the items may run again whose effects were these. Rejects with ConflictError when conflicts went on for EFFECTS_CONFLICT_MS. */
+  async next({ objects }: Pick<CollectedEffects, "objects">, conflict: unknown): Promise<void> {
+    const { clock, random } = this.#home.env;
+    const nowMs = clock.nowMs();
+    this.#sinceMs ??= nowMs;
+    if (nowMs - this.#sinceMs >= EFFECTS_CONFLICT_MS) {
+      const words = conflict instanceof Error ? conflict.message : String(conflict);
+      const message = `an item ran ${this.#count + 1} times in ${EFFECTS_CONFLICT_MS / 1_000} s, and each time something that its writes depend on was changed meanwhile; the last time ${words}`;
+      throw new ConflictError(message, { cause: conflict });
+    }
+    this.#count++;
+    if (this.#count === TRANSACTION_QUEUED_CONFLICTS) await takeTurn(this.#turns, this.#home, objects);
+    else await pause(this.#home, backoffMs(RETRY_BACKOFF, this.#count, random));
+  }
+
+  /** Items got through: what comes is new. */
+  through(): void {
+    this.#sinceMs = undefined;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#turns.disposeAsync();
+  }
+}
+
+/** Outside: the manager takes the job, whose items' writes count once. `outlives`: until it is closed, else also until this session ends. Rejects as operations do, with StateError where the fabric has no manager. */
+export async function openEffects(home: ObjectsHome, job: string, outlives: boolean): Promise<void> {
+  const values = [home.encode(job)];
+  await home.live({ verb: "effects-open", object: "", values, numbers: [outlives ? 1 : 0] }, nothing);
+}
+
+/** The job is over: what still runs of it counts no more. */
+export async function closeEffects(home: ObjectsHome, job: string): Promise<void> {
+  await home.live({ verb: "effects-close", object: "", values: [home.encode(job)] }, nothing);
+}
+
+const asIs = (reply: OperationReply): OperationReply => reply;
