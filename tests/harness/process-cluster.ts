@@ -27,6 +27,10 @@ export interface ProcessOptions {
   readonly unavailableTimeoutMs?: number;
   /** More flags for the agent with this index. */
   readonly agentFlags?: (index: number) => readonly string[];
+  /** The program and its first arguments that run the agents' commands; none unless given. Their process ids must be the agents'. */
+  readonly agentsWithin?: readonly string[];
+  /** How long agents wait for running work after SIGTERM; 5,000 unless given. */
+  readonly agentDrainMs?: number;
 }
 
 interface Agent {
@@ -42,6 +46,8 @@ export class ProcessCluster extends RealCluster {
   readonly slots: number;
   readonly #options: Required<ProcessOptions>;
   readonly #agents: Agent[] = [];
+  /** All that were ever started. */
+  readonly #children: ChildProcess[] = [];
   #coordinator: ChildProcess | undefined;
   #manager: ChildProcess | undefined;
   #address = "";
@@ -66,6 +72,8 @@ export class ProcessCluster extends RealCluster {
       unavailableTimeoutMs: 5_000,
       coordinatorFlags: [],
       agentFlags: () => [],
+      agentsWithin: [],
+      agentDrainMs: 5_000,
       ...options,
     });
     try {
@@ -192,6 +200,14 @@ export class ProcessCluster extends RealCluster {
     return this.#agents.map(({ process }) => process.pid ?? 0);
   }
 
+  /** How a server ended, once it has: its exit code or the signal. */
+  async endOf(pid: number): Promise<number | string | null> {
+    const child = this.#children.find((each) => each.pid === pid);
+    if (child === undefined) throw new RangeError(`no server of this cluster has the process id ${pid}`);
+    if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+    return child.exitCode ?? child.signalCode;
+  }
+
   get #managerAddress(): string {
     return `unix:${join(this.directory, "manager.sock")}`;
   }
@@ -234,8 +250,8 @@ export class ProcessCluster extends RealCluster {
   }
 
   #spawnAgent(name: string): ChildProcess {
-    const { slots, agentFlags } = this.#options;
-    return this.#spawn("agent", [
+    const { slots, agentFlags, agentsWithin, agentDrainMs } = this.#options;
+    const flags = [
       "--coordinator",
       this.#address,
       "--name",
@@ -243,17 +259,24 @@ export class ProcessCluster extends RealCluster {
       "--processes",
       String(slots),
       "--drain-ms",
-      "5000",
+      String(agentDrainMs),
       "--data-dir",
       join(this.directory, name),
       ...agentFlags(this.nodes.indexOf(name)),
-    ]);
+    ];
+    return this.#spawn("agent", flags, agentsWithin);
   }
 
-  #spawn(app: "coordinator" | "agent" | "manager", flags: readonly string[]): ChildProcess {
+  #spawn(
+    app: "coordinator" | "agent" | "manager",
+    flags: readonly string[],
+    within: readonly string[] = [],
+  ): ChildProcess {
     const main = fileURLToPath(new URL(`../../apps/${app}/src/main.ts`, import.meta.url));
     const options = { stdio: ["ignore", "ignore", "inherit"] as ["ignore", "ignore", "inherit"] };
-    const child = spawn(process.execPath, ["--conditions=@heddle/source", main, ...flags], options);
+    const [program = "", ...args] = [...within, process.execPath, "--conditions=@heddle/source", main, ...flags];
+    const child = spawn(program, args, options);
+    this.#children.push(child);
     this.scope.defer(() => end(child));
     return child;
   }
