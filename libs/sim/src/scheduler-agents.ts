@@ -108,7 +108,8 @@ export class ModelAgent {
     const stopsAt = random.float() < options.parts ? random.int(assign.count) : -1;
     const isKilled = this.#world.faulty && (this.isSick || random.float() < options.kills);
     const killedAt = isKilled ? random.int(assign.count) : -1;
-    let runMs = 0;
+    const straggles = options.stragglers > 0 && random.float() < options.stragglers;
+    let runMs = straggles ? random.int(4_000) : 0;
     let bytes = 0;
     let outcome: Outcome = { type: "done", bytes };
     for (let at = 0; at < assign.count && outcome.type === "done"; at++) {

@@ -20,6 +20,8 @@ interface Scope {
   readonly whole: boolean;
   /** Either node may also be drained, with time or without, and uncordoned. */
   readonly drains: boolean;
+  /** What runs is backed up after a millisecond, once one chunk is done: every chunk says when it begins. */
+  readonly speculates: boolean;
 }
 
 const [client, pool, job] = [1 as ClientKey, 1 as PoolKey, 1 as JobKey];
@@ -34,11 +36,13 @@ const bare = { labels: new Map<string, string>(), resources: new Map<string, num
  * that of the last lost assignment may come late, and the client may cancel.
  */
 test.each<Scope & { ends: readonly string[] }>([
-  { depth: 5, whole: false, drains: false, ends: ["cancelled", "done", "failed"] },
-  { depth: 4, whole: true, drains: false, ends: ["cancelled", "done", "failed"] },
-  { depth: 4, whole: false, drains: true, ends: ["cancelled", "done", "failed"] },
+  { depth: 5, whole: false, drains: false, speculates: false, ends: ["cancelled", "done", "failed"] },
+  { depth: 4, whole: true, drains: false, speculates: false, ends: ["cancelled", "done", "failed"] },
+  { depth: 4, whole: false, drains: true, speculates: false, ends: ["cancelled", "done", "failed"] },
+  { depth: 5, whole: false, drains: false, speculates: true, ends: ["cancelled", "done", "failed"] },
+  { depth: 4, whole: false, drains: true, speculates: true, ends: ["cancelled", "done", "failed"] },
 ])(
-  "every order of $depth events keeps every promise, and the job ends (whole pool: $whole, drains: $drains)",
+  "every order of $depth events keeps every promise, and the job ends (whole pool: $whole, drains: $drains, speculation: $speculates)",
   (scope) => {
     const ends = new Map<string, number>();
     let runs = 0;
@@ -72,7 +76,7 @@ function replay(path: readonly number[], scope: Scope): Table {
 class Table {
   /** Whether the core checks itself after each step. */
   checked = false;
-  readonly #core = new Scheduler({ random: { float: () => 0.5, int: (bound) => bound >> 1 } });
+  readonly #core: Scheduler;
   readonly #oracle = new SchedulerOracle({ isPoison: undefined, unschedulableMs: SCHEDULER_LIMITS.unschedulableMs });
   readonly #live = new Map<AssignmentId, Extract<Effect, { type: "assign-chunk" }>>();
   readonly #nodes: NodeKey[] = [];
@@ -87,13 +91,26 @@ class Table {
 
   readonly #whole: boolean;
   readonly #drains: boolean;
+  readonly #speculates: boolean;
 
-  constructor({ whole, drains }: Scope) {
+  constructor({ whole, drains, speculates }: Scope) {
     this.#whole = whole;
     this.#drains = drains;
+    this.#speculates = speculates;
+    const limits = speculates ? { backupMinMs: 1, backupAnswersMin: 1, backupMedianFactor: 0 } : {};
+    this.#core = new Scheduler({ random: { float: () => 0.5, int: (bound) => bound >> 1 }, limits });
     this.#feed({ type: "client-joined", client });
     this.#feed({ type: "pool-opened", pool, client, slotsMax: undefined, requirements: undefined });
-    this.#feed({ type: "job-opened", job, pool, retries: 1, depth: 0, ...plain, collect: whole });
+    this.#feed({
+      type: "job-opened",
+      job,
+      pool,
+      retries: 1,
+      depth: 0,
+      ...plain,
+      collect: whole,
+      speculate: speculates,
+    });
     this.#feed({ type: "chunk-offered", job, chunk: 0, count: 2, grain: whole ? 1 : 0 });
     this.#feed({ type: "chunk-offered", job, chunk: 1, count: 1, grain: 0 });
     this.#feed({ type: "job-sealed", job, chunks: 2 });
@@ -168,6 +185,9 @@ class Table {
       if (effect.type === "set-timer") this.#timerMs = effect.atMs;
     }
     if (input.type === "node-lost") this.#joinNode();
+    if (!this.#speculates) return;
+    for (const effect of effects)
+      if (effect.type === "assign-chunk") this.#feed({ type: "chunk-started", assignment: effect.assignment });
   }
 
   #note(input: Input): void {

@@ -1,4 +1,13 @@
-import type { AssignmentId, ClientKey, Effect, JobKey, PoolKey, Requirements } from "@heddle/core-scheduler";
+import type {
+  AssignmentId,
+  ClientKey,
+  Effect,
+  Input,
+  JobKey,
+  Outcome,
+  PoolKey,
+  Requirements,
+} from "@heddle/core-scheduler";
 import type { Millis } from "@heddle/kernel";
 
 type EffectOf<T extends Effect["type"]> = Extract<Effect, { readonly type: T }>;
@@ -12,6 +21,8 @@ export interface ItemFacts {
   deaths: number;
   losses: number;
   placedIn: AssignmentId | undefined;
+  /** A second assignment while the first one lives. */
+  backupIn: AssignmentId | undefined;
   /** It came back unbegun with others: it is placed with none of another grain. */
   cut: boolean;
   /** So it did last, and has not been placed since. */
@@ -25,6 +36,7 @@ export interface JobFacts {
   readonly depth: number;
   readonly collect: boolean;
   readonly ordered: boolean;
+  readonly speculate: boolean;
   readonly unreadBytesMax: number;
   readonly wants: readonly (Requirements | undefined)[];
   unreadBytes: number;
@@ -78,6 +90,49 @@ export interface NodeFacts {
   /** Jobs and pools it was given chunks of and not told to forget. */
   readonly jobs: Set<JobKey>;
   readonly pools: Set<PoolKey>;
+}
+
+/** An item that was just offered. */
+export function newItem(): ItemFacts {
+  const none = { attempt: 0, errors: 0, deaths: 0, losses: 0 };
+  return { state: "open", ...none, placedIn: undefined, backupIn: undefined, cut: false, isUnbegun: false };
+}
+
+/** What an answer says of the items of its span, which begins at `first`. */
+export function learnOutcome(items: readonly ItemFacts[], first: number, outcome: Outcome): void {
+  switch (outcome.type) {
+    case "worker-death":
+      for (const item of items) item.deaths++;
+      return;
+    case "item-error":
+      for (const item of items.slice(outcome.completed, outcome.completed + 1)) item.errors++;
+      return;
+    case "item-overdue":
+      for (const item of items.slice(outcome.offset - first).slice(0, 1)) item.errors++;
+      return;
+    case "part-done":
+      for (const item of items.slice(outcome.completed)) item.cut = item.isUnbegun = true;
+      return;
+    case "done":
+    case "not-started":
+    case "init-failed":
+    case "stopped":
+      return;
+  }
+}
+
+/** A node that has just joined. */
+export function newNode({ slots, labels, resources }: Extract<Input, { readonly type: "node-joined" }>): NodeFacts {
+  const drain = { stopAtMs: undefined, stopBeforeMs: undefined, leaving: false, drained: false };
+  const health = { excludedUntilMs: undefined, warned: false, troubles: new Set<string>() };
+  const told = { started: new Set<AssignmentId>(), revoked: new Map() };
+  const given = { live: new Map(), jobs: new Set<JobKey>(), pools: new Set<PoolKey>(), ...told };
+  return { slots, labels, resources, credit: 0, silent: false, cordoned: false, ...drain, ...health, ...given };
+}
+
+/** Neither silent nor cordoned nor leaving nor excluded. */
+export function isReady({ silent, cordoned, leaving, excludedUntilMs }: NodeFacts): boolean {
+  return !silent && !cordoned && !leaving && excludedUntilMs === undefined;
 }
 
 /** What one chunk of a job takes from its node. */

@@ -1,3 +1,4 @@
+import type { SchedulerLimits } from "@heddle/core-scheduler";
 import { type Millis, seededRandom } from "@heddle/kernel";
 
 /**
@@ -72,7 +73,22 @@ export interface SwarmOptions {
   readonly leaves: number;
   /** Of each job: it was open in a session before. */
   readonly resumes: number;
+  /** Of each job: its stragglers are backed up. */
+  readonly speculates: number;
+  /** Of each run of a span: it takes seconds longer. */
+  readonly stragglers: number;
 }
+
+/** A run lasts for seconds: so do exclusions, and stragglers are looked for often. */
+export const RUN_LIMITS: Partial<SchedulerLimits> = {
+  causeAgeMs: 5_000,
+  exclusion: { firstMs: 500, maxMs: 4_000 },
+  forgivenAfterMs: 5_000,
+  survivalMs: 200,
+  backupMinMs: 100,
+  backupEveryMs: 20,
+  backupLookMaxMs: 200,
+};
 
 /** The options of a seed. */
 export function swarm(seed: number): SwarmOptions {
@@ -123,6 +139,8 @@ export function swarm(seed: number): SwarmOptions {
     sickNodes: random.float() < 0.2 ? 1 : 0,
     unschedulableMs: random.float() < 0.5 ? 60_000 : 50 + random.int(3_000),
     resumes: sometimes(1),
+    speculates: sometimes(1),
+    stragglers: sometimes(0.05),
   };
 }
 

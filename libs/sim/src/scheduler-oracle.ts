@@ -10,11 +10,22 @@ import type {
   PoolKey,
 } from "@heddle/core-scheduler";
 import type { Millis } from "@heddle/kernel";
+import { isAnswer, judgeBackup, judgeOvertaken } from "./scheduler-backups.ts";
 import { checkDrain, isEmptying, judgeRevoke, learnCordon } from "./scheduler-drains.ts";
 import { checkExclusions, judgeExclusion, judgeReadmission, learnTrouble } from "./scheduler-exclusions.ts";
-import type { ItemFacts, JobFacts, NodeFacts, PoolFacts } from "./scheduler-facts.ts";
+import {
+  type ItemFacts,
+  isReady,
+  type JobFacts,
+  learnOutcome,
+  type NodeFacts,
+  newItem,
+  newNode,
+  type PoolFacts,
+} from "./scheduler-facts.ts";
 import { checkLack, hasLackedFor, judgeNeeds, judgeUnread, sharesRoom } from "./scheduler-needs.ts";
 import { demand } from "./scheduler-promises.ts";
+import { checkViews } from "./scheduler-views.ts";
 
 type EffectOf<T extends Effect["type"]> = Extract<Effect, { readonly type: T }>;
 type InputOf<T extends Input["type"]> = Extract<Input, { readonly type: T }>;
@@ -39,6 +50,11 @@ export class SchedulerOracle {
   readonly #nodes = new Map<NodeKey, NodeFacts>();
   readonly #lostNodes = new Set<NodeKey>();
   readonly #placed = new Map<AssignmentId, EffectOf<"assign-chunk">>();
+  /** Live assignments whose span was answered by another one: what they say counts no more. */
+  readonly #overtaken = new Set<AssignmentId>();
+  /** What this step is told of, after what was due: it was there when that was done. */
+  #lost: { readonly key: NodeKey; readonly facts: NodeFacts } | undefined;
+  #offered: { readonly job: JobKey; readonly chunk: number } | undefined;
   #lastAssignment = 0;
   #announced = { slots: 0, nodes: 0 };
   #faults = 0;
@@ -51,13 +67,17 @@ export class SchedulerOracle {
   /** One step: what was told, and what was wished for. */
   observe(nowMs: Millis, input: Input, effects: readonly Effect[], nodes: readonly NodeView[]): void {
     for (const node of this.#nodes.values()) node.stopBeforeMs = node.stopAtMs;
+    const lost = input.type === "node-lost" ? this.#nodes.get(input.node) : undefined;
+    this.#lost = input.type === "node-lost" && lost !== undefined ? { key: input.node, facts: lost } : undefined;
+    this.#offered = input.type === "chunk-offered" ? input : undefined;
     const finished = this.#learn(nowMs, input);
     for (const effect of effects) {
       if (effect.type === "readmit-node") judgeReadmission(nowMs, this.#nodes, effect.node, input);
       else this.#judge(nowMs, effect, finished);
     }
-    this.#checkNodes(nodes);
+    checkViews(nodes, this.#nodes, this.#announced);
     for (const [key, node] of this.#nodes) checkDrain(nowMs, key, node);
+    for (const id of this.#overtaken) judgeOvertaken(id, this.#nodes.get(this.#placed.get(id)?.node as NodeKey));
     checkExclusions(nowMs, this.#nodes);
     for (const [key, job] of this.#jobs) checkLack(nowMs, key, job, this.#nodes, this.#truth.unschedulableMs);
   }
@@ -156,11 +176,12 @@ export class SchedulerOracle {
     for (const job of this.#jobs.values()) if (job.pool === key) job.cancelRequested = true;
   }
 
-  #learnJobOpened({ job, requirements, unreadBytesMax, resumed, ...opened }: InputOf<"job-opened">): void {
+  #learnJobOpened({ job, requirements, unreadBytesMax, resumed, speculate, ...opened }: InputOf<"job-opened">): void {
     if (this.#jobs.has(job)) return;
     const pool = this.#pools.get(opened.pool);
     this.#jobs.set(job, {
       ...opened,
+      speculate: speculate === true,
       unreadBytesMax: unreadBytesMax ?? Number.POSITIVE_INFINITY,
       wants: [requirements, pool?.wants],
       unreadBytes: unreadBytesMax === undefined ? 0 : (resumed?.unreadBytes ?? 0),
@@ -178,10 +199,8 @@ export class SchedulerOracle {
   #learnChunk({ job: key, chunk, count, grain, settled = [] }: InputOf<"chunk-offered">): void {
     const job = this.#jobs.get(key);
     if (job === undefined || job.chunks.has(chunk)) return;
-    const none = { attempt: 0, errors: 0, deaths: 0, losses: 0 };
-    const item = (): ItemFacts => ({ state: "open", ...none, placedIn: undefined, cut: false, isUnbegun: false });
     job.grains.set(chunk, grain);
-    const items = Array.from({ length: count }, item);
+    const items = Array.from({ length: count }, newItem);
     for (const span of settled)
       for (const one of items.slice(span.offset, span.offset + span.count)) one.state = "delivered";
     job.chunks.set(chunk, items);
@@ -190,31 +209,21 @@ export class SchedulerOracle {
   #learnFinish({ assignment, outcome }: InputOf<"chunk-finished">) {
     const assign = this.#placed.get(assignment);
     if (assign === undefined) return undefined;
-    this.#unplace(assign);
     const items = this.#itemsOf(assign);
+    const twin = [items[0]?.placedIn, items[0]?.backupIn].find((id) => id !== undefined && id !== assignment);
+    const isOvertaken = this.#overtaken.has(assignment);
+    this.#unplace(assign);
     if (outcome.type === "not-started" && outcome.fault !== undefined)
       learnTrouble(this.#nodes.get(assign.node), assign);
     this.#learnPool(assign.job, outcome);
-    switch (outcome.type) {
-      case "worker-death":
-        learnTrouble(this.#nodes.get(assign.node), assign);
-        for (const item of items) item.deaths++;
-        break;
-      case "item-error":
-        for (const item of items.slice(outcome.completed, outcome.completed + 1)) item.errors++;
-        break;
-      case "item-overdue":
-        for (const item of items.slice(outcome.offset - assign.offset).slice(0, 1)) item.errors++;
-        break;
-      case "part-done":
-        for (const item of items.slice(outcome.completed)) item.cut = item.isUnbegun = true;
-        break;
-      case "done":
-      case "not-started":
-      case "init-failed":
-      case "stopped":
-        break;
-    }
+    if (isOvertaken) return { assign, outcome: { type: "stopped" } as const };
+    const counts = isAnswer(assign, outcome);
+    if (twin !== undefined && counts) {
+      this.#overtaken.add(twin);
+      for (const item of items) item.placedIn = item.backupIn = undefined;
+    } else if (twin !== undefined && outcome.type !== "worker-death") return { assign, outcome };
+    if (outcome.type === "worker-death") learnTrouble(this.#nodes.get(assign.node), assign);
+    learnOutcome(items, assign.offset, outcome);
     return { assign, outcome };
   }
 
@@ -231,19 +240,7 @@ export class SchedulerOracle {
     const node = this.#nodes.get(input.node);
     if (input.type === "node-joined") {
       if (node !== undefined || this.#lostNodes.has(input.node)) return;
-      const flags = {
-        silent: false,
-        cordoned: false,
-        stopAtMs: undefined,
-        stopBeforeMs: undefined,
-        leaving: false,
-        drained: false,
-      };
-      const health = { excludedUntilMs: undefined, warned: false, troubles: new Set<string>() };
-      const told = { started: new Set<AssignmentId>(), revoked: new Map() };
-      const given = { live: new Map(), jobs: new Set<JobKey>(), pools: new Set<PoolKey>(), ...told };
-      const { slots, labels, resources } = input;
-      this.#nodes.set(input.node, { slots, labels, resources, credit: 0, ...flags, ...health, ...given });
+      this.#nodes.set(input.node, newNode(input));
       return;
     }
     if (node === undefined) return;
@@ -263,7 +260,9 @@ export class SchedulerOracle {
     this.#nodes.delete(input.node);
     this.#lostNodes.add(input.node);
     for (const assign of node.live.values()) {
+      const isOvertaken = this.#overtaken.has(assign.assignment);
       this.#unplace(assign);
+      if (isOvertaken) continue;
       if (node.revoked.get(assign.assignment) === "stop") continue; // it was to end in any case
       for (const item of this.#itemsOf(assign)) item.losses++;
     }
@@ -279,9 +278,15 @@ export class SchedulerOracle {
         this.#judgeAssign(effect);
         return;
       case "revoke-chunk": {
-        const job = this.#jobs.get((this.#placed.get(effect.assignment) ?? finished?.assign)?.job as JobKey);
-        const mayStop = this.#mayGiveUp || this.#faults >= 5 || hasLackedFor(job, this.#truth.unschedulableMs, nowMs);
-        judgeRevoke(nowMs, effect, this.#nodes.get(effect.node), { job, mayStop, ended: finished?.assign.assignment });
+        const { assignment } = effect;
+        const lost = this.#lost?.key === effect.node ? this.#lost.facts : undefined;
+        const assign = this.#placed.get(assignment) ?? lost?.live.get(assignment) ?? finished?.assign;
+        const job = this.#jobs.get(assign?.job as JobKey);
+        const isSpare = this.#overtaken.has(assignment) || (assign && this.#isBackup(assign));
+        const isGivenUp = this.#mayGiveUp || this.#faults >= 5;
+        const mayStop = isSpare || isGivenUp || hasLackedFor(job, this.#truth.unschedulableMs, nowMs);
+        const known = { job, mayStop, ended: finished?.assign.assignment };
+        judgeRevoke(nowMs, effect, this.#nodes.get(effect.node) ?? lost, known);
         return;
       }
       case "deliver-span":
@@ -328,8 +333,7 @@ export class SchedulerOracle {
     const node = this.#nodes.get(effect.node);
     const job = this.#jobs.get(effect.job);
     const what = `assignment ${assignment}`;
-    const isReady = node && !node.silent && !node.cordoned && !node.leaving && node.excludedUntilMs === undefined;
-    demand(isReady, `${what} to node ${effect.node}, not ready`);
+    demand(node && isReady(node), `${what} to node ${effect.node}, not ready`);
     const goesOn = job && job.ended === undefined && (job.collect || job.failedItems === 0);
     demand(goesOn, `${what} of job ${effect.job}, which is over`);
     if (node === undefined || job === undefined) return;
@@ -358,12 +362,16 @@ export class SchedulerOracle {
     demand(isOneGrain || !items.some((item) => item.cut), `${what} puts grains together that came back apart`);
     const isSuspect = items.length === 1 && items.every((item) => item.deaths + item.losses > 0);
     demand(!effect.fresh || isSuspect, `${what} wants a fresh worker for no suspect`);
+    const original = this.#placed.get(items[0]?.placedIn as AssignmentId);
+    if (original !== undefined) judgeBackup(effect, original, { items, job, nodes: this.#nodes, jobs: this.#jobs });
     for (const item of items) {
-      demand(item.state === "open" && item.placedIn === undefined, `${what} runs what is done or running`);
+      const isFree = item.state === "open" && item.placedIn === original?.assignment;
+      demand(isFree, `${what} runs what is done or running`);
       demand(attempt > item.attempt, `${what} does not raise the attempt`);
       item.attempt = attempt;
       item.isUnbegun = false;
-      item.placedIn = assignment;
+      if (original === undefined) item.placedIn = assignment;
+      else item.backupIn = assignment;
     }
     this.#placed.set(assignment, effect);
     node.live.set(assignment, effect);
@@ -425,7 +433,8 @@ export class SchedulerOracle {
       demand(!isLack || hasLackedFor(job, this.#truth.unschedulableMs, nowMs), `${what}: a node could run it`);
     }
     for (const [chunk, items] of job.chunks) {
-      demand(job.released.has(chunk), `${what}: chunk ${chunk} is not released`);
+      const isLate = this.#offered?.job === key && this.#offered.chunk === chunk; // what was due, as this end, came first
+      demand(job.released.has(chunk) || isLate, `${what}: chunk ${chunk} is not released`);
       const delivered = items.every(({ state }) => state === "delivered" || (job.collect && state === "failed"));
       demand(outcome !== "done" || delivered, `${what}: chunk ${chunk} has items without a result`);
     }
@@ -456,24 +465,6 @@ export class SchedulerOracle {
     return job;
   }
 
-  #checkNodes(views: readonly NodeView[]): void {
-    let [slots, ready] = [0, 0];
-    for (const node of this.#nodes.values()) {
-      if (node.silent || node.cordoned || node.leaving || node.excludedUntilMs !== undefined) continue;
-      slots += node.slots;
-      ready++;
-    }
-    demand(this.#announced.slots === slots && this.#announced.nodes === ready, "the announced capacity is stale");
-    demand(views.length === this.#nodes.size, "the nodes shown are those that joined and were not lost");
-    for (const view of views) {
-      const node = this.#nodes.get(view.node);
-      demand(view.chunks === node?.live.size, `node ${view.node} shows a wrong count`);
-      const isDrained = node !== undefined && isEmptying(node) && node.live.size === 0;
-      demand(view.exclusion?.untilMs === node?.excludedUntilMs, `node ${view.node} is shown as ${view.state}`);
-      demand((view.state === "drained") === isDrained, `node ${view.node} is shown as ${view.state}`);
-    }
-  }
-
   #itemsOf(span: { job: JobKey; chunk: number; offset: number; count: number }): ItemFacts[] {
     const items =
       this.#jobs
@@ -487,11 +478,20 @@ export class SchedulerOracle {
   #unplace(assign: EffectOf<"assign-chunk">): void {
     const { assignment } = assign;
     this.#placed.delete(assignment);
+    const isOvertaken = this.#overtaken.delete(assignment);
     const node = this.#nodes.get(assign.node);
     node?.live.delete(assignment);
     node?.started.delete(assignment);
     node?.revoked.delete(assignment);
-    for (const item of this.#itemsOf(assign)) item.placedIn = undefined;
+    if (isOvertaken) return; // its items are settled or in other places
+    for (const item of this.#itemsOf(assign)) {
+      if (item.placedIn === assignment) item.placedIn = item.backupIn;
+      item.backupIn = undefined;
+    }
+  }
+
+  #isBackup(assign: EffectOf<"assign-chunk">): boolean {
+    return this.#itemsOf(assign).some(({ backupIn }) => backupIn === assign.assignment);
   }
 }
 

@@ -7,7 +7,6 @@ import {
   type PoolKey,
   type Requirements,
   Scheduler,
-  type SchedulerLimits,
   type SchedulerOptions,
 } from "@heddle/core-scheduler";
 import { Heap, hash32, type Millis, type Random, seededRandom } from "@heddle/kernel";
@@ -21,7 +20,7 @@ import {
   type Workload,
 } from "./scheduler-agents.ts";
 import { Consumers } from "./scheduler-consumers.ts";
-import { drawTrouble, type SwarmOptions, swarm } from "./scheduler-faults.ts";
+import { drawTrouble, RUN_LIMITS, type SwarmOptions, swarm } from "./scheduler-faults.ts";
 import { SchedulerOracle } from "./scheduler-oracle.ts";
 import { drawResume, settledOf } from "./scheduler-resumes.ts";
 import type { TailWatch } from "./scheduler-tail.ts";
@@ -58,14 +57,6 @@ export interface RunReport {
 const LIVENESS_BOUND_MS = 120_000;
 /** Steps after which a run that goes round in circles is given up. */
 const STEPS_MAX = 100_000;
-
-/** A run lasts for seconds: so do exclusions. */
-const LIMITS: Partial<SchedulerLimits> = {
-  causeAgeMs: 5_000,
-  exclusion: { firstMs: 500, maxMs: 4_000 },
-  forgivenAfterMs: 5_000,
-  survivalMs: 200,
-};
 
 /** Runs the scheduler through the faults of `seed`, then through the time after. Never throws: what broke is in the report. */
 export function runSeed(seed: number, run: RunOptions = {}): RunReport {
@@ -106,6 +97,7 @@ class SchedulerWorld implements AgentWorld {
   readonly #depths: Random;
   readonly #wants: Random;
   readonly #resumes: Random;
+  readonly #speculates: Random;
   readonly #consumers: Consumers;
   readonly #tail: TailWatch | undefined;
   readonly #lives = new Map<NodeKey, NodeLife>();
@@ -131,10 +123,11 @@ class SchedulerWorld implements AgentWorld {
     const make = run.make ?? ((options) => new Scheduler(options));
     this.#core = make({
       random: seededRandom(seed, "jitter"),
-      limits: { ...LIMITS, unschedulableMs: this.options.unschedulableMs },
+      limits: { ...RUN_LIMITS, unschedulableMs: this.options.unschedulableMs },
     });
     this.#wants = seededRandom(seed, "wants");
     this.#resumes = seededRandom(seed, "resumes");
+    this.#speculates = seededRandom(seed, "speculates");
     this.#consumers = new Consumers(this, seededRandom(seed, "consumers"));
     this.#tail = run.tail;
     this.#trace = run.trace;
@@ -440,7 +433,9 @@ class SchedulerWorld implements AgentWorld {
     const modes = this.#modes();
     const isResumed = this.#resumes.float() < this.options.resumes;
     const resume = isResumed ? drawResume(this.#resumes, this.options.itemsMax, modes.ordered) : undefined;
-    const opened: Input = { type: "job-opened", job, pool, retries, depth, ...modes, resumed: resume?.resumed };
+    const speculate = this.#speculates.float() < this.options.speculates;
+    const more = { ...modes, speculate, resumed: resume?.resumed };
+    const opened: Input = { type: "job-opened", job, pool, retries, depth, ...more };
     if (opened.unreadBytesMax !== undefined) this.#consumers.opened(opened);
     this.#feedTwice(opened);
     if (this.#plan.float() < this.options.cancels) {

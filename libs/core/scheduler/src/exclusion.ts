@@ -10,9 +10,9 @@ import { type Chunk, type Death, isReady, type Node, type Span, type State } fro
  */
 export function noteDeath(state: State, node: Node, livedMs: Millis): Omit<Death, "items"> {
   const { nowMs, limits } = state;
-  for (const { span, node: other, startedMs } of state.assignments.values()) {
+  for (const { span, node: other, startedMs, overtaken } of state.assignments.values()) {
     const { died } = span;
-    if (died?.node !== node || other === node || startedMs === undefined) continue;
+    if (overtaken || died?.node !== node || other === node || startedMs === undefined) continue;
     if (nowMs - startedMs >= died.livedMs + limits.survivalMs) speakFor(state, span);
   }
   return { node, livedMs };

@@ -32,7 +32,7 @@ type Cause =
   /** All that could run it hold as many chunks as they take. */
   | { readonly type: "slots-taken"; readonly nodes: number; readonly slots: number };
 
-/** Some items of a chunk that are not settled. */
+/** Some items of a chunk that are not settled; twice when they have a backup, by attempt. */
 export interface SpanView {
   readonly offset: number;
   readonly count: number;
@@ -80,8 +80,9 @@ export function spansOf(job: Job, chunk: number): SpanView[] {
   if (job.state === "ended") return [];
   for (const pending of [job.fresh, job.again, job.unbegun]) for (const span of pending) add(span);
   for (const [span, retryAtMs] of job.delayed) add(span, { retryAtMs });
-  for (const { span, id } of placedSpans(job)) add(span, { assignment: id });
-  return views.sort((a, b) => a.offset - b.offset);
+  for (const { span, id, attempt, overtaken } of placedSpans(job))
+    if (!overtaken) add(span, { attempt, assignment: id });
+  return views.sort((a, b) => a.offset - b.offset || a.attempt - b.attempt);
 }
 
 function unplaced(state: State, job: Job): Cause {

@@ -61,6 +61,7 @@ export function onJobOpened(state: State, keys: KeyBook, input: InputOf<"job-ope
   pool.jobs.add(job);
   state.fleet.jobOpened(job);
   state.jobs.set(job.key, job);
+  if (job.runTimes !== undefined) state.speculation.jobs.add(job);
   lookForNode(state, job);
 }
 
@@ -115,6 +116,8 @@ export function abandonJob(state: State, job: Job, outcome: JobOutcome, fault: F
   dropPending(state, job);
   for (const assignment of placedSpans(job)) {
     revoke(state, assignment, "stop");
+    if (assignment.overtaken) continue;
+    overtake(state, assignment);
     dropSpan(state, assignment.span);
   }
   endJob(state, job, outcome, fault);
@@ -129,6 +132,7 @@ export function poolFault(message: string): Fault {
 export function failJob(state: State, job: Job): void {
   if (job.state !== "running") return;
   job.state = "failing";
+  state.speculation.jobs.delete(job);
   dropPending(state, job);
   for (const assignment of placedSpans(job))
     if (assignment.startedMs === undefined) revoke(state, assignment, "if-unstarted");
@@ -137,7 +141,7 @@ export function failJob(state: State, job: Job): void {
 
 /** Ends a job with nothing left to wait for. */
 export function endIfComplete(state: State, job: Job): void {
-  if (job.state === "failing" && job.spansPlaced === 0) endJob(state, job, "failed", undefined);
+  if (job.state === "failing" && job.spansOpen === 0) endJob(state, job, "failed", undefined);
   if (job.state === "running" && job.spansOpen === 0 && job.chunksSealed !== undefined) {
     endJob(state, job, "done", undefined);
   }
@@ -149,6 +153,25 @@ export function revoke(state: State, assignment: Assignment, how: "if-unstarted"
   assignment.revoked = how;
   const { node, id } = assignment;
   state.effects.push({ type: "revoke-chunk", node: node.key, assignment: id, stop: how === "stop" });
+}
+
+/** The other assignment of its span, if there is one, is stopped, and is heard no more. */
+export function overtake(state: State, assignment: Assignment): void {
+  const twin = separate(state, assignment);
+  if (twin === undefined) return;
+  twin.overtaken = true;
+  revoke(state, twin, "stop");
+}
+
+/** Two assignments of one span know of each other no more: one has ended. Returns the other one, if there was one. */
+export function separate({ speculation }: State, assignment: Assignment): Assignment | undefined {
+  const { twin } = assignment;
+  if (twin === undefined) return undefined;
+  assignment.twin = undefined;
+  twin.twin = undefined;
+  speculation.backups.delete(assignment);
+  speculation.backups.delete(twin);
+  return twin;
 }
 
 /** Tells the nodes without an assignment of an ended job or closed pool to let go of it, and lets go of it when no node is left. */
@@ -168,6 +191,7 @@ function closePool(state: State, pool: Pool): void {
 function endJob(state: State, job: Job, outcome: JobOutcome, fault: Fault | undefined): void {
   job.state = "ended";
   job.pool.jobs.delete(job);
+  state.speculation.jobs.delete(job);
   state.queue.refresh(job);
   state.fleet.jobEnded(job);
   state.effects.push({ type: "end-job", job: job.key, outcome, fault });

@@ -41,9 +41,28 @@ export interface SchedulerLimits {
   readonly costMinMs: Millis;
   /** A chunk that waits at a full node is left there for so long before it is asked back for an idle slot elsewhere. */
   readonly handBackAfterMs: Millis;
+  /** No span that has run for less is backed up: sending its input and starting a worker cost more. */
+  readonly backupMinMs: Millis;
+  /** A span is a straggler that has run for so many times what the median of the job's items took, for each of its items, ... */
+  readonly backupMedianFactor: number;
+  /** ... and for so many times what 95 % of them took less than, when there are `backupTailAnswers` answers to tell. */
+  readonly backupTailFactor: number;
+  readonly backupTailAnswers: number;
+  /** With fewer answers of a job nothing is said of how long its items take. */
+  readonly backupAnswersMin: number;
+  /** Most of the slots of nodes that take work that run backups at a time, but one slot always may. */
+  readonly backupShareMax: number;
+  /** Stragglers are looked for so often, ... */
+  readonly backupEveryMs: Millis;
+  /** ... and at least so often while slots idle. */
+  readonly backupLookMaxMs: Millis;
 }
 
-/** What the coordinator runs with. */
+/**
+ * What the coordinator runs with. What makes a straggler is as in Spark (spark.speculation.multiplier 3, of the median; .interval 100 ms), but for
+ * the tail: where items take very different times by themselves, 3 medians are nothing unusual. How many slots: LATE (Zaharia and others, OSDI 2008)
+ * found a tenth enough; ours run only what nobody else wants to use, and end when somebody does.
+ */
 export const SCHEDULER_LIMITS: SchedulerLimits = {
   retryFirstMs: 100,
   retryMaxMs: 30_000,
@@ -63,4 +82,12 @@ export const SCHEDULER_LIMITS: SchedulerLimits = {
   unschedulableMs: 30_000,
   costMinMs: 0.05,
   handBackAfterMs: 20,
+  backupMinMs: 1_000,
+  backupMedianFactor: 3,
+  backupTailFactor: 2,
+  backupTailAnswers: 20,
+  backupAnswersMin: 3,
+  backupShareMax: 0.25,
+  backupEveryMs: 100,
+  backupLookMaxMs: 1_000,
 };

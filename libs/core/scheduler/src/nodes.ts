@@ -2,7 +2,7 @@ import type { Millis } from "@heddle/kernel";
 import { judgeLoss } from "./blame.ts";
 import { announceCapacity } from "./capacity.ts";
 import { keepShare, readmit } from "./exclusion.ts";
-import { endIfComplete, type KeyBook, letGo, revoke } from "./jobs.ts";
+import { endIfComplete, type KeyBook, letGo, revoke, separate } from "./jobs.ts";
 import { nodeCame, nodeGoes } from "./lack.ts";
 import { announceDrained, followVerdict } from "./outcomes.ts";
 import { requeue } from "./spans.ts";
@@ -91,7 +91,7 @@ export function onNodeLost(state: State, key: NodeKey): void {
     if (assignment.handedBack) state.tail.asked--;
   }
   for (const assignment of lost) {
-    if (assignment.job.state === "ended") continue;
+    if (assignment.job.state === "ended" || assignment.overtaken || separate(state, assignment)) continue;
     if (assignment.revoked === "stop")
       requeue(state, assignment.span); // of a drain that was past its time: it was to be stopped anyway
     else

@@ -12,7 +12,7 @@ import {
 } from "./blame.ts";
 import { hold, noteDeath, noteStartFault, speakFor } from "./exclusion.ts";
 import { noteAnswer } from "./health.ts";
-import { abandonJob, endIfComplete, failJob, letGo, poolFault } from "./jobs.ts";
+import { abandonJob, endIfComplete, failJob, letGo, overtake, poolFault, separate } from "./jobs.ts";
 import { take } from "./needs.ts";
 import { placedSpans, putBack, replaceSpan, requeue, settleItems } from "./spans.ts";
 import {
@@ -46,7 +46,7 @@ export function onChunkFinished(state: State, id: AssignmentId, outcome: Outcome
   takeBack(state, assignment);
   noteStart(state, assignment, outcome);
   if (assignment.job.state !== "ended") {
-    settle(state, assignment, outcome, runMs);
+    if (!assignment.overtaken) settle(state, assignment, outcome, runMs);
     endIfComplete(state, assignment.job);
     if (assignment.job.unreadBytesMax !== undefined) state.queue.refresh(assignment.job);
   }
@@ -103,11 +103,73 @@ function noteStart({ nowMs, limits }: State, { node, job: { pool } }: Assignment
   if (pool.faultyNodes.size > 0) pool.faultyNodes.clear();
 }
 
+/**
+ * Of two assignments of one span the first that tells something of its items counts. One that ends by the system's doing leaves them to the other,
+ * as if it had never been there, but for what that says of its node and pool.
+ */
 function settle(state: State, assignment: Assignment, outcome: Outcome, runMs: Millis): void {
+  if (assignment.twin === undefined) settleAlone(state, assignment, outcome, runMs);
+  else if (isAnswer(assignment.span, outcome)) {
+    overtake(state, assignment);
+    settleAlone(state, assignment, outcome, runMs);
+  } else {
+    separate(state, assignment);
+    leaveToTwin(state, assignment, outcome, runMs);
+  }
+}
+
+/** Whether it tells what became of an item. */
+function isAnswer(span: Span, outcome: Outcome): boolean {
+  switch (outcome.type) {
+    case "done":
+      return true;
+    case "item-error":
+      return holds(span, span.offset + outcome.completed);
+    case "part-done":
+      return outcome.completed > 0 && holds(span, span.offset + outcome.completed);
+    case "item-overdue":
+      return holds(span, outcome.offset);
+    case "worker-death":
+    case "not-started":
+    case "init-failed":
+    case "stopped":
+      return false;
+    default:
+      return unreachable(outcome);
+  }
+}
+
+function leaveToTwin(state: State, assignment: Assignment, outcome: Outcome, runMs: Millis): void {
+  const { span, node, job } = assignment;
+  switch (outcome.type) {
+    case "init-failed":
+      noteInitFailure(state, job.pool, outcome.fault);
+      return;
+    case "not-started":
+      if (outcome.fault !== undefined) noteFault(state, assignment, outcome.fault);
+      return;
+    case "stopped":
+    case "part-done":
+      return;
+    case "worker-death":
+      span.died ??= { ...noteDeath(state, node, runMs), items: span.count };
+      return;
+    case "done":
+    case "item-error":
+    case "item-overdue":
+      noteDeath(state, node, 0); // what it says cannot be: a worker out of its mind
+      return;
+    default:
+      unreachable(outcome);
+  }
+}
+
+function settleAlone(state: State, assignment: Assignment, outcome: Outcome, runMs: Millis): void {
   const { span, job } = assignment;
   switch (outcome.type) {
     case "done":
       state.queue.observe(job, runMs);
+      job.runTimes?.observe(runMs, span.count);
       deliver(state, assignment, span.count, outcome.bytes);
       replaceSpan(state, span, []);
       if (span.died !== undefined) speakFor(state, span);
@@ -171,6 +233,7 @@ function settlePart(
   }
   if (completed > 0) {
     state.queue.observe(job, runMs);
+    job.runTimes?.observe(runMs, completed);
     deliver(state, assignment, completed, bytes);
   }
   for (const rest of replaceSpan(state, span, grainsFrom(span, from))) putBack(state, rest);
@@ -231,8 +294,8 @@ function deliver(state: State, { id, span, job }: Assignment, count: number, byt
  * that collects, it settles alone and the rest runs again.
  */
 function failItem(state: State, assignment: Assignment, from: number, offset: number, cause: FailureCause): void {
-  const { id, span, job } = assignment;
-  const { chunk, attempt } = span;
+  const { id, span, job, attempt } = assignment;
+  const { chunk } = span;
   state.effects.push({ type: "fail-item", job: job.key, chunk: chunk.index, offset, assignment: id, cause, attempt });
   if (job.collect) {
     settleItems(chunk, 1);
@@ -284,6 +347,7 @@ function noteInitFailure(state: State, pool: Pool, fault: string): void {
 }
 
 function hasHopefulNode(pool: Pool): boolean {
-  const isHopeful = (job: Job): boolean => placedSpans(job).some(({ node }) => !pool.faultyNodes.has(node));
+  const isHopeful = (job: Job): boolean =>
+    placedSpans(job).some((it) => !it.overtaken && !pool.faultyNodes.has(it.node));
   return [...pool.jobs].some(isHopeful);
 }

@@ -39,6 +39,11 @@ export class Fleet {
     return this.#free.size > 0;
   }
 
+  /** Slots without an assignment on nodes with room. */
+  get idleSlots(): number {
+    return this.#idleSlots;
+  }
+
   /** Slots without an assignment on nodes with room, beside nodes where chunks wait for slots; 0 when none wait. */
   get slotsForTail(): number {
     return this.#overfullNodes === 0 ? 0 : this.#idleSlots;

@@ -1,5 +1,5 @@
 import { assert, type Millis, type Random, unreachable } from "@heddle/kernel";
-import { isLoneSuspect } from "./blame.ts";
+import { assign } from "./assign.ts";
 import { readmit } from "./exclusion.ts";
 import { type SpanView, spansOf, type Wait, waitsOf } from "./explain.ts";
 import { JobQueues } from "./fairness.ts";
@@ -18,7 +18,6 @@ import {
 } from "./jobs.ts";
 import { giveUpLacking } from "./lack.ts";
 import { SCHEDULER_LIMITS, type SchedulerLimits } from "./limits.ts";
-import { take } from "./needs.ts";
 import {
   onCreditGranted,
   onNodeCordoned,
@@ -31,10 +30,11 @@ import {
 } from "./nodes.ts";
 import { onChunkFinished, onChunkStarted } from "./outcomes.ts";
 import { Fleet } from "./placement.ts";
-import { type Assignment, type Job, type Share, type State, tallyOf } from "./state.ts";
+import { watchStragglers } from "./speculation.ts";
+import type { Job, Share, State } from "./state.ts";
 import { watchTail } from "./tail.ts";
 import { type Alarm, Timers } from "./timers.ts";
-import type { AssignmentId, Effect, Input, JobKey, JobView, NodeKey, NodeView } from "./types.ts";
+import type { Effect, Input, JobKey, JobView, NodeKey, NodeView } from "./types.ts";
 import { validateState } from "./validate.ts";
 import { jobView, nodeView } from "./views.ts";
 
@@ -70,6 +70,7 @@ export class Scheduler {
       timers: new Timers(),
       assignmentsMinted: 0,
       tail: { alarm: "none", asked: 0 },
+      speculation: { alarm: "none", jobs: new Set(), backups: new Set() },
     };
   }
 
@@ -84,6 +85,7 @@ export class Scheduler {
     this.#take(input);
     placeAll(state);
     watchTail(state);
+    watchStragglers(state);
     const atMs = state.timers.arm();
     if (atMs !== undefined) state.effects.push({ type: "set-timer", atMs });
     return state.effects;
@@ -215,6 +217,9 @@ function ring(state: State, alarm: Alarm): void {
     case "hand-back":
       state.tail.alarm = "rung";
       return;
+    case "back-up":
+      state.speculation.alarm = "rung";
+      return;
     default:
       unreachable(alarm);
   }
@@ -244,48 +249,8 @@ function placeNext(state: State, job: Job): void {
   if (job.wokenBy !== undefined) fleet.passOn(job);
 }
 
-function place(state: State, job: Job, { node, slots }: Share): void {
+function place(state: State, job: Job, share: Share): void {
   const span = job.again.pop() ?? job.unbegun.pop() ?? job.fresh.shift();
   assert(span !== undefined, "a job in the queue has a span to place");
-  span.attempt++;
-  const { marks, offset, count, attempt, chunk } = span;
-  const id = ++state.assignmentsMinted as AssignmentId;
-  const ofJob = tallyOf(job.placed, node);
-  const ofPool = tallyOf(job.pool.placed, node);
-  const assignment: Assignment = {
-    id,
-    node,
-    job,
-    span,
-    marks,
-    ofJob,
-    ofPool,
-    placedMs: state.nowMs,
-    startedMs: undefined,
-    revoked: "no",
-    handedBack: false,
-  };
-  state.assignments.set(id, assignment);
-  node.assignments.add(assignment);
-  if (job.depth === 0) node.outer++;
-  if (job.needs !== undefined) take(node, job.needs, 1);
-  job.spansPlaced++;
-  ofJob.count++;
-  ofPool.count++;
-  state.queue.of(job).charge(job);
-  state.fleet.filled(node);
-  state.effects.push({
-    type: "assign-chunk",
-    node: node.key,
-    assignment: id,
-    job: job.key,
-    chunk: chunk.index,
-    offset,
-    count,
-    attempt,
-    marks,
-    poolSlots: slots,
-    fresh: isLoneSuspect(span),
-    grain: count > chunk.grain ? chunk.grain : 0,
-  });
+  assign(state, span, share);
 }

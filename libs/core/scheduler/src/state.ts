@@ -4,6 +4,7 @@ import { type Health, newHealth } from "./health.ts";
 import type { SchedulerLimits } from "./limits.ts";
 import type { Fleet } from "./placement.ts";
 import type { Ranked } from "./ranking.ts";
+import { RunTimes } from "./run-times.ts";
 import type { Timers } from "./timers.ts";
 import type { AssignmentId, ClientKey, Effect, Input, JobKey, NodeKey, PoolKey, Requirements } from "./types.ts";
 import { WaitingJobs } from "./waiting-jobs.ts";
@@ -30,6 +31,17 @@ export interface State {
   readonly timers: Timers;
   assignmentsMinted: number;
   readonly tail: Tail;
+  readonly speculation: Speculation;
+}
+
+/** What is known of jobs whose stragglers are backed up. */
+interface Speculation {
+  /** rung: in this step. */
+  alarm: "none" | "set" | "rung";
+  /** Those that run. */
+  readonly jobs: Set<Job>;
+  /** Backups whose original lives, in the order in which they were placed. */
+  readonly backups: Set<Assignment>;
 }
 
 /** What is known of idle slots beside nodes that hold chunks beyond theirs. */
@@ -127,7 +139,7 @@ export interface Job extends Ranked {
   readonly delayed: Map<Span, Millis>;
   /** Spans not settled: fresh + again + unbegun + delayed + placed, when not ended. */
   spansOpen: number;
-  /** Spans LEASED or RUNNING; of an ended job those that its nodes have not given back. */
+  /** Assignments: of spans that are LEASED or RUNNING, two of a span with a backup; overtaken ones and those of an ended job until they were given back. */
   spansPlaced: number;
   chunksOffered: number;
   itemsOffered: number;
@@ -143,6 +155,8 @@ export interface Job extends Ranked {
   turn: number;
   /** Mean run time of its chunks; undefined until the first has finished. */
   meanMs: Millis | undefined;
+  /** How long its items take; undefined when its stragglers are not backed up. */
+  readonly runTimes: RunTimes | undefined;
 }
 
 export interface Chunk {
@@ -192,6 +206,7 @@ export interface Assignment {
   readonly node: Node;
   readonly job: Job;
   readonly span: Span;
+  readonly attempt: number;
   readonly marks: boolean;
   /** Assignments of its job and of its pool on its node, this one included. */
   readonly ofJob: Tally;
@@ -202,6 +217,12 @@ export interface Assignment {
   revoked: "no" | "if-unstarted" | "stop";
   /** It was asked back for an idle slot. */
   handedBack: boolean;
+  /** The other assignment of the same span, on another node, while both live: a backup or what it backs up. */
+  twin: Assignment | undefined;
+  /** Its twin answered first: it was told to stop, its span is settled or in other places, and what it answers is dropped. */
+  overtaken: boolean;
+  /** It is not backed up before it has run for so long. */
+  backupAfterMs: Millis;
 }
 
 export interface Node extends Ranked {
@@ -313,6 +334,7 @@ export function newJob(opened: InputOf<"job-opened">, pool: Pool, needs: Require
     dueMs: 0,
     turn: 0,
     meanMs: undefined,
+    runTimes: opened.speculate === true && depthOf(opened.depth) === 0 ? new RunTimes() : undefined,
     rankAt: -1,
   };
 }

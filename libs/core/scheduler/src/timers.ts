@@ -9,7 +9,8 @@ export type Alarm =
   | { readonly type: "stop-drained"; readonly node: Node; readonly drain: Drain }
   | { readonly type: "readmit"; readonly node: Node; readonly exclusion: Exclusion }
   | { readonly type: "give-up-lacking"; readonly job: Job; readonly sinceMs: Millis }
-  | { readonly type: "hand-back" };
+  | { readonly type: "hand-back" }
+  | { readonly type: "back-up" };
 
 interface Entry {
   readonly atMs: Millis;

@@ -58,6 +58,7 @@ export type Input =
    * `collect`: an item that fails for good settles alone, the job goes on. `unreadBytesMax`: result bytes that may be delivered and not taken;
    * above, no chunk starts that was never placed; undefined for no bound. `ordered`: the consumer takes results in order: what was given
    * back unbegun and leaves a gap before a result starts whatever is unread. `requirements`: beside those of the pool, over which they win.
+   * `speculate`: a span that runs for much longer than others may be backed up by a second assignment on another node; of jobs from outside only.
    */
   | {
       readonly type: "job-opened";
@@ -69,6 +70,7 @@ export type Input =
       readonly unreadBytesMax: number | undefined;
       readonly ordered: boolean;
       readonly requirements: Requirements | undefined;
+      readonly speculate?: boolean | undefined;
       /** It was open in a session before; undefined for a new one. */
       readonly resumed?: Resumed | undefined;
     }
@@ -142,7 +144,8 @@ export type Outcome =
 /** Wishes, to be performed in the order returned. */
 export type Effect =
   /**
-   * Run items [offset, offset + count) of the chunk. `attempt`: nth placement of these items, from 1. `marks`: mark each item. `poolSlots`:
+   * Run items [offset, offset + count) of the chunk. `attempt`: nth placement of these items, from 1; the one before may still run elsewhere when
+   * the job speculates: the first answer counts. `marks`: mark each item. `poolSlots`:
    * share of the pool's bound on this node. `fresh`: in a worker that has run nothing before; true only for a suspect: an item alone that was
    * blamed for a death. `grain`: the chunk's, when the span is longer; else 0.
    */
@@ -223,6 +226,7 @@ export interface JobView {
   readonly itemsDone: number;
   readonly chunksOffered: number;
   readonly chunksDone: number;
+  /** Backups are counted, too, and those that were overtaken until they have ended. */
   readonly chunksPlaced: number;
   readonly chunksWaiting: number;
 }

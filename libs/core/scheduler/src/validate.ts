@@ -26,6 +26,7 @@ export function validateState(state: State): void {
     assert(state.jobs.get(assignment.job.key) === assignment.job, "an assignment belongs to a known job");
   }
   validateWork(state);
+  validateBackups(state);
   const asked = state.assignments.values().filter(({ handedBack }) => handedBack);
   assert(asked.toArray().length === state.tail.asked, "what is asked back for idle slots is counted");
 }
@@ -76,7 +77,7 @@ function validateJob(state: State, job: Job): void {
   assert(!job.collect || job.state === "running", "a job that collects is never failing");
   assert(job.unreadBytes >= 0, "nothing is taken that was not delivered");
   assert(job.state === "running" || pending.length === 0, "a failing job has nothing pending");
-  const spans = [...pending, ...placed.map((it) => it.span)];
+  const spans = [...pending, ...placed.filter(isFirst).map((it) => it.span)];
   assert(new Set(spans).size === spans.length, "a span is in one place");
   assert(spans.length === job.spansOpen, "open spans are counted");
   assert(
@@ -84,6 +85,30 @@ function validateJob(state: State, job: Job): void {
     "a job with nothing left ends",
   );
   for (const [chunk, parts] of Map.groupBy(spans, (span) => span.chunk)) validateChunk(chunk, parts);
+}
+
+/** Of the assignments of a span the one that is not its backup; none that was overtaken. */
+function isFirst({ twin, overtaken, id }: Assignment): boolean {
+  return !overtaken && (twin === undefined || id < twin.id);
+}
+
+function validateBackups(state: State): void {
+  const twins = state.assignments.values().filter(({ twin }) => twin !== undefined);
+  for (const assignment of twins) {
+    const { twin, span, node, job, overtaken, id, attempt } = assignment;
+    assert(twin?.twin === assignment && twin.span === span && twin.node !== node, "twins have one span, on two nodes");
+    assert(!overtaken && state.assignments.get(twin.id) === twin, "twins live");
+    assert(job.runTimes !== undefined && job.state !== "ended", "a job with backups asked for them, and is open");
+    assert(id < twin.id === attempt < twin.attempt, "a backup is a later attempt");
+    assert(state.speculation.backups.has(assignment) === id > twin.id, "backups are listed");
+  }
+  for (const backup of state.speculation.backups) assert(backup.twin !== undefined, "what is a backup backs up");
+  for (const job of state.jobs.values()) {
+    const speculates = job.runTimes !== undefined && job.state === "running";
+    assert(state.speculation.jobs.has(job) === speculates, "jobs that speculate are listed while they run");
+  }
+  for (const { overtaken, revoked } of state.assignments.values())
+    assert(!overtaken || revoked === "stop", "what was overtaken was told to stop");
 }
 
 function validateChunk(chunk: Chunk, spans: readonly Span[]): void {
