@@ -1,4 +1,4 @@
-import type { Command, Operation, Reply, SessionNumber } from "@heddle/core-objects";
+import type { Command, Effect, Operation, Reply, Revision, SessionNumber } from "@heddle/core-objects";
 import { assert, type Environment, type HeddleError, LimitError, ProtocolError, unreachable } from "@heddle/kernel";
 import { type AcceptedHandler, type Audit, type Caller, callerText, type Hello, type Session } from "@heddle/port-rpc";
 import {
@@ -225,8 +225,21 @@ export class OperateDesk implements OperateHost {
     if (session === undefined) return;
     this.#leases.extend(session);
     const command = { type: "operations-asked", session, owner, ...writes } as const;
-    if (this.#replica.isFull) this.#refuseWrites(command);
-    else this.#replica.apply(command, batch);
+    if (this.#replica.isFull) return this.#refuseWrites(command);
+    const { revision } = this.#replica.core;
+    const effects = this.#replica.apply(command, batch);
+    if (command.operations.some(({ verb }) => verb === "effects-commit"))
+      this.#countCommits(command, effects, revision);
+  }
+
+  /** Once they are on disk. What was done before `revision`, and is answered again, was counted then. */
+  #countCommits({ operations }: Writes, effects: readonly Effect[], revision: Revision): void {
+    const commits = new Set(operations.flatMap(({ verb, seq }) => (verb === "effects-commit" ? [seq] : [])));
+    for (const effect of effects)
+      if (effect.type === "reply" && commits.has(effect.reply.seq) && effect.reply.revision > revision) {
+        const tell = (): void => this.#counts.committed(effect.reply);
+        this.#replica.say([{ type: "tell", tell, lost: () => undefined }]);
+      }
   }
 
   read(stream: OperateStream, owner: number, operation: Operation): void {
