@@ -25,9 +25,15 @@ export function judgeExclusion(nodes: Nodes, effect: Extract<Effect, { type: "ex
   demand(hasEnough(nodes), `${what} leaves too few`);
 }
 
-/** Its time is over, too few were left, or it was uncordoned. */
-export function judgeReadmission(nowMs: Millis, nodes: Nodes, key: NodeKey, input: Input): void {
-  const node = nodes.get(key);
+/** Its time is over, too few were left, or it was uncordoned. `lost`: lost in this very step, in which what was due came first. */
+export function judgeReadmission(
+  nowMs: Millis,
+  nodes: Nodes,
+  key: NodeKey,
+  told: { readonly input: Input; readonly lost: NodeFacts | undefined },
+): void {
+  const { input, lost } = told;
+  const node = nodes.get(key) ?? lost;
   const untilMs = node?.excludedUntilMs;
   demand(node !== undefined && untilMs !== undefined, `node ${key} comes back and was not excluded`);
   if (node === undefined || untilMs === undefined) return;

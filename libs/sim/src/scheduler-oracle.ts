@@ -23,6 +23,7 @@ import {
   newNode,
   type PoolFacts,
 } from "./scheduler-facts.ts";
+import { judgeBlame } from "./scheduler-failures.ts";
 import { checkLack, hasLackedFor, judgeNeeds, judgeUnread, sharesRoom } from "./scheduler-needs.ts";
 import { demand } from "./scheduler-promises.ts";
 import { checkViews } from "./scheduler-views.ts";
@@ -67,12 +68,12 @@ export class SchedulerOracle {
   /** One step: what was told, and what was wished for. */
   observe(nowMs: Millis, input: Input, effects: readonly Effect[], nodes: readonly NodeView[]): void {
     for (const node of this.#nodes.values()) node.stopBeforeMs = node.stopAtMs;
-    const lost = input.type === "node-lost" ? this.#nodes.get(input.node) : undefined;
-    this.#lost = input.type === "node-lost" && lost !== undefined ? { key: input.node, facts: lost } : undefined;
+    this.#lost = undefined;
     this.#offered = input.type === "chunk-offered" ? input : undefined;
     const finished = this.#learn(nowMs, input);
     for (const effect of effects) {
-      if (effect.type === "readmit-node") judgeReadmission(nowMs, this.#nodes, effect.node, input);
+      if (effect.type === "readmit-node")
+        judgeReadmission(nowMs, this.#nodes, effect.node, { input, lost: this.#lostFacts(effect.node) });
       else this.#judge(nowMs, effect, finished);
     }
     checkViews(nodes, this.#nodes, this.#announced);
@@ -257,6 +258,7 @@ export class SchedulerOracle {
       node.leaving = true;
     }
     if (input.type !== "node-lost") return;
+    this.#lost = { key: input.node, facts: node };
     this.#nodes.delete(input.node);
     this.#lostNodes.add(input.node);
     for (const assign of node.live.values()) {
@@ -279,7 +281,7 @@ export class SchedulerOracle {
         return;
       case "revoke-chunk": {
         const { assignment } = effect;
-        const lost = this.#lost?.key === effect.node ? this.#lost.facts : undefined;
+        const lost = this.#lostFacts(effect.node);
         const assign = this.#placed.get(assignment) ?? lost?.live.get(assignment) ?? finished?.assign;
         const job = this.#jobs.get(assign?.job as JobKey);
         const isSpare = this.#overtaken.has(assignment) || (assign && this.#isBackup(assign));
@@ -399,24 +401,15 @@ export class SchedulerOracle {
   }
 
   #judgeFailure(effect: EffectOf<"fail-item">, finished: EffectOf<"assign-chunk"> | undefined): void {
-    const { job: key, chunk, offset, cause } = effect;
-    const what = `failure of ${key}/${chunk}/${offset} by ${cause}`;
+    const { job: key, chunk, offset } = effect;
+    const what = `failure of ${key}/${chunk}/${offset}`;
     const job = this.#judgeOpen(key, what);
     const item = job?.chunks.get(chunk)?.[offset];
     demand(job !== undefined && item?.state === "open", `${what}: not open`);
     if (job === undefined || item === undefined) return;
     item.state = "failed";
     job.failedItems++;
-    const isOwn = cause === "item-error" || cause === "item-overdue";
-    demand(!isOwn || item.errors === job.retries + 1, `${what}: ${item.errors} errors`);
-    const blamed = item.deaths + Math.max(0, item.losses - 2); // from the third on, a lost node counts as a death
-    const told = `${what}: ${item.deaths} deaths, ${item.losses} losses`;
-    if (cause === "node-loss") demand(item.losses >= 3 && blamed >= 2, told);
-    if (cause === "worker-death") {
-      demand(item.deaths >= 1 && blamed >= 2, told);
-      demand(finished?.fresh === true && finished.count === 1, `${what}: not alone in a fresh worker`);
-      demand(this.#truth.isPoison?.(key, chunk, offset) ?? true, `${what}: it is innocent`);
-    }
+    judgeBlame(effect, item, { job, finished, isPoison: this.#truth.isPoison });
   }
 
   #judgeEnd(nowMs: Millis, { job: key, outcome, fault }: EffectOf<"end-job">): void {
@@ -466,12 +459,13 @@ export class SchedulerOracle {
   }
 
   #itemsOf(span: { job: JobKey; chunk: number; offset: number; count: number }): ItemFacts[] {
+    const { job, chunk, offset, count } = span;
     const items =
       this.#jobs
-        .get(span.job)
-        ?.chunks.get(span.chunk)
-        ?.slice(span.offset, span.offset + span.count) ?? [];
-    demand(items.length === span.count, `${span.job}/${span.chunk} has no items ${span.offset}+${span.count}`);
+        .get(job)
+        ?.chunks.get(chunk)
+        ?.slice(offset, offset + count) ?? [];
+    demand(items.length === count, `${job}/${chunk} has no items ${offset}+${count}`);
     return items;
   }
 
@@ -488,6 +482,11 @@ export class SchedulerOracle {
       if (item.placedIn === assignment) item.placedIn = item.backupIn;
       item.backupIn = undefined;
     }
+  }
+
+  /** Of a node that this step tells to be lost. */
+  #lostFacts(key: NodeKey): NodeFacts | undefined {
+    return this.#lost?.key === key ? this.#lost.facts : undefined;
   }
 
   #isBackup(assign: EffectOf<"assign-chunk">): boolean {

@@ -71,12 +71,18 @@ test.each<[string, number, Partial<SwarmOptions>, RegExp]>([
     {},
     /"type":"chunk-offered".*"end-job".*"unschedulable".*"release-chunk"/,
   ],
+  [
+    "a node is lost when its exclusion has just run out: it comes back before it goes",
+    5_867,
+    { speculates: 1, stragglers: 0.15, nodes: 5, slotsMax: 4, jobs: 3, chunksMax: 20, itemMsMax: 30, nested: 0.2 },
+    /"type":"node-lost".*"readmit-node"/,
+  ],
 ])("%s", (_what, seed, options, told) => {
   let met = 0;
   const trace = (line: string): void => {
     met += Number(told.test(line));
   };
-  const report = runSeed(seed, { override: { ...options, speculates: 0, stragglers: 0 }, trace });
+  const report = runSeed(seed, { override: { speculates: 0, stragglers: 0, ...options }, trace });
   expect(report.failure).toBe(undefined);
   expect(met).toBe(1);
 });
