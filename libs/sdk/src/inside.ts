@@ -5,6 +5,7 @@ import {
   Fabric,
   type FabricOptions,
   FabricProcess,
+  OnceEffects,
   ParentProcess,
   PipeTransport,
   type ProcessCall,
@@ -19,7 +20,15 @@ import { endlessLeases } from "@heddle/port-rpc";
 import { NestedFabric, NestedPool } from "./nested-fabric.ts";
 import { type PoolOptions, poolArguments } from "./pool-options.ts";
 import { type ProcessOptions, processArguments } from "./process-options.ts";
-import { type ConnectOptions, checkConnect, checkUnaddressed, common, reachFabric, remoteFabric } from "./remote.ts";
+import {
+  type ConnectOptions,
+  checkConnect,
+  checkUnaddressed,
+  common,
+  type Holds,
+  reachFabric,
+  remoteFabric,
+} from "./remote.ts";
 import { workerRuntime } from "./runtime.ts";
 
 export * from "./exports.ts";
@@ -30,7 +39,7 @@ export * from "./exports.ts";
  */
 export async function connect(address?: string, options: ConnectOptions = {}): Promise<Fabric> {
   checkConnect(address, options);
-  if (address !== undefined) return kept(await reachFabric(address, options, runtime()));
+  if (address !== undefined) return kept(await reachFabric(address, options, foreignHolds()));
   checkUnaddressed(options, "the fabric that this worker belongs to");
   return kept(new NestedFabric(nestedOptions(options), sharedFabric(undefined), family));
 }
@@ -87,6 +96,11 @@ export function wait<T extends Waitable>(objects: Iterable<T>, options?: WaitOpt
 const family = new ProcessFamily(() => runtime().process());
 const waiting = { env: systemEnvironment(), hold: () => runtime().hold() };
 let parent: ParentProcess | undefined;
+/** Of jobs whose items' writes count once. */
+const effects = new OnceEffects({
+  home: () => sharedFabric(undefined).home,
+  openScope: <T>() => runtime().openScope<T>(),
+});
 /** Of the sessions that code in this worker has opened, each an owner in the agent's session. */
 let lastOwner = 0;
 
@@ -97,7 +111,7 @@ const fabrics = new Set<Fabric>();
 function sharedFabric(address: string | undefined): Fabric {
   let fabric = shared.get(address);
   if (fabric === undefined) {
-    fabric = kept(address === undefined ? new Fabric(nestedOptions({})) : remoteFabric(address, {}, runtime()));
+    fabric = kept(address === undefined ? new Fabric(nestedOptions({})) : remoteFabric(address, {}, foreignHolds()));
     shared.set(address, fabric);
   }
   return fabric;
@@ -134,8 +148,14 @@ function nestedOptions(options: ConnectOptions): FabricOptions {
     client: undefined,
     address: "the worker's own fabric",
     dial,
-    objects: { openScope, attempt, leases: endlessLeases, transport, lend: hold },
+    objects: { openScope, attempt, effects: effects.own, leases: endlessLeases, transport, lend: hold },
   };
+}
+
+/** For fabrics that the worker does not belong to. */
+function foreignHolds(): Holds {
+  const { hold, keep } = runtime();
+  return { hold, keep, effects: effects.foreign };
 }
 
 function runtime() {
@@ -145,4 +165,8 @@ function runtime() {
 }
 
 provideFabrics(sharedFabric);
-workerRuntime()?.objects.provide({ revive: (description) => sharedFabric(undefined).home.revive(description), flush });
+workerRuntime()?.objects.provide({
+  revive: (description) => sharedFabric(undefined).home.revive(description),
+  flush,
+  effects,
+});

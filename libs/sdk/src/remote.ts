@@ -16,6 +16,7 @@ import {
   described,
   Fabric,
   noCoordinatorError,
+  type ObjectsFacilities,
   UNAVAILABLE_TIMEOUT_MS,
 } from "@heddle/client";
 import {
@@ -101,6 +102,8 @@ export interface Holds {
   readonly hold: () => Disposable;
   /** Told while something is there that this process is to outlive. */
   readonly keep: () => Disposable;
+  /** Inside workers: what takes the place of asking for objects of another fabric, in a task whose writes count once. */
+  readonly effects?: ObjectsFacilities["effects"];
 }
 
 /**
@@ -131,7 +134,7 @@ export function remoteFabric(address: string, options: ConnectOptions, holds?: H
     ...common(env, options, holds),
     client,
     address,
-    objects: { openScope, bootClock, leases: leasesFor(credentials) },
+    objects: { openScope, bootClock, leases: leasesFor(credentials), effects: holds?.effects },
     dispose,
   });
   scope.use(onProcessEnd(() => fabric.leave()));

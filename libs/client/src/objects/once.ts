@@ -57,7 +57,7 @@ export class OnceEffects {
 /** How items that meet conflicts run again: after a pause, and from some conflict on one after the other with whoever writes the same objects. */
 export class EffectsConflicts implements AsyncDisposable {
   readonly #home: ObjectsHome;
-  readonly #turns = new AsyncDisposableStack();
+  #turns = new AsyncDisposableStack();
   #count = 0;
   #sinceMs: Millis | undefined;
 
@@ -80,9 +80,14 @@ export class EffectsConflicts implements AsyncDisposable {
     else await pause(this.#home, backoffMs(RETRY_BACKOFF, this.#count, random));
   }
 
-  /** Items got through: what comes is new. */
-  through(): void {
+  /** Items got through: others have their turn, and what comes is new. */
+  async through(): Promise<void> {
+    if (this.#count === 0) return;
+    const turns = this.#turns;
+    this.#turns = new AsyncDisposableStack();
+    this.#count = 0;
     this.#sinceMs = undefined;
+    await turns.disposeAsync();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -3,6 +3,7 @@ import { type ChunkOutcome, ChunkState, type ChunkTask } from "./chunk-state.ts"
 import { runConcurrently } from "./concurrent-run.ts";
 import { OWN_LOOP_ITEMS_MIN } from "./limits.ts";
 import { MissingPart } from "./missing.ts";
+import { runOnce } from "./once-run.ts";
 import { runInOwnLoop } from "./own-loop-run.ts";
 import { isThenable } from "./results.ts";
 
@@ -14,6 +15,7 @@ export const NO_VALUES: EncodedPayload = { encoding: Encoding.MSGPACK, count: 0,
  * is not async costs no turn of the microtask queue.
  */
 export function runItems(task: ChunkTask): ChunkOutcome | Promise<ChunkOutcome> {
+  if (task.once !== undefined) return runOnce(task, task.once);
   const state = new ChunkState(task);
   let items: PayloadItems;
   try {

@@ -6,6 +6,7 @@ import type { FunctionLoops } from "./function-loops.ts";
 import type { Functions } from "./functions.ts";
 import { Pace } from "./pace.ts";
 import { FoldedResults, type Folding, PlainResults, type Results } from "./results.ts";
+import type { OnceJob } from "./shared-objects.ts";
 import type { CurrentTask } from "./task-context.ts";
 
 /** What came of running a chunk's items. */
@@ -56,6 +57,8 @@ export interface ChunkTask {
   /** Where functions among the items come from. */
   readonly functions: Pick<Functions, "hooks" | "fetch" | "forget">;
   readonly loops: FunctionLoops;
+  /** Set when what its items write counts once. */
+  readonly once?: OnceJob | undefined;
   readonly nowMs: () => number;
 }
 
@@ -71,14 +74,18 @@ export class ChunkState {
   /** Index in the call's inputs of that. */
   readonly firstIndex: number;
 
-  constructor(task: ChunkTask) {
+  /** `results`: where its values go, unless that is plain. */
+  constructor(task: ChunkTask, results?: Results) {
     const { span, input, folding, grain, nowMs } = task;
     this.task = task;
     this.length = span?.count ?? input.count;
     this.firstOffset = span?.offset ?? 0;
     this.firstIndex = task.firstIndex + this.firstOffset;
     this.results =
-      folding === undefined ? new PlainResults(this.length) : new FoldedResults(folding, this.firstIndex, this.length);
+      results ??
+      (folding === undefined
+        ? new PlainResults(this.length)
+        : new FoldedResults(folding, this.firstIndex, this.length));
     this.pace = new Pace(nowMs, grain, this.firstOffset);
   }
 
@@ -141,13 +148,18 @@ export class ChunkState {
     return userFailure(offset, error); // a getter of the user's own value threw, or what folds the results
   }
 
+  /** No item is under way. */
+  unmark(): void {
+    const { marks } = this.task;
+    if (marks?.areTakenBack === true) marks.unmark(0);
+  }
+
   get #offset(): number {
     return this.firstOffset + this.results.completed;
   }
 
   #outcome(end: ChunkEnd): ChunkOutcome {
-    const { marks } = this.task;
-    if (marks?.areTakenBack === true) marks.unmark(0);
+    this.unmark();
     const { completed } = this.results;
     try {
       return { values: this.results.finish(), completed, end };

@@ -22,3 +22,7 @@ export const OWN_LOOP_ITEMS_MIN = 64;
 export const LOOP_ITEMS = 4_096;
 /** What an initializer threw, as bytes. Above, it travels as its summary only. */
 export const INIT_ERROR_BYTES_MAX = 64 * 1024;
+/** Result of one item whose writes count once, encoded: the manager keeps it until the call is over. Above, the item fails with LimitError. */
+export const OUTCOME_BYTES_MAX = 1024 * 1024;
+/** Results of such items that are made to count together, about. Further items wait for that. */
+export const ONCE_AHEAD_BYTES = 4 * 1024 * 1024;

@@ -1,3 +1,4 @@
+import { StateError } from "@heddle/kernel";
 import {
   Encoding,
   type ObjectsState,
@@ -37,6 +38,59 @@ export interface InsideObjects {
    * Undefined when nothing that was asked of the manager is under way. Else resolves when all of it is done; rejects with the first error of a write
    * that nobody awaited.
    */
+  readonly flush: () => Promise<void> | undefined;
+  /** For jobs whose items' writes count once; there are none unless given. */
+  readonly effects?: InsideEffects;
+}
+
+/** Makes what items write count once. */
+export interface InsideEffects {
+  /** What items of a job have come to that are settled; undefined for each that is not. `first`: index of the first of them. */
+  settled(job: string, first: number, count: number): Promise<readonly (Uint8Array | undefined)[]>;
+  /** Begins to collect what items of a job write. */
+  collect(job: string): CollectedItems;
+  /** For what one chunk meets. */
+  conflicts(): EffectsConflicts;
+}
+
+/** What items write that run one after the other, until it counts. */
+export interface CollectedItems {
+  /** Runs the next item: what it writes is collected. */
+  run<R>(item: () => R): R;
+  /** It has its value, and writes no more. Rejects, and drops what it has written, with the first refusal that nobody has looked at. */
+  close(): Promise<void>;
+  /** It has failed: what it has written never was. */
+  drop(): void;
+  /** So much was collected that it should count before more is. */
+  readonly isMuch: boolean;
+  /** Objects that are concerned. */
+  readonly objects: readonly string[];
+  /** Makes it count together with what the items have come to, `first` being the index of the first of them. Gives what the first of them have come to at last, and why not all. */
+  commit(
+    first: number,
+    outcomes: readonly Uint8Array[],
+  ): Promise<{
+    readonly outcomes: readonly Uint8Array[];
+    readonly end:
+      | { readonly type: "all" }
+      | { readonly type: "conflict"; readonly error: unknown }
+      | { readonly type: "error"; readonly error: unknown };
+  }>;
+}
+
+/** How items that meet conflicts run again. */
+export interface EffectsConflicts extends AsyncDisposable {
+  /** Resolves when they may; rejects when that went on for too long. */
+  next(collected: CollectedItems, conflict: unknown): Promise<void>;
+  /** Items got through. */
+  through(): Promise<void>;
+}
+
+/** A job whose items' writes count once. */
+export interface OnceJob {
+  readonly id: string;
+  readonly effects: InsideEffects;
+  /** As InsideObjects.flush. */
   readonly flush: () => Promise<void> | undefined;
 }
 
@@ -106,5 +160,13 @@ export class SharedObjects {
   /** As InsideObjects.flush. */
   flush(): Promise<void> | undefined {
     return this.#inside?.flush();
+  }
+
+  /** For a job whose items' writes count once; loads `heddle` for it. */
+  async once(id: string): Promise<OnceJob> {
+    await this.load();
+    const effects = this.#inside?.effects;
+    if (effects === undefined) throw new StateError('there is nothing here that makes effects: "once" of a call');
+    return { id, effects, flush: () => this.flush() };
   }
 }

@@ -23,7 +23,13 @@ import { QUICK_CHUNK_MS, QUICK_CHUNKS_MIN, TURN_MS } from "./limits.ts";
 import { OwnProcess, type ProcessEnding, type ProcessFacts } from "./own-process.ts";
 import { Relay } from "./relay.ts";
 import type { Folding } from "./results.ts";
-import { type InsideObjects, type ObjectsListener, SharedObjects, type WorkerOperations } from "./shared-objects.ts";
+import {
+  type InsideObjects,
+  type ObjectsListener,
+  type OnceJob,
+  SharedObjects,
+  type WorkerOperations,
+} from "./shared-objects.ts";
 import { CurrentTask, type TaskContext, type TaskPlace, type TaskScope } from "./task-context.ts";
 import { withUnawaited } from "./unawaited.ts";
 
@@ -122,6 +128,8 @@ interface Code {
   readonly fn: AnyFunction;
   readonly origin: object;
   readonly folding: Folding | undefined;
+  /** Set when what its items write counts once. */
+  readonly once: OnceJob | undefined;
 }
 
 /** A chunk that was sent and not yet answered. */
@@ -339,7 +347,7 @@ class Worker {
       const firstOffset = message.span?.offset ?? 0;
       return writes.then(
         () => finish(known),
-        (error: unknown) => finish(withUnawaited(known, error, firstOffset)),
+        (error: unknown) => finish(job?.code?.once ? known : withUnawaited(known, error, firstOffset)), // what counts is settled
       );
     };
     const finish = (known: ChunkOutcome): Promise<void> | undefined => {
@@ -410,10 +418,11 @@ class Worker {
     const functions = this.#functions;
     const fn = await functions.load(prepare);
     const origin = functions.originOf(fn);
-    if (prepare.combine === undefined) return { fn, origin, folding: undefined };
+    const once = prepare.effectsOnce ? await this.#shared.once(prepare.jobId) : undefined;
+    if (prepare.combine === undefined) return { fn, origin, folding: undefined, once };
     const combine = await functions.load(prepare.combine);
     const combineOrigin = functions.originOf(combine);
-    return { fn, origin, folding: { combine, loop: () => this.#loops.ownFold(combineOrigin) } };
+    return { fn, origin, folding: { combine, loop: () => this.#loops.ownFold(combineOrigin) }, once };
   }
 
   #runItems(job: Job, code: Code, message: RunChunk, input: EncodedPayload): ChunkOutcome | Promise<ChunkOutcome> {
