@@ -16,8 +16,17 @@ export interface CallOptions {
   readonly resources?: Readonly<Record<string, number>>;
   /** What people call the job; the function's name unless given. */
   readonly name?: string;
-  /** The job's id in the fabric, yours to choose. One that is in use, or was within the last hour, is a ConflictError. */
+  /**
+   * The job's id in the fabric, yours to choose. `apply`, `map`, `starmap` and their Async forms from outside of tasks then are kept: the coordinator has the job on its disk before it runs. Made again with
+   * the same id, function, inputs and options, by this program or another, the call is the same job, which runs once; with another content it rejects with ConflictError. In a task, and for the
+   * other calls, it is a name: one that is in use, or was within the last hour, is a ConflictError.
+   */
   readonly jobId?: string;
+  /**
+   * The job goes on when this program ends: it is kept as one with a `jobId` (one is made up unless given), and `fabric.attach(jobId)` gives its results, also elsewhere. Without it a kept job is cancelled when
+   * nobody has waited for it for a lease (15 s). Of `apply`, `map`, `starmap` and their Async forms from outside of tasks only: else a TypeError.
+   */
+  readonly detach?: boolean;
 }
 
 /** Options of `map` and all that are like it. */
@@ -40,6 +49,16 @@ export interface MapOptions extends CallOptions {
   readonly seed?: number;
   /** Items of one chunk that a worker has under way at a time when the function returns promises; 1 unless given. */
   readonly concurrency?: number;
+  /**
+   * "once": what items write to shared dicts, lists, namespaces, values and arrays counts if and only if the item's result does, each once, whatever runs again; nobody sees it before. Such items have no locks, queues and
+   * other pools, and do not run side by side. Unless given "live": a write counts at once, and again when its item is run again.
+   */
+  readonly effects?: "live" | "once";
+  /**
+   * Chunks that run for much longer than others did get a second attempt on another node, when nothing else of the call waits and slots idle there; the first answer counts, the other attempt is
+   * stopped. So items may run twice at a time. false unless given, and of no effect on calls of tasks.
+   */
+  readonly speculate?: boolean;
 }
 
 /** What is called with the result of an Async call, before the result turns ready. What they throw is logged, and loses nothing. */
@@ -49,7 +68,7 @@ export interface Callbacks<R> {
 }
 
 /** Options of `imap` and all that are like it. */
-export interface StreamOptions extends Omit<MapOptions, "into"> {
+export interface StreamOptions extends Omit<MapOptions, "into" | "detach"> {
   /**
    * Items that are read and whose results are not consumed yet, at most, but never less than one chunk. Unless given: enough for all slots twice, and more
    * for a consumer that is quick.
@@ -58,7 +77,7 @@ export interface StreamOptions extends Omit<MapOptions, "into"> {
 }
 
 /** Options of `mapReduce`. */
-export interface ReduceOptions<A> extends Omit<MapOptions, "into" | "onError"> {
+export interface ReduceOptions<A> extends Omit<MapOptions, "into" | "onError" | "detach" | "effects"> {
   /** What the first result is combined with; the result when there are no inputs. */
   readonly initial?: A;
 }

@@ -20,6 +20,7 @@ import { FabricHomes } from "./objects/fabric-homes.ts";
 import { FabricSessions, type ObjectsFacilities } from "./objects/fabric-sessions.ts";
 import type { ObjectsHome } from "./objects/home.ts";
 import { Manager, type ManagerOptions } from "./objects/manager.ts";
+import { closeEffects, openEffects } from "./objects/once.ts";
 import { checkOptionNames } from "./options.ts";
 import { FabricPool } from "./pool.ts";
 import type { PoolHost, StatusLine } from "./pool-calls.ts";
@@ -198,11 +199,23 @@ export class Fabric implements AsyncDisposable {
       keep,
       statusLine,
       results: this.#results,
+      effects: {
+        checkCall: () => this.#checkCall(),
+        open: (job, outlives) => openEffects(this.home, job, outlives),
+        close: (job) => closeEffects(this.home, job),
+      },
       connection: (settings) => {
         prepare?.(settings);
         return this.#connection;
       },
     };
+  }
+
+  #checkCall(): void {
+    if (this.#options.objects?.effects?.() === undefined) return;
+    throw new StateError(
+      'a task of a call with effects: "once" starts no calls and processes: what they write would count each time that the task is run',
+    );
   }
 
   async #close(): Promise<void> {

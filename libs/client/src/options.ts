@@ -33,11 +33,20 @@ export function checkOptionNames(
 }
 
 /** Options of each kind of call and of pools. */
-export const APPLY_OPTIONS = ["timeoutMs", "signal", "retries", "labels", "resources", "name", "jobId"] as const;
+export const APPLY_OPTIONS = [
+  "timeoutMs",
+  "signal",
+  "retries",
+  "labels",
+  "resources",
+  "name",
+  "jobId",
+  "detach",
+] as const;
 export const CALLBACKS = ["callback", "errorCallback"] as const;
-const STREAM_OPTIONS = ["chunkSize", "itemTimeoutMs", "progress", "seed", "concurrency", ...APPLY_OPTIONS] as const;
-export const MAP_OPTIONS = [...STREAM_OPTIONS, "onError", "into"] as const;
-export const IMAP_OPTIONS = [...STREAM_OPTIONS, "onError", "bufferSize"] as const;
+const STREAM_OPTIONS = ["chunkSize", "itemTimeoutMs", "progress", "seed", "concurrency", "speculate", ...APPLY_OPTIONS] as const;
+export const MAP_OPTIONS = [...STREAM_OPTIONS, "onError", "into", "effects"] as const;
+export const IMAP_OPTIONS = [...STREAM_OPTIONS, "onError", "bufferSize", "effects"] as const;
 export const REDUCE_OPTIONS = [...STREAM_OPTIONS, "initial"] as const;
 export const POOL_SETTINGS = [
   "processes",
@@ -78,6 +87,7 @@ export interface AnyCallOptions {
   readonly resources?: unknown;
   readonly name?: unknown;
   readonly jobId?: unknown;
+  readonly detach?: unknown;
   readonly chunkSize?: unknown;
   readonly itemTimeoutMs?: unknown;
   readonly onError?: unknown;
@@ -85,6 +95,8 @@ export interface AnyCallOptions {
   readonly into?: unknown;
   readonly seed?: unknown;
   readonly concurrency?: unknown;
+  readonly effects?: unknown;
+  readonly speculate?: unknown;
   readonly bufferSize?: unknown;
   readonly callback?: unknown;
   readonly errorCallback?: unknown;
@@ -101,10 +113,15 @@ export function checkCallOptions(what: string, options: AnyCallOptions, known: r
   checkLabels(options.labels);
   checkResources(options.resources);
   checkJobId(options.jobId);
+  if (options.detach !== undefined && typeof options.detach !== "boolean")
+    throw new TypeError(`detach must be true or false, got ${described(options.detach)}`);
   checkChunkSize(options.chunkSize);
   checkItemTimeout(options.itemTimeoutMs);
   checkSeed(options.seed);
   checkConcurrency(options.concurrency, options.chunkSize);
+  checkEffects(options.effects, options.concurrency);
+  if (options.speculate !== undefined && typeof options.speculate !== "boolean")
+    throw new TypeError(`speculate must be true or false, got ${described(options.speculate)}`);
   checkWholeNumber("bufferSize", options.bufferSize, 1, Number.MAX_SAFE_INTEGER);
   if (onError !== undefined && onError !== "throw" && onError !== "collect")
     throw new TypeError(`onError must be "throw" or "collect", got ${quoted(onError)}`);
@@ -182,6 +199,14 @@ function checkConcurrency(concurrency: unknown, chunkSize: unknown): void {
     );
 }
 
+/** Writes of items that run side by side could not be told from one another's reads. */
+function checkEffects(effects: unknown, concurrency: unknown): void {
+  if (effects !== undefined && effects !== "live" && effects !== "once")
+    throw new TypeError(`effects must be "live" or "once", got ${quoted(effects)}`);
+  if (effects === "once" && typeof concurrency === "number" && concurrency > 1)
+    throw new RangeError(`with effects: "once" items of a chunk run one after the other: concurrency must be 1`);
+}
+
 function checkItemTimeout(itemTimeoutMs: unknown): void {
   if (itemTimeoutMs === undefined) return;
   if (typeof itemTimeoutMs !== "number")
@@ -196,7 +221,22 @@ function checkSeed(seed: unknown): void {
   if (!Number.isSafeInteger(seed)) throw new RangeError(`seed must be a whole number up to 2^53, got ${seed}`);
 }
 
-function checkJobId(jobId: unknown): void {
+/** Throws TypeError for a call that cannot be detached. `isTask`: it is made by a task. */
+export function checkDetach(what: string, detach: unknown, { isTask }: { readonly isTask: boolean }): void {
+  if (detach !== true) return;
+  const isCombined = what === "mapReduce";
+  if (isCombined || what.startsWith("i"))
+    throw new TypeError(
+      `${what} cannot be detached: its results are ${isCombined ? "combined" : "read one by one"} in this program. Use mapAsync with detach`,
+    );
+  if (isTask)
+    throw new TypeError(
+      `${what} in a task cannot be detached: what a task calls ends with it, and begins anew when it runs again`,
+    );
+}
+
+/** Throws TypeError or RangeError for what is no job's id. Undefined is left to the caller. */
+export function checkJobId(jobId: unknown): void {
   if (jobId === undefined) return;
   if (typeof jobId !== "string") throw new TypeError(`jobId must be a string, got ${described(jobId)}`);
   if (!JOB_ID.test(jobId))

@@ -38,6 +38,18 @@ export interface PoolHost {
   readonly statusLine: StatusLine | undefined;
   /** Makes handles of shared objects among results; without it references come instead. */
   readonly results?: ValueReaderHooks;
+  /** For calls with effects: "once". */
+  readonly effects?: CallJobs;
+}
+
+/** Jobs whose items' writes count once, as the manager knows them. */
+export interface CallJobs {
+  /** Throws StateError where no call may be made: in a task whose own writes count once. */
+  checkCall(): void;
+  /** The manager takes the job. Rejects with StateError where there is none. `outlives`: it is not forgotten with this session. */
+  open(job: JobId, outlives: boolean): Promise<void>;
+  /** The job is over. */
+  close(job: JobId): Promise<void>;
 }
 
 /** A line that is written over and over. */
@@ -134,7 +146,8 @@ export class PoolCalls {
   /** Starts a call: what its function captures is read now. Throws as `connect`. */
   start(plan: CallPlan): StartedCall {
     const connection = this.connect();
-    const { env, shipper } = this.#host;
+    const { env, shipper, effects } = this.#host;
+    effects?.checkCall();
     const id = JobId(plan.options.jobId ?? mintId(env.random));
     const functions = new ArgumentFunctions(shipper);
     const run = this.#runOf(plan, { id, connection, functions });
@@ -226,6 +239,7 @@ export class PoolCalls {
     const { total } = plan;
     const { run, connection, functions } = at;
     const ready = this.#ready(plan, connection); // reads what is captured before the first wait
+    const effects = this.#openEffects(plan, run.id);
     using scope = new DisposableStack();
     if (plan.stream === undefined) scope.use(this.#host.hold());
     try {
@@ -234,13 +248,24 @@ export class PoolCalls {
       await Promise.race([ready, run.outcome]); // a call that is stopped before it has begun need not wait for its code
       if (run.settled) return await run.outcome;
       const [setup, shipped, combine] = await ready;
+      if (effects !== undefined) await Promise.race([effects, run.outcome]);
+      if (run.settled) return await run.outcome;
       const artifacts = [...setup.artifacts, ...[shipped, combine].flatMap((one) => (one ? artifactsOf(one) : []))];
       const job = this.#openJob(plan, at.number, { run, shipped, combine });
       connection.submit({ run, pool: setup.open, artifacts, functions, job });
       await run.outcome;
     } finally {
       run.abandon();
+      void effects?.then(() => this.#host.effects?.close(run.id)).catch(ignore); // where it fails the manager forgets the job with the session
     }
+  }
+
+  /** Undefined for a call whose writes count as they are made. Else resolves when the manager has taken the job, so that its items' writes can count once. */
+  #openEffects({ options, total }: CallPlan, id: JobId): Promise<void> | undefined {
+    if (options.effects !== "once" || total === 0) return undefined;
+    const opened = this.#host.effects?.open(id, false) ?? Promise.reject(noEffectsError());
+    opened.catch(ignore); // the call may be over before
+    return opened;
   }
 
   /** What goes before the job, and the code that it needs. Only the default chunk size has to wait for the fabric's slots. */
@@ -298,8 +323,8 @@ export class PoolCalls {
       requirements: requirementsOf(options),
       prime: fn === undefined,
       keep: undefined,
-      speculate: false,
-      effectsOnce: false,
+      speculate: options.speculate ?? false,
+      effectsOnce: options.effects === "once",
     };
   }
 
@@ -332,6 +357,12 @@ export class PoolCalls {
     return scope;
   }
 }
+
+function noEffectsError(): StateError {
+  return new StateError('effects: "once" needs the manager of shared objects, and there is no way to one from here');
+}
+
+function ignore(): void {}
 
 function streamParts({ inputsBroke, failed, unreadBytes }: StreamPlan) {
   return { inputsBroke, failed, unreadBytes };

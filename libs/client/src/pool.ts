@@ -196,6 +196,10 @@ export class FabricPool implements AsyncDisposable {
     inputs: Inputs<T>,
     options: ReduceOptions<Awaited<A>> = {},
   ): Promise<Awaited<A>> {
+    if ("effects" in options)
+      throw new TypeError(
+        "mapReduce has no option effects: items whose results are folded count together, not one by one",
+      );
     checkCallOptions("mapReduce", options, REDUCE_OPTIONS);
     if (typeof combine !== "function") throw new TypeError(`combine must be a function, got ${described(combine)}`);
     const initial = "initial" in options ? { value: options.initial as unknown } : undefined;

@@ -91,6 +91,7 @@ export class FabricProcess implements Waitable {
     this.#checkOpen();
     if (this.#run !== undefined)
       throw new StateError(`${this.name} was started before: make a new Process for each run`);
+    this.#host.effects?.checkCall();
     const connection = this.#host.connection({});
     if (connection.closed) throw new ClosedError("the fabric was closed");
     using _hold = this.#host.hold();
