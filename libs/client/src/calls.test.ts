@@ -244,7 +244,7 @@ describe("what a call is to run", () => {
     const { fake, pool } = fabric({ processes: 3, name: "mine" });
     void pool.mapAsync(square, [1], {
       ...{ retries: 2, labels: { zone: "a" }, resources: { gpu: 0.5 }, name: "squares", jobId: "my.job" },
-      ...{ itemTimeoutMs: 1.5, concurrency: 4, onError: "collect", seed: 7 },
+      ...{ itemTimeoutMs: 1.5, concurrency: 4, onError: "collect", seed: 7, speculate: true },
     });
     await settle();
     const [pooled] = fake.said("openPool");
@@ -253,7 +253,7 @@ describe("what a call is to run", () => {
       {
         ...{ job: 1, jobId: "my.job", poolId: pooled?.poolId, retries: 2, name: "squares", spread: false, depth: 0 },
         ...{ collect: true, itemTimeoutMs: 2, concurrency: 4, combine: undefined, unreadBytesMax: 0, ordered: false },
-        ...{ unreadBytes: 0, gapChunks: 0 },
+        ...{ unreadBytes: 0, gapChunks: 0, speculate: true, effectsOnce: false },
         ...{ requirements: { labels: { zone: "a" }, resources: { gpu: 0.5 } }, prime: false },
         seedLow: expect.any(Number),
         seedHigh: expect.any(Number),

@@ -73,6 +73,7 @@ test.for<[Record<string, unknown>, string]>([
   [{ progress: 1 }, "TypeError: progress must be true or a function, got a number"],
   [{ callback: 1 }, "TypeError: callback must be a function, got a number"],
   [{ errorCallback: {} }, "TypeError: errorCallback must be a function, got an object"],
+  [{ speculate: 1 }, "TypeError: speculate must be true or false, got a number"],
 ])("a call refuses %o", ([options, message]) => {
   const [name = "", ...words] = message.split(": ");
   expect(() => checkCallOptions("map", options, everyOption)).toThrow(
@@ -93,6 +94,7 @@ test("a call takes what can be, and undefined for whatever is not said", () => {
     itemTimeoutMs: 0.5,
     seed: -5,
     concurrency: 1_024,
+    speculate: true,
     bufferSize: 1,
     onError: "collect",
     progress: false,

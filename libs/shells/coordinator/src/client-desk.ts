@@ -160,6 +160,7 @@ export class ClientDesk implements ClientHost {
       unreadBytesMax: opened.unreadBytesMax === 0 ? undefined : opened.unreadBytesMax,
       ordered: opened.ordered,
       requirements: requirementsOf(opened.requirements),
+      speculate: opened.speculate,
       resumed: { unreadBytes: opened.unreadBytes, gapChunks: opened.gapChunks },
     });
   }
