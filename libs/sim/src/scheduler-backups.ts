@@ -52,5 +52,6 @@ export function judgeOvertaken(assignment: AssignmentId, node: NodeFacts | undef
 }
 
 function isBackup(live: Assign, job: JobFacts | undefined): boolean {
+  if (job?.ended !== undefined) return false;
   return job?.chunks.get(live.chunk)?.[live.offset]?.backupIn === live.assignment;
 }

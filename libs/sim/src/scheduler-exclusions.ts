@@ -1,16 +1,18 @@
-import type { Effect, Input, JobKey, NodeKey } from "@heddle/core-scheduler";
+import type { Effect, Input, JobKey, NodeKey, Outcome } from "@heddle/core-scheduler";
 import type { Millis } from "@heddle/kernel";
 import type { NodeFacts } from "./scheduler-facts.ts";
 import { demand } from "./scheduler-promises.ts";
 
 type Nodes = ReadonlyMap<NodeKey, NodeFacts>;
 
-/** A chunk killed a worker of the node, or none could start for it. */
+/** Keeps a chunk that killed a worker of the node, or for which none could start. */
 export function learnTrouble(
   node: NodeFacts | undefined,
   chunk: { readonly job: JobKey; readonly chunk: number },
+  outcome: Outcome,
 ): void {
-  node?.troubles.add(`${chunk.job}/${chunk.chunk}`);
+  const isTrouble = outcome.type === "worker-death" || (outcome.type === "not-started" && outcome.fault !== undefined);
+  if (isTrouble) node?.troubles.add(`${chunk.job}/${chunk.chunk}`);
 }
 
 /** Three different chunks have failed there, or one since it is on probation, and enough other nodes go on. */

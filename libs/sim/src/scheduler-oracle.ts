@@ -72,9 +72,12 @@ export class SchedulerOracle {
     this.#offered = input.type === "chunk-offered" ? input : undefined;
     const finished = this.#learn(nowMs, input);
     for (const effect of effects) {
-      if (effect.type === "readmit-node")
+      if (effect.type === "readmit-node") {
         judgeReadmission(nowMs, this.#nodes, effect.node, { input, lost: this.#lostFacts(effect.node) });
-      else this.#judge(nowMs, effect, finished);
+        if (finished?.assign.node === effect.node)
+          // what was due came first
+          learnTrouble(this.#nodes.get(effect.node), finished.assign, finished.outcome);
+      } else this.#judge(nowMs, effect, finished);
     }
     checkViews(nodes, this.#nodes, this.#announced);
     for (const [key, node] of this.#nodes) checkDrain(nowMs, key, node);
@@ -214,8 +217,7 @@ export class SchedulerOracle {
     const twin = [items[0]?.placedIn, items[0]?.backupIn].find((id) => id !== undefined && id !== assignment);
     const isOvertaken = this.#overtaken.has(assignment);
     this.#unplace(assign);
-    if (outcome.type === "not-started" && outcome.fault !== undefined)
-      learnTrouble(this.#nodes.get(assign.node), assign);
+    learnTrouble(this.#nodes.get(assign.node), assign, outcome);
     this.#learnPool(assign.job, outcome);
     if (isOvertaken) return { assign, outcome: { type: "stopped" } as const };
     const counts = isAnswer(assign, outcome);
@@ -223,7 +225,6 @@ export class SchedulerOracle {
       this.#overtaken.add(twin);
       for (const item of items) item.placedIn = item.backupIn = undefined;
     } else if (twin !== undefined && outcome.type !== "worker-death") return { assign, outcome };
-    if (outcome.type === "worker-death") learnTrouble(this.#nodes.get(assign.node), assign);
     learnOutcome(items, assign.offset, outcome);
     return { assign, outcome };
   }
