@@ -254,6 +254,7 @@ export {
 export { ValueEncoder } from "./value-encoder.ts";
 export {
   BEAT_NONCE_MINOR,
+  EFFECTS_MINOR,
   descriptorSetUrl,
   KEPT_JOBS_MINOR,
   NODE_REGISTERED_MINOR,

@@ -7,8 +7,15 @@ import {
   PermissionError,
   ProtocolError,
 } from "@heddle/kernel";
-import { type Caller, callerText } from "@heddle/port-rpc";
-import type { FunctionRef, OpenJob, OpenPool, StartProcess } from "@heddle/wire";
+import { type Caller, callerText, isSameCaller } from "@heddle/port-rpc";
+import {
+  EFFECTS_MINOR,
+  type FunctionRef,
+  type OpenJob,
+  type OpenPool,
+  type RegisterNode,
+  type StartProcess,
+} from "@heddle/wire";
 import {
   AMOUNT_NAME_LENGTH_MAX,
   AMOUNTS_MAX,
@@ -77,6 +84,25 @@ export function checkAmounts(resources: Readonly<Record<string, number>>): void 
     if (!Number.isFinite(amount) || amount < 0) throw new ProtocolError(`${amount} is no amount of ${name}`);
 }
 
+/** Of nodes that collect what tasks write, so that it counts once; those of an older build would let it count at once. Named as a requirement is, for then no such node is given what needs it. */
+const EFFECTS_LABEL = ["heddle.effects", "once"] as const;
+
+/** A node's labels, and what its build can do that others cannot. `minor`: of the protocol, that it speaks. */
+export function labelsOf({ labels }: Pick<RegisterNode, "labels">, minor: number): ReadonlyMap<string, string> {
+  const all = new Map(Object.entries(labels));
+  all.delete(EFFECTS_LABEL[0]);
+  if (minor >= EFFECTS_MINOR) all.set(...EFFECTS_LABEL);
+  return all;
+}
+
+/** What a job asks of its nodes, with what they have to be able to do for it. */
+export function jobRequirementsOf(opened: Pick<OpenJob, "requirements" | "effectsOnce">): Requirements | undefined {
+  const requirements = requirementsOf(opened.requirements);
+  if (!opened.effectsOnce) return requirements;
+  const { labels, resources } = requirements ?? { labels: [], resources: new Map<string, number>() };
+  return { labels: new Map([...labels, EFFECTS_LABEL]), resources };
+}
+
 /** As the core takes them. */
 export function requirementsOf(requirements: OpenJob["requirements"]): Requirements | undefined {
   if (requirements === undefined) return undefined;
@@ -109,4 +135,9 @@ export function checkNodeName(name: NodeName, caller: Caller): void {
     `${callerText(caller)} may not be the node ${name}: the certificate is for nodes called ${owner} or ${owner}-...; ` +
       `say such a --name, or give it a certificate for ${name} (heddle certs issue agent ${name})`,
   );
+}
+
+/** Whether what belongs to `owner` may be cancelled, or listened to, by the caller: it is theirs, or they run as the coordinator's user or administer it. */
+export function isEntitled(owner: Caller, caller: Caller): boolean {
+  return caller.role === undefined || caller.role === "admin" || isSameCaller(owner, caller);
 }

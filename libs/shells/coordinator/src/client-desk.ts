@@ -26,7 +26,7 @@ import {
   type SignalProcess,
   type StartProcess,
 } from "@heddle/wire";
-import { requirementsOf } from "./checks.ts";
+import { jobRequirementsOf, requirementsOf } from "./checks.ts";
 import { type ClientHost, takeClientEntry } from "./client-entries.ts";
 import type { Office } from "./desk.ts";
 import type { ClientRecord, JobRecord, PoolRecord } from "./ledger.ts";
@@ -159,7 +159,7 @@ export class ClientDesk implements ClientHost {
       collect: opened.collect,
       unreadBytesMax: opened.unreadBytesMax === 0 ? undefined : opened.unreadBytesMax,
       ordered: opened.ordered,
-      requirements: requirementsOf(opened.requirements),
+      requirements: jobRequirementsOf(opened),
       speculate: opened.speculate,
       resumed: { unreadBytes: opened.unreadBytes, gapChunks: opened.gapChunks },
     });

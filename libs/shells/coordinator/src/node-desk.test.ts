@@ -2,7 +2,7 @@ import type { AssignmentId, Input } from "@heddle/core-scheduler";
 import { CoreDriver, seededRandom, silentLogger } from "@heddle/kernel";
 import { memoryBlobs } from "@heddle/port-blobs";
 import { thisUser } from "@heddle/port-rpc";
-import type { AttachRequestEntry, AttachResponseEntry } from "@heddle/wire";
+import { type AttachRequestEntry, type AttachResponseEntry, protocolVersion } from "@heddle/wire";
 import { expect, test } from "vitest";
 import { Artifacts } from "./artifacts.ts";
 import { ClientDesk } from "./client-desk.ts";
@@ -46,7 +46,11 @@ test("what a node held is known until the core has heard of its loss, also when 
     drained: () => Promise.resolve(),
     close: () => Promise.resolve(),
   };
-  const handler = desk.onSession(session, undefined, thisUser);
+  const handler = desk.onSession(
+    session,
+    { version: protocolVersion("test", 24), sessionId: "1", received: 0 },
+    thisUser,
+  );
   const described = { pid: 1, host: "", build: "", labels: {}, resources: {} };
   const registered: AttachRequestEntry = {
     kind: { $case: "registerNode", value: { name: "n1", slots: 1, ...described } },

@@ -1,6 +1,6 @@
 import type { AssignmentId, NodeKey, Outcome } from "@heddle/core-scheduler";
 import { type ArtifactHash, LimitError, NodeName, PermissionError, ProtocolError } from "@heddle/kernel";
-import { type Caller, callerText, isSameCaller, type Session, type SessionHandler } from "@heddle/port-rpc";
+import { type Caller, callerText, type Hello, isSameCaller, type Session, type SessionHandler } from "@heddle/port-rpc";
 import {
   type AttachRequestEntry,
   type AttachResponseEntry,
@@ -11,7 +11,7 @@ import {
   type ProcessStarted,
   type RegisterNode,
 } from "@heddle/wire";
-import { checkAmounts, checkNodeName } from "./checks.ts";
+import { checkAmounts, checkNodeName, labelsOf } from "./checks.ts";
 import type { ClientDesk } from "./client-desk.ts";
 import type { CordonDesk } from "./cordon-desk.ts";
 import type { Office } from "./desk.ts";
@@ -41,14 +41,14 @@ export class NodeDesk implements NodeHost {
   /** A new session: its first entry must say which node it is. */
   readonly onSession = (
     session: Session<AttachResponseEntry>,
-    _hello: unknown,
+    { version }: Hello,
     caller: Caller,
   ): SessionHandler<AttachRequestEntry> & { readonly link: (up: boolean) => void } => {
     let node: NodeRecord | undefined;
     return {
       entries: (entries) => {
         for (const entry of entries) {
-          if (node === undefined) node = this.#register(session, caller, entry);
+          if (node === undefined) node = this.#register(session, caller, { entry, minor: version?.minor ?? 0 });
           else takeNodeEntry(this, node, entry);
         }
       },
@@ -97,7 +97,11 @@ export class NodeDesk implements NodeHost {
     this.#office.feed({ type: "node-leaving", node: node.key });
   }
 
-  #register(session: Session<AttachResponseEntry>, caller: Caller, entry: AttachRequestEntry): NodeRecord {
+  #register(
+    session: Session<AttachResponseEntry>,
+    caller: Caller,
+    { entry, minor }: { readonly entry: AttachRequestEntry; readonly minor: number },
+  ): NodeRecord {
     if (entry.kind?.$case !== "registerNode") throw new ProtocolError("a node must register first");
     const registration: RegisterNode = entry.kind.value;
     const name = NodeName(registration.name);
@@ -139,7 +143,7 @@ export class NodeDesk implements NodeHost {
       peer: session.peer,
       caller: callerText(caller),
     });
-    const labels = new Map(Object.entries(registration.labels));
+    const labels = labelsOf(registration, minor);
     const resources = new Map(Object.entries(registration.resources));
     session.send({ kind: { $case: "nodeRegistered", value: {} } });
     this.#office.feed({ type: "node-joined", node: node.key, slots: registration.slots, labels, resources });

@@ -135,9 +135,15 @@ export class Bench {
     return (await this.network.call(adminListJobs, ADDRESS, {}, { timeoutMs: 1_000 })).jobs;
   }
 
-  async node(name: string, credit: number, more: Partial<RegisterNode> = {}, caller: Caller = thisUser): Promise<Node> {
+  /** `minor`: of the protocol, that it speaks; the newest unless given. */
+  async node(
+    name: string,
+    credit: number,
+    { minor = version.minor, ...more }: Partial<RegisterNode> & { readonly minor?: number } = {},
+    caller: Caller = thisUser,
+  ): Promise<Node> {
     const peer: Node = new Peer();
-    const common = { env: this.env, client: this.network.as(caller), address: ADDRESS, version };
+    const common = { env: this.env, client: this.network.as(caller), address: ADDRESS, version: { ...version, minor } };
     peer.session = dialSession({ ...common, method: nodesAttach, handler: peer.handler });
     const value = { name, slots: 1, labels: {}, pid: 1, host: name, build: "test", resources: {}, ...more };
     peer.say({ $case: "registerNode", value });

@@ -1,4 +1,4 @@
-import { adminCordonNode, StartProcess } from "@heddle/wire";
+import { adminCordonNode, EFFECTS_MINOR, StartProcess } from "@heddle/wire";
 import { beforeEach, expect, onTestFinished, test } from "vitest";
 import { type Bench, type Client, openBench, settle, small } from "./testing.ts";
 
@@ -39,6 +39,24 @@ test("a job that no node could ever run fails after a time, and says what it nee
     "needs memory 64: the largest node has 32";
   expect(client.said("jobEnded")).toMatchObject([{ job: 1, error: { code: "unschedulable", message } }]);
   expect((await bench.jobs())[0]).toMatchObject({ state: "failed", failure: message });
+});
+
+test("a job whose items' writes count once never comes to a node of an older build, which would let them count at once", async () => {
+  const client = await bench.client();
+  const old = await bench.node("n1", 1, { minor: EFFECTS_MINOR - 1, labels: { "heddle.effects": "once" } });
+  small(client, 1, { open: { effectsOnce: true } });
+  await settle();
+  await bench.clock.advance(PATIENCE_MS - 1_000);
+  const node = await bench.node("n2", 1);
+  expect(node.said("describeJob")).toMatchObject([{ effectsOnce: true }]);
+  expect(node.said("assignChunk")).toHaveLength(1);
+  await node.session?.close();
+  await settle();
+  await bench.clock.advance(PATIENCE_MS + 1_000);
+  expect(old.said("assignChunk")).toEqual([]);
+  const message =
+    "no node could ever run it, and none came in 5 s: needs label heddle.effects=once: the only node does not have it";
+  expect(client.said("jobEnded")).toMatchObject([{ job: 1, error: { code: "unschedulable", message } }]);
 });
 
 test("a process likewise, unless a node that fits comes in time, whatever it does now", async () => {
