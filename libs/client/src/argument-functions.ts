@@ -1,5 +1,6 @@
+import { CaptureError, objectText, SerializationError, withArticle } from "@heddle/kernel";
 import type { AnyFunction, Artifact, ShippedFunction, Shipper } from "@heddle/port-shipper";
-import type { Shared, ValueWriterHooks } from "@heddle/wire";
+import type { Shared, SharedDescription, ValueWriterHooks } from "@heddle/wire";
 
 /** What stands for a function among arguments; the worker makes it from this. */
 export interface FunctionDescription {
@@ -32,6 +33,7 @@ const PLACEHOLDER: FunctionDescription = { artifact: "", exportName: "" };
 /** The functions among the arguments of one call. Each is shipped once, with what it captures at that time. */
 export class ArgumentFunctions {
   readonly #shipper: Shipper;
+  readonly #isLasting: boolean;
   readonly #descriptions = new Map<AnyFunction, FunctionDescription>();
   /** Why functions cannot be shipped, and objects not made: thrown where they are met. */
   readonly #refusals = new Map<object, unknown>();
@@ -39,8 +41,10 @@ export class ArgumentFunctions {
   /** As often as they were met. */
   #unmade: Shared[] = [];
 
-  constructor(shipper: Shipper) {
+  /** `isLasting`: what takes them outlives this program, and objects without a name do not. */
+  constructor(shipper: Shipper, { isLasting = false }: { readonly isLasting?: boolean } = {}) {
     this.#shipper = shipper;
+    this.#isLasting = isLasting;
   }
 
   /** For the encoder of the inputs; after each chunk ask `checkAllShipped`. */
@@ -52,7 +56,8 @@ export class ArgumentFunctions {
       this.#unshipped.add(fn as AnyFunction);
       return PLACEHOLDER;
     },
-    metShared: (handle) => {
+    metShared: (handle, description) => {
+      if (this.#isLasting) checkNamed(description);
       if (this.#refusals.has(handle)) throw this.#refusals.get(handle);
       if (handle.pending !== undefined) this.#unmade.push(handle);
     },
@@ -76,12 +81,27 @@ export class ArgumentFunctions {
   /** Makes a function ready to be met; resolves to the artifacts that have to be offered. Rejects as Shipper.ship. */
   async ship(fn: AnyFunction): Promise<readonly Artifact[]> {
     const shipped = await this.#shipper.ship(fn);
+    if (this.#isLasting) checkLasting(shipped);
     const { artifact, exportName, captured } = shipped;
     const description = { artifact: artifact.hash, exportName };
     const more = captured instanceof Uint8Array ? { captured } : captured && { capturedArtifact: captured.hash };
     this.#descriptions.set(fn, { ...description, ...more });
     return artifactsOf(shipped);
   }
+}
+
+/** Throws SerializationError for an object that ends with the program that has made it. */
+function checkNamed({ kind, object }: SharedDescription): void {
+  if (object.startsWith("@")) return;
+  const words = `${withArticle(kind)} without a name (${objectText(object)}) ends with this program, and a detached job goes on: make it with { name }`;
+  throw new SerializationError(words, { path: "$", side: "argument" });
+}
+
+/** Throws CaptureError for a function that captures an object which ends with the program that has made it. */
+export function checkLasting({ unnamed, displayName }: ShippedFunction): void {
+  if (unnamed === undefined) return;
+  const words = `the function ${displayName} captures ${unnamed}, which ends with this program, and a detached job goes on: make it with { name }`;
+  throw new CaptureError(words, { variable: displayName, path: "$", file: "", line: 0 });
 }
 
 /** All artifacts of a shipped function. */

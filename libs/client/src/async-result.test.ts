@@ -13,7 +13,8 @@ function pending() {
     reject(reason);
   };
   const progress = () => ({ done: 1, failed: 0, total: 2, elapsedMs: 10, perSecond: 100, etaMs: 10 });
-  const result = new AsyncResult({ jobId: "job-1", outcome: promise, progress, cancel }, clock);
+  const accepted = () => Promise.resolve();
+  const result = new AsyncResult({ jobId: "job-1", outcome: promise, progress, cancel, accepted }, clock);
   return { clock, resolve, reject, reasons, result };
 }
 

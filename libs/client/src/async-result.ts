@@ -17,7 +17,12 @@ export interface Pending<R> {
   readonly jobId: string;
   readonly outcome: Promise<R>;
   readonly progress: () => Progress;
-  readonly cancel: (reason: unknown) => void;
+  /** Stops the work. A promise: until its coordinator has been told. */
+  readonly cancel: (reason: unknown) => void | Promise<void>;
+  /** Resolves when the fabric has it. */
+  readonly accepted: () => Promise<void>;
+  /** Somebody waits for the result, until disposed. Unless given it comes by itself. */
+  readonly want?: () => Disposable;
 }
 
 /** A promised result, as multiprocessing's AsyncResult; may also be awaited. One that nobody awaits causes no unhandled rejection. */
@@ -47,11 +52,13 @@ export class AsyncResult<R> implements PromiseLike<R> {
 
   /** How far it is. */
   get progress(): Progress {
+    this.#look();
     return this.#pending.progress();
   }
 
   /** Whether it is over, well or badly. */
   ready(): boolean {
+    this.#look();
     return this.#state !== "pending";
   }
 
@@ -69,8 +76,9 @@ export class AsyncResult<R> implements PromiseLike<R> {
     checkWait("get", options, ["timeoutMs", "signal"]);
     const { timeoutMs, signal } = options;
     signal?.throwIfAborted();
-    if (timeoutMs === undefined && signal === undefined) return this.#pending.outcome;
     using scope = new DisposableStack();
+    scope.use(this.#pending.want?.());
+    if (timeoutMs === undefined && signal === undefined) return await this.#pending.outcome;
     const { promise: ended, reject } = Promise.withResolvers<never>();
     if (timeoutMs !== undefined) scope.use(this.#deadline(timeoutMs, reject));
     if (signal !== undefined) {
@@ -91,9 +99,20 @@ export class AsyncResult<R> implements PromiseLike<R> {
     }
   }
 
-  /** Stops the work; `get` then rejects with an AbortError unless it was over already. */
+  /**
+   * Resolves when the fabric has the job on its disk: a job that is kept (`detach`, `jobId`) is safe from then on, whatever becomes of this program. Of a call that is not kept:
+   * when it is open at the coordinator, or over. Rejects as the call does.
+   */
+  accepted(): Promise<void> {
+    return this.#pending.accepted();
+  }
+
+  /**
+   * Stops the work, of a kept job for all who wait for it; `get` then rejects with an AbortError unless it was over already. Rejects with UnavailableError when the coordinator of a kept job
+   * cannot be told.
+   */
   async cancel(): Promise<void> {
-    this.#pending.cancel(new DOMException("The call was cancelled", "AbortError"));
+    await this.#pending.cancel(new DOMException("The call was cancelled", "AbortError"));
     await this.wait();
   }
 
@@ -103,7 +122,14 @@ export class AsyncResult<R> implements PromiseLike<R> {
     onFulfilled?: ((value: R) => A | PromiseLike<A>) | null,
     onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
   ): Promise<A | B> {
-    return this.#pending.outcome.then(onFulfilled, onRejected);
+    const wanted = this.#pending.want?.();
+    if (wanted === undefined) return this.#pending.outcome.then(onFulfilled, onRejected);
+    return this.#pending.outcome.finally(() => wanted[Symbol.dispose]()).then(onFulfilled, onRejected);
+  }
+
+  /** Whoever looks wants to see it come, and does not wait for it. */
+  #look(): void {
+    this.#pending.want?.()[Symbol.dispose]();
   }
 
   #deadline(timeoutMs: number, reject: (reason: unknown) => void): Disposable {

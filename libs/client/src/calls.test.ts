@@ -254,6 +254,7 @@ describe("what a call is to run", () => {
         ...{ job: 1, jobId: "my.job", poolId: pooled?.poolId, retries: 2, name: "squares", spread: false, depth: 0 },
         ...{ collect: true, itemTimeoutMs: 2, concurrency: 4, combine: undefined, unreadBytesMax: 0, ordered: false },
         ...{ unreadBytes: 0, gapChunks: 0, speculate: true, effectsOnce: false },
+        keep: { detached: false, shape: "settled", timeoutMs: 0 },
         ...{ requirements: { labels: { zone: "a" }, resources: { gpu: 0.5 } }, prime: false },
         seedLow: expect.any(Number),
         seedHigh: expect.any(Number),
@@ -266,7 +267,8 @@ describe("what a call is to run", () => {
     const { fake, pool } = fabric();
     const ids = [pool.applyAsync(square, [1]), pool.applyAsync(square, [1], { jobId: "b" })].map(({ jobId }) => jobId);
     await settle();
-    expect(fake.said("openJob").map(({ jobId }) => jobId)).toEqual(ids);
+    const opened = fake.said("openJob").map(({ jobId }) => jobId);
+    expect(opened.toSorted()).toEqual(ids.toSorted());
     expect(ids).toEqual([expect.stringMatching(/^[0-9a-f]{32}$/), "b"]);
   });
 

@@ -14,6 +14,9 @@ import type {
   FabricError,
   ItemFailed,
   JobEnded,
+  JobKept,
+  KeptItemFailed,
+  KeptSpanDone,
   Output,
   Payload,
   RunResponseEntry,
@@ -22,6 +25,9 @@ import type {
 import { endedError, noCoordinatorError, type SessionDial, unreachableText } from "./dial.ts";
 import { fabricErrorOf } from "./failure.ts";
 import type { JobRun } from "./job-run.ts";
+import { KeptDesk } from "./kept-desk.ts";
+import type { KeptListener } from "./kept-listener.ts";
+import type { KeptSubmission } from "./kept-submission.ts";
 import { FIRST_CONNECT_TIMEOUT_MS } from "./limits.ts";
 import {
   clearLine,
@@ -29,6 +35,7 @@ import {
   type JobRequest,
   type Line,
   newLine,
+  type OfferedRun,
   recount,
   sendPayload,
   stopOffering,
@@ -73,6 +80,7 @@ export class Connection {
     isReady: (line) => !this.#isKnown || line.firstAnswer === undefined,
     cancel: (run, reason) => this.cancel(run, reason),
   });
+  readonly #kept: KeptDesk;
   readonly #capacityWaiters = new Set<{
     resolve: (capacity: FabricCapacity) => void;
     reject: (error: Error) => void;
@@ -94,6 +102,7 @@ export class Connection {
     this.#options = options;
     this.#clientId = mintId(options.env.random);
     this.#patience = new Patience(options.env, options.unavailableTimeoutMs);
+    this.#kept = new KeptDesk({ ...options, line: () => this.#line });
   }
 
   /** It takes no more jobs. */
@@ -121,15 +130,32 @@ export class Connection {
     this.#offering.add(request);
   }
 
-  /** Stops a job that was submitted. Its JobRun must be settled by the caller. */
-  cancel(run: JobRun, reason: string): void {
+  /** Resolves when a submission may be submitted: those of the same id before it are settled. */
+  turn(submission: KeptSubmission): Promise<void> {
+    return this.#kept.turn(submission);
+  }
+
+  /** Listens to a kept job; it settles through its KeptListener. */
+  listen(listener: KeptListener): void {
+    this.#open();
+    this.#kept.listen(listener);
+  }
+
+  /** Listens to it no more: it must be settled by the caller. */
+  leaveJob(listener: KeptListener): void {
+    this.#kept.leave(listener);
+  }
+
+  /** Stops a job that was submitted. Its run must be settled by the caller. False: it is open in no session. */
+  cancel(run: OfferedRun, reason: string): boolean {
     const line = this.#line;
     const request = line?.jobs.get(run.number);
     this.#forgetRefused(run);
-    if (line === undefined || request?.run !== run) return; // one that waits for its turn is passed over then
+    if (line === undefined || request?.run !== run) return false; // one that waits for its turn is passed over then
     forget(line, request);
     line.session.send({ kind: { $case: "cancelJob", value: { job: run.number, reason } } });
     this.#offering.schedule();
+    return true;
   }
 
   /** The consumer of a job's results took some: so many bytes more may be sent. */
@@ -160,6 +186,7 @@ export class Connection {
     this.#closed = true;
     const line = this.#letGo();
     this.#failAll(line, error);
+    this.#kept.close(error);
     await line?.session.close();
   }
 
@@ -229,7 +256,9 @@ export class Connection {
     line.firstAnswer = undefined;
     this.#isKnown = true;
     this.#loss = undefined;
+    for (const { run } of line.jobs.values()) if (!run.isKept) run.markOpened();
     this.#offering.schedule();
+    this.#kept.schedule();
   }
 
   /** No session, nor another to come. */
@@ -261,12 +290,13 @@ export class Connection {
     const { env, address } = this.#options;
     const begun = [...line.jobs.values(), ...this.#refused.keys()];
     const waiting = this.#offering.takeAll();
+    this.#kept.restart(line);
     clearLine(line);
     this.#forgetRefused();
     line.processes.fail(error);
     for (const request of begun) if (request.run.restart()) this.#offering.add(request);
     for (const request of waiting) this.#offering.add(request);
-    if (this.#offering.size + this.#capacityWaiters.size === 0) return this.#patience.regained(); // the next call dials
+    if (this.#offering.size + this.#kept.size + this.#capacityWaiters.size === 0) return this.#patience.regained(); // the next call dials
     env.log.info("client opens another session", { address, why: error.message });
     // who does not come back has said so last, but whoever did not know the session was there
     const isForgotten = end.reason === "lost" && end.isForgotten === true;
@@ -277,7 +307,7 @@ export class Connection {
   }
 
   /** All of them unless given. */
-  #forgetRefused(only?: JobRun): void {
+  #forgetRefused(only?: OfferedRun): void {
     for (const [request, timer] of this.#refused) {
       if (only !== undefined && request.run !== only) continue;
       this.#refused.delete(request);
@@ -287,6 +317,7 @@ export class Connection {
 
   #failAll(line: Line | undefined, error: Error): void {
     const requests = [...(line?.jobs.values() ?? []), ...this.#refused.keys(), ...this.#offering.takeAll()];
+    this.#kept.fail(line, error);
     if (line !== undefined) clearLine(line);
     this.#forgetRefused();
     this.#isKnown = false;
@@ -318,7 +349,8 @@ export class Connection {
         return this.#upload(line, kind.value.hash);
       case "output": {
         const request = line.jobs.get(kind.value.job);
-        const name = request === undefined ? "" : request.job.name || (request.job.function?.displayName ?? "");
+        const listened = line.listeners.get(kind.value.job)?.name ?? "";
+        const name = request === undefined ? listened : request.job.name || (request.job.function?.displayName ?? "");
         return this.#options.print(kind.value, kind.value.processName || name);
       }
       case "processStarted":
@@ -326,10 +358,14 @@ export class Connection {
       case "processEnded":
         return line.processes.ended(kind.value);
       case "jobKept":
+        return this.#jobKept(line, kind.value);
       case "jobAttached":
+        this.#patience.regained();
+        return this.#kept.attached(line, kind.value);
       case "keptSpanDone":
+        return this.#keptSpanDone(line, kind.value);
       case "keptItemFailed":
-        return; // of a job that this client has not asked to be kept
+        return this.#keptItemFailed(line, kind.value);
       case undefined:
         return; // a newer peer's entry that this build does not know
       default:
@@ -338,6 +374,10 @@ export class Connection {
   }
 
   #jobEnded(line: Line, end: JobEnded): void {
+    if (this.#kept.ended(line, end)) {
+      this.#patience.regained();
+      return this.#offering.schedule();
+    }
     const request = line.jobs.get(end.job);
     if (request !== undefined) forget(line, request);
     if (request !== undefined && end.error?.code === "unavailable" && this.#options.comesBack)
@@ -362,7 +402,7 @@ export class Connection {
     this.#receive(line, done.values, (values) => {
       const request = line.jobs.get(done.job);
       if (request === undefined) return; // it was cancelled from here
-      this.#take(line, request, () => request.run.spanDone(done, values));
+      this.#take(line, request, (run) => run.spanDone(done, values));
       if (line.unsealed.size > 0) this.#offering.schedule();
     });
   }
@@ -373,9 +413,9 @@ export class Connection {
     const take = (userError: Uint8Array | undefined): void => {
       const request = line.jobs.get(failed.job);
       if (request === undefined) return; // it was cancelled from here
-      const { run, job } = request;
+      const { job } = request;
       if (!job.collect) stopOffering(line, request); // the job is lost: the coordinator would drop what is still offered
-      this.#take(line, request, () => run.itemFailed({ ...failed, failure }, userError));
+      this.#take(line, request, (run) => run.itemFailed({ ...failed, failure }, userError));
       if (line.unsealed.size > 0) this.#offering.schedule();
     };
     if (failure.kind?.$case === "userError") this.#receive(line, failure.kind.value, (payload) => take(payload.bytes));
@@ -383,17 +423,53 @@ export class Connection {
   }
 
   /** What cannot be taken fails its own job; what breaks the protocol ends the session, by being thrown on. */
-  #take(line: Line, request: JobRequest, answer: () => void): void {
+  #take(line: Line, request: JobRequest, answer: (run: JobRun) => void): void {
     const { run } = request;
+    if (run.isKept) throw new ProtocolError(`job ${run.id} was answered, and was only to be kept`);
     this.#patience.regained();
     try {
-      answer();
+      answer(run);
     } catch (error) {
       if (error instanceof ProtocolError) throw error;
       this.cancel(run, "a result cannot be taken");
       run.fail(error);
     }
     recount(line, request);
+  }
+
+  #jobKept(line: Line, kept: JobKept): void {
+    const request = line.jobs.get(kept.job);
+    if (request === undefined) return; // it was cancelled from here
+    const { run } = request;
+    if (!run.isKept) throw new ProtocolError(`job ${run.id} is kept, which nobody asked for`);
+    this.#patience.regained();
+    const isWhole = run.kept(kept);
+    recount(line, request);
+    if (run.settled) this.cancel(run, "what was kept of it is lost");
+    else if (isWhole) {
+      forget(line, request);
+      void this.#kept.verify(request, run);
+    } else this.#offering.kept(line, request);
+    this.#offering.schedule();
+  }
+
+  #keptSpanDone(line: Line, { job, span, values }: KeptSpanDone): void {
+    if (span === undefined) throw new ProtocolError("an answer of a kept job does not say which items it is of");
+    this.#receive(line, values, (payload) => {
+      this.#patience.regained();
+      this.#kept.take(line, job, (listener) => listener.spanDone(span, payload));
+    });
+  }
+
+  #keptItemFailed(line: Line, failed: KeptItemFailed): void {
+    const { failure } = failed;
+    if (failure === undefined) throw new ProtocolError("a failed item came without its failure");
+    const take = (userError: Uint8Array | undefined): void => {
+      this.#patience.regained();
+      this.#kept.take(line, failed.job, (listener) => listener.itemFailed(failed, failure, userError));
+    };
+    if (failure.kind?.$case === "userError") this.#receive(line, failure.kind.value, (payload) => take(payload.bytes));
+    else take(undefined);
   }
 
   #receive(line: Line, header: Payload | undefined, take: (payload: EncodedPayload) => void): void {

@@ -1,7 +1,17 @@
-import { ClosedError, type Environment, StateError, UnavailableError } from "@heddle/kernel";
+import {
+  type BackoffPolicy,
+  backoffMs,
+  ClosedError,
+  type Environment,
+  type JobId,
+  NotFoundError,
+  StateError,
+  UnavailableError,
+} from "@heddle/kernel";
 import type { RpcClient, UnaryMethod, Version } from "@heddle/port-rpc";
 import type { Shipper } from "@heddle/port-shipper";
 import {
+  adminCancelJob,
   adminGetStatus,
   adminListJobs,
   adminListNodes,
@@ -11,8 +21,11 @@ import {
   type Output,
   type ValueReaderHooks,
 } from "@heddle/wire";
+import type { AsyncResult } from "./async-result.ts";
+import { attachedResult } from "./attached-job.ts";
 import { Connection } from "./connection.ts";
 import { rpcDial, type SessionDial } from "./dial.ts";
+import type { JobKeeper } from "./kept-call.ts";
 import { QUESTION_TIMEOUT_MS } from "./limits.ts";
 import { allSettled } from "./objects/all-settled.ts";
 import type { ObjectsChannel } from "./objects/channel.ts";
@@ -21,7 +34,7 @@ import { FabricSessions, type ObjectsFacilities } from "./objects/fabric-session
 import type { ObjectsHome } from "./objects/home.ts";
 import { Manager, type ManagerOptions } from "./objects/manager.ts";
 import { closeEffects, openEffects } from "./objects/once.ts";
-import { checkOptionNames } from "./options.ts";
+import { checkJobId, checkOptionNames } from "./options.ts";
 import { FabricPool } from "./pool.ts";
 import type { PoolHost, StatusLine } from "./pool-calls.ts";
 import type { PoolSettings } from "./pool-setup.ts";
@@ -88,6 +101,19 @@ export class Fabric implements AsyncDisposable {
   /** A pool of workers of its own on this fabric. */
   pool(settings: PoolSettings = {}): FabricPool {
     return new FabricPool(this.host, settings);
+  }
+
+  /**
+   * The result of a job that the fabric keeps (`detach`, `jobId`), whoever has submitted it: of the kind that its call gives. The fabric is asked when somebody wants it; it rejects with NotFoundError for a job that is
+   * not kept (any more), and as the call would. Several may have it. Throws TypeError and RangeError for what is no job's id, and StateError in a task.
+   */
+  attach<R = unknown>(jobId: string): AsyncResult<R> {
+    if (jobId === undefined) throw new TypeError("attach() takes the id of a job");
+    checkJobId(jobId);
+    const { host } = this;
+    const { keeper } = host;
+    if (keeper === undefined) throw new StateError("attach() is for programs: a task's own session ends with it");
+    return attachedResult<R>(host, { id: jobId, keeper, connection: this.#connection });
   }
 
   /** Every node, in order of name. Rejects as `ask`. */
@@ -197,6 +223,7 @@ export class Fabric implements AsyncDisposable {
       shipper,
       hold,
       keep,
+      keeper: this.#keeper,
       statusLine,
       results: this.#results,
       effects: {
@@ -218,6 +245,29 @@ export class Fabric implements AsyncDisposable {
     );
   }
 
+  /** Undefined in a task: its session ends with it, and what it calls. */
+  get #keeper(): JobKeeper | undefined {
+    return this.#options.dial === undefined ? { cancel: (id, reason) => this.#cancelJob(id, reason) } : undefined;
+  }
+
+  /** Asks until the coordinator has answered: one that is just starting again is waited for. */
+  async #cancelJob(jobId: JobId, reason: string): Promise<void> {
+    const { env, hold, unavailableTimeoutMs } = this.#options;
+    const { clock, random } = env;
+    using _hold = hold();
+    const deadlineMs = clock.nowMs() + unavailableTimeoutMs;
+    for (let failures = 1; ; failures++)
+      try {
+        await this.ask(adminCancelJob, { jobId, reason });
+        return;
+      } catch (error) {
+        if (error instanceof NotFoundError) return;
+        const againMs = clock.nowMs() + backoffMs(CANCEL_PAUSES, failures, random);
+        if (!(error instanceof UnavailableError) || againMs > deadlineMs) throw error;
+        await new Promise<void>((resolve) => clock.setTimer(againMs, resolve));
+      }
+  }
+
   async #close(): Promise<void> {
     const { hold, shipper, dispose } = this.#options;
     using _hold = hold();
@@ -228,6 +278,9 @@ export class Fabric implements AsyncDisposable {
     await allSettled([...closing, this.#connection.close(new ClosedError("the fabric was closed by its owner"))]);
   }
 }
+
+/** Pauses between questions to a coordinator that does not answer. */
+const CANCEL_PAUSES: BackoffPolicy = { firstMs: 50, maxMs: 2_000 };
 
 /** Prefixes each line with where it came from (`name`: of the job, or of the process), and takes out what could steer a terminal. */
 function printOutput(print: (stderr: boolean, line: string) => void, output: Output, name: string): void {

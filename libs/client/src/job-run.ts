@@ -47,6 +47,7 @@ export interface JobParts {
 
 /** One job as its client sees it: hands out its chunks as far as they are wanted, passes the answers on, and settles once. */
 export class JobRun {
+  readonly isKept = false;
   /** The number on the session's stream; set when it is opened. */
   number = 0;
   readonly id: JobId;
@@ -54,6 +55,10 @@ export class JobRun {
   readonly outcome: Promise<void>;
   /** What the sums of its connection have of these two. */
   readonly counted = { chunks: 0, bytes: 0 };
+  /** Resolves when it is open at a coordinator that has answered. */
+  readonly opened: Promise<void>;
+  /** To be called then; again in each session. */
+  readonly markOpened: () => void;
   /** Told when a run that had to wait may have something to offer. */
   onWake: () => void = () => undefined;
   readonly #parts: JobParts;
@@ -85,6 +90,9 @@ export class JobRun {
     this.#resolve = resolve;
     this.#reject = reject;
     promise.catch(() => undefined); // whoever wants it asks for it: see AsyncResult
+    const opened = Promise.withResolvers<void>();
+    this.opened = opened.promise;
+    this.markOpened = opened.resolve;
   }
 
   get openChunks(): number {
@@ -300,7 +308,8 @@ function unchanged(stack: string): string {
   return stack;
 }
 
-function endError(id: JobId, outcome: JobOutcome, error: FabricError | undefined): Error {
+/** Why a job is over that has not all of its results. */
+export function endError(id: JobId, outcome: JobOutcome, error: FabricError | undefined): Error {
   if (error !== undefined) return fabricErrorOf(error);
   if (outcome === JobOutcome.CANCELLED)
     return new HeddleError("cancelled", `job ${id} was cancelled by the coordinator`);

@@ -14,6 +14,7 @@ function lineWithJob(onValues: (line: Line, request: JobRequest) => void = () =>
     jobs: new Map(),
     unsealed: new Set(),
     behind: new Set(),
+    held: new Set(),
     dormant: new Set(),
     artifacts: { release: (artifact: unknown) => void released.push(artifact) },
     openChunks: 10,

@@ -14,15 +14,20 @@ import {
 import type { ArgumentFunctions } from "./argument-functions.ts";
 import { OfferedArtifacts } from "./artifacts.ts";
 import type { JobRun } from "./job-run.ts";
+import type { KeptListener } from "./kept-listener.ts";
+import type { KeptSubmission } from "./kept-submission.ts";
 import type { InputChunk } from "./open-chunks.ts";
 import { OpenProcesses } from "./open-processes.ts";
 
 /** A span on the wire, at most. */
 const SPAN_BYTES = 14;
 
+/** Whose inputs are offered: a job that is run for this client, or one on its way to the disk of its coordinator. */
+export type OfferedRun = JobRun | KeptSubmission;
+
 /** A job to be run: what the coordinator must know of it beside its chunks. */
 export interface JobRequest {
-  readonly run: JobRun;
+  readonly run: OfferedRun;
   /** Said before the pool's first job of a session. */
   readonly pool: OpenPool;
   /** Code and captured values of all its functions. Functions among the inputs add theirs. */
@@ -46,6 +51,10 @@ export interface Line {
   readonly unsealed: Set<JobRequest>;
   /** Those of them that were open in a session before and have chunks to be offered again, before they offer any other. */
   readonly behind: Set<JobRequest>;
+  /** Those that are to be kept, of which their coordinator has not said yet how much it has. */
+  readonly held: Set<JobRequest>;
+  /** Kept jobs that are listened to, by number. */
+  readonly listeners: Map<number, KeptListener>;
   /** Those that have more inputs, and wait for answers, for their consumer, for the inputs themselves or for slots. */
   readonly dormant: Set<JobRequest>;
   /** Chunks and their bytes that are offered and unanswered, over all jobs. */
@@ -72,6 +81,8 @@ export function newLine(session: Session<RunRequestEntry>): Line {
     jobs: new Map(),
     unsealed: new Set(),
     behind: new Set(),
+    held: new Set(),
+    listeners: new Map(),
     dormant: new Set(),
     openChunks: 0,
     openBytes: 0,
@@ -87,13 +98,20 @@ export function clearLine(line: Line): void {
   line.jobs.clear();
   line.unsealed.clear();
   line.behind.clear();
+  line.held.clear();
+  line.listeners.clear();
   line.dormant.clear();
 }
 
 /** Whether what is open of a job that was open in a session before is within the bounds of this one. */
-export function hasRoomFor(line: Line, { openChunks, openBytes }: JobRun): boolean {
+export function hasRoomFor(line: Line, { openChunks, openBytes }: OfferedRun): boolean {
   if (line.openChunks === 0 || openChunks === 0) return true;
   return line.openChunks + openChunks <= CLIENT_CHUNKS_MAX && line.openBytes + openBytes <= CLIENT_INPUT_BYTES_MAX;
+}
+
+/** Numbers that are in use. */
+export function jobsOf({ jobs, listeners }: Line): number {
+  return jobs.size + listeners.size;
 }
 
 /** Sends a chunk of a job with its inputs. `settled`: items that need no run. */
@@ -148,6 +166,7 @@ export function forget(line: Line, request: JobRequest): void {
 export function stopOffering(line: Line, request: JobRequest): void {
   line.unsealed.delete(request);
   line.behind.delete(request);
+  line.held.delete(request);
   line.dormant.delete(request);
 }
 

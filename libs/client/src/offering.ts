@@ -1,8 +1,14 @@
-import { CLIENT_CHUNKS_MAX, CLIENT_INPUT_BYTES_MAX, CLIENT_JOBS_MAX, Fifo, SESSION_WINDOW_BYTES } from "@heddle/kernel";
-import { SETTLED_SPANS_MINOR } from "@heddle/wire";
+import {
+  CLIENT_CHUNKS_MAX,
+  CLIENT_INPUT_BYTES_MAX,
+  CLIENT_JOBS_MAX,
+  Fifo,
+  ProtocolError,
+  SESSION_WINDOW_BYTES,
+} from "@heddle/kernel";
+import { KEPT_JOBS_MINOR, PROTOCOL_MINOR, type RunRequestEntry, SETTLED_SPANS_MINOR } from "@heddle/wire";
 import { made, UnshippedFunctions } from "./argument-functions.ts";
-import type { JobRun } from "./job-run.ts";
-import { hasRoomFor, isOn, type JobRequest, type Line, recount, sendChunk } from "./line.ts";
+import { hasRoomFor, isOn, type JobRequest, jobsOf, type Line, type OfferedRun, recount, sendChunk } from "./line.ts";
 
 /** What the jobs of a connection need of it. */
 export interface OfferingHost {
@@ -11,7 +17,7 @@ export interface OfferingHost {
   /** Whether anything may be said in it: in one that follows another not before it is known what its coordinator speaks. */
   readonly isReady: (line: Line) => boolean;
   /** Stops a job that is open. */
-  readonly cancel: (run: JobRun, reason: string) => void;
+  readonly cancel: (run: OfferedRun, reason: string) => void;
 }
 
 /** Opens the jobs of a connection in its session and offers their chunks, as far as bounds allow; in another session what is not answered again. */
@@ -46,6 +52,12 @@ export class Offering {
     return all;
   }
 
+  /** The coordinator has said how much it has of a job that is to be kept: the rest is offered. */
+  kept(line: Line, request: JobRequest): void {
+    if (line.held.delete(request)) line.behind.add(request);
+    this.schedule();
+  }
+
   /** Something may have changed that keeps chunks back: looks soon, once. */
   schedule(): void {
     if (this.#pumping) return;
@@ -62,10 +74,15 @@ export class Offering {
    */
   #pump(line: Line): void {
     if (!this.#host.isReady(line)) return;
-    while (line.jobs.size < CLIENT_JOBS_MAX && line.artifacts.room >= JOB_ARTIFACTS_MAX) {
+    while (jobsOf(line) < CLIENT_JOBS_MAX && line.artifacts.room >= JOB_ARTIFACTS_MAX) {
       const request = this.#waiting.peek();
       if (request === undefined || !hasRoomFor(line, request.run)) break;
+      if (request.run.isKept && line.firstAnswer !== undefined) break; // it is not known yet what the coordinator speaks
       this.#waiting.shift();
+      if (request.run.isKept && line.minor < KEPT_JOBS_MINOR) {
+        request.run.fail(keepsNoJobs(line.minor));
+        continue;
+      }
       this.#openJob(line, request);
     }
     if (!this.#catchUp(line)) return;
@@ -107,7 +124,7 @@ export class Offering {
       if (readiness === "ready") return true;
       line.unsealed.delete(request);
       if (readiness === "wait") line.dormant.add(request);
-      else line.session.send({ kind: { $case: "sealJob", value: { job: run.number, chunkCount: run.chunkCount } } }, 0);
+      else line.session.send(sealOf(run), 0);
     } catch (error) {
       if (error instanceof UnshippedFunctions) void this.#shipArguments(line, request, error);
       else this.#refuseInput(run, error);
@@ -115,7 +132,7 @@ export class Offering {
     return false;
   }
 
-  #refuseInput(run: JobRun, error: unknown): void {
+  #refuseInput(run: OfferedRun, error: unknown): void {
     this.#host.cancel(run, "an input cannot travel");
     run.fail(error);
   }
@@ -141,7 +158,7 @@ export class Offering {
       }
     this.#shipping.delete(request);
     const now = this.#lineOf(request);
-    if (now === undefined || now.behind.has(request) || request.run.isLost) return;
+    if (now === undefined || now.behind.has(request) || now.held.has(request) || request.run.isLost) return;
     now.unsealed.add(request);
     this.schedule();
   }
@@ -170,7 +187,9 @@ export class Offering {
     line.jobs.set(run.number, request);
     run.counted.chunks = run.counted.bytes = 0;
     recount(line, request);
-    line.behind.add(request);
+    if (run.isKept) line.held.add(request);
+    else line.behind.add(request);
+    if (!run.isKept && line.firstAnswer === undefined) run.markOpened();
     run.onWake = () => {
       if (!line.dormant.delete(request)) return;
       line.unsealed.add(request);
@@ -201,6 +220,19 @@ export class Offering {
     recount(line, request);
     sendChunk(line, request, chunk);
   }
+}
+
+/** All of the inputs of a run were offered. */
+function sealOf(run: OfferedRun): RunRequestEntry {
+  const { number: job, chunkCount } = run;
+  if (!run.isKept) return { kind: { $case: "sealJob", value: { job, chunkCount } } };
+  return { kind: { $case: "sealKeptJob", value: { job, chunkCount, digest: run.digest } } };
+}
+
+/** What whoever asks an older coordinator to keep a job is told. */
+export function keepsNoJobs(minor: number): ProtocolError {
+  const words = `the coordinator speaks minor ${minor} of heddle.v1, which keeps no jobs: minor ${KEPT_JOBS_MINOR} does, and this program speaks ${PROTOCOL_MINOR}`;
+  return new ProtocolError(`${words}. Bring the coordinator up to date, or call without detach and jobId`);
 }
 
 /** Of a job: code and captured values of its function, of what combines its results and of its pool's initializer, and that one's arguments. */

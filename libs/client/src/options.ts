@@ -33,19 +33,19 @@ export function checkOptionNames(
 }
 
 /** Options of each kind of call and of pools. */
-export const APPLY_OPTIONS = [
-  "timeoutMs",
-  "signal",
-  "retries",
-  "labels",
-  "resources",
-  "name",
-  "jobId",
-  "detach",
-] as const;
+const CALL_OPTIONS = ["timeoutMs", "signal", "retries", "labels", "resources", "name", "jobId"] as const;
+export const APPLY_OPTIONS = [...CALL_OPTIONS, "detach"] as const;
 export const CALLBACKS = ["callback", "errorCallback"] as const;
-const STREAM_OPTIONS = ["chunkSize", "itemTimeoutMs", "progress", "seed", "concurrency", "speculate", ...APPLY_OPTIONS] as const;
-export const MAP_OPTIONS = [...STREAM_OPTIONS, "onError", "into", "effects"] as const;
+const STREAM_OPTIONS = [
+  "chunkSize",
+  "itemTimeoutMs",
+  "progress",
+  "seed",
+  "concurrency",
+  "speculate",
+  ...CALL_OPTIONS,
+] as const;
+export const MAP_OPTIONS = [...STREAM_OPTIONS, "onError", "into", "effects", "detach"] as const;
 export const IMAP_OPTIONS = [...STREAM_OPTIONS, "onError", "bufferSize", "effects"] as const;
 export const REDUCE_OPTIONS = [...STREAM_OPTIONS, "initial"] as const;
 export const POOL_SETTINGS = [
@@ -222,8 +222,8 @@ function checkSeed(seed: unknown): void {
 }
 
 /** Throws TypeError for a call that cannot be detached. `isTask`: it is made by a task. */
-export function checkDetach(what: string, detach: unknown, { isTask }: { readonly isTask: boolean }): void {
-  if (detach !== true) return;
+export function checkDetach(what: string, options: unknown, { isTask }: { readonly isTask: boolean }): void {
+  if (typeof options !== "object" || options === null || !("detach" in options) || options.detach !== true) return;
   const isCombined = what === "mapReduce";
   if (isCombined || what.startsWith("i"))
     throw new TypeError(

@@ -11,13 +11,15 @@ import {
   TimeoutError,
 } from "@heddle/kernel";
 import type { AnyFunction, ShippedFunction, Shipper } from "@heddle/port-shipper";
-import type { ValueReaderHooks } from "@heddle/wire";
+import type { Keep, ValueReaderHooks } from "@heddle/wire";
 import { ArgumentFunctions, artifactsOf } from "./argument-functions.ts";
 import type { ItemCounts } from "./async-result.ts";
 import type { MapOptions } from "./call-options.ts";
 import type { Connection } from "./connection.ts";
 import { openInputs } from "./inputs.ts";
 import { JobRun, type OnItemError } from "./job-run.ts";
+import type { JobKeeper } from "./kept-call.ts";
+import { KeptCalls } from "./kept-calls.ts";
 import type { JobRequest } from "./line.ts";
 import { functionRef, type PoolSettings, type PoolSetup, poolSetup, requirementsOf } from "./pool-setup.ts";
 import type { ResultSink } from "./result-sinks.ts";
@@ -34,6 +36,8 @@ export interface PoolHost {
   readonly hold: () => Disposable;
   /** The caller's process outlives what is kept: until disposed. Nothing is awaited by that. */
   readonly keep: () => Disposable;
+  /** How kept jobs are asked about; undefined inside a task, which keeps none. */
+  readonly keeper: JobKeeper | undefined;
   /** The last line of the caller's terminal, for progress; undefined where there is none. */
   readonly statusLine: StatusLine | undefined;
   /** Makes handles of shared objects among results; without it references come instead. */
@@ -74,6 +78,10 @@ export interface CallPlan {
   readonly total: number | undefined;
   readonly sink: ResultSink;
   readonly onItemError: OnItemError;
+  /**
+   * What its results are to whoever attaches to it when it is kept: "item", "list", "settled", or the name of a typed array. Undefined: it cannot be kept.
+   */
+  readonly shape?: string;
   /** Its results are consumed one by one. */
   readonly stream?: StreamPlan;
   /** Some of the counts changed. */
@@ -101,13 +109,23 @@ export interface StreamPlan {
 
 /** A call under way. */
 export interface StartedCall {
-  readonly run: JobRun;
   readonly jobId: JobId;
   /** Resolves when every item has its result, or the call was of nothing. */
   readonly outcome: Promise<void>;
   readonly counts: () => ItemCounts;
   /** To be called when whoever asked for the result has it: only then is the call over for `close` and `join`. */
   readonly release: () => void;
+  /** Stops it; it rejects with `reason` unless it is over. A promise: until its coordinator has been told. */
+  readonly cancel: (reason: unknown) => void | Promise<void>;
+  /** Resolves when the fabric has it. Rejects as the call does. */
+  readonly accepted: () => Promise<void>;
+  /** Somebody waits for its result, until disposed; undefined for one that comes by itself. */
+  readonly want?: () => Disposable;
+}
+
+/** One that is run for this client. */
+export interface StartedRun extends StartedCall {
+  readonly run: JobRun;
 }
 
 /** The calls of one pool, from their start to their end. */
@@ -120,6 +138,8 @@ export class PoolCalls {
   readonly #live = new Set<JobRun>();
   /** Those of them whose results are consumed one by one. */
   readonly #streams = new Map<JobRun, StreamPlan>();
+  /** Undefined inside a task. */
+  readonly #kept: KeptCalls | undefined;
   #setup: Promise<PoolSetup> | undefined;
   #state: "open" | "closed" | "terminated" = "open";
   /** Calls so far: the number of a call is part of the seed of its tasks. */
@@ -133,6 +153,21 @@ export class PoolCalls {
     this.#id = PoolId(mintId(host.env.random));
     this.#seed = settings.seed ?? host.env.random.int(0x1_0000_0000) * 0x10_0000 + host.env.random.int(0x10_0000);
     this.#connection = host.connection(settings);
+    const { keeper } = host;
+    if (keeper === undefined) return;
+    this.#kept = new KeptCalls({
+      ...{ host, keeper, settings },
+      prepare: (plan, id) => this.#readyToKeep(plan, id),
+      numbered: (plan) => {
+        const number = this.#started++;
+        return (id, shipped) => this.#openJob(plan, number, { id, shipped, combine: undefined });
+      },
+      watch: (plan, cancel) => this.#watch(plan, cancel),
+      check: () => {
+        if (this.#state === "terminated") throw new PoolTerminatedError("the pool was terminated");
+      },
+      emptied: () => this.#checkIdle(),
+    });
   }
 
   /** The connection. Throws PoolTerminatedError, PoolClosedError or ClosedError when no work is taken any more. */
@@ -143,8 +178,13 @@ export class PoolCalls {
     return this.#connection;
   }
 
-  /** Starts a call: what its function captures is read now. Throws as `connect`. */
-  start(plan: CallPlan): StartedCall {
+  /** Starts a call, also one that the fabric keeps: what its function captures is read now. Throws as `connect`. */
+  begin(plan: CallPlan): StartedCall {
+    return this.#keeps(plan) && this.#kept !== undefined ? this.#kept.start(plan, this.connect()) : this.start(plan);
+  }
+
+  /** Starts a call that is run for this client. */
+  start(plan: CallPlan): StartedRun {
     const connection = this.connect();
     const { env, shipper, effects } = this.#host;
     effects?.checkCall();
@@ -156,7 +196,11 @@ export class PoolCalls {
     this.#live.add(run); // before the first wait, so that close(), join() and terminate() know of it
     const outcome = this.#run(plan, { run, connection, functions, number });
     outcome.catch(() => undefined); // whoever wants it asks for it
-    return { run, jobId: id, outcome, counts: () => run.counts, release: () => this.#over(run) };
+    return {
+      ...{ run, jobId: id, outcome, counts: () => run.counts, release: () => this.#over(run) },
+      cancel: (reason) => this.cancel(run, reason),
+      accepted: () => Promise.race([run.opened, outcome]),
+    };
   }
 
   /** Stops a call; it rejects with `reason` unless it is over. */
@@ -173,12 +217,12 @@ export class PoolCalls {
   close(): void {
     if (this.#state !== "open") return;
     this.#state = "closed";
-    if (this.#live.size === 0) this.#connection.closePool(this.#id);
+    if (this.#isIdle) this.#connection.closePool(this.#id);
   }
 
   async join(): Promise<void> {
     if (this.#state === "open") throw new StateError("join() was called before close() or terminate()");
-    if (this.#live.size === 0) return;
+    if (this.#isIdle) return;
     using _hold = this.#host.hold();
     for (const stream of this.#streams.values()) stream.lift();
     await new Promise<void>((resolve) => this.#onEmpty.push(resolve));
@@ -191,6 +235,7 @@ export class PoolCalls {
       this.#connection.cancel(run, "the pool was terminated");
       run.fail(error);
     }
+    this.#kept?.terminate();
     this.#connection.closePool(this.#id);
   }
 
@@ -236,10 +281,11 @@ export class PoolCalls {
       readonly number: number;
     },
   ): Promise<void> {
-    const { total } = plan;
+    const { total, options } = plan;
     const { run, connection, functions } = at;
-    const ready = this.#ready(plan, connection); // reads what is captured before the first wait
-    const effects = this.#openEffects(plan, run.id);
+    const isDefault = options.chunkSize === undefined && total !== undefined && total !== 0;
+    const ready = this.#ready(plan, isDefault ? connection : undefined); // reads what is captured before the first wait
+    const effects = this.#openEffects(plan, run.id, false);
     using scope = new DisposableStack();
     if (plan.stream === undefined) scope.use(this.#host.hold());
     try {
@@ -251,7 +297,7 @@ export class PoolCalls {
       if (effects !== undefined) await Promise.race([effects, run.outcome]);
       if (run.settled) return await run.outcome;
       const artifacts = [...setup.artifacts, ...[shipped, combine].flatMap((one) => (one ? artifactsOf(one) : []))];
-      const job = this.#openJob(plan, at.number, { run, shipped, combine });
+      const job = this.#openJob(plan, at.number, { id: run.id, shipped, combine });
       connection.submit({ run, pool: setup.open, artifacts, functions, job });
       await run.outcome;
     } finally {
@@ -261,25 +307,32 @@ export class PoolCalls {
   }
 
   /** Undefined for a call whose writes count as they are made. Else resolves when the manager has taken the job, so that its items' writes can count once. */
-  #openEffects({ options, total }: CallPlan, id: JobId): Promise<void> | undefined {
+  #openEffects({ options, total }: CallPlan, id: JobId, outlives: boolean): Promise<void> | undefined {
     if (options.effects !== "once" || total === 0) return undefined;
-    const opened = this.#host.effects?.open(id, false) ?? Promise.reject(noEffectsError());
+    const opened = this.#host.effects?.open(id, outlives) ?? Promise.reject(noEffectsError());
     opened.catch(ignore); // the call may be over before
     return opened;
   }
 
-  /** What goes before the job, and the code that it needs. Only the default chunk size has to wait for the fabric's slots. */
+  /** As `ready`, of a call that is kept: the manager has taken it, too, where its writes count once. */
+  async #readyToKeep(plan: CallPlan, id: JobId): Promise<readonly [PoolSetup, ShippedFunction | undefined]> {
+    const ready = this.#ready(plan);
+    await this.#openEffects(plan, id, true);
+    const [setup, shipped] = await ready;
+    return [setup, shipped];
+  }
+
+  /** What goes before the job, and the code that it needs; `connection`: the default chunk size has to wait for the fabric's slots. */
   #ready(
-    { fn, combine, options, total }: CallPlan,
-    connection: Connection,
+    { fn, combine }: CallPlan,
+    connection?: Connection,
   ): Promise<[PoolSetup, ShippedFunction | undefined, ShippedFunction | undefined, unknown]> {
     const { shipper } = this.#host;
-    const isDefault = options.chunkSize === undefined && total !== undefined;
     const ready = Promise.all([
       this.setup(),
       fn && shipper.ship(fn),
       combine && shipper.ship(combine),
-      isDefault && total !== 0 ? connection.capacity() : undefined,
+      connection?.capacity(),
     ]);
     ready.catch(() => undefined); // the call may be over before
     return ready;
@@ -296,16 +349,16 @@ export class PoolCalls {
     plan: CallPlan,
     number: number,
     made: {
-      readonly run: JobRun;
+      readonly id: JobId;
       readonly shipped: ShippedFunction | undefined;
       readonly combine: ShippedFunction | undefined;
     },
   ): JobRequest["job"] {
-    const { options, spread, stream, fn, onItemError } = plan;
+    const { options, spread, stream, fn, onItemError, shape } = plan;
     const random =
       options.seed === undefined ? seededRandom(this.#seed, `job ${number}`) : seededRandom(options.seed, "call");
     return {
-      jobId: made.run.id,
+      jobId: made.id,
       poolId: this.#id,
       function: made.shipped && functionRef(made.shipped),
       retries: options.retries ?? 0,
@@ -322,7 +375,7 @@ export class PoolCalls {
       ordered: stream?.isOrdered ?? false,
       requirements: requirementsOf(options),
       prime: fn === undefined,
-      keep: undefined,
+      keep: this.#keeps(plan) ? keepOf(options, shape) : undefined,
       speculate: options.speculate ?? false,
       effectsOnce: options.effects === "once",
     };
@@ -332,14 +385,27 @@ export class PoolCalls {
   #over(run: JobRun): void {
     this.#live.delete(run);
     this.#streams.delete(run);
-    if (this.#live.size > 0) return;
+    this.#checkIdle();
+  }
+
+  #keeps({ shape, options }: CallPlan): boolean {
+    const isAsked = options.detach === true || options.jobId !== undefined;
+    return isAsked && shape !== undefined && this.#kept !== undefined;
+  }
+
+  get #isIdle(): boolean {
+    return this.#live.size + (this.#kept?.size ?? 0) === 0;
+  }
+
+  #checkIdle(): void {
+    if (!this.#isIdle) return;
     if (this.#state === "closed") this.#connection.closePool(this.#id);
     const waiters = this.#onEmpty;
     this.#onEmpty = [];
     for (const resolve of waiters) resolve();
   }
 
-  #watch({ options, fn }: CallPlan, cancel: (reason: unknown) => void): Disposable {
+  #watch({ options, fn }: Pick<CallPlan, "fn" | "options">, cancel: (reason: unknown) => void): Disposable {
     const { signal, timeoutMs } = options;
     const scope = new DisposableStack();
     if (signal !== undefined) {
@@ -363,6 +429,10 @@ function noEffectsError(): StateError {
 }
 
 function ignore(): void {}
+
+function keepOf({ detach: detached = false, timeoutMs = 0 }: MapOptions, shape = ""): Keep {
+  return { detached, shape, timeoutMs: Math.ceil(timeoutMs) };
+}
 
 function streamParts({ inputsBroke, failed, unreadBytes }: StreamPlan) {
   return { inputsBroke, failed, unreadBytes };

@@ -33,6 +33,8 @@ export interface PoolSetup {
   readonly open: OpenPool;
   /** Code, captured values and arguments of its initializer. */
   readonly artifacts: readonly Artifact[];
+  /** Its initializer's function; undefined without one. */
+  readonly shipped?: ShippedFunction;
 }
 
 /** Makes a pool known: ships its initializer with what that closes over now. Rejects as Shipper.ship, and with SerializationError for its arguments. */
@@ -41,7 +43,7 @@ export async function poolSetup(id: PoolId, settings: PoolSettings, shipper: Shi
   const open = openPool(id, settings);
   if (initializer === undefined) return { open, artifacts: [] };
   const shipped = await shipCall(initializer, initArgs, shipper);
-  return { open: { ...open, initializer: shipped.call }, artifacts: shipped.artifacts };
+  return { open: { ...open, initializer: shipped.call }, artifacts: shipped.artifacts, shipped: shipped.shipped };
 }
 
 /** A call that a worker makes once: its function with what that closes over now, and its arguments. Rejects as `poolSetup`. */
@@ -49,7 +51,11 @@ export async function shipCall(
   fn: AnyFunction,
   args: readonly unknown[],
   shipper: Shipper,
-): Promise<{ readonly call: Initializer; readonly artifacts: readonly Artifact[] }> {
+): Promise<{
+  readonly call: Initializer;
+  readonly artifacts: readonly Artifact[];
+  readonly shipped: ShippedFunction;
+}> {
   const artifacts: Artifact[] = [];
   const shipping = shipper.ship(fn);
   const encoding = encodeArguments(args, shipper, artifacts);
@@ -62,7 +68,7 @@ export async function shipCall(
     args: packed === undefined ? bytes : new Uint8Array(0),
     argsArtifact: packed?.hash ?? "",
   };
-  return { call, artifacts };
+  return { call, artifacts, shipped };
 }
 
 /** What nodes must have; undefined for nothing. */

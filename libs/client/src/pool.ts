@@ -13,6 +13,7 @@ import {
   CALLBACKS,
   checkArgs,
   checkCallOptions,
+  checkDetach,
   checkPoolSettings,
   IMAP_OPTIONS,
   MAP_OPTIONS,
@@ -98,10 +99,11 @@ export class FabricPool implements AsyncDisposable {
     options: CallOptions & Callbacks<Awaited<R>> = {},
   ): AsyncResult<Awaited<R>> {
     checkCallOptions("apply", options, [...APPLY_OPTIONS, ...CALLBACKS]);
+    this.#checkDetach("apply", options);
     const sink = new ArraySink(1, this.#host.results);
     const inputs = [[...checkArgs(args)]];
     return this.#async<Awaited<R>>(options, {
-      plan: { fn: checkFunction(fn), spread: true, inputs, total: 1, sink, onItemError: "fail" },
+      plan: { fn: checkFunction(fn), spread: true, inputs, total: 1, sink, onItemError: "fail", shape: "item" },
       result: () => sink.results[0] as Awaited<R>,
     });
   }
@@ -200,6 +202,7 @@ export class FabricPool implements AsyncDisposable {
       throw new TypeError(
         "mapReduce has no option effects: items whose results are folded count together, not one by one",
       );
+    this.#checkDetach("mapReduce", options);
     checkCallOptions("mapReduce", options, REDUCE_OPTIONS);
     if (typeof combine !== "function") throw new TypeError(`combine must be a function, got ${described(combine)}`);
     const initial = "initial" in options ? { value: options.initial as unknown } : undefined;
@@ -265,6 +268,7 @@ export class FabricPool implements AsyncDisposable {
   ): AsyncResult<R> {
     const given = options === undefined ? {} : options;
     checkCallOptions(method, given, [...MAP_OPTIONS, ...CALLBACKS]);
+    this.#checkDetach(method, given);
     const total = inputCount(inputs);
     if (total !== undefined && total > MAP_ITEMS_MAX)
       throw new RangeError(`MAP_ITEMS_MAX is ${MAP_ITEMS_MAX}: a ${method} cannot have ${total} inputs`);
@@ -274,7 +278,8 @@ export class FabricPool implements AsyncDisposable {
       : given.into === undefined
         ? new ArraySink(total, this.#host.results)
         : new TypedSink(given.into, total);
-    const plan = { fn: checkFunction(fn), spread, inputs, total, sink };
+    const shape = collects ? "settled" : (given.into?.name ?? "list");
+    const plan = { fn: checkFunction(fn), spread, inputs, total, sink, shape };
     return this.#async<R>(given, {
       plan: { ...plan, onItemError: collects ? "keep" : "fail" },
       result: () => sink.results as R,
@@ -312,19 +317,30 @@ export class FabricPool implements AsyncDisposable {
         jobId: call?.jobId ?? "",
         outcome: told,
         progress: () => progressOf(counts(), env.clock.nowMs() - sinceMs),
-        cancel: (reason) => call && this.#calls.cancel(call.run, reason),
+        cancel: (reason) => call?.cancel(reason),
+        accepted: () => call?.accepted() ?? told.then(() => undefined),
+        ...(call?.want === undefined ? {} : { want: call.want }),
       },
       env.clock,
     );
-    const release = (): void => call?.release();
+    const isToldOf = meter !== undefined || options.callback !== undefined || options.errorCallback !== undefined;
+    const wanted = isToldOf ? call?.want?.() : undefined;
+    const release = (): void => {
+      wanted?.[Symbol.dispose]();
+      call?.release();
+    };
     told.then(release, release); // after the result has turned ready
     return asyncResult;
+  }
+
+  #checkDetach(what: string, options: unknown): void {
+    checkDetach(what, options, { isTask: this.#host.keeper === undefined });
   }
 
   /** What keeps a call from starting at all (a closed pool, a signal that was aborted) is its outcome. */
   async #begun(plan: CallPlan, begun: (call: StartedCall) => void): Promise<void> {
     plan.options.signal?.throwIfAborted();
-    const call = this.#calls.start(plan);
+    const call = this.#calls.begin(plan);
     begun(call);
     await call.outcome;
   }
@@ -337,6 +353,7 @@ export class FabricPool implements AsyncDisposable {
   ): MapIterator<StreamResult<R, O>> {
     const given = options === undefined ? {} : options;
     const { method, isOrdered, spread } = how;
+    this.#checkDetach(method, given);
     checkCallOptions(method, given, IMAP_OPTIONS);
     const { bufferSize: _, ...rest } = given;
     const total = inputCount(inputs);

@@ -3,6 +3,8 @@ import { described } from "./describe.ts";
 import {
   AUTO_CHUNK_MS,
   AUTO_GROWTH,
+  KEPT_CHUNK_ITEMS,
+  KEPT_CHUNKS,
   OPEN_CHUNKS_PER_SLOT,
   OPEN_WORK_MS,
   PACKED_BYTES_MAX,
@@ -61,6 +63,20 @@ export function chunkSizer(options: SizingOptions): ChunkSizer {
     return isFolded ? aligned(least) : least;
   };
   return new FixedSizer(size, { ...options, mayPack: false }, CHUNK_BYTES_TARGET);
+}
+
+/**
+ * Every chunk of a kept job: the same ones whenever the same call is made, whatever slots there are and however long its items run. A size that is no number is the default.
+ */
+export function keptChunkPlan({
+  chunkSize,
+  total,
+  concurrency,
+}: Pick<SizingOptions, "chunkSize" | "total" | "concurrency">): ChunkPlan {
+  if (typeof chunkSize === "number") return { count: chunkSize, grain: 0, bytesTarget: Number.POSITIVE_INFINITY };
+  const share = total === undefined ? KEPT_CHUNK_ITEMS : Math.ceil(total / KEPT_CHUNKS);
+  const count = Math.min(CHUNK_ITEMS_MAX, Math.max(1, concurrency, share));
+  return { count, grain: 0, bytesTarget: CHUNK_BYTES_TARGET };
 }
 
 /** How large chunks are, and how many are under way: learnt from those that were answered. */

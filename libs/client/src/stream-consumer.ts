@@ -2,7 +2,7 @@ import type { ItemCounts } from "./async-result.ts";
 import type { StreamOptions } from "./call-options.ts";
 import { STREAM_UNREAD_BYTES_MAX } from "./limits.ts";
 import { MapIterator } from "./map-iterator.ts";
-import type { CallPlan, PoolCalls, PoolHost, StartedCall, StreamPlan } from "./pool-calls.ts";
+import type { CallPlan, PoolCalls, PoolHost, StartedRun, StreamPlan } from "./pool-calls.ts";
 import type { ProgressMeter } from "./progress.ts";
 import { WaitingResults } from "./waiting-results.ts";
 import type { StreamWindow } from "./window.ts";
@@ -13,7 +13,7 @@ export class StreamConsumer<R> {
   readonly iterator: MapIterator<R>;
   readonly #calls: PoolCalls;
   readonly #isOrdered: boolean;
-  #call: StartedCall | undefined;
+  #call: StartedRun | undefined;
   #window: StreamWindow | undefined;
   /** Bytes of results that were taken and not told of. */
   #untoldBytes = 0;

@@ -1,5 +1,6 @@
 // biome-ignore-all lint/style/noRestrictedGlobals: this file stands in for the world, in tests only
 import { type Environment, type Logger, seededRandom, silentLogger } from "@heddle/kernel";
+import { sha256Hex } from "@heddle/port-blobs";
 import {
   type Listening,
   MemoryNetwork,
@@ -94,6 +95,10 @@ export class FakeShipper implements Shipper {
 
   pack(bytes: Uint8Array): Artifact {
     return { hash: "b".repeat(64), bytes };
+  }
+
+  sha256Hex(bytes: Uint8Array): string {
+    return sha256Hex(bytes);
   }
 
   localStack(stack: string): string {

@@ -80,6 +80,10 @@ class FunctionShipper implements Shipper {
     return packBytes(bytes);
   }
 
+  sha256Hex(bytes: Uint8Array): string {
+    return packBytes(bytes).hash;
+  }
+
   localStack(stack: string): string {
     return this.#sources.localStack(stack);
   }
@@ -116,6 +120,7 @@ class FunctionShipper implements Shipper {
       exportName: "default",
       displayName: displayName(fn),
       captured: packValues(graph.values, graph),
+      unnamed: captured.unnamed(),
     };
     this.#closures.set(fn, { captured, shipped });
     return shipped;
@@ -124,8 +129,9 @@ class FunctionShipper implements Shipper {
   async #again(fn: AnyFunction, { captured, shipped }: ShippedClosure): Promise<ShippedFunction> {
     const fresh = captured.refresh();
     if (fresh === undefined) return this.#shipClosure(fn);
+    const unnamed = captured.unnamed();
     await made(captured);
-    return fresh === "same" ? shipped : { ...shipped, captured: packValues(fresh, captured.graph) };
+    return fresh === "same" ? shipped : { ...shipped, captured: packValues(fresh, captured.graph), unnamed };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

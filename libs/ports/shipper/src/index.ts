@@ -24,6 +24,8 @@ export interface ShippedFunction {
    * encoded value, as they are now: up to CAPTURED_INLINE_BYTES_MAX as bytes, more as an artifact of their own.
    */
   readonly captured: Uint8Array | Artifact | undefined;
+  /** In words, one of the shared objects without a name among its captured values: it ends with the program that has made it. */
+  readonly unnamed?: string | undefined;
 }
 
 /**
@@ -46,6 +48,8 @@ export interface Shipper extends AsyncDisposable {
   handle(module: URL, exportName: string): AnyFunction;
   /** Bytes that are no code, to travel as an artifact of their own. */
   pack(bytes: Uint8Array): Artifact;
+  /** SHA-256 of bytes, 64 hex digits, as an artifact of them is named. */
+  sha256Hex(bytes: Uint8Array): string;
   /** A stack trace of shipped code with the files named as they are called on this machine. Others' lines stay as they are. */
   localStack(stack: string): string;
 }

@@ -38,6 +38,7 @@ export function memoryShipper(sha256Hex: (bytes: Uint8Array) => string): {
         packed.set(hash, bytes);
         return { hash, bytes };
       },
+      sha256Hex,
       localStack: (stack) => stack,
       [Symbol.asyncDispose]: async () => undefined,
     },

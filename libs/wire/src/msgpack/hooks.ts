@@ -10,8 +10,8 @@ export interface ValueWriterHooks {
    * What it throws comes out untouched, except below an error: an error always travels, with words in place of that field.
    */
   readonly reduceFunction: (fn: (...args: never[]) => unknown) => unknown;
-  /** Told of each handle of a shared object that was met and has described itself, once in each value. What it throws comes out untouched. */
-  readonly metShared?: (handle: Shared) => void;
+  /** Told of each handle of a shared object that was met, and how it has described itself, once in each value. What it throws comes out untouched. */
+  readonly metShared?: (handle: Shared, description: SharedDescription) => void;
 }
 
 /** The reader's half. */

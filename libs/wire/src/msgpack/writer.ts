@@ -238,7 +238,7 @@ export class ValueWriter {
   #shared(handle: Shared): void {
     const description = HookFailure.guard(() => {
       const described = handle[shared]();
-      this.#hooks?.metShared?.(handle);
+      this.#hooks?.metShared?.(handle, described);
       return described;
     });
     const depth = this.#enter(Step.DESCRIPTION);

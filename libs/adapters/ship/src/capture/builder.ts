@@ -82,7 +82,12 @@ export class GraphBuilder {
     const values = this.#encodeAll();
     const cells = this.#cells.filter((cell) => cell !== undefined);
     const graph = { cells, root, functionsInValues: this.#inValues, values };
-    return { graph, refresh: () => this.#refresh(), unmade: () => this.#values.unmade };
+    return {
+      graph,
+      refresh: () => this.#refresh(),
+      unmade: () => this.#values.unmade,
+      unnamed: () => this.#values.unnamed,
+    };
   }
 
   #refresh(): "same" | Uint8Array | undefined {

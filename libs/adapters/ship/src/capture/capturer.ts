@@ -25,6 +25,8 @@ export interface Captured {
   refresh(): "same" | Uint8Array | undefined;
   /** Handles of shared objects among the values that were captured last, which have to be made before the function runs anywhere. */
   unmade(): readonly Shared[];
+  /** In words, one of the objects among them that have no name; undefined when all have. */
+  unnamed(): string | undefined;
 }
 
 /** Finds out all that functions need to run elsewhere. Synchronous: what it sees is of one moment. */

@@ -1,4 +1,4 @@
-import { SerializationError } from "@heddle/kernel";
+import { objectText, SerializationError, withArticle } from "@heddle/kernel";
 import type { AnyFunction } from "@heddle/port-shipper";
 import { encodeValue, type Shared } from "@heddle/wire";
 import { type Use, valueError } from "./refusals.ts";
@@ -17,6 +17,7 @@ export class CapturedValues {
   /** Functions inside values, by what the values have in their place. */
   readonly #indices = new Map<AnyFunction, number>();
   #unmade = new Set<Shared>();
+  #unnamed: string | undefined;
 
   add(value: CapturedValue): void {
     this.#values.push(value);
@@ -60,14 +61,21 @@ export class CapturedValues {
     return [...this.#unmade];
   }
 
+  /** In words, one of the objects among the values that have no name, as they were encoded last. */
+  get unnamed(): string | undefined {
+    return this.#unnamed;
+  }
+
   #encode(indexOf: (fn: AnyFunction) => number): Uint8Array {
     const values = this.#values.map(({ read }) => read());
     this.#unmade = new Set();
+    this.#unnamed = undefined;
     try {
       return encodeValue(values, "value", {
         reduceFunction: (fn) => indexOf(fn as AnyFunction),
-        metShared: (handle) => {
+        metShared: (handle, { kind, object }) => {
           if (handle.pending !== undefined) this.#unmade.add(handle);
+          if (!object.startsWith("@")) this.#unnamed ??= `${withArticle(kind)} without a name (${objectText(object)})`;
         },
       });
     } catch (error) {

@@ -1,0 +1,74 @@
+import { JobId, ProtocolError } from "@heddle/kernel";
+import { AsyncResult } from "./async-result.ts";
+import type { Connection } from "./connection.ts";
+import { type JobKeeper, KeptCall } from "./kept-call.ts";
+import type { KeptResults } from "./kept-listener.ts";
+import type { PoolHost } from "./pool-calls.ts";
+import { progressOf } from "./progress.ts";
+import { ArraySink, SettledSink, type TypedArrayConstructor, TypedSink } from "./result-sinks.ts";
+
+/** Results of a kept job as whoever attaches to it gets them. */
+interface AttachedResults extends KeptResults {
+  readonly value: () => unknown;
+}
+
+/** The result of a job that the fabric keeps, whoever has submitted it. It is attached to when somebody wants the result. */
+export function attachedResult<R>(
+  host: PoolHost,
+  at: { readonly id: string; readonly keeper: JobKeeper; readonly connection: Connection },
+): AsyncResult<R> {
+  const { clock } = host.env;
+  const sinceMs = clock.nowMs();
+  let results: AttachedResults | undefined;
+  const call = new KeptCall({
+    ...{ ...at, id: JobId(at.id), host, submission: undefined, isDetached: true },
+    results: (job) => {
+      results = attachedResults(host, job);
+      return results;
+    },
+    wanted: () => undefined,
+  });
+  const outcome = call.outcome.then(() => results?.value() as R);
+  outcome.catch(() => undefined); // an AsyncResult that nobody awaits is no unhandled rejection
+  return new AsyncResult<R>(
+    {
+      ...{ jobId: at.id, outcome, progress: () => progressOf(call.counts, clock.nowMs() - sinceMs) },
+      cancel: (reason) => call.cancel(reason),
+      accepted: () => call.whenAccepted(),
+      want: () => call.want(),
+    },
+    clock,
+  );
+}
+
+function attachedResults(
+  { results: hooks }: PoolHost,
+  { shape, items }: { readonly shape: string; readonly items: number },
+): AttachedResults {
+  switch (shape) {
+    case "item": {
+      const sink = new ArraySink(items, hooks);
+      return { sink, onItemError: "fail", value: () => sink.results[0] };
+    }
+    case "list": {
+      const sink = new ArraySink(items, hooks);
+      return { sink, onItemError: "fail", value: () => sink.results };
+    }
+    case "settled": {
+      const sink = new SettledSink(items, hooks);
+      return { sink, onItemError: "keep", value: () => sink.results };
+    }
+    default: {
+      const into = TYPED_ARRAYS.find(({ name }) => name === shape);
+      if (into === undefined)
+        throw new ProtocolError(`results of the kind ${JSON.stringify(shape)} are of a newer program`);
+      const sink = new TypedSink(into, items);
+      return { sink, onItemError: "fail", value: () => sink.results };
+    }
+  }
+}
+
+const TYPED_ARRAYS: readonly TypedArrayConstructor[] = [
+  ...[Float64Array, Float32Array, Int32Array, Uint32Array, Int16Array, Uint16Array],
+  ...[Int8Array, Uint8Array, Uint8ClampedArray, BigInt64Array, BigUint64Array],
+];
