@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Logger } from "@heddle/kernel";
-import { JournalLockedError } from "@heddle/port-journal";
+import type { HeddleError, Logger } from "@heddle/kernel";
 import { isNoSpace } from "./no-space.ts";
+import type { StorageKind } from "./storage.ts";
 
 /** Names one process for ever: its id may be given to another, its start and the machine's may not. */
 interface OwnerRecord {
@@ -12,28 +12,28 @@ interface OwnerRecord {
   readonly bootId: string;
   /** In the kernel's ticks since boot; empty where there is no /proc. */
   readonly startTicks: string;
-  /** Tells journals of one process apart. */
+  /** Tells owners in one process apart. */
   readonly nonce: string;
 }
 
 const ownerFile = (directory: string): string => join(directory, "owner.json");
 
-/** Throws JournalLockedError when the process that wrote itself down as the directory's owner lives. */
-export function checkOwner(directory: string): void {
+/** Throws the kind's LockedError when the process that wrote itself down as the directory's owner lives. */
+export function checkOwner(directory: string, kind: StorageKind): void {
   const owner = readOwner(directory);
-  if (owner !== undefined && isAlive(owner)) throw lockedBy(directory, owner);
+  if (owner !== undefined && isAlive(owner)) throw lockedBy(directory, kind, owner);
 }
 
 /** For who finds the database locked: its owner may have written itself down since `checkOwner`. */
-export function lockedError(directory: string): JournalLockedError {
-  return lockedBy(directory, readOwner(directory));
+export function lockedError(directory: string, kind: StorageKind): HeddleError {
+  return lockedBy(directory, kind, readOwner(directory));
 }
 
 /**
  * Writes this process down as the owner, for whoever comes next. Call it once the database is locked. Gives what `resign` wants. On a full
  * disk nothing is written, and the lock on the database is all that keeps others out.
  */
-export function becomeOwner(directory: string, log: Logger): string {
+export function becomeOwner(directory: string, { what }: StorageKind, log: Logger): string {
   const nonce = randomBytes(8).toString("hex");
   const startTicks = statOf(process.pid)?.startTicks ?? "";
   const record: OwnerRecord = { pid: process.pid, bootId: bootId(), startTicks, nonce };
@@ -44,7 +44,7 @@ export function becomeOwner(directory: string, log: Logger): string {
   } catch (error) {
     rmSync(temporary, { force: true });
     if (!isNoSpace(error)) throw error;
-    log.warn("no space to write down who owns the journal", { directory });
+    log.warn(`no space to write down who owns the ${what}`, { directory });
   }
   return nonce;
 }
@@ -54,9 +54,10 @@ export function resign(directory: string, nonce: string): void {
   if (readOwner(directory)?.nonce === nonce) rmSync(ownerFile(directory), { force: true });
 }
 
-function lockedBy(directory: string, owner: OwnerRecord | undefined): JournalLockedError {
+function lockedBy(directory: string, kind: StorageKind, owner: OwnerRecord | undefined): HeddleError {
   const who = owner === undefined ? "another process" : `process ${owner.pid}`;
-  return new JournalLockedError(`${who} owns the journal in ${directory}: stop it first, or use another directory`);
+  const { what, LockedError } = kind;
+  return new LockedError(`${who} owns the ${what} in ${directory}: stop it first, or use another directory`);
 }
 
 /** Undefined when nobody wrote itself down, or nobody can read it: then the lock on the database alone decides. */

@@ -4,6 +4,7 @@ import {
   JournalDamagedError,
   JournalFailedError,
   JournalFullError,
+  JournalLockedError,
   RECORD_BYTES_MAX,
   type Recovered,
   SNAPSHOTS_KEPT,
@@ -12,11 +13,23 @@ import {
 import { Batch } from "./batch.ts";
 import { Damage } from "./damage.ts";
 import { framesOf } from "./frames.ts";
-import type { Row } from "./messages.ts";
+import type { JournalAnswer, JournalRequest, Row } from "./messages.ts";
 import { becomeOwner, checkOwner, resign } from "./owner.ts";
 import { privateDirectory } from "./private-directory.ts";
 import { SnapshotFiles } from "./snapshot-files.ts";
+import { type StorageKind, threadBeside } from "./storage.ts";
 import { ThreadClient } from "./thread-client.ts";
+
+const KIND: StorageKind = {
+  what: "journal",
+  thread: threadBeside(import.meta.url, "journal-thread"),
+  FullError: JournalFullError,
+  FailedError: JournalFailedError,
+  DamagedError: JournalDamagedError,
+  LockedError: JournalLockedError,
+};
+
+type JournalThread = ThreadClient<JournalRequest, JournalAnswer>;
 
 export interface SqliteJournalOptions {
   /** Where the journal is kept, and nothing else. Made (0700) unless it is there. */
@@ -34,10 +47,13 @@ export interface SqliteJournalOptions {
 export async function openSqliteJournal(options: SqliteJournalOptions): Promise<Journal> {
   const { directory, log } = options;
   privateDirectory(directory);
-  checkOwner(directory);
-  const { thread, position } = await ThreadClient.start(directory, options.bytesMax, log);
+  checkOwner(directory, KIND);
+  const { bytesMax } = options;
+  const start = { kind: KIND, directory, bytesMax, log };
+  const { thread, opened } = await ThreadClient.start<JournalRequest, JournalAnswer>(start);
+  const { position } = opened;
   try {
-    return new SqliteJournal({ directory, log, thread, position, nonce: becomeOwner(directory, log) });
+    return new SqliteJournal({ directory, log, thread, position, nonce: becomeOwner(directory, KIND, log) });
   } catch (error) {
     await thread.stop();
     throw error;
@@ -47,7 +63,7 @@ export async function openSqliteJournal(options: SqliteJournalOptions): Promise<
 interface Opened {
   readonly directory: string;
   readonly log: Logger;
-  readonly thread: ThreadClient;
+  readonly thread: JournalThread;
   readonly position: number;
   readonly nonce: string;
 }
@@ -55,7 +71,7 @@ interface Opened {
 class SqliteJournal implements Journal {
   readonly #directory: string;
   readonly #log: Logger;
-  readonly #thread: ThreadClient;
+  readonly #thread: JournalThread;
   readonly #nonce: string;
   readonly #files: SnapshotFiles;
   /** What leaves with the next commit. */

@@ -1,52 +1,63 @@
 import { Worker } from "node:worker_threads";
 import { Fifo, type HeddleError, type Logger, unreachable } from "@heddle/kernel";
-import { JournalDamagedError, JournalFailedError, JournalFullError } from "@heddle/port-journal";
-import type { Answer, Request, ThreadOptions } from "./messages.ts";
+import type { AnyRequest, ErrorAnswer, Note, ThreadOptions } from "./messages.ts";
 import { lockedError } from "./owner.ts";
+import type { StorageKind } from "./storage.ts";
 
-/** Its file lies beside this one, in sources and in bundles. */
-const threadEntry = new URL(
-  import.meta.url.endsWith(".ts") ? "./journal-thread.ts" : "./journal-thread.js",
-  import.meta.url,
-);
+/** How a thread is started. */
+export interface ThreadStart {
+  readonly kind: StorageKind;
+  readonly directory: string;
+  /** Largest size of the database, in bytes. */
+  readonly bytesMax: number | undefined;
+  readonly log: Logger;
+}
 
-interface Asker {
+interface Typed {
+  readonly type: string;
+  /** For the log, when it says that it has opened the database. */
+  readonly notes?: readonly Note[];
+}
+
+/** One answer of several. */
+type OfType<Answer, T> = Answer & { readonly type: T };
+
+interface Asker<Answer> {
   readonly resolve: (answer: Answer) => void;
   readonly reject: (error: HeddleError) => void;
 }
 
-type AnswerOf<T extends Answer["type"]> = Answer & { readonly type: T };
-
-/** The journal's thread, seen from outside. It keeps the process alive while it owes an answer. */
-export class ThreadClient {
+/** The thread of some storage, seen from outside. It keeps the process alive while it owes an answer. */
+export class ThreadClient<Request extends Typed, Answer extends Typed> {
+  readonly #kind: StorageKind;
   readonly #directory: string;
   readonly #worker: Worker;
   readonly #signal = new Int32Array(new SharedArrayBuffer(4));
-  readonly #askers = new Fifo<Asker>();
+  readonly #askers = new Fifo<Asker<Answer>>();
   readonly #exited: Promise<unknown>;
-  #failure: JournalFailedError | undefined;
+  #failure: HeddleError | undefined;
 
-  private constructor(directory: string, bytesMax: number | undefined) {
+  private constructor({ kind, directory, bytesMax }: ThreadStart) {
+    this.#kind = kind;
     this.#directory = directory;
     const workerData: ThreadOptions = { directory, bytesMax, signal: this.#signal };
-    this.#worker = new Worker(threadEntry, { workerData, execArgv: [], name: "heddle-journal" });
+    this.#worker = new Worker(kind.thread, { workerData, execArgv: [], name: `heddle-${kind.what.replace(" ", "-")}` });
     this.#exited = new Promise((resolve) => this.#worker.once("exit", resolve));
     this.#worker.on("message", (answer: Answer) => this.#take(answer));
     this.#worker.on("error", (error) => this.#end(error));
     this.#worker.on("exit", () => this.#end(undefined));
   }
 
-  /** Starts the thread. Resolves when it has opened the database, with the position of its last record. */
-  static async start(
-    directory: string,
-    bytesMax: number | undefined,
-    log: Logger,
-  ): Promise<{ readonly thread: ThreadClient; readonly position: number }> {
-    const thread = new ThreadClient(directory, bytesMax);
+  /** Starts the thread. Resolves when it has opened the database, with what it says of it. */
+  static async start<Request extends Typed, Answer extends Typed>(
+    start: ThreadStart,
+  ): Promise<{ readonly thread: ThreadClient<Request, Answer>; readonly opened: OfType<Answer, "opened"> }> {
+    const thread = new ThreadClient<Request, Answer>(start);
     try {
-      const { position, notes } = await thread.#expect("opened");
-      for (const { message, bytes } of notes) log.warn(message, { directory, bytes });
-      return { thread, position };
+      const opened = await thread.#expect("opened");
+      for (const { message, bytes } of opened.notes ?? [])
+        start.log.warn(message, { directory: start.directory, bytes });
+      return { thread, opened };
     } catch (error) {
       await thread.stop();
       throw error;
@@ -55,10 +66,10 @@ export class ThreadClient {
 
   /** Sends a request and resolves with its answer, in the order of the requests. Rejects with what the thread could not do. */
   ask<T extends Answer["type"]>(
-    request: Request,
+    request: Request | AnyRequest,
     type: T,
     transfer: readonly ArrayBuffer[] = [],
-  ): Promise<AnswerOf<T>> {
+  ): Promise<OfType<Answer, T>> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     const answered = this.#expect(type);
     this.#worker.postMessage(request, transfer);
@@ -74,7 +85,7 @@ export class ThreadClient {
     await this.#exited;
   }
 
-  async #expect<T extends Answer["type"]>(type: T): Promise<AnswerOf<T>> {
+  async #expect<T extends string>(type: T): Promise<OfType<Answer, T>> {
     if (this.#askers.size === 0) this.#worker.ref();
     const answer = await new Promise<Answer>((resolve, reject) => this.#askers.push({ resolve, reject }));
     if (isOf(answer, type)) return answer;
@@ -87,18 +98,19 @@ export class ThreadClient {
     asker?.resolve(answer);
   }
 
-  #inWords(answer: Answer): HeddleError {
-    if (answer.type !== "error") return new JournalFailedError(`the journal's thread answered with ${answer.type}`);
-    const words = `the journal in ${this.#directory}: ${answer.message}`;
+  #inWords(answer: Answer | ErrorAnswer): HeddleError {
+    const { what, FailedError, FullError, DamagedError } = this.#kind;
+    if (!isError(answer)) return new FailedError(`the thread of a ${what} answered with ${answer.type}`);
+    const words = `the ${what} in ${this.#directory}: ${answer.message}`;
     switch (answer.kind) {
       case "full":
-        return new JournalFullError(words);
+        return new FullError(words);
       case "failed":
-        return new JournalFailedError(words);
+        return new FailedError(words);
       case "damaged":
-        return new JournalDamagedError(words);
+        return new DamagedError(words);
       case "locked":
-        return lockedError(this.#directory);
+        return lockedError(this.#directory, this.#kind);
       default:
         return unreachable(answer.kind);
     }
@@ -106,12 +118,17 @@ export class ThreadClient {
 
   /** The thread is gone, and with it what it had not answered. */
   #end(cause: unknown): void {
-    this.#failure ??= new JournalFailedError(`the thread of the journal in ${this.#directory} has ended`, { cause });
+    const { what, FailedError } = this.#kind;
+    this.#failure ??= new FailedError(`the thread of the ${what} in ${this.#directory} has ended`, { cause });
     for (let asker = this.#askers.shift(); asker !== undefined; asker = this.#askers.shift())
       asker.reject(this.#failure);
   }
 }
 
-function isOf<T extends Answer["type"]>(answer: Answer, type: T): answer is AnswerOf<T> {
+function isOf<Answer extends Typed, T extends string>(answer: Answer, type: T): answer is OfType<Answer, T> {
   return answer.type === type;
+}
+
+function isError(answer: Typed): answer is ErrorAnswer {
+  return answer.type === "error";
 }

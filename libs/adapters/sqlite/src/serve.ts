@@ -1,0 +1,124 @@
+/** How a thread serves a database: it waits for its disk, so that nobody else does. Loads nothing but Node and what lies beside it. */
+import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
+import { CHECKPOINT_IDLE_MS } from "./limits.ts";
+import type { AnyRequest, ErrorAnswer, ErrorKind, ThreadOptions } from "./messages.ts";
+import { kindOf } from "./sqlite-errors.ts";
+
+/** A database that a thread serves. */
+export interface Served<Request, Answer> {
+  /** What is said first. */
+  readonly opened: Answer;
+  /** Throws what SQLite throws, and Damage. */
+  answer(request: Request): Answer;
+  /** Whether such an error says what was found, and not that nobody knows what became of a write. */
+  isFound(request: Request): boolean;
+  /** Whether such an error is of this request alone, and nothing is wrong for others. */
+  isAlone(request: Request, error: unknown): boolean;
+  /** Buffers that go with the answer. */
+  transferOf(answer: Answer): ArrayBuffer[];
+  /** Whether there is something to do when nothing comes for CHECKPOINT_IDLE_MS. */
+  readonly wantsTidying: boolean;
+  /** Whether it is to be done at once, whatever waits. */
+  readonly needsTidying: boolean;
+  /** Does some of it. */
+  tidy(): void;
+}
+
+/** Opens a database and answers for it until it is told to close. */
+export function serve<Request extends { readonly type: string }, Answer>(
+  open: (directory: string, bytesMax: number | undefined) => Served<Request | AnyRequest, Answer>,
+): void {
+  if (parentPort === null) throw new Error("this is the thread of a database, not a program");
+  const port = parentPort;
+  const { directory, bytesMax, signal } = workerData as ThreadOptions;
+  let served: Served<Request | AnyRequest, Answer>;
+  try {
+    served = open(directory, bytesMax);
+  } catch (error) {
+    port.postMessage(inWords(error));
+    return;
+  }
+  port.postMessage(served.opened);
+  new Service(served, port, signal).run();
+}
+
+type Port = NonNullable<typeof parentPort>;
+
+class Service<Request extends { readonly type: string }, Answer> {
+  readonly #served: Served<Request, Answer>;
+  readonly #port: Port;
+  readonly #signal: Int32Array<SharedArrayBuffer>;
+  /** Set once an outcome is unknown: nothing is tried any more. */
+  #failure: ErrorAnswer | undefined;
+
+  constructor(served: Served<Request, Answer>, port: Port, signal: Int32Array<SharedArrayBuffer>) {
+    this.#served = served;
+    this.#port = port;
+    this.#signal = signal;
+  }
+
+  /** Waits without an event loop: going to sleep and waking up takes half as long. */
+  run(): void {
+    let idleMs = CHECKPOINT_IDLE_MS;
+    for (;;) {
+      const seen = Atomics.load(this.#signal, 0);
+      if (!this.#answerAll()) return;
+      const isIdle = Atomics.wait(this.#signal, 0, seen, this.#wantsTidying ? idleMs : Infinity) === "timed-out";
+      if (isIdle) this.#tidy();
+      idleMs = isIdle ? 0 : CHECKPOINT_IDLE_MS; // once idle, on it goes until something comes
+    }
+  }
+
+  get #wantsTidying(): boolean {
+    return this.#failure === undefined && this.#served.wantsTidying;
+  }
+
+  /** Answers what has come. Says whether more may come. */
+  #answerAll(): boolean {
+    let isOpen = true;
+    for (let next = receiveMessageOnPort(this.#port); next !== undefined; next = receiveMessageOnPort(this.#port)) {
+      const request = next.message as Request;
+      isOpen &&= request.type !== "close";
+      this.#answer(request);
+      if (isOpen && this.#failure === undefined && this.#served.needsTidying) this.#tidy();
+    }
+    return isOpen;
+  }
+
+  #answer(request: Request): void {
+    if (this.#failure !== undefined) {
+      this.#port.postMessage(this.#failure);
+      return;
+    }
+    try {
+      const answer = this.#served.answer(request);
+      this.#port.postMessage(answer, this.#served.transferOf(answer));
+    } catch (error) {
+      const words = inWords(error);
+      if (words.kind === "full" || this.#served.isAlone(request, error)) this.#port.postMessage(words);
+      else {
+        const isFound = words.kind === "damaged" && this.#served.isFound(request); // else it was being written
+        this.#port.postMessage(this.#fail(isFound ? "damaged" : "failed", words.message));
+      }
+    }
+  }
+
+  /** Nobody asked: an error is for whoever asks next. */
+  #tidy(): void {
+    try {
+      this.#served.tidy();
+    } catch (error) {
+      this.#fail("failed", inWords(error).message);
+    }
+  }
+
+  #fail(kind: ErrorKind, message: string): ErrorAnswer {
+    const words: ErrorAnswer = { type: "error", kind, message };
+    this.#failure = words;
+    return words;
+  }
+}
+
+function inWords(error: unknown): ErrorAnswer {
+  return { type: "error", kind: kindOf(error), message: error instanceof Error ? error.message : String(error) };
+}
