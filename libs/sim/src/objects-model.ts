@@ -39,10 +39,19 @@ export const worldObjects: readonly (readonly [name: string, spec: object, ...co
   ["@b", { kind: "barrier", parties: 3 }],
   ["@n", { kind: "dict" }],
   ["@bank", { kind: "dict" }, "a", 500, "b", 500],
+  ["@once", { kind: "dict" }],
   ["@log", { kind: "list" }],
   ["@e", { kind: "event" }],
-  ["@p", { kind: "pipe" }],
 ];
+
+/** A job whose items' writes count once, and that nobody closes. */
+export const SHARED_JOB = "shared";
+
+/** Of a job: who it ends with, and what came of its items. */
+interface JobModel {
+  readonly creator: Who | undefined;
+  readonly settled: Map<number, unknown>;
+}
 
 /** Says what it does not judge: such operations are only done once. */
 const UNJUDGED = /^(create|destroy|event-|pipe-)/;
@@ -72,9 +81,10 @@ export class ObjectsModel {
   };
   readonly #dicts = new Map<string, Map<string, { value: number; revision: number }>>();
   readonly log: unknown[] = [];
+  readonly #jobs = new Map<unknown, JobModel>();
 
   constructor() {
-    for (const name of ["@n", "@bank"]) this.#dicts.set(name, new Map());
+    for (const name of ["@n", "@bank", "@once"]) this.#dicts.set(name, new Map());
   }
 
   /** Who holds the lock of that name. */
@@ -91,6 +101,16 @@ export class ObjectsModel {
 
   get money(): number {
     return [...(this.#dicts.get("@bank")?.values() ?? [])].reduce((sum, { value }) => sum + value, 0);
+  }
+
+  /** How often an item of the shared job has written, by its key in the dict. */
+  get written(): ReadonlyMap<string, number> {
+    return new Map([...(this.#dicts.get("@once") ?? [])].map(([key, { value }]) => [key, value]));
+  }
+
+  /** Items of the shared job that are settled, by their keys in the dict. */
+  get settled(): readonly string[] {
+    return [...(this.#jobs.get(SHARED_JOB)?.settled.keys() ?? [])].map((item) => `${SHARED_JOB}/${item}`);
   }
 
   /** Whether what comes of the operation is judged. */
@@ -118,6 +138,7 @@ export class ObjectsModel {
     this.#queue.putters = this.#queue.putters.filter(stays);
     this.#barrier.line = this.#barrier.line.filter(stays);
     if (breaks) this.#break();
+    for (const [id, { creator }] of this.#jobs) if (creator !== undefined && gone(creator)) this.#jobs.delete(id);
     for (const lock of this.#locks.values()) if (lock.held && gone(lock.held.who)) this.#free(revision, lock);
     const back = this.#permits.held.filter((held) => !stays(held)).length;
     replace(this.#permits.held, this.#permits.held.filter(stays));
@@ -134,6 +155,7 @@ export class ObjectsModel {
     if (lock !== undefined && operation.verb !== "cancel") this.#lock(revision, who, operation, lock);
     else if (operation.verb === "cancel") this.#cancel(revision, who, operation);
     else if (operation.verb === "transaction") this.#transaction(revision, who, operation);
+    else if (operation.verb.startsWith("effects-")) this.#effects(revision, who, operation);
     else if (operation.object === "@c") this.#wait(revision, who, operation);
     else if (operation.object === "@s") this.#semaphore(revision, who, operation);
     else if (operation.object === "@q") this.#queueUp(who, operation);
@@ -332,12 +354,54 @@ export class ObjectsModel {
     if (this.#barrier.line.length < before) this.#break();
   }
 
-  #transaction(revision: number, who: Who, { seq, operations, expectations }: Operation): void {
-    const unchanged = expectations.every(({ object, key, revision: read }) => {
+  #effects(revision: number, who: Who, operation: Operation): void {
+    const { verb, seq, numbers } = operation;
+    const [id, ...outcomes] = operation.values.map((each) => decodeValue(each));
+    const job = this.#jobs.get(id);
+    if (verb === "effects-close") this.#tell(who, seq, { numbers: [this.#jobs.delete(id) ? 1 : 0] });
+    else if (verb === "effects-commit") this.#settle(revision, who, operation, { job, outcomes });
+    else if (job === undefined) {
+      this.#jobs.set(id, { creator: numbers[0] === 1 ? undefined : who, settled: new Map() });
+      this.#tell(who, seq, { numbers: [1] });
+    } else if (job.creator !== undefined && same(job.creator, who)) this.#tell(who, seq, { numbers: [0] });
+    else this.#tell(who, seq, { code: "conflict" });
+  }
+
+  /** Of each item that is not settled: what it writes, and its outcome. */
+  #settle(
+    revision: number,
+    who: Who,
+    { seq, numbers: [first = 0, ...counts], operations, expectations }: Operation,
+    { job, outcomes }: { readonly job: JobModel | undefined; readonly outcomes: readonly unknown[] },
+  ): void {
+    if (job === undefined) return this.#tell(who, seq, { code: "not-found" });
+    const known = counts.map((_, at) => job.settled.get(first + at));
+    if (known.includes(undefined) && !this.#areUnchanged(expectations))
+      return this.#tell(who, seq, { code: "conflict" });
+    const left = [...operations];
+    for (const [at, count] of counts.entries()) {
+      const own = left.splice(0, count);
+      if (known[at] !== undefined) continue;
+      for (const { object, values } of own) {
+        const [key, by] = values.map((each) => decodeValue(each));
+        if (object === "@log") this.log.push(key);
+        else this.#add(revision, object, String(key), Number(by));
+      }
+      job.settled.set(first + at, outcomes[at]);
+    }
+    const values = known.filter((outcome) => outcome !== undefined);
+    this.#tell(who, seq, { numbers: known.map((outcome) => (outcome === undefined ? 1 : 0)), values });
+  }
+
+  #areUnchanged(expectations: Operation["expectations"]): boolean {
+    return expectations.every(({ object, key, revision: read }) => {
       const entry = this.#dicts.get(object)?.get(String(decodeValue(key)));
       return (entry?.revision ?? 0) === read;
     });
-    if (!unchanged) this.#tell(who, seq, { code: "conflict" });
+  }
+
+  #transaction(revision: number, who: Who, { seq, operations, expectations }: Operation): void {
+    if (!this.#areUnchanged(expectations)) this.#tell(who, seq, { code: "conflict" });
     else {
       for (const { object, values } of operations) {
         const [key, value] = values.map((each) => decodeValue(each));
@@ -349,10 +413,14 @@ export class ObjectsModel {
 
   #dict(revision: number, who: Who, { object, seq, values }: Operation): void {
     const [key, by] = values.map((each) => decodeValue(each));
+    this.#tell(who, seq, { values: [this.#add(revision, object, String(key), Number(by))] });
+  }
+
+  #add(revision: number, object: string, key: string, by: number): number {
     const dict = this.#dicts.get(object);
-    const value = (dict?.get(String(key))?.value ?? 0) + Number(by);
-    dict?.set(String(key), { value, revision });
-    this.#tell(who, seq, { values: [value] });
+    const value = (dict?.get(key)?.value ?? 0) + by;
+    dict?.set(key, { value, revision });
+    return value;
   }
 
   #tell(who: Who, seq: number, told: Partial<Expected>): void {

@@ -1,6 +1,7 @@
 import type { Expectation, Guard, Reply, Verb } from "@heddle/core-objects";
 import type { Millis, Random } from "@heddle/kernel";
 import { decodeValue, encodeValue } from "@heddle/wire";
+import { SHARED_JOB } from "./objects-model.ts";
 
 /** What a script does next: asks for an operation and waits for the reply (cancelling after a while), asks and goes on, or rests. */
 export type Act =
@@ -33,6 +34,7 @@ export type Script = Generator<Act, void, Reply | undefined>;
 
 /** One owner's life: it does one thing after another, until nothing new is to be begun. */
 export function* live(stage: Stage): Script {
+  yield { type: "ask", call: { verb: "create", object: "@p", values: [{ kind: "pipe" }] }, goOn: true };
   yield* doAndForget("pipe-hold", "@p", [0, 0]);
   yield* doAndForget("pipe-hold", "@p", [1, 0]);
   while (!stage.healed) {
@@ -51,6 +53,8 @@ export function* live(stage: Stage): Script {
       signal,
       talk,
       own,
+      openJob,
+      settle,
     ];
     const thing = things[stage.random.int(things.length)] ?? count;
     yield* thing(stage, []);
@@ -192,16 +196,48 @@ function* signal(stage: Stage): Script {
 function* talk(stage: Stage): Script {
   const end = stage.random.int(2);
   const what = stage.random.int(12);
-  if (what < 2) yield* ask({ verb: "pipe-close", object: "@p", numbers: [1 - end] });
+  if (what < 4) yield* ask({ verb: "pipe-close", object: "@p", numbers: [1 - end] });
   const call: Call =
     what > 7
       ? { verb: "pipe-send", object: "@p", values: [stage.mint()], numbers: [end, 0] }
-      : { verb: what < 5 ? "pipe-receive" : "pipe-poll", object: "@p", numbers: [1, end] };
+      : { verb: what < 6 ? "pipe-receive" : "pipe-poll", object: "@p", numbers: [1, end] };
   const { refusal } = yield* ask(call, stage.random.int(300));
   if (refusal?.code !== "closed" && refusal?.code !== "end-of-stream") return;
   yield* ask({ verb: "destroy", object: "@p" });
   yield* ask({ verb: "create", object: "@p", values: [{ kind: "pipe" }] });
 }
+
+/** A job that ends with its owner; at times it is closed, by whoever comes. */
+function* openJob(stage: Stage): Script {
+  const job = `job${stage.random.int(2)}`;
+  if (stage.random.int(6) === 0) yield* ask({ verb: "effects-close", object: "", values: [job] });
+  else yield* ask({ verb: "effects-open", object: "", values: [job], numbers: [0] });
+}
+
+/** What a few items write counts once, whoever says so how often; half of the time only if nobody has counted meanwhile. */
+function* settle(stage: Stage): Script {
+  const job = SETTLED_JOBS[stage.random.int(SETTLED_JOBS.length)] ?? "";
+  const expectations: Expectation[] = [];
+  if (stage.random.int(2) === 0) {
+    const { revision } = yield* ask({ verb: "dict-get", object: "@n", values: ["n0"] });
+    expectations.push({ object: "@n", key: new Uint8Array(encodeValue("n0", "value")), revision });
+  }
+  const first = stage.random.int(SETTLED_ITEMS);
+  const marks = Array.from({ length: 1 + stage.random.int(3) }, () => stage.mint());
+  const calls = marks.flatMap((mark, at): Call[] => [
+    { verb: "dict-increment", object: "@once", values: [`${job}/${first + at}`, 1] },
+    { verb: "list-append", object: "@log", values: [mark] },
+  ]);
+  const numbers = [first, ...marks.map(() => 2)];
+  const call: Call = { verb: "effects-commit", object: "", values: [job, ...marks], numbers, calls, expectations };
+  const reply = yield* ask(call);
+  for (const [at, isSettled] of reply.numbers.entries()) if (isSettled === 1) stage.noted("appended", marks[at]);
+  if (reply.refusal === undefined && stage.random.int(3) === 0) yield* ask(call);
+}
+
+/** Of jobs that items are settled of: the shared one outlives everybody. */
+const SETTLED_JOBS = [SHARED_JOB, SHARED_JOB, "job0", "job1"];
+const SETTLED_ITEMS = 30;
 
 /** Things of one's own, and writes that nobody awaits. */
 function* own(stage: Stage): Script {

@@ -1,4 +1,4 @@
-import { Objects, type SnapshotPiece } from "@heddle/core-objects";
+import { Objects, type Operation, type SnapshotPiece } from "@heddle/core-objects";
 import { Heap, type Millis, mintId, type Random, seededRandom } from "@heddle/kernel";
 import { decodeValue, encodeValue } from "@heddle/wire";
 import { Digest } from "./digest.ts";
@@ -11,7 +11,7 @@ import {
   type ToClient,
   type ToManager,
 } from "./objects-manager.ts";
-import { worldObjects } from "./objects-model.ts";
+import { SHARED_JOB, worldObjects } from "./objects-model.ts";
 import { type ObjectsUnderTest, PromiseBroken } from "./objects-oracle.ts";
 import { drawPlan, type ObjectsPlan, WORLD_TTL_MS } from "./objects-plan.ts";
 
@@ -229,10 +229,13 @@ class ObjectsWorld implements ManagerWorld, ClientWorld {
   /** Somebody makes what everybody finds by name, and is never heard of again. */
   #furnish(): void {
     this.#manager.propose({ type: "session-opened", nonce: this.mint(), ttlMs: 60_000, description: "furnisher" });
-    const operations = worldObjects.map(([object, ...values], at) => ({
+    const operations: Operation[] = worldObjects.map(([object, ...values], at) => ({
       ...{ seq: at + 1, verb: "create" as const, object, numbers: [], guards: [], operations: [], expectations: [] },
       values: values.map((value) => encodeValue(value, "value")),
     }));
+    const values = [encodeValue(SHARED_JOB, "value")];
+    const nothing = { guards: [], operations: [], expectations: [] };
+    operations.push({ seq: 99, verb: "effects-open", object: "", numbers: [1], values, ...nothing });
     this.#manager.propose({ type: "operations-asked", session: 1, owner: 0, acknowledged: [], operations });
   }
 
@@ -352,5 +355,32 @@ class ObjectsWorld implements ManagerWorld, ClientWorld {
       if (!log.includes(mark)) throw new PromiseBroken(`${mark} was acknowledged and is lost`);
     const items = core.objects().find(({ object }) => object === "@log")?.items;
     if (items !== log.length) throw new PromiseBroken(`the log has ${items} items, not ${log.length}`);
+    this.#checkOnce();
   }
+
+  /** What items of the shared job have written is there once, if and only if they are settled. */
+  #checkOnce(): void {
+    const { core, oracle } = this.#manager;
+    const written = new Map(entriesIn(core.snapshot(), "@once"));
+    const own = [...written.keys()].filter((key) => key.startsWith(`${SHARED_JOB}/`));
+    for (const key of own)
+      if (written.get(key) !== 1) throw new PromiseBroken(`14: ${key} has written ${written.get(key)} times`);
+    const { settled } = oracle.model;
+    if (own.sort().join() !== [...settled].sort().join())
+      throw new PromiseBroken(`14: ${own} have written, and ${settled} are settled`);
+    for (const [key, times] of oracle.model.written)
+      if (written.get(key) !== times) throw new PromiseBroken(`14: ${key}: ${written.get(key)}, not ${times}`);
+  }
+}
+
+/** Keys and numbers of a dict, as a snapshot has them. */
+function entriesIn(pieces: Iterable<SnapshotPiece>, ref: string): [key: string, value: number][] {
+  const values: Uint8Array[] = [];
+  let isIts = false;
+  for (const piece of pieces) {
+    if (piece.type === "items") values.push(...(isIts ? piece.items : []));
+    else isIts = piece.type === "object" && piece.ref === ref;
+  }
+  const decoded = values.map((value) => decodeValue(value));
+  return Array.from({ length: decoded.length / 2 }, (_, at) => [String(decoded[2 * at]), Number(decoded[2 * at + 1])]);
 }
