@@ -75,7 +75,7 @@ function netOfSeeds(): void {
     [
       "a dead owner that keeps its locks and jobs",
       { plant: (core) => new Deaf(core, "owner-closed") },
-      /^PromiseBroken: (5|8): /,
+      /: (5|8): |not-found.* is due$/,
     ],
     ["waits that are no longer answered", { plant: (core) => new Mute(core) }, /^PromiseBroken: 8: /],
     ["replies that a snapshot forgets", { spoil: withoutReplies }, /^PromiseBroken: 10: /],
