@@ -15,6 +15,8 @@ export const PIPE_END_WAIT_MS = 250;
 export const LINK_END_GRACE_MS = 1_000;
 /** Resident set sizes are sampled this often. */
 export const RSS_SAMPLE_MS = 500;
+/** What a worker counts for, beside its memory, where the system looks for a process to kill because there is none left; in thousandths of all there is. */
+export const WORKER_OOM_SCORE = 500;
 /** Passes over the process table in search of stragglers; what forks faster than this is left to the next sweep. */
 export const SWEEP_PASSES_MAX = 50;
 /** Processes looked at before other work gets its turn. */

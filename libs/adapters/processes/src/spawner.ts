@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
+import { writeFileSync } from "node:fs";
 import type { Logger } from "@heddle/kernel";
 import type { WorkerEvents, WorkerProcess, WorkerSpawner } from "@heddle/port-processes";
 import type { WorkerRequestEntry, WorkerResponseEntry } from "@heddle/wire";
 import { probePdeathsig, workerCommand, workerEnvironment } from "./launch.ts";
-import { DISPOSE_WAIT_MS, RSS_SAMPLE_MS, WORKER_UNSENT_BYTES_MAX } from "./limits.ts";
+import { DISPOSE_WAIT_MS, RSS_SAMPLE_MS, WORKER_OOM_SCORE, WORKER_UNSENT_BYTES_MAX } from "./limits.ts";
 import { MarkFile } from "./mark-file.ts";
 import { Sweeper } from "./process-table.ts";
 import { Reaper } from "./reaper.ts";
@@ -109,6 +110,7 @@ class ProcessSpawner implements WorkerSpawner<WorkerRequestEntry, WorkerResponse
     events: WorkerEvents<WorkerResponseEntry>,
   ): WorkerChild {
     this.#reaper.add(process.pid);
+    preferAsVictim(process.pid);
     const child = new WorkerChild(process, marks, events, {
       unsentBytesMax: this.#options.unsentBytesMax ?? WORKER_UNSENT_BYTES_MAX,
       sweep: () => this.#sweeper.sweep(number),
@@ -141,6 +143,16 @@ class ProcessSpawner implements WorkerSpawner<WorkerRequestEntry, WorkerResponse
   readonly #killAllNow = (): void => {
     for (const child of this.#children) child.killNow();
   };
+}
+
+/** Where memory runs out the system ends workers, of which each may die, before the agent, with which all of them would; what they start inherits it. */
+function preferAsVictim(pid: number): void {
+  if (process.platform !== "linux") return;
+  try {
+    writeFileSync(`/proc/${pid}/oom_score_adj`, String(WORKER_OOM_SCORE));
+  } catch {
+    // it is gone already, or this system does not let us: then the system chooses by size alone
+  }
 }
 
 function hasPid(process: ChildProcess): process is ChildProcess & { readonly pid: number } {
