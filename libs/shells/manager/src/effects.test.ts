@@ -1,6 +1,6 @@
 import { told } from "@heddle/port-metrics/contract";
 import { expect, onTestFinished, test } from "vitest";
-import { type Bench, openBench, operation, type Peer, settle } from "./testing.ts";
+import { type Bench, nonceOf, openBench, operation, type Peer, settle } from "./testing.ts";
 
 const LIST = "@list";
 
@@ -25,6 +25,8 @@ function commit(first: number, count: number, outcome: unknown, seq = 0) {
     operations: items.map((item, at) => operation("list-append", LIST, { seq: at + 1, values: [item] })),
   });
 }
+
+const NO_KEY = new Uint8Array();
 
 const settled = (first: number, count: number, seq = 0) =>
   operation("effects-settled", "", { seq, values: ["job"], numbers: [first, count] });
@@ -65,7 +67,7 @@ test.each(["kept", "lost"] as const)(
     await world.restart();
     world.disk.release();
     const again = await world.stream();
-    again.attach(worker.session ?? 0, "b".repeat(32));
+    again.attach(worker.session ?? 0, nonceOf("b"));
     again.ask([commit(0, 2, "first", 1), commit(1, 2, "second", 2)]);
     // by another, who knows nothing of the first
     const other = await world.client("c");
@@ -101,7 +103,7 @@ test("a large commit travels in parts, and is in a snapshot like everything else
   expect(world.store.snapshots.length).toBeGreaterThan(0);
   await world.restart();
   const again = await world.stream();
-  again.attach(worker.session ?? 0, "b".repeat(32));
+  again.attach(worker.session ?? 0, nonceOf("b"));
   again.ask([settled(58, 3, 4), commit(59, 2, "other", 5), operation("list-length", LIST, { seq: 6 })]);
   await settle();
   expect(again.replied()).toEqual([
@@ -117,7 +119,7 @@ test("a job ends with the lease of whoever opened it", async () => {
   await client.wire?.close();
   for (let ms = 0; ms < 20_000; ms += 5_000) {
     await world.clock.advance(5_000);
-    await beats.beat(worker.session ?? 0, "b".repeat(32));
+    await beats.beat(worker.session ?? 0, nonceOf("b"));
   }
   worker.ask([commit(0, 1, "late")]);
   await settle();
@@ -145,7 +147,7 @@ test("a full disk refuses what items write, and takes it once there is room", as
 
 test("jobs, commits, conflicts and items that are answered again are counted", async () => {
   const { world, worker } = await withJob();
-  const stale = { object: LIST, key: new Uint8Array(), revision: 1 };
+  const stale = { object: LIST, key: NO_KEY, revision: 1 };
   worker.ask([commit(0, 3, "one")]);
   worker.ask([commit(2, 2, "two")]);
   worker.ask([commit(0, 3, "one", 1)]);
@@ -156,4 +158,62 @@ test("jobs, commits, conflicts and items that are answered again are counted", a
   worker.ask([operation("effects-close", "", { values: ["job"] })]);
   await settle();
   expect(metrics(world)).toMatchObject([0, { done: 2 }, { settled: 4 }]);
+});
+
+/** Two workers have run some of the same items, and both say so. */
+const story: readonly { readonly by: string; readonly operation: ReturnType<typeof commit> }[] = [
+  { by: "b", operation: commit(0, 2, "by b") },
+  { by: "c", operation: commit(1, 3, "by c") },
+  { by: "c", operation: { ...commit(4, 1, "by c"), expectations: [{ object: LIST, key: NO_KEY, revision: 1 }] } },
+  { by: "b", operation: commit(0, 5, "by b, who was slow") },
+  { by: "c", operation: commit(1, 3, "by c, again") },
+  { by: "b", operation: settled(0, 6) },
+  { by: "c", operation: slice() },
+];
+
+/** What is replied at each step. `kill`: at which the manager is killed, when the disk has lost or kept what was asked, or its reply is on its way. */
+async function tellStory(kill?: { readonly at: number; readonly fate: "lost" | "kept" | "said" }): Promise<unknown[]> {
+  const { world, worker } = await withJob();
+  const peers = new Map([
+    ["b", worker],
+    ["c", await world.client("c")],
+  ]);
+  const heard: unknown[] = [];
+  for (const [at, { by, operation: asked }] of story.entries()) {
+    const isWrite = at < 5;
+    if (kill?.at === at && kill.fate !== "said") world.disk.failNext(`failed-${kill.fate}`);
+    peers.get(by)?.ask([{ ...asked, seq: at + 1 }]);
+    await settle();
+    if (kill?.at === at) {
+      expect(peers.get(by)?.reply(at + 1) !== undefined).toBe(kill.fate === "said" || !isWrite);
+      await world.restart();
+      for (const [name, peer] of peers) peers.set(name, await attached(world, peer, name));
+      peers.get(by)?.ask([{ ...asked, seq: at + 1 }]);
+      await settle();
+    }
+    heard.push(peers.get(by)?.replied().at(-1));
+  }
+  return heard;
+}
+
+async function attached(world: Bench, { session = 0 }: Peer, name: string): Promise<Peer> {
+  const peer = await world.stream();
+  peer.attach(session, nonceOf(name));
+  return peer;
+}
+
+test("a manager that is killed at any step makes no other story of it", async () => {
+  const told = await tellStory();
+  expect(told).toEqual([
+    [1, 1, 1],
+    [2, 0, 1, 1, "by b"],
+    [3, "conflict"],
+    [4, 0, 0, 0, 0, 1, "by b", "by b", "by c", "by c"],
+    [5, 0, 0, 0, "by b", "by c", "by c"],
+    [6, 1, 1, 1, 1, 1, 0, "by b", "by b", "by c", "by c", "by b, who was slow"],
+    [7, 0, 1, 2, 3, 4],
+  ]);
+  for (const at of story.keys())
+    for (const fate of ["lost", "kept", "said"] as const)
+      expect(await tellStory({ at, fate }), `${fate} at step ${at}`).toEqual(told);
 });
