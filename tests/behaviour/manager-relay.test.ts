@@ -1,5 +1,6 @@
 import { systemEnvironment } from "@heddle/adapter-system";
 import { memoryBlobs } from "@heddle/port-blobs";
+import { memoryJobStore } from "@heddle/port-job-store";
 import { memoryJournal } from "@heddle/port-journal";
 import { dialSession, type RpcClient, type Session } from "@heddle/port-rpc";
 import { CoordinatorShell } from "@heddle/shell-coordinator";
@@ -39,9 +40,10 @@ async function servers() {
   const managerAt = scope.use(await server.listen("127.0.0.1:0", manager.routes)).address;
   const client = scope.use(localClient());
   const coordinator = new CoordinatorShell({
-    ...{ ...identity, blobs: memoryBlobs() },
+    ...{ ...identity, blobs: memoryBlobs(), jobs: scope.use(memoryJobStore()) },
     manager: { address: managerAt, client },
   });
+  await coordinator.start();
   const coordinatorAt = scope.use(await server.listen("127.0.0.1:0", coordinator.routes)).address;
   return { scope, env, manager, coordinator, managerAt, coordinatorAt };
 }

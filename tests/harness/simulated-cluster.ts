@@ -1,5 +1,6 @@
 import { Fabric } from "@heddle/client";
 import { memoryBlobs, sha256Hex } from "@heddle/port-blobs";
+import { memoryJobStore } from "@heddle/port-job-store";
 import { memoryShipper } from "@heddle/port-shipper";
 import { AgentShell } from "@heddle/shell-agent";
 import { CoordinatorShell } from "@heddle/shell-coordinator";
@@ -237,7 +238,9 @@ export class SimulatedCluster implements Cluster {
 async function bootCoordinator({ env, rpc }: HostContext): Promise<AsyncDisposable> {
   const scope = new AsyncDisposableStack();
   const blobs = scope.use(memoryBlobs());
-  const shell = new CoordinatorShell({ env, blobs, build: BUILD, nodeMajor: NODE_MAJOR, pid: 1 });
+  const jobs = scope.use(memoryJobStore());
+  const shell = new CoordinatorShell({ env, blobs, jobs, build: BUILD, nodeMajor: NODE_MAJOR, pid: 1 });
+  await shell.start();
   scope.use(await rpc.listen(COORDINATOR, shell.routes));
   scope.defer(() => shell.stop(DRAIN_MS));
   return scope;

@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import {
   adviseOnAddress,
   checkedAddress,
+  exitCodes,
   packageVersion,
   type RunningServer,
   runServer,
@@ -21,7 +22,7 @@ import {
   systemEnvironment,
   temporaryDirectory,
 } from "@heddle/adapter-system";
-import { access, CoordinatorShell, descriptorSetUrl } from "@heddle/shell-coordinator";
+import { access, CoordinatorShell, descriptorSetUrl, memoryJobStore } from "@heddle/shell-coordinator";
 import { ARTIFACTS_BYTES_MAX, type CoordinatorConfig, settings } from "./config.ts";
 
 /** Runs a coordinator as this process. */
@@ -48,6 +49,8 @@ async function start(config: CoordinatorConfig): Promise<RunningServer> {
   const shell = new CoordinatorShell({
     env,
     blobs,
+    jobs: scope.use(memoryJobStore()),
+    timeOfDayMs: Date.now,
     build,
     nodeMajor,
     pid,
@@ -66,6 +69,7 @@ async function start(config: CoordinatorConfig): Promise<RunningServer> {
         }),
   });
   const http = scope.use(await openHttp(config.http, { server: "coordinator", build, watched: shell, log: env.log }));
+  await shell.start();
   const server = createGrpcServer({
     log: env.log,
     access,
@@ -83,7 +87,10 @@ async function start(config: CoordinatorConfig): Promise<RunningServer> {
       line: `coordinator serves at ${address} (pid ${pid})`,
       facts: { address, ...httpFacts(http), pid },
     }),
-    ended: new Promise(() => undefined), // a coordinator is over only when it is stopped
+    ended: shell.failed.then(
+      ({ message }) => `${message}\nnobody knows what is on disk until it is read again: start the coordinator anew`,
+    ),
+    endedExitCode: exitCodes.internal,
     stop: () => shell.stop(config.drainMs),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };

@@ -11,7 +11,7 @@ import type { Environment } from "@heddle/kernel";
 import { forgetfulJournal } from "@heddle/port-journal";
 import { endlessLeases, MemoryNetwork, type RpcClient } from "@heddle/port-rpc";
 import { AgentShell } from "@heddle/shell-agent";
-import { CoordinatorShell } from "@heddle/shell-coordinator";
+import { CoordinatorShell, memoryJobStore } from "@heddle/shell-coordinator";
 import { ManagerShell } from "@heddle/shell-manager";
 import { BUILD } from "./build.ts";
 import { workerEntry } from "./worker-entry.ts";
@@ -20,6 +20,8 @@ const ADDRESS = "embedded";
 const MANAGER_ADDRESS = "embedded-manager";
 /** Code that the embedded fabric keeps in its temporary directory. */
 const BLOBS_BYTES_MAX = 512 * 1024 * 1024;
+/** Bytes of kept jobs, which the embedded fabric has in memory. */
+const KEPT_BYTES_MAX = 1024 * 1024 * 1024;
 
 /** A fabric inside this process: coordinator, manager and agents over an in-memory Rpc, with real worker processes. Opens no port, lasts as long as the process. */
 export class EmbeddedFabric implements AsyncDisposable {
@@ -47,11 +49,14 @@ export class EmbeddedFabric implements AsyncDisposable {
     this.#scope.defer(() => manager.stop(0));
     const coordinator = new CoordinatorShell({
       ...{ env, blobs, build: BUILD, nodeMajor, pid },
+      jobs: this.#scope.use(memoryJobStore()),
+      keptBytesMax: KEPT_BYTES_MAX,
       manager: { address: MANAGER_ADDRESS, client: this.#network },
     });
     this.#scope.defer(() => coordinator.stop(0));
     const serving = [
       manager.start(),
+      coordinator.start(),
       this.#network.listen(MANAGER_ADDRESS, manager.routes),
       this.#network.listen(ADDRESS, coordinator.routes),
     ];

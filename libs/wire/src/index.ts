@@ -82,6 +82,13 @@ export {
   JournalRecord,
 } from "./gen/heddle/v1/journal.ts";
 export {
+  JobHistoryEntry,
+  KeptAnswer,
+  KeptChunk,
+  KeptJobNote,
+  KeptJobSpec,
+} from "./gen/heddle/v1/kept.ts";
+export {
   AssignChunk,
   AttachRequest,
   AttachRequestEntry,

@@ -4,6 +4,7 @@ import type { TestAuthority } from "@heddle/adapter-grpc/testing";
 import { systemEnvironment } from "@heddle/adapter-system";
 import type { LogFields, Logger } from "@heddle/kernel";
 import { memoryBlobs } from "@heddle/port-blobs";
+import { memoryJobStore } from "@heddle/port-job-store";
 import { memoryJournal } from "@heddle/port-journal";
 import type { Listening, Route, TlsFiles } from "@heddle/port-rpc";
 import { CoordinatorShell } from "@heddle/shell-coordinator";
@@ -64,9 +65,10 @@ export class SecureServers implements AsyncDisposable {
     const relayedTo = scope.use(await serve(manager.routes, tls.manager));
     const client = scope.use(createGrpcClient({ tls: tls.coordinator, log: env.log }));
     const coordinator = new CoordinatorShell({
-      ...{ ...identity, blobs: memoryBlobs() },
+      ...{ ...identity, blobs: memoryBlobs(), jobs: scope.use(memoryJobStore()) },
       manager: { address: relayedTo.address, client },
     });
+    await coordinator.start();
     scope.defer(() => coordinator.stop(0));
     return new SecureServers({ manager, coordinator, relayedTo, said, tls, scope });
   }

@@ -1,5 +1,5 @@
 import type { JobView, NodeView, Scheduler } from "@heddle/core-scheduler";
-import type { Millis } from "@heddle/kernel";
+import { JobId, type Millis } from "@heddle/kernel";
 import { type Caller, identityText } from "@heddle/port-rpc";
 import type {
   DescribeJobRequest,
@@ -12,10 +12,22 @@ import type {
   NodeJob,
   NodeStatus,
 } from "@heddle/wire";
+import type { ClientDesk } from "./client-desk.ts";
 import { nodeNamed } from "./cordon-desk.ts";
-import { chunkStatus, endedAttempt, jobNamed, jobWaits, nodesOf, runningAttempt, runningOf } from "./explain.ts";
+import {
+  chunkStatus,
+  endedAttempt,
+  jobNamed,
+  jobWaits,
+  nodesOf,
+  runningAttempt,
+  runningOf,
+  unknownJob,
+} from "./explain.ts";
+import type { JobHistory } from "./history.ts";
+import type { KeptDesk } from "./kept-desk.ts";
 import type { AssignmentRecord, EndedJob, JobRecord, Ledger, NodeRecord } from "./ledger.ts";
-import { NODE_JOBS_SHOWN_MAX, REASON_LENGTH_MAX, RUNNING_TOLD_MAX } from "./limits.ts";
+import { ENDED_JOBS_MAX, NODE_JOBS_SHOWN_MAX, REASON_LENGTH_MAX, RUNNING_TOLD_MAX } from "./limits.ts";
 import { tallyOf } from "./node-tally.ts";
 import { plainLine } from "./plain.ts";
 import type { ProcessDesk } from "./process-desk.ts";
@@ -30,18 +42,26 @@ export interface Identity {
   readonly manager: string | undefined;
 }
 
+/** Jobs that the ledger does not know of. */
+interface OtherJobs {
+  readonly kept: KeptDesk;
+  readonly history: JobHistory;
+}
+
 /** Answers the Admin service from the ledger and the core; reads only. */
 export class AdminView {
   readonly #identity: Identity;
   readonly #core: Scheduler;
   readonly #ledger: Ledger;
   readonly #processes: ProcessDesk;
+  readonly #others: OtherJobs;
 
-  constructor(identity: Identity, core: Scheduler, ledger: Ledger, processes: ProcessDesk) {
+  constructor(identity: Identity, core: Scheduler, ledger: Ledger, clients: ClientDesk, history: JobHistory) {
     this.#identity = identity;
     this.#core = core;
     this.#ledger = ledger;
-    this.#processes = processes;
+    this.#processes = clients.processes;
+    this.#others = { kept: clients.kept, history };
   }
 
   status(nowMs: Millis): GetStatusResponse {
@@ -124,6 +144,9 @@ export class AdminView {
   /** Throws NotFoundError. */
   describeJob(request: DescribeJobRequest, nowMs: Millis): DescribeJobResponse {
     const [core, ledger] = [this.#core, this.#ledger];
+    const other = this.#others.kept.submitting(nowMs).find(({ jobId }) => jobId === request.jobId);
+    if (other !== undefined) return briefly(other);
+    if (!ledger.jobIds.has(JobId(request.jobId))) return briefly(this.#past(request.jobId));
     const job = jobNamed(ledger, request.jobId);
     const chunk = chunkStatus({ core, ledger }, job, request, nowMs);
     const isAll = chunk === undefined;
@@ -149,7 +172,16 @@ export class AdminView {
       if (view !== undefined) live.push(liveStatus(job, view, nowMs));
     }
     const ended = this.#ledger.ended.map((end) => endedStatus(end, nowMs));
-    return { jobs: [...live.reverse(), ...ended.reverse()] };
+    const { kept, history } = this.#others;
+    const past = history.statuses(ENDED_JOBS_MAX - ended.length);
+    return { jobs: [...kept.submitting(nowMs), ...live.reverse(), ...ended.reverse(), ...past] };
+  }
+
+  /** Throws NotFoundError. */
+  #past(id: string): JobStatus {
+    const status = this.#others.history.find(JobId(id));
+    if (status === undefined) throw unknownJob(id);
+    return status;
   }
 
   #job(job: JobRecord, nowMs: Millis): JobStatus | undefined {
@@ -158,6 +190,12 @@ export class AdminView {
     const ended = this.#ledger.ended.findLast((end) => end.job === job);
     return ended && endedStatus(ended, nowMs);
   }
+}
+
+/** Of a job of which nothing more is known. */
+function briefly(job: JobStatus): DescribeJobResponse {
+  const nothing = { waits: [], running: [], runningCount: 0, attempts: [], nodes: [] };
+  return { job, ...nothing, chunk: undefined, poolSlotsMax: 0 };
 }
 
 /** What a node holds, by job, the one that is there for longest first. */
@@ -183,7 +221,8 @@ function liveStatus(job: JobRecord, { state, chunksPlaced }: JobView, nowMs: Mil
   return { ...common(job), state, ageMs: Math.round(nowMs - job.openedMs), durationMs: 0, chunksPlaced };
 }
 
-function endedStatus({ job, outcome, endedMs }: EndedJob, nowMs: Millis): JobStatus {
+/** Of a job that is over. */
+export function endedStatus({ job, outcome, endedMs }: EndedJob, nowMs: Millis): JobStatus {
   const durationMs = Math.max(1, Math.round(endedMs - job.openedMs));
   return {
     ...common(job),
@@ -195,18 +234,19 @@ function endedStatus({ job, outcome, endedMs }: EndedJob, nowMs: Millis): JobSta
 }
 
 function common(job: JobRecord) {
+  const kept = job.pool.client.keptFor;
   return {
     jobId: job.id,
     name: nameOf(job),
-    itemsDone: job.itemsDone,
-    itemsOffered: job.itemsOffered,
-    chunksOffered: job.chunksOffered,
-    chunksDone: job.chunksDone,
+    itemsDone: job.itemsDone + (kept?.itemsBefore ?? 0),
+    itemsOffered: kept?.items ?? job.itemsOffered,
+    chunksOffered: kept?.chunkCount ?? job.chunksOffered,
+    chunksDone: job.chunksDone + (kept?.chunksBefore ?? 0),
     client: job.pool.client.description,
     failure: job.failure,
     identity: identityText(job.pool.client.caller),
-    kept: false,
-    detached: false,
-    listeners: 0,
+    kept: kept !== undefined,
+    detached: kept?.isDetached === true,
+    listeners: kept?.listenerCount ?? 0,
   };
 }

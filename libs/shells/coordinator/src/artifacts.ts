@@ -16,7 +16,12 @@ interface Offer {
   readonly asked: Set<ClientRecord>;
   /** Nodes that wait for it. */
   readonly nodes: Set<NodeRecord>;
+  /** Others who do, and have to be told once. */
+  readonly keepers: Set<TakeArtifact>;
 }
+
+/** Takes an artifact, or hears why it cannot be had. */
+export type TakeArtifact = (bytes: Uint8Array | undefined, missing: string) => void;
 
 /** The code that jobs name: taken from clients once, given to each node that asks, taken again when the store has let it go. */
 export class Artifacts {
@@ -41,7 +46,12 @@ export class Artifacts {
       throw new ProtocolError(`artifact ${hash} has ${size} bytes, the limit is ${ARTIFACT_BYTES_MAX}`);
     if (client.artifacts.size >= CLIENT_ARTIFACTS_MAX)
       throw new ProtocolError(`a client offers more than ${CLIENT_ARTIFACTS_MAX} artifacts`);
-    const offer = this.#offers.get(hash) ?? { clients: new Set(), asked: new Set(), nodes: new Set() };
+    const offer = this.#offers.get(hash) ?? {
+      clients: new Set(),
+      asked: new Set(),
+      nodes: new Set(),
+      keepers: new Set(),
+    };
     this.#offers.set(hash, offer);
     offer.clients.add(client);
     client.artifacts.add(hash);
@@ -84,6 +94,20 @@ export class Artifacts {
     });
   }
 
+  /** The coordinator wants to keep it: gives it now, when it arrives, or says that nobody has it. */
+  fetch(hash: ArtifactHash, take: TakeArtifact): void {
+    const gone = (cause: unknown): void => take(undefined, `artifact ${hash} cannot be read: ${String(cause)}`);
+    this.#blobs.get(hash).then((bytes) => {
+      const offer = this.#offers.get(hash);
+      if (bytes !== undefined) take(bytes, "");
+      else if (offer === undefined) take(undefined, `no client has offered artifact ${hash}`);
+      else {
+        offer.keepers.add(take);
+        this.#askAnyone(hash, offer);
+      }
+    }, gone);
+  }
+
   /** A client is gone: another that has the same is asked for what this one was to send. */
   left(client: ClientRecord): void {
     for (const hash of client.artifacts)
@@ -104,6 +128,7 @@ export class Artifacts {
     if (offer.clients.size > 0) return this.#askAnyone(hash, offer);
     this.#offers.delete(hash);
     for (const node of offer.nodes) this.#refuse(node, hash, why);
+    for (const take of offer.keepers) take(undefined, why);
   }
 
   #ask(client: ClientRecord, hash: ArtifactHash): void {
@@ -116,15 +141,18 @@ export class Artifacts {
   /** Has somebody asked, if nodes wait and nobody is. */
   #askAnyone(hash: ArtifactHash, offer: Offer): void {
     const [client] = offer.clients;
-    if (client !== undefined && offer.nodes.size > 0 && offer.asked.size === 0) this.#ask(client, hash);
+    const isWanted = offer.nodes.size + offer.keepers.size > 0;
+    if (client !== undefined && isWanted && offer.asked.size === 0) this.#ask(client, hash);
   }
 
   /** It is here: everybody who waits gets it. */
   #arrived(hash: ArtifactHash): void {
-    if ((this.#offers.get(hash)?.nodes.size ?? 0) === 0) return;
+    const offer = this.#offers.get(hash);
+    if (offer === undefined || offer.nodes.size + offer.keepers.size === 0) return;
     this.#settle(hash, this.#blobs.get(hash), (bytes) => {
       if (bytes === undefined) return this.#refuseAll(hash, `artifact ${hash} was evicted at once`);
       for (const node of this.#takeNodes(hash)) this.#send(node, hash, bytes);
+      for (const take of this.#takeKeepers(hash)) take(bytes, "");
     });
   }
 
@@ -148,8 +176,16 @@ export class Artifacts {
     return waiting;
   }
 
+  #takeKeepers(hash: ArtifactHash): TakeArtifact[] {
+    const keepers = this.#offers.get(hash)?.keepers;
+    const waiting = [...(keepers ?? [])];
+    keepers?.clear();
+    return waiting;
+  }
+
   #refuseAll(hash: ArtifactHash, why: string): void {
     for (const node of this.#takeNodes(hash)) this.#refuse(node, hash, why);
+    for (const take of this.#takeKeepers(hash)) take(undefined, why);
   }
 
   #send(node: NodeRecord, hash: ArtifactHash, bytes: Uint8Array): void {

@@ -1,5 +1,6 @@
 import type { LogFields, Logger } from "@heddle/kernel";
 import { memoryBlobs } from "@heddle/port-blobs";
+import { memoryJobStore } from "@heddle/port-job-store";
 import { type Caller, MemoryNetwork, streamRoute, unaryRoute } from "@heddle/port-rpc";
 import { manualEnvironment } from "@heddle/port-rpc/testing";
 import {
@@ -120,8 +121,9 @@ async function relaying() {
   const env = manualEnvironment(1, log);
   const network = new MemoryNetwork(env);
   onTestFinished(() => network[Symbol.asyncDispose]());
-  const identity = { env, blobs: memoryBlobs(), build: "test", nodeMajor: 24, pid: 1 };
+  const identity = { env, blobs: memoryBlobs(), jobs: memoryJobStore(), build: "test", nodeMajor: 24, pid: 1 };
   const shell = new CoordinatorShell({ ...identity, manager: { address: "manager", client: network } });
+  await shell.start();
   await network.listen("coordinator", shell.routes);
   return { network, logged };
 }

@@ -29,22 +29,34 @@ import {
 import { jobRequirementsOf, requirementsOf } from "./checks.ts";
 import { type ClientHost, takeClientEntry } from "./client-entries.ts";
 import type { Office } from "./desk.ts";
+import { KeptDesk, type KeptDeskOptions } from "./kept-desk.ts";
+import type { KeptJob } from "./kept-job.ts";
 import type { ClientRecord, JobRecord, PoolRecord } from "./ledger.ts";
 import { CLIENT_OUTPUT_BACKLOG_BYTES, CLIENT_RESULT_BACKLOG_BYTES, CLIENTS_MAX } from "./limits.ts";
 import { ProcessDesk } from "./process-desk.ts";
 import { fabricError, sendJobEnded } from "./results.ts";
 
+/** What keeping jobs needs beside what clients are served by. */
+type Keeping = Pick<KeptDeskOptions, "space" | "history" | "leaseMs" | "timeOfDayMs">;
+
 /** Where clients are served: turns what they say into facts. */
 export class ClientDesk implements ClientHost {
   /** Processes beside the pools' slots. */
   readonly processes: ProcessDesk;
+  /** Jobs that outlive their client, or this coordinator. */
+  readonly kept: KeptDesk;
   readonly #office: Office;
   #slots = 0;
   #nodes = 0;
 
   /** `idle`: told when the last process is over. */
-  constructor(office: Office, idle: () => void) {
+  constructor(office: Office, keeping: Keeping, idle: () => void) {
     this.#office = office;
+    this.kept = new KeptDesk({
+      ...{ ...keeping, office, host: this },
+      isTaken: (client, id) => !this.#isFree(client, id),
+      print: (job, output) => this.#printKept(job, output),
+    });
     this.processes = new ProcessDesk(office, (client, output) => this.sendLines(client, output), idle);
   }
 
@@ -62,8 +74,8 @@ export class ClientDesk implements ClientHost {
           else takeClientEntry(this, client, entry);
         }
       },
-      ended: () => {
-        if (client !== undefined) this.#leave(client);
+      ended: (end) => {
+        if (client !== undefined) this.#leave(client, end.reason === "goodbye");
       },
     };
   };
@@ -92,6 +104,12 @@ export class ClientDesk implements ClientHost {
     const text =
       dropped > 0 ? `[${dropped} blocks of output dropped: the client reads too slowly]\n${output.text}` : output.text;
     client.session.send({ kind: { $case: "output", value: { ...output, text } } }, bytes);
+  }
+
+  /** To the client that listens for the shortest time; dropped when none does. */
+  #printKept({ listeners }: KeptJob, output: Output): void {
+    const newest = [...listeners].at(-1);
+    if (newest !== undefined) this.sendLines(newest.client, { ...output, job: newest.number });
   }
 
   /** Holds back new chunks while results pile up before a client that does not read. */
@@ -129,7 +147,9 @@ export class ClientDesk implements ClientHost {
     const refuse = (code: ErrorCode, message: string): void =>
       sendJobEnded(pool.client, opened.job, JobOutcome.FAILED, fabricError(code, message));
     if (!open()) return refuse("unavailable", "the coordinator is stopping and takes no new jobs");
-    if (!this.#isFree(pool.client, id)) return refuse("conflict", `a job with the id ${id} is open or was before`);
+    const isKept = this.kept.get(id) !== undefined && pool.client.keptFor === undefined;
+    if (isKept || !this.#isFree(pool.client, id))
+      return refuse("conflict", `a job with the id ${id} is open or was before`);
     const job: JobRecord = {
       key: ledger.mintKey() as JobKey,
       id,
@@ -145,7 +165,7 @@ export class ClientDesk implements ClientHost {
       chunksDone: 0,
       isAbandoned: false,
       failure: "",
-      cancelled: undefined,
+      verdict: undefined,
     };
     pool.client.jobs.set(job.number, job);
     ledger.jobs.set(job.key, job);
@@ -233,6 +253,8 @@ export class ClientDesk implements ClientHost {
       description: registration.description.slice(0, 200),
       pools: new Map(),
       jobs: new Map(),
+      kept: new Map(),
+      keptFor: undefined,
       artifacts: new Set(),
       heldChunks: 0,
       heldBytes: 0,
@@ -260,13 +282,15 @@ export class ClientDesk implements ClientHost {
       );
     const message = "the client has opened another session";
     older.session.close({ code: "conflict", message }).catch(() => undefined); // first: it hears of no job that is dropped
-    this.#leave(older);
+    this.#leave(older, false);
   }
 
-  #leave(client: ClientRecord): void {
+  /** `isLeaving`: it said goodbye, and does not come back. */
+  #leave(client: ClientRecord, isLeaving: boolean): void {
     const { ledger } = this.#office;
     if (!ledger.clients.delete(client.key)) return;
     if (ledger.clientsById.get(client.id) === client) ledger.clientsById.delete(client.id);
+    this.kept.clientLeft(client, isLeaving);
     client.inflow.abort();
     this.#office.env.log.info("client left", { client: client.description, caller: callerText(client.caller) });
     this.#office.feed({ type: "client-left", client: client.key });

@@ -23,6 +23,7 @@ import type {
   StartProcess,
 } from "@heddle/wire";
 import { checkFunction, checkInitializer, checkJob, checkRequirements } from "./checks.ts";
+import { type KeptHost, takeAttach, takeKeptChunk, takeKeptJob, takeKeptSeal, takeLeave } from "./kept-entries.ts";
 import type { ClientRecord, JobRecord, PoolRecord } from "./ledger.ts";
 import { CHUNK_GRAINS_MAX, CLIENT_POOLS_MAX } from "./limits.ts";
 
@@ -40,6 +41,8 @@ export interface ClientHost {
   readonly storeArtifact: (client: ClientRecord, hash: ArtifactHash, content: PayloadFlow) => void;
   readonly startProcess: (client: ClientRecord, start: StartProcess) => void;
   readonly signalProcess: (client: ClientRecord, signal: SignalProcess) => void;
+  /** Where jobs are kept. */
+  readonly kept: KeptHost;
 }
 
 /** Takes one entry of a registered client. Throws ProtocolError or LimitError for what no client may say. */
@@ -55,7 +58,10 @@ export function takeClientEntry(host: ClientHost, client: ClientRecord, entry: R
     case "sealJob":
       return takeSeal(host, client, kind.value);
     case "cancelJob": {
-      const job = client.jobs.get(kind.value.job);
+      const { job: number, reason } = kind.value;
+      const tie = client.kept.get(number);
+      if (tie !== undefined) return host.kept.cancel(tie, reason);
+      const job = client.jobs.get(number);
       if (job !== undefined) host.cancelJob(job);
       return;
     }
@@ -82,9 +88,12 @@ export function takeClientEntry(host: ClientHost, client: ClientRecord, entry: R
     case "signalProcess":
       return host.signalProcess(client, kind.value);
     case "attachJob":
+      checkNumber(client, kind.value.job);
+      return takeAttach(host.kept, client, kind.value);
     case "leaveJob":
+      return takeLeave(host.kept, client, kind.value.job);
     case "sealKeptJob":
-      return; // no job is kept here
+      return takeKeptSeal(client, kind.value);
     case "registerClient":
       throw new ProtocolError("a client registered twice in one session");
     case undefined:
@@ -106,17 +115,24 @@ function takePool(host: ClientHost, client: ClientRecord, open: OpenPool): void 
 function takeJob(host: ClientHost, client: ClientRecord, open: OpenJob): void {
   const pool = client.pools.get(PoolId(open.poolId));
   if (pool === undefined) throw new ProtocolError(`job ${open.jobId} names pool ${open.poolId}, which is not open`);
-  if (client.jobs.has(open.job)) throw new ProtocolError(`job number ${open.job} is in use`);
-  if (client.jobs.size >= CLIENT_JOBS_MAX) throw new ProtocolError(`more than ${CLIENT_JOBS_MAX} jobs are open`);
+  checkNumber(client, open.job);
   checkJob(open);
   const fn = open.prime ? undefined : open.function;
   if (fn === undefined && !open.prime) throw new ProtocolError(`job ${open.jobId} names no function`);
   if (fn !== undefined) checkFunction(fn);
+  if (open.keep !== undefined) return takeKeptJob(host.kept, pool, open);
   host.openJob(pool, open, fn, JobId(open.jobId));
+}
+
+function checkNumber({ jobs, kept }: ClientRecord, number: number): void {
+  if (jobs.has(number) || kept.has(number)) throw new ProtocolError(`job number ${number} is in use`);
+  if (jobs.size + kept.size >= CLIENT_JOBS_MAX) throw new ProtocolError(`more than ${CLIENT_JOBS_MAX} jobs are open`);
 }
 
 /** The chunk of a job that is over is read and dropped: it was under way when the job ended. */
 function takeChunk(host: ClientHost, client: ClientRecord, offer: OfferChunk): void {
+  const tie = client.kept.get(offer.job);
+  if (tie?.type === "submission") return takeKeptChunk(host.kept, client, tie, offer);
   const job = client.jobs.get(offer.job);
   const input = client.inflow.open(offer.input, job !== undefined);
   if (job === undefined) return;

@@ -7,8 +7,18 @@ import {
   SCHEDULER_LIMITS,
   Scheduler,
 } from "@heddle/core-scheduler";
-import { assert, CoreDriver, type Environment, HEARTBEAT_MS, LEASE_MS, mintId, unreachable } from "@heddle/kernel";
+import {
+  assert,
+  CoreDriver,
+  type Environment,
+  HEARTBEAT_MS,
+  LEASE_MS,
+  type Millis,
+  mintId,
+  unreachable,
+} from "@heddle/kernel";
 import type { Blobs } from "@heddle/port-blobs";
+import type { JobStore } from "@heddle/port-job-store";
 import { type Metric, notReady, type Readiness, ready, type Watched } from "@heddle/port-metrics";
 import { Audit, type Goodbye, type Route, SessionAcceptor, streamRoute, unaryRoute } from "@heddle/port-rpc";
 import {
@@ -37,8 +47,17 @@ import { cancelNamed } from "./cancel.ts";
 import { ClientDesk } from "./client-desk.ts";
 import { CordonDesk } from "./cordon-desk.ts";
 import type { Office } from "./desk.ts";
+import { JobHistory } from "./history.ts";
+import { KeptSpace } from "./kept-space.ts";
 import { type AssignmentRecord, type JobRecord, Ledger, wireAssignment } from "./ledger.ts";
-import { CALLER_CLIENTS_MAX, ENDED_JOB_AGE_MS, ENDED_JOBS_MAX, LACK_LENGTH_MAX, REASON_LENGTH_MAX } from "./limits.ts";
+import {
+  CALLER_CLIENTS_MAX,
+  ENDED_JOB_AGE_MS,
+  ENDED_JOBS_MAX,
+  KEPT_BYTES_MAX,
+  LACK_LENGTH_MAX,
+  REASON_LENGTH_MAX,
+} from "./limits.ts";
 import { type ManagerPlace, ManagerRelay, withoutManager } from "./manager-relay.ts";
 import { Counts, coordinatorMetrics } from "./metrics.ts";
 import { NodeDesk } from "./node-desk.ts";
@@ -51,6 +70,15 @@ export interface CoordinatorOptions {
   readonly env: Environment;
   /** Where shipped code is kept. The caller disposes it after the shell. */
   readonly blobs: Blobs;
+  /** Where jobs are kept, and the history of all; not yet recovered. The caller disposes it after the shell. */
+  readonly jobs: JobStore;
+  /** Bytes of kept jobs at a time; KEPT_BYTES_MAX unless given. */
+  readonly keptBytesMax?: number;
+  /**
+   * The time of day, in milliseconds since 1970: by it people see the ages of jobs that were there before a restart, and nothing is decided but when an ended
+   * job is forgotten. Without it they count from the restart.
+   */
+  readonly timeOfDayMs?: () => Millis;
   /** Release, for people and Hello. */
   readonly build: string;
   /** Major version of Node.js, for Hello. */
@@ -72,10 +100,15 @@ export interface CoordinatorOptions {
 type Assign = Extract<Effect, { type: "assign-chunk" }>;
 type EndJob = Extract<Effect, { type: "end-job" }>;
 
-/** Performs the scheduler's wishes: the one place where sessions, payloads and the core meet. Serve `routes` with any RpcServer. */
+/**
+ * Performs the scheduler's wishes: the one place where sessions, payloads and the core meet. Serve `routes` with any RpcServer; clients are let in once
+ * `start()` has resolved.
+ */
 export class CoordinatorShell implements Watched {
   /** What a server must route here: Jobs, Nodes and Admin, and what the manager serves. */
   readonly routes: readonly Route[];
+  /** Resolves when nobody knows what is on disk of kept jobs: the process must end. */
+  readonly failed: Promise<Error>;
   readonly #env: Environment;
   readonly #audit: Audit;
   readonly #core: Scheduler;
@@ -88,6 +121,11 @@ export class CoordinatorShell implements Watched {
   readonly #cordons: CordonDesk;
   readonly #driver: CoreDriver<Input, Effect>;
   readonly #relay: ManagerRelay | undefined;
+  readonly #jobs: JobStore;
+  readonly #space: KeptSpace;
+  readonly #history: JobHistory;
+  readonly #started = Promise.withResolvers<void>();
+  #hasStarted = false;
   #stopping = false;
   #timer: Disposable | undefined;
   /** The finish that the core is being told of. */
@@ -112,7 +150,19 @@ export class CoordinatorShell implements Watched {
       open: () => !this.#stopping,
     };
     const office = this.#office;
-    this.#clients = new ClientDesk(office, () => this.#idled());
+    const { jobs, keptBytesMax: bytesMax = KEPT_BYTES_MAX, timeOfDayMs, env, leaseMs = LEASE_MS } = options;
+    const failure = Promise.withResolvers<Error>();
+    this.failed = failure.promise;
+    const failed = (error: Error): void => {
+      this.#stopping = true;
+      this.#clients.kept.freeze();
+      failure.resolve(error);
+    };
+    this.#jobs = jobs;
+    this.#space = new KeptSpace({ store: jobs, log: env.log, bytesMax, failed });
+    this.#history = new JobHistory({ env, space: this.#space, timeOfDayMs });
+    const keeping = { space: this.#space, history: this.#history, leaseMs, timeOfDayMs };
+    this.#clients = new ClientDesk(office, keeping, () => this.#idled());
     this.#cordons = new CordonDesk(office, this.#clients.processes);
     const nodes = new NodeDesk(office, this.#clients, this.#cordons, (finish, outcome, runMs) =>
       this.#finished(finish, outcome, runMs),
@@ -136,26 +186,43 @@ export class CoordinatorShell implements Watched {
     });
     this.#nodeSessions = new SessionAcceptor({ ...sessions, path: nodesAttach.path, onSession: nodes.onSession });
     this.#relay = manager === undefined ? undefined : new ManagerRelay(manager, options.env.log, this.#audit);
-    const admin = new AdminView(identity, this.#core, this.#ledger, this.#clients.processes);
+    const admin = new AdminView(identity, this.#core, this.#ledger, this.#clients, this.#history);
     this.routes = [...this.#route(admin), ...(this.#relay?.routes ?? withoutManager(sessions))];
   }
 
   /**
+   * Reads what is kept: jobs that have not ended go on. To be called once, before or after its routes are served. Rejects when the store cannot be trusted.
+   */
+  async start(): Promise<void> {
+    const { jobs, history } = await this.#jobs.recover();
+    this.#history.recover(history);
+    this.#clients.kept.recover(jobs);
+    this.#hasStarted = true;
+    this.#started.resolve();
+  }
+
+  /**
    * Stops politely: new jobs are refused, open ones have `drainMs` to end; then every session is told goodbye,
-   * and what is left waits at its client for another coordinator. Bounded in time.
+   * and what is left waits at its client for another coordinator, kept jobs on disk. Bounded in time, but for the disk.
    */
   async stop(drainMs: number): Promise<void> {
     this.#stopping = true;
     await this.#idle(drainMs);
+    this.#clients.kept.freeze(); // before nodes leave: what they lose by that is nobody's failure
     const goodbye: Goodbye = { code: "unavailable", message: "the coordinator was stopped" };
     await Promise.all([this.#clientSessions.close(goodbye), this.#nodeSessions.close(goodbye), this.#relay?.close()]);
     this.#timer?.[Symbol.dispose]();
     this.#cordons[Symbol.dispose]();
     this.#audit[Symbol.dispose]();
+    await Promise.all([this.#clients.kept.flushed(), this.#history.flushed()]);
+    this.#space.end();
   }
 
   /** Whether it takes new jobs. */
-  readonly readiness = (): Readiness => (this.#stopping ? notReady("the coordinator is stopping") : ready());
+  readonly readiness = (): Readiness => {
+    if (this.#stopping) return notReady("the coordinator is stopping");
+    return this.#hasStarted ? ready() : notReady("the coordinator reads what jobs it keeps");
+  };
 
   readonly metrics = (): readonly Metric[] => {
     const { processes } = this.#clients;
@@ -166,13 +233,15 @@ export class CoordinatorShell implements Watched {
       jobs: this.#core.jobs(),
       sessions: { client: this.#clientSessions.size, agent: this.#nodeSessions.size },
       processes: { placed: processes.size - processes.waiting, waiting: processes.waiting },
+      kept: this.#clients.kept.counts,
+      keptBytes: this.#jobs.bytes,
     });
   };
 
   #route(admin: AdminView): readonly Route[] {
     const now = (): number => this.#env.clock.nowMs();
     return [
-      streamRoute(jobsRun, (link) => this.#clientSessions.accept(link)),
+      streamRoute(jobsRun, (link) => void this.#started.promise.then(() => this.#clientSessions.accept(link))),
       streamRoute(nodesAttach, (link) => this.#nodeSessions.accept(link)),
       unaryRoute(adminGetStatus, () => Promise.resolve(admin.status(now()))),
       unaryRoute(adminListNodes, () => Promise.resolve(admin.nodes(now()))),
@@ -184,7 +253,7 @@ export class CoordinatorShell implements Watched {
       }),
       unaryRoute(adminDescribeJob, async (request) => admin.describeJob(request, now())),
       unaryRoute(adminCancelJob, async (request, caller) => ({
-        changed: cancelNamed(this.#office, request, caller),
+        changed: cancelNamed(this.#office, { kept: this.#clients.kept, history: this.#history }, request, caller),
       })),
       unaryRoute(adminListJobs, () => Promise.resolve(admin.jobs(now()))),
     ];
@@ -201,11 +270,12 @@ export class CoordinatorShell implements Watched {
   }
 
   #isIdle(): boolean {
-    return this.#ledger.jobs.size === 0 && this.#clients.processes.size === 0;
+    const awaited = this.#ledger.jobs.values().some(({ pool }) => pool.client.keptFor === undefined);
+    return !awaited && this.#clients.processes.size === 0;
   }
 
   #idled(): void {
-    if (this.#isIdle()) this.#onIdle?.();
+    if (this.#onIdle !== undefined && this.#isIdle()) this.#onIdle();
   }
 
   /** Tells the core, lets its wishes use what came, and settles what was announced to the client before. */
@@ -358,15 +428,16 @@ export class CoordinatorShell implements Watched {
     const { client } = job.pool;
     if (effect.fault !== undefined && job.failure === "") job.failure = plainLine(effect.fault.message, 200);
     const { fault } = effect;
-    const cancelled = effect.outcome === "cancelled" ? job.cancelled : undefined;
-    if (cancelled !== undefined && job.failure === "") job.failure = plainLine(cancelled.message, 200);
-    const error = fault === undefined ? cancelled : faultError(fault, this.#finish?.initError);
-    sendJobEnded(client, job.number, JOB_OUTCOMES[effect.outcome], error);
+    const verdict = effect.outcome === "cancelled" ? job.verdict : undefined;
+    if (verdict !== undefined && job.failure === "") job.failure = plainLine(verdict.error.message, 200);
+    const error = fault === undefined ? verdict?.error : faultError(fault, this.#finish?.initError);
+    const outcome = verdict?.outcome ?? effect.outcome;
+    sendJobEnded(client, job.number, JOB_OUTCOMES[outcome], error);
     client.jobs.delete(job.number);
     for (const chunk of job.chunks.keys()) this.#release(job.key, chunk);
     this.#ledger.jobs.delete(job.key);
-    this.#counts.jobsEnded[effect.outcome]++;
-    this.#remember(job, effect.outcome);
+    this.#counts.jobsEnded[outcome]++;
+    this.#remember(job, outcome);
     this.#idled(); // what is left of ended jobs is stopped with the rest
   }
 
@@ -384,6 +455,7 @@ export class CoordinatorShell implements Watched {
     const endedMs = this.#env.clock.nowMs();
     job.isAbandoned = !this.#ledger.clients.has(job.pool.client.key);
     ended.push({ job, outcome, endedMs });
+    if (job.pool.client.keptFor === undefined) this.#history.ended({ job, outcome, endedMs });
     while (ended.length > ENDED_JOBS_MAX || endedMs - (ended[0]?.endedMs ?? endedMs) > ENDED_JOB_AGE_MS) {
       const forgotten = ended.shift();
       if (forgotten !== undefined) this.#ledger.attempts.forget(forgotten.job);

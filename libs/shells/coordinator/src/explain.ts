@@ -9,8 +9,12 @@ import { plainLine } from "./plain.ts";
 /** A job that is open or remembered. Throws NotFoundError, and InvalidArgumentError for what is no id. */
 export function jobNamed({ jobIds }: Ledger, id: string): JobRecord {
   const job = jobIds.get(JobId(id));
-  if (job === undefined) throw new NotFoundError(`there is no job ${id}, or it is remembered no longer`);
+  if (job === undefined) throw unknownJob(id);
   return job;
+}
+
+export function unknownJob(id: string): NotFoundError {
+  return new NotFoundError(`there is no job ${id}, or it is remembered no longer`);
 }
 
 /** Why what waits waits. */

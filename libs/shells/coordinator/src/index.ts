@@ -1,3 +1,4 @@
+export { memoryJobStore } from "@heddle/port-job-store";
 export { access, descriptorSetUrl } from "@heddle/wire";
 export { type CoordinatorOptions, CoordinatorShell } from "./coordinator.ts";
 export {
@@ -9,6 +10,7 @@ export {
   CLIENTS_MAX,
   ENDED_JOB_AGE_MS,
   ENDED_JOBS_MAX,
+  KEPT_BYTES_MAX,
   MANAGER_STREAMS_MAX,
   NODES_MAX,
 } from "./limits.ts";

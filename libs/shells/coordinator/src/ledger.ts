@@ -14,6 +14,8 @@ import type {
   RunResponseEntry,
 } from "@heddle/wire";
 import { AttemptBook } from "./attempts.ts";
+import type { KeptListener } from "./kept-listener.ts";
+import type { KeptSubmission } from "./kept-submission.ts";
 
 /** A client within its lease. */
 export interface ClientRecord {
@@ -29,6 +31,10 @@ export interface ClientRecord {
   readonly pools: Map<PoolId, PoolRecord>;
   /** Open jobs by the client's own number. */
   readonly jobs: Map<number, JobRecord>;
+  /** What it submits, or listens to, by its own number. */
+  readonly kept: Map<number, KeptSubmission | KeptListener>;
+  /** Set: this is the coordinator itself, which runs this one kept job. */
+  readonly keptFor: KeptFacts | undefined;
   /** Code that it has and sends when asked. Size <= CLIENT_ARTIFACTS_MAX. */
   readonly artifacts: Set<ArtifactHash>;
   /** Chunks held for it, and their input bytes. */
@@ -37,6 +43,19 @@ export interface ClientRecord {
   throttled: boolean;
   /** Output lines dropped since the last one sent. */
   droppedLines: number;
+}
+
+/** What operators see of a kept job, beside what they see of all. */
+export interface KeptFacts {
+  readonly isDetached: boolean;
+  /** Clients that listen to it, or are submitting it. */
+  readonly listenerCount: number;
+  /** Of all of it, whatever of it was run in this life of the coordinator. */
+  readonly items: number;
+  readonly chunkCount: number;
+  /** Of what was answered in lives before, and is not offered again. */
+  readonly itemsBefore: number;
+  readonly chunksBefore: number;
 }
 
 /** A pool of a client, until it is closed. */
@@ -80,8 +99,8 @@ export interface JobRecord {
   isAbandoned: boolean;
   /** One line of its first failure; empty so far. */
   failure: string;
-  /** Who has cancelled it, and why, when that was not its client. */
-  cancelled: FabricError | undefined;
+  /** How it ends, and why, when it is stopped by somebody else than its client. */
+  verdict: { readonly outcome: "failed" | "cancelled"; readonly error: FabricError } | undefined;
 }
 
 /** A job that is over, for people. */

@@ -69,3 +69,29 @@ export const MANAGER_STREAMS_MAX = 4_096;
 export const CALLER_MANAGER_STREAMS_MAX = MANAGER_STREAMS_MAX / 2;
 /** How long the manager may take to answer a question that goes through the coordinator. Then TimeoutError. */
 export const MANAGER_CALL_TIMEOUT_MS = 10_000;
+/** Bytes of specs, inputs, answers and code of kept jobs. Above: ended jobs go, the oldest first; then one that is opened is refused, and one whose results do not fit fails, with LimitError. */
+export const KEPT_BYTES_MAX = 8 * 1024 * 1024 * 1024;
+/** Kept jobs that have not ended. One more is refused with LimitError. */
+export const KEPT_JOBS_MAX = 1_000;
+/** Chunks of one kept job, which are known by their bounds in memory. One more fails it with LimitError. */
+export const KEPT_JOB_CHUNKS_MAX = 16_384;
+/** Characters of a kept job's shape. More ends the client's session. */
+export const KEEP_SHAPE_LENGTH_MAX = 32;
+/** How long, beside a lease, a kept job waits for a client that has yet to come back: one that was submitting it, or after a restart one that listened. */
+export const KEPT_COMEBACK_MS = 60_000;
+/** Input bytes of a running kept job that are in memory, one chunk always allowed. The rest waits on disk. */
+export const KEPT_RUN_BYTES_MAX = 16 * 1024 * 1024;
+/** The same of all kept jobs. */
+export const KEPT_RUNS_BYTES_MAX = 256 * 1024 * 1024;
+/** Chunks of a running kept job that are in memory. The rest waits on disk. */
+export const KEPT_RUN_CHUNKS_MAX = 1_024;
+/** Bytes that one write of a job brings together; one change always goes. */
+export const KEPT_BATCH_BYTES_TARGET = 8 * 1024 * 1024;
+/** Changes that one write of a job brings together. */
+export const KEPT_BATCH_CHANGES_MAX = 1_024;
+/** Bytes of all writes that are given to the store and not on disk; one always goes. The rest waits for its turn. */
+export const KEPT_WRITING_BYTES_MAX = 64 * 1024 * 1024;
+/** Pause before a write is tried again for which the disk had no space. */
+export const KEPT_FULL_PAUSE_MS = 1_000;
+/** Pause between two writes of what is said of jobs that ended: it leaves together. */
+export const HISTORY_PAUSE_MS = 250;

@@ -1,4 +1,5 @@
 import { memoryBlobs } from "@heddle/port-blobs";
+import { memoryJobStore } from "@heddle/port-job-store";
 import { dialSession, MemoryNetwork, type SessionEnd, streamRoute, unaryRoute } from "@heddle/port-rpc";
 import { manualEnvironment } from "@heddle/port-rpc/testing";
 import {
@@ -19,9 +20,10 @@ async function coordinator(manager: string | undefined) {
   const network = new MemoryNetwork(env);
   onTestFinished(() => network[Symbol.asyncDispose]());
   const shell = new CoordinatorShell({
-    ...{ env, blobs: memoryBlobs(), build: "test", nodeMajor: 24, pid: 1 },
+    ...{ env, blobs: memoryBlobs(), jobs: memoryJobStore(), build: "test", nodeMajor: 24, pid: 1 },
     ...(manager === undefined ? {} : { manager: { address: manager, client: network } }),
   });
+  await shell.start();
   await network.listen("coordinator", shell.routes);
   return { env, network, shell };
 }

@@ -18,6 +18,8 @@ export class Counts {
     stopped: 0,
   };
   itemsDone = 0;
+  /** Answers of kept jobs that are on disk. */
+  keptAnswers = 0;
   /** Assignments that were on nodes when those were lost. */
   lostWithNodes = 0;
 }
@@ -31,11 +33,14 @@ export interface CoordinatorFacts {
   /** Stream sessions that have not ended, those of peers out of reach included. */
   readonly sessions: { readonly client: number; readonly agent: number };
   readonly processes: { readonly placed: number; readonly waiting: number };
+  readonly kept: { readonly submitting: number; readonly running: number; readonly ended: number };
+  /** Of kept jobs, on disk. */
+  readonly keptBytes: number;
 }
 
 /** What a coordinator tells those who watch over it. */
 export function coordinatorMetrics(facts: CoordinatorFacts): readonly Metric[] {
-  return [...workMetrics(facts), ...peerMetrics(facts)];
+  return [...workMetrics(facts), ...keptMetrics(facts), ...peerMetrics(facts)];
 }
 
 function workMetrics({ counts, ledger, jobs, processes }: CoordinatorFacts): Metric[] {
@@ -75,6 +80,18 @@ function workMetrics({ counts, ledger, jobs, processes }: CoordinatorFacts): Met
       "Processes of users that are on a node, and that wait for one.",
       by("state", processes),
     ),
+  ];
+}
+
+function keptMetrics({ kept, keptBytes, counts }: CoordinatorFacts): Metric[] {
+  return [
+    gauge(
+      "heddle_coordinator_kept_jobs",
+      "Kept jobs that are submitted, that run, and that have ended and can be attached to.",
+      by("state", kept),
+    ),
+    gauge("heddle_coordinator_kept_bytes", "Bytes of kept jobs in the store.", keptBytes),
+    counter("heddle_coordinator_kept_answers_total", "Answers of kept jobs that were written.", counts.keptAnswers),
   ];
 }
 

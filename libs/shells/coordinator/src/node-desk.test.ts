@@ -1,6 +1,7 @@
 import type { AssignmentId, Input } from "@heddle/core-scheduler";
 import { CoreDriver, seededRandom, silentLogger } from "@heddle/kernel";
 import { memoryBlobs } from "@heddle/port-blobs";
+import { memoryJobStore } from "@heddle/port-job-store";
 import { thisUser } from "@heddle/port-rpc";
 import { type AttachRequestEntry, type AttachResponseEntry, protocolVersion } from "@heddle/wire";
 import { expect, test } from "vitest";
@@ -8,6 +9,8 @@ import { Artifacts } from "./artifacts.ts";
 import { ClientDesk } from "./client-desk.ts";
 import { CordonDesk } from "./cordon-desk.ts";
 import type { Office } from "./desk.ts";
+import { JobHistory } from "./history.ts";
+import { KeptSpace } from "./kept-space.ts";
 import { type AssignmentRecord, Ledger } from "./ledger.ts";
 import { Counts } from "./metrics.ts";
 import { NodeDesk } from "./node-desk.ts";
@@ -35,7 +38,11 @@ test("what a node held is known until the core has heard of its loss, also when 
     feed: (input) => driver.feed(input),
     open: () => true,
   };
-  const clients = new ClientDesk(office, () => undefined);
+  const store = memoryJobStore();
+  const space = new KeptSpace({ store, log: silentLogger, bytesMax: 1, failed: () => undefined });
+  const history = new JobHistory({ env, space, timeOfDayMs: undefined });
+  const keeping = { space, history, leaseMs: 15_000, timeOfDayMs: undefined };
+  const clients = new ClientDesk(office, keeping, () => undefined);
   using cordons = new CordonDesk(office, clients.processes);
   const desk = new NodeDesk(office, clients, cordons, () => undefined);
   const session = {

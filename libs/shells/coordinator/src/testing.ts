@@ -1,6 +1,7 @@
 // biome-ignore-all lint/style/noRestrictedGlobals: this file stands in for the world, in tests only
 import { type Environment, type LogFields, mintId, seededRandom, silentLogger } from "@heddle/kernel";
 import { memoryBlobs } from "@heddle/port-blobs";
+import { memoryJobStore } from "@heddle/port-job-store";
 import { type Caller, dialSession, MemoryNetwork, type Session, type SessionEnd, thisUser } from "@heddle/port-rpc";
 import { ManualClock } from "@heddle/port-rpc/testing";
 import {
@@ -109,6 +110,7 @@ export class Bench {
   readonly shell = new CoordinatorShell({
     env: this.env,
     blobs: memoryBlobs(),
+    jobs: memoryJobStore(),
     build: "test",
     nodeMajor: 24,
     pid: 1,
@@ -156,6 +158,7 @@ export class Bench {
 /** A coordinator that listens. `atEnd` is told what to do when the test is over. */
 export async function openBench(atEnd: (close: () => Promise<void>) => void): Promise<Bench> {
   const bench = new Bench();
+  await bench.shell.start();
   await bench.network.listen(ADDRESS, bench.shell.routes);
   atEnd(() => bench.network[Symbol.asyncDispose]());
   return bench;

@@ -1,0 +1,433 @@
+import type { ErrorCode, JobId, Millis } from "@heddle/kernel";
+import type { StoredJob } from "@heddle/port-job-store";
+import { type Caller, callerText } from "@heddle/port-rpc";
+import {
+  type AttachJob,
+  type FabricError,
+  JobOutcome,
+  type JobStatus,
+  type OfferChunk,
+  type OpenJob,
+  type PayloadFlow,
+} from "@heddle/wire";
+import { isEntitled } from "./checks.ts";
+import type { ClientHost } from "./client-entries.ts";
+import type { Office } from "./desk.ts";
+import type { JobHistory } from "./history.ts";
+import type { KeptHost } from "./kept-entries.ts";
+import { KeptJob } from "./kept-job.ts";
+import { KeptListener } from "./kept-listener.ts";
+import { type AnswerFacts, answerOf, chunkOf, noteBytes, noteOf, specOf } from "./kept-records.ts";
+import { KeptRun, type KeptRunEnd, type KeptRunsOptions } from "./kept-run.ts";
+import type { KeptSpace } from "./kept-space.ts";
+import { keptStatus } from "./kept-status.ts";
+import { KeptSubmission } from "./kept-submission.ts";
+import { KeptWriter } from "./kept-writer.ts";
+import type { ClientRecord, PoolRecord } from "./ledger.ts";
+import { ENDED_JOB_AGE_MS, ENDED_JOBS_MAX, KEPT_COMEBACK_MS, KEPT_JOBS_MAX, REASON_LENGTH_MAX } from "./limits.ts";
+import { plainLine } from "./plain.ts";
+import { fabricError, sendJobEnded } from "./results.ts";
+
+/** What the desk of kept jobs needs. */
+export interface KeptDeskOptions {
+  readonly office: Office;
+  readonly space: KeptSpace;
+  readonly history: JobHistory;
+  /** Where clients are served: whoever runs a kept job is one. */
+  readonly host: ClientHost;
+  readonly leaseMs: Millis;
+  /** The time of day; undefined when nobody knows. */
+  readonly timeOfDayMs: (() => Millis) | undefined;
+  /** Whether a job that is not kept has the id, and the client may not have it. */
+  readonly isTaken: (client: ClientRecord, id: JobId) => boolean;
+  /** Lines of what its tasks print, for a client. */
+  readonly print: KeptRunsOptions["print"];
+}
+
+/** Where jobs are kept: takes them to the disk, has them run once they are there, and tells their answers to whoever listens. */
+export class KeptDesk implements KeptHost {
+  readonly #options: KeptDeskOptions;
+  readonly #runs: KeptRunsOptions;
+  /** All that are kept, and not being dropped. */
+  readonly #jobs = new Map<JobId, KeptJob>();
+  /** Those that have ended, the one that ended longest ago first. */
+  readonly #ended = new Set<KeptJob>();
+  /** Those that are not gone from the disk yet. */
+  readonly #dropping = new Map<JobId, Promise<void>>();
+  readonly #drops: KeptWriter;
+  #expiry: Disposable | undefined;
+  #isFrozen = false;
+
+  constructor(options: KeptDeskOptions) {
+    const { office, space, host } = options;
+    this.#options = options;
+    this.#drops = new KeptWriter({ env: office.env, space, job: "", waits: true, refused: () => undefined });
+    space.makeRoom = () => this.#makeRoom();
+    this.#runs = {
+      ...{ office, space, host },
+      heldBytes: () => this.#running().reduce((sum, { client }) => sum + client.heldBytes, 0),
+      released: () => this.#wakeRuns(),
+      answered: (job, answer, bytes) => this.#answered(job, answer, bytes),
+      print: options.print,
+      ended: (job, end, writer) => this.#runEnded(job, end, writer),
+    };
+  }
+
+  /** Those that are kept, by what they do. */
+  get counts(): { readonly submitting: number; readonly running: number; readonly ended: number } {
+    const ended = this.#ended.size;
+    const submitting = [...this.#jobs.values()].filter(({ submission }) => submission !== undefined).length;
+    return { submitting, ended, running: this.#jobs.size - ended - submitting };
+  }
+
+  get(id: JobId): KeptJob | undefined {
+    return this.#jobs.get(id);
+  }
+
+  /** Those that are not all on disk, newest first: nobody else knows of them. */
+  submitting(nowMs: Millis): JobStatus[] {
+    const jobs = [...this.#jobs.values()].filter(({ submission }) => submission !== undefined);
+    return jobs.reverse().map((job) => keptStatus(job, "submitting", "", nowMs));
+  }
+
+  /** What was kept before this coordinator began: what has not ended goes on. Throws JobStoreDamagedError. */
+  recover(stored: readonly StoredJob[]): void {
+    for (const one of stored) this.#found(one);
+    this.#expire();
+  }
+
+  open(pool: PoolRecord, opened: OpenJob, id: JobId): void {
+    const { client } = pool;
+    const { job: number } = opened;
+    const known = this.#jobs.get(id);
+    const refusal = known === undefined ? this.#newRefusal(client, id) : this.#openRefusal(known, client);
+    if (refusal !== undefined) return sendJobEnded(client, number, JobOutcome.FAILED, refusal);
+    if (known?.digest !== undefined) {
+      const value = { job: number, chunks: known.chunkCount, digest: known.digest };
+      client.session.send({ kind: { $case: "jobKept", value } }, 0);
+      known.submitters.add(client);
+      return this.#look(known);
+    }
+    const job = known ?? this.#add(pool, opened, id);
+    job.submission?.begin(client, number);
+    this.#look(job);
+  }
+
+  offer(submission: KeptSubmission, client: ClientRecord, offer: OfferChunk, input: PayloadFlow): void {
+    submission.offer(client, offer, input);
+  }
+
+  attach(client: ClientRecord, { job: number, settled }: AttachJob, id: JobId): void {
+    const job = this.#jobs.get(id);
+    const refuse = (code: ErrorCode, message: string): void =>
+      sendJobEnded(client, number, JobOutcome.FAILED, fabricError(code, message));
+    if (job === undefined)
+      return refuse(
+        "not-found",
+        `no job ${id} is kept: only calls with detach or a jobId are, for an hour after they end`,
+      );
+    if (!isEntitled(job.spec.caller, client.caller)) return refuse("permission", foreignText(job, client.caller));
+    const { office, space } = this.#options;
+    const over = (gone: KeptListener): void => this.leave(gone);
+    const nowMs = office.env.clock.nowMs;
+    const listener = new KeptListener({ ...{ space, job, client, number, settled, nowMs }, over });
+    client.kept.set(number, listener);
+    job.submitters.delete(client);
+    job.listeners.add(listener);
+    this.#look(job);
+    listener.wake();
+  }
+
+  leave(listener: KeptListener): void {
+    const { client, number, job } = listener;
+    listener.stop();
+    client.kept.delete(number);
+    job.listeners.delete(listener);
+    this.#look(job);
+    if (job.end !== undefined) this.#expire();
+  }
+
+  cancel({ job, client }: KeptSubmission | KeptListener, reason: string): void {
+    const who = client === undefined ? "its client" : callerText(client.caller);
+    const why = plainLine(reason, REASON_LENGTH_MAX);
+    this.stop(job, fabricError("cancelled", `job ${job.id} was cancelled by ${who}${why === "" ? "" : `: ${why}`}`));
+  }
+
+  /** Ends it as cancelled, if it has not ended. False: it has. */
+  stop(job: KeptJob, error: FabricError): boolean {
+    if (job.run === undefined && job.submission === undefined) return false;
+    job.submission?.drop(JobOutcome.CANCELLED, error);
+    job.run?.cancel(error);
+    return true;
+  }
+
+  /** A client is gone. `isLeaving`: it said so, and does not come back. */
+  clientLeft(client: ClientRecord, isLeaving: boolean): void {
+    for (const tie of [...client.kept.values()]) {
+      if (tie.type === "listener") this.leave(tie);
+      else if (isLeaving)
+        tie.drop(JobOutcome.CANCELLED, fabricError("cancelled", "its client left before it was kept"));
+      else tie.pause();
+    }
+    for (const job of this.#jobs.values()) {
+      job.submitters.delete(client);
+      this.#look(job);
+    }
+  }
+
+  /** Nothing is taken any more: the coordinator ends. What has not ended goes on with the next. */
+  freeze(): void {
+    this.#isFrozen = true;
+    this.#expiry?.[Symbol.dispose]();
+    for (const job of this.#jobs.values()) {
+      job.stopTimers();
+      job.run?.freeze();
+    }
+  }
+
+  /** What was taken is on disk. */
+  async flushed(): Promise<void> {
+    await Promise.all([this.#drops.flushed(), ...this.#running().map((run) => run.flushed())]);
+  }
+
+  #running(): KeptRun[] {
+    return [...this.#jobs.values()].flatMap(({ run }) => (run === undefined ? [] : [run]));
+  }
+
+  #wakeRuns(): void {
+    for (const run of this.#running()) run.wake();
+  }
+
+  /** Why a new one cannot be kept. */
+  #newRefusal(client: ClientRecord, id: JobId): FabricError | undefined {
+    const { office, space, isTaken } = this.#options;
+    if (!office.open()) return fabricError("unavailable", "the coordinator is stopping and takes no new jobs");
+    if (isTaken(client, id)) return fabricError("conflict", `a job with the id ${id} is open or was before`);
+    const actual = this.#jobs.size - this.#ended.size + 1;
+    const limit = KEPT_JOBS_MAX;
+    if (actual > limit) {
+      const message = `${limit} kept jobs have not ended (KEPT_JOBS_MAX): wait for some, or cancel them`;
+      return { ...fabricError("limit", message), limitName: "KEPT_JOBS_MAX", limit, actual };
+    }
+    if (space.hasRoom(1)) return undefined;
+    const message = `the coordinator keeps ${space.bytes} bytes of jobs, as many as it may (KEPT_BYTES_MAX)`;
+    const { bytes, bytesMax } = space;
+    return { ...fabricError("limit", message), limitName: "KEPT_BYTES_MAX", limit: bytesMax, actual: bytes + 1 };
+  }
+
+  /** Why the client may not submit what is there. */
+  #openRefusal(job: KeptJob, client: ClientRecord): FabricError | undefined {
+    const { submission, spec } = job;
+    if (!isEntitled(spec.caller, client.caller)) return fabricError("permission", foreignText(job, client.caller));
+    if (submission === undefined) return undefined;
+    if (spec.clientId !== client.id)
+      return fabricError("conflict", `another client is submitting job ${job.id}: ${spec.description}`);
+    if (submission.client === client)
+      return fabricError("conflict", `another call of this client is submitting job ${job.id}`);
+    return undefined;
+  }
+
+  #add({ client, opened: pool }: PoolRecord, opened: OpenJob, id: JobId): KeptJob {
+    const { office, timeOfDayMs } = this.#options;
+    const { description, caller } = client;
+    const openedAtMs = Math.round(timeOfDayMs?.() ?? 0);
+    const spec = { id, opened, pool, clientId: client.id, description, caller, openedAtMs };
+    const job = new KeptJob(spec, office.env.clock.nowMs());
+    this.#jobs.set(id, job);
+    office.env.log.info("job is to be kept", { job: id, client: description, caller: callerText(caller) });
+    this.#submit(job, false);
+    this.#limitTime(job);
+    return job;
+  }
+
+  #submit(job: KeptJob, isStored: boolean): void {
+    const { office, space } = this.#options;
+    job.submission = new KeptSubmission({
+      ...{ office, space, job, isStored, after: this.#dropping.get(job.id) },
+      accepted: (whole, by) => this.#accepted(whole, by),
+      dropped: (gone, outcome, error) => this.#refused(gone, outcome, error),
+    });
+  }
+
+  #accepted(job: KeptJob, by: ClientRecord | undefined): void {
+    job.submission = undefined;
+    if (by !== undefined) job.submitters.add(by);
+    this.#options.office.env.log.info("job is kept", { job: job.id, items: job.items, bytes: job.bytes });
+    if (!this.#isFrozen) this.#start(job);
+    for (const listener of [...job.listeners]) listener.wake();
+    this.#look(job);
+  }
+
+  /** A submission came to nothing. */
+  #refused(job: KeptJob, outcome: JobOutcome, error: FabricError): void {
+    job.submission = undefined;
+    this.#drop(job);
+    for (const listener of [...job.listeners]) listener.refuse(outcome, error);
+  }
+
+  #start(job: KeptJob): void {
+    const run = new KeptRun(this.#runs, job);
+    job.run = run;
+    run.start();
+  }
+
+  #answered(job: KeptJob, answer: AnswerFacts, bytes: Uint8Array): void {
+    this.#options.office.counts.keptAnswers++;
+    for (const listener of [...job.listeners]) listener.answered(answer, bytes);
+  }
+
+  #runEnded(job: KeptJob, { outcome, error, status }: KeptRunEnd, writer: KeptWriter): void {
+    const { office, history, timeOfDayMs } = this.#options;
+    job.stopTimers();
+    const { digest = "", id } = job;
+    const endedAtMs = Math.round(timeOfDayMs?.() ?? 0);
+    const { chunkCount: chunks, items } = job;
+    const note = noteBytes({ digest, chunks, items, end: { outcome, error, endedAtMs } });
+    const failure = plainLine(error?.message ?? "", REASON_LENGTH_MAX);
+    const last =
+      status ?? keptStatus(job, outcome === JobOutcome.DONE ? "done" : "failed", failure, office.env.clock.nowMs());
+    if (status === undefined) history.add(last);
+    const changes = [
+      { type: "job-noted", job: id, note },
+      { type: "inputs-dropped", job: id },
+      { type: "history-added", entry: history.entryOf(last) },
+    ] as const;
+    const freed = job.inputBytes;
+    job.inputBytes = 0;
+    writer.push(changes, -freed, () => {
+      job.run = undefined;
+      job.end = { outcome, error, endedMs: office.env.clock.nowMs() };
+      office.env.log.info("kept job has ended", { job: id, state: last.state, failure: last.failure });
+      this.#keepEnded(job);
+      for (const listener of [...job.listeners]) listener.wake();
+    });
+  }
+
+  #keepEnded(job: KeptJob): void {
+    this.#ended.add(job);
+    this.#expire();
+  }
+
+  /** Ended ones go when they are old or many, but for those that somebody listens to. */
+  #expire(): void {
+    const { clock } = this.#options.office.env;
+    this.#expiry?.[Symbol.dispose]();
+    this.#expiry = undefined;
+    if (this.#isFrozen) return;
+    const nowMs = clock.nowMs();
+    let count = this.#ended.size;
+    for (const job of [...this.#ended]) {
+      const dueMs = (job.end?.endedMs ?? nowMs) + ENDED_JOB_AGE_MS;
+      if (count <= ENDED_JOBS_MAX && dueMs > nowMs) {
+        this.#expiry = clock.setTimer(dueMs, () => this.#expire());
+        return;
+      }
+      if (job.listeners.size > 0) continue;
+      count--;
+      this.#drop(job);
+    }
+  }
+
+  #makeRoom(): boolean {
+    for (const job of this.#ended) {
+      if (job.listeners.size > 0) continue;
+      this.#drop(job);
+      return true;
+    }
+    return false;
+  }
+
+  #drop(job: KeptJob): void {
+    const { id } = job;
+    job.stopTimers();
+    this.#jobs.delete(id);
+    this.#ended.delete(job);
+    const gone = Promise.withResolvers<void>();
+    this.#dropping.set(id, gone.promise);
+    this.#drops.push({ type: "job-dropped", job: id }, -job.bytes, () => {
+      if (this.#dropping.get(id) === gone.promise) this.#dropping.delete(id);
+      gone.resolve();
+    });
+  }
+
+  /** Whether anybody has to do with it has changed, or not. */
+  #look(job: KeptJob, patienceMs = this.#options.leaseMs): void {
+    const { submission, run } = job;
+    const isAlone = job.listeners.size + job.submitters.size === 0;
+    const isWaiting =
+      submission === undefined ? run !== undefined && !job.isDetached && isAlone : submission.client === undefined;
+    if (!isWaiting || this.#isFrozen || this.#jobs.get(job.id) !== job) {
+      job.absence?.[Symbol.dispose]();
+      job.absence = undefined;
+      return;
+    }
+    const { clock } = this.#options.office.env;
+    const waitMs = submission === undefined ? patienceMs : this.#options.leaseMs + KEPT_COMEBACK_MS;
+    job.absence ??= clock.setTimer(clock.nowMs() + waitMs, () => {
+      job.absence = undefined;
+      const words =
+        submission === undefined ? "no client listened to it" : "its client did not come back to submit the rest";
+      this.stop(
+        job,
+        fabricError("cancelled", `job ${job.id} was cancelled: ${words} for ${Math.round(waitMs / 100) / 10} s`),
+      );
+    });
+  }
+
+  #limitTime(job: KeptJob): void {
+    const { timeoutMs } = job;
+    if (timeoutMs === 0) return;
+    const { clock } = this.#options.office.env;
+    job.deadline = clock.setTimer(clock.nowMs() + timeoutMs, () => {
+      this.stop(job, fabricError("timeout", `job ${job.id} took longer than its ${timeoutMs} ms`));
+    });
+  }
+
+  #found(stored: StoredJob): void {
+    const { office, leaseMs, timeOfDayMs } = this.#options;
+    const spec = specOf(stored);
+    const nowMs = office.env.clock.nowMs();
+    const dayMs = timeOfDayMs?.() ?? 0;
+    const ageOf = (atMs: Millis): Millis => (atMs === 0 || dayMs === 0 ? 0 : Math.max(0, dayMs - atMs));
+    const job = new KeptJob(spec, nowMs - ageOf(spec.openedAtMs));
+    job.specBytes = stored.spec.byteLength;
+    for (const hash of stored.code) job.code.add(hash);
+    for (const piece of stored.chunks) job.addChunk(chunkOf(job.id, piece));
+    for (const piece of stored.answers) this.#foundAnswer(job, answerOf(job.id, piece));
+    job.inputBytes = job.chunks.reduce((sum, { size }) => sum + size, 0);
+    this.#jobs.set(job.id, job);
+    const note = noteOf(stored);
+    if (note === undefined) this.#submit(job, true);
+    else job.digest = note.digest;
+    if (note?.end !== undefined) {
+      const { outcome, error, endedAtMs } = note.end;
+      job.end = { outcome, error, endedMs: nowMs - ageOf(endedAtMs) };
+      job.items = note.items;
+      this.#ended.add(job);
+      return;
+    }
+    if (note !== undefined) this.#goOn(job);
+    this.#limitTime(job);
+    this.#look(job, leaseMs + KEPT_COMEBACK_MS);
+  }
+
+  #foundAnswer(job: KeptJob, answer: AnswerFacts): void {
+    job.answers.push(answer);
+    job.answerBytes += answer.size;
+    const chunk = job.chunkOf(answer.firstIndex);
+    if (chunk !== undefined) job.settle(chunk, answer.firstIndex - chunk.firstIndex, answer.count);
+  }
+
+  /** It was running. One that an item has failed ends as it would have. */
+  #goOn(job: KeptJob): void {
+    const isLost = !job.spec.opened.collect && job.answers.some(({ failure }) => failure !== undefined);
+    if (!isLost) return this.#start(job);
+    const { office, space } = this.#options;
+    const writer = new KeptWriter({ env: office.env, space, job: job.id, waits: true, refused: () => undefined });
+    this.#runEnded(job, { outcome: JobOutcome.FAILED, error: undefined, status: undefined }, writer);
+  }
+}
+
+function foreignText(job: KeptJob, caller: Caller): string {
+  return `job ${job.id} belongs to ${callerText(job.spec.caller)}, not to ${callerText(caller)}`;
+}

@@ -1,0 +1,127 @@
+import { SettledSpans } from "@heddle/client";
+import type { JobId, Millis } from "@heddle/kernel";
+import type { FabricError, JobOutcome, JobStatus, Span } from "@heddle/wire";
+import type { KeptListener } from "./kept-listener.ts";
+import type { AnswerFacts, ChunkFacts, KeptSpec } from "./kept-records.ts";
+import type { KeptRun } from "./kept-run.ts";
+import type { KeptSubmission } from "./kept-submission.ts";
+import type { ClientRecord, KeptFacts } from "./ledger.ts";
+
+/** A chunk that is on disk, and what of it is answered. */
+export interface KeptChunkRecord extends ChunkFacts {
+  /** Items with an answer that is on disk, or on its way there. */
+  itemsSettled: number;
+  /** The same, which; undefined before the first and after the last. */
+  settled: SettledSpans | undefined;
+}
+
+/** How a kept job ended, and when by this coordinator's clock. */
+export interface KeptJobEnd {
+  readonly outcome: JobOutcome;
+  readonly error: FabricError | undefined;
+  readonly endedMs: Millis;
+}
+
+/** A job that is kept: what is on disk of it, but for the bytes, and who has to do with it now. */
+export class KeptJob implements KeptFacts {
+  readonly spec: KeptSpec;
+  readonly openedMs: Millis;
+  /** On disk, by their numbers. Size <= KEPT_JOB_CHUNKS_MAX. */
+  readonly chunks: KeptChunkRecord[] = [];
+  /** On disk, in their order. */
+  readonly answers: AnswerFacts[] = [];
+  /** Hashes of the code on disk. */
+  readonly code = new Set<string>();
+  /** Those who listen, the newest last. */
+  readonly listeners = new Set<KeptListener>();
+  /** Clients that have submitted it in the session that they have, and not attached: they are taken for listening. */
+  readonly submitters = new Set<ClientRecord>();
+  /** Set while it is not all on disk. */
+  submission: KeptSubmission | undefined;
+  /** Set while it runs. */
+  run: KeptRun | undefined;
+  /** Set once all of it is on disk: what its client has called it. */
+  digest: string | undefined;
+  /** Set once its end is on disk. */
+  end: KeptJobEnd | undefined;
+  /** As operators saw it at its end, when that was not a run's in this life. */
+  lastStatus: JobStatus | undefined;
+  /** Items of its chunks. */
+  items = 0;
+  /** Of chunks that were answered before this life: they are not run. */
+  itemsBefore = 0;
+  chunksBefore = 0;
+  /** Bytes in the store, or on their way there. */
+  inputBytes = 0;
+  answerBytes = 0;
+  specBytes = 0;
+  /** Ends it when nobody came back. */
+  absence: Disposable | undefined;
+  /** Ends it when its time is over. */
+  deadline: Disposable | undefined;
+
+  constructor(spec: KeptSpec, openedMs: Millis) {
+    this.spec = spec;
+    this.openedMs = openedMs;
+  }
+
+  get id(): JobId {
+    return this.spec.id;
+  }
+
+  get isDetached(): boolean {
+    return this.spec.opened.keep?.detached === true;
+  }
+
+  get timeoutMs(): Millis {
+    return this.spec.opened.keep?.timeoutMs ?? 0;
+  }
+
+  get listenerCount(): number {
+    return this.listeners.size + (this.submission?.client === undefined ? 0 : 1);
+  }
+
+  get chunkCount(): number {
+    return this.chunks.length;
+  }
+
+  /** Bytes that go from the store with it. */
+  get bytes(): number {
+    return this.specBytes + this.inputBytes + this.answerBytes;
+  }
+
+  addChunk(facts: ChunkFacts): void {
+    this.chunks.push({ ...facts, itemsSettled: 0, settled: undefined });
+    this.items += facts.count;
+  }
+
+  /** Items of a chunk have their answer. Those of them that had none before, counted from the chunk's first item. */
+  settle(chunk: KeptChunkRecord, offset: number, count: number): Span[] {
+    if (chunk.itemsSettled === chunk.count) return [];
+    chunk.settled ??= new SettledSpans();
+    const gaps = chunk.settled.add(offset, count);
+    for (const gap of gaps) chunk.itemsSettled += gap.count;
+    if (chunk.itemsSettled === chunk.count) chunk.settled = undefined;
+    return gaps;
+  }
+
+  /** The chunk that an item belongs to; undefined for none. */
+  chunkOf(index: number): KeptChunkRecord | undefined {
+    let [from, to] = [0, this.chunks.length];
+    while (from < to) {
+      const middle = (from + to) >> 1;
+      const chunk = this.chunks[middle];
+      if (chunk !== undefined && chunk.firstIndex + chunk.count <= index) from = middle + 1;
+      else to = middle;
+    }
+    return this.chunks[from];
+  }
+
+  /** Nothing ends it any more. */
+  stopTimers(): void {
+    this.absence?.[Symbol.dispose]();
+    this.deadline?.[Symbol.dispose]();
+    this.absence = undefined;
+    this.deadline = undefined;
+  }
+}

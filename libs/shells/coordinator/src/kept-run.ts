@@ -1,0 +1,339 @@
+import type { ClientKey } from "@heddle/core-scheduler";
+import { ArtifactHash, CHUNK_SETTLED_SPANS_MAX, ClientId, HeddleError, mintId } from "@heddle/kernel";
+import { PIECE_BYTES_MAX } from "@heddle/port-job-store";
+import {
+  type EncodedPayload,
+  type FabricError,
+  type Failure,
+  flowOf,
+  type IndexSpan,
+  type JobEnded,
+  JobOutcome,
+  type JobStatus,
+  type Output,
+  PayloadInflow,
+  PayloadOutflow,
+  type RunRequestEntry,
+  type SpanDone,
+  slicePayload,
+} from "@heddle/wire";
+import { endedStatus } from "./admin.ts";
+import { type ClientHost, takeClientEntry } from "./client-entries.ts";
+import type { Office } from "./desk.ts";
+import type { KeptChunkRecord, KeptJob } from "./kept-job.ts";
+import { type AnswerFacts, answerBytes } from "./kept-records.ts";
+import { KeptSession } from "./kept-session.ts";
+import type { KeptSpace } from "./kept-space.ts";
+import { noRoom, refusal } from "./kept-submission.ts";
+import { KeptWriter } from "./kept-writer.ts";
+import type { ClientRecord } from "./ledger.ts";
+import { KEPT_RUN_BYTES_MAX, KEPT_RUN_CHUNKS_MAX, KEPT_RUNS_BYTES_MAX } from "./limits.ts";
+import { fabricError } from "./results.ts";
+
+/** What the runs of all kept jobs share. */
+export interface KeptRunsOptions {
+  readonly office: Office;
+  readonly space: KeptSpace;
+  /** Where clients are served: a run is one. */
+  readonly host: ClientHost;
+  /** Input bytes of all runs that are in memory. */
+  readonly heldBytes: () => number;
+  /** Some of those are not any more. */
+  readonly released: () => void;
+  /** An answer is on disk. */
+  readonly answered: (job: KeptJob, answer: AnswerFacts, bytes: Uint8Array) => void;
+  /** What its tasks print. */
+  readonly print: (job: KeptJob, output: Output) => void;
+  /** Writes that it has ended, behind all of its answers. `status`: as operators see it. */
+  readonly ended: (job: KeptJob, end: KeptRunEnd, writer: KeptWriter) => void;
+}
+
+/** How a run ended. */
+export interface KeptRunEnd {
+  readonly outcome: JobOutcome;
+  readonly error: FabricError | undefined;
+  readonly status: JobStatus | undefined;
+}
+
+/** The coordinator's number for the job on its own session. */
+const JOB = 1;
+
+/**
+ * Runs a kept job as its client: opens pool and job as any client does, offers from the store what is not answered, a little at a time, and writes the answers
+ * there. Its chunks count from 0 again, without those that are answered.
+ */
+export class KeptRun {
+  readonly job: KeptJob;
+  readonly client: ClientRecord;
+  readonly #options: KeptRunsOptions;
+  readonly #writer: KeptWriter;
+  readonly #session: KeptSession;
+  /** Chunks to be offered, by their numbers on the session. */
+  readonly #chunks: KeptChunkRecord[] = [];
+  /** The same, by their numbers in the store. */
+  readonly #stored: number[] = [];
+  #offered = 0;
+  #nextAnswer: number;
+  #isReading = false;
+  /** Answers that still come do not count. */
+  #isFailing = false;
+  #isOver = false;
+
+  constructor(options: KeptRunsOptions, job: KeptJob) {
+    this.#options = options;
+    this.job = job;
+    this.#nextAnswer = (job.answers.at(-1)?.number ?? -1) + 1;
+    this.#writer = this.#newWriter();
+    this.#session = new KeptSession(
+      {
+        spanDone: (done, values) => this.#spanDone(done, values),
+        itemFailed: (chunk, failure, error) => this.#itemFailed(chunk, failure, error),
+        ended: (end) => this.#ended(end),
+        wantArtifact: (hash) => void this.#giveCode(hash),
+        output: (output) => options.print(job, output),
+        closed: (goodbye) => this.fail(fabricError("internal", goodbye?.message ?? "the coordinator gave the job up")),
+      },
+      this.#writer,
+    );
+    this.client = internalClient(options.office, job, this.#session);
+  }
+
+  /** Opens it. */
+  start(): void {
+    const { job } = this;
+    const { opened, pool } = job.spec;
+    this.#options.office.feed({ type: "client-joined", client: this.client.key });
+    try {
+      for (const hash of job.code) this.#say({ $case: "offerArtifact", value: { hash, size: 0 } });
+      this.#say({ $case: "openPool", value: pool });
+      const bounds = { unreadBytesMax: 0, unreadBytes: 0, gapChunks: 0, ordered: false, keep: undefined };
+      this.#say({ $case: "openJob", value: { ...opened, ...bounds, job: JOB } });
+    } catch (error) {
+      if (!(error instanceof HeddleError)) throw error; // what a build before this one took, and this one does not
+      return this.#lost(fabricError(error.code, `this coordinator cannot run what was kept: ${error.message}`));
+    }
+    for (const [number, chunk] of job.chunks.entries()) {
+      if (chunk.itemsSettled === chunk.count) continue;
+      this.#chunks.push(chunk);
+      this.#stored.push(number);
+    }
+    job.chunksBefore = job.chunkCount - this.#chunks.length;
+    job.itemsBefore = job.items - this.#chunks.reduce((sum, { count }) => sum + count, 0);
+    this.#seal(); // there may be nothing left to run
+    this.#pump();
+  }
+
+  /** Its end is the caller's: cancelled, or out of time. */
+  cancel(error: FabricError): void {
+    this.#stop("cancelled", error);
+  }
+
+  /** It cannot go on. What is answered so far stays. */
+  fail(error: FabricError): void {
+    this.#isFailing = true;
+    this.#stop("failed", error);
+  }
+
+  #stop(outcome: "failed" | "cancelled", error: FabricError): void {
+    const record = this.client.jobs.get(JOB);
+    if (record === undefined) return;
+    record.verdict ??= { outcome, error };
+    this.#options.office.feed({ type: "job-cancel-requested", job: record.key });
+  }
+
+  /** Nothing is taken any more: the coordinator ends, and the job goes on with the next. */
+  freeze(): void {
+    this.#session.end();
+    this.#isOver = true;
+  }
+
+  /** What was taken is on disk. */
+  flushed(): Promise<void> {
+    return this.#writer.flushed();
+  }
+
+  /** Others have let go of memory. */
+  wake(): void {
+    this.#pump();
+  }
+
+  #newWriter(): KeptWriter {
+    const { office, space } = this.#options;
+    return new KeptWriter({
+      ...{ env: office.env, space, job: this.job.id, waits: true },
+      refused: (error) => this.#lost(refusal(error)),
+    });
+  }
+
+  #say(kind: NonNullable<RunRequestEntry["kind"]>): void {
+    takeClientEntry(this.#options.host, this.client, { kind });
+  }
+
+  #pump(): void {
+    if (!this.#isReading && !this.#isOver) void this.#offer();
+  }
+
+  async #offer(): Promise<void> {
+    this.#isReading = true;
+    while (!this.#isOver && this.#hasRoom) {
+      const [chunk, stored] = [this.#chunks[this.#offered], this.#stored[this.#offered]];
+      if (chunk === undefined || stored === undefined) break;
+      const { id } = this.job;
+      const what = `chunk ${stored} of job ${id}`;
+      const bytes = await this.#options.space.read(what, (store) => store.input(id, stored));
+      if (this.#isOver || !this.client.jobs.has(JOB)) break;
+      if (bytes === undefined) {
+        this.fail(fabricError("internal", `${what} cannot be read from the coordinator's store`));
+        break;
+      }
+      this.#offerChunk(chunk, bytes);
+    }
+    this.#isReading = false;
+  }
+
+  get #hasRoom(): boolean {
+    const { heldBytes, heldChunks, jobs } = this.client;
+    if (!jobs.has(JOB) || this.#offered === this.#chunks.length) return false;
+    if (heldChunks === 0) return true;
+    const isFull = heldBytes >= KEPT_RUN_BYTES_MAX || this.#options.heldBytes() >= KEPT_RUNS_BYTES_MAX;
+    return heldChunks < KEPT_RUN_CHUNKS_MAX && !isFull;
+  }
+
+  /** All of a chunk that is not answered; the last seals the job. */
+  #offerChunk(chunk: KeptChunkRecord, bytes: Uint8Array): void {
+    const { firstIndex, count, encoding, grain, settled } = chunk;
+    const input = { encoding, count, size: bytes.byteLength, data: bytes, partStream: 0 };
+    const known = [...(settled?.largest(CHUNK_SETTLED_SPANS_MAX) ?? [])];
+    const offer = { job: JOB, chunk: this.#offered++, firstIndex, input, grain, settled: known };
+    this.#say({ $case: "offerChunk", value: offer });
+    this.#seal();
+  }
+
+  #seal(): void {
+    if (this.#offered === this.#chunks.length && this.client.jobs.has(JOB))
+      this.#say({ $case: "sealJob", value: { job: JOB, chunkCount: this.#offered } });
+  }
+
+  #spanDone({ chunk: number, span }: SpanDone, values: EncodedPayload): void {
+    const chunk = this.#chunks[number];
+    if (chunk === undefined) return;
+    const { offset, count } = span ?? { offset: 0, count: chunk.count };
+    for (const gap of this.job.settle(chunk, offset, count)) {
+      const at = { offset: gap.offset - offset, count: gap.count };
+      this.#answerValues(chunk.firstIndex + gap.offset, gap.count === count ? values : slicePayload(values, at));
+    }
+    this.#look();
+  }
+
+  /** In pieces that the store takes: a value alone always fits. */
+  #answerValues(firstIndex: number, values: EncodedPayload): void {
+    const { count, bytes, encoding } = values;
+    if (bytes.byteLength <= PIECE_BYTES_MAX || count < 2)
+      return this.#answer({ firstIndex, count, encoding, failure: undefined }, bytes);
+    const half = count >> 1;
+    this.#answerValues(firstIndex, slicePayload(values, { offset: 0, count: half }));
+    this.#answerValues(firstIndex + half, slicePayload(values, { offset: half, count: count - half }));
+  }
+
+  #itemFailed(number: number, { offset = 0, ...failure }: Failure, userError: EncodedPayload | undefined): void {
+    const chunk = this.#chunks[number];
+    if (chunk === undefined || this.job.settle(chunk, offset, 1).length === 0) return;
+    const bytes = userError?.bytes ?? new Uint8Array(0);
+    const kind = userError === undefined ? failure.kind : ({ $case: "userError", value: bare(userError) } as const);
+    const about = { firstIndex: chunk.firstIndex + offset, count: 1, encoding: userError?.encoding ?? 0 };
+    this.#answer({ ...about, failure: { ...failure, offset: undefined, kind } }, bytes);
+    this.#look();
+  }
+
+  #answer(facts: IndexSpan & Omit<AnswerFacts, "number" | "size">, bytes: Uint8Array): void {
+    if (this.#isFailing) return;
+    const { space } = this.#options;
+    const { job } = this;
+    const size = bytes.byteLength;
+    if (!space.hasRoom(size)) return this.fail(noRoom(space, size));
+    const number = this.#nextAnswer++;
+    job.answerBytes += size;
+    const change = { type: "answer-added", job: job.id, answer: number, about: answerBytes(facts), bytes } as const;
+    this.#writer.push(change, size, () => {
+      const answer = { ...facts, number, size };
+      job.answers.push(answer);
+      this.#options.answered(job, answer, bytes);
+    });
+  }
+
+  /** What it was held for is released once the scheduler has been told. */
+  #look(): void {
+    queueMicrotask(() => {
+      this.#pump();
+      this.#options.released();
+    });
+  }
+
+  async #giveCode(hash: string): Promise<void> {
+    const { job } = this;
+    const bytes = await this.#options.space.read(`code ${hash} of job ${job.id}`, (store) => store.code(job.id, hash));
+    if (this.#isOver) return;
+    if (bytes === undefined)
+      return this.fail(fabricError("internal", `code ${hash} of job ${job.id} cannot be read from the store`));
+    const content = flowOf({ encoding: 0, count: 0, bytes });
+    this.#options.host.storeArtifact(this.client, ArtifactHash(hash), content);
+  }
+
+  #ended({ outcome, error }: JobEnded): void {
+    const record = this.client.jobs.get(JOB);
+    const endedMs = this.#options.office.env.clock.nowMs();
+    const status = record && endedStatus({ job: record, outcome: OUTCOMES[outcome], endedMs }, endedMs);
+    this.#over({ outcome, error, status });
+  }
+
+  /** It ends without the scheduler. */
+  #lost(error: FabricError): void {
+    if (this.client.jobs.has(JOB)) return this.fail(error);
+    this.#over({ outcome: JobOutcome.FAILED, error, status: undefined });
+  }
+
+  #over(end: KeptRunEnd): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#session.end();
+    this.#options.ended(this.job, end, this.#writer.isOver ? this.#newWriter() : this.#writer);
+    queueMicrotask(() => {
+      this.#options.office.feed({ type: "client-left", client: this.client.key });
+      this.#options.office.artifacts.left(this.client);
+      this.#options.released();
+    });
+  }
+}
+
+const OUTCOMES: Readonly<Record<JobOutcome, "done" | "failed" | "cancelled">> = {
+  [JobOutcome.UNSPECIFIED]: "failed",
+  [JobOutcome.DONE]: "done",
+  [JobOutcome.FAILED]: "failed",
+  [JobOutcome.CANCELLED]: "cancelled",
+};
+
+function bare({ encoding, count, bytes }: EncodedPayload) {
+  return { encoding, count, size: bytes.byteLength, data: new Uint8Array(0), partStream: 0 };
+}
+
+function internalClient({ env, ledger }: Office, job: KeptJob, session: KeptSession): ClientRecord {
+  const { caller, description } = job.spec;
+  return {
+    key: ledger.mintKey() as ClientKey,
+    id: ClientId(mintId(env.random)),
+    caller,
+    session,
+    inflow: new PayloadInflow(),
+    outflow: new PayloadOutflow((part) => session.send({ kind: { $case: "part", value: part } })),
+    description,
+    pools: new Map(),
+    jobs: new Map(),
+    kept: new Map(),
+    keptFor: job,
+    artifacts: new Set(),
+    heldChunks: 0,
+    heldBytes: 0,
+    throttled: false,
+    droppedLines: 0,
+  };
+}

@@ -1,0 +1,262 @@
+import { ArtifactHash, Fifo, type HeddleError, LimitError, ProtocolError } from "@heddle/kernel";
+import { PIECE_BYTES_MAX } from "@heddle/port-job-store";
+import { type FabricError, flowBytes, JobOutcome, type OfferChunk, type PayloadFlow } from "@heddle/wire";
+import type { Office } from "./desk.ts";
+import type { KeptJob } from "./kept-job.ts";
+import { type ChunkFacts, chunkBytes, codeNames, noteBytes, specBytes } from "./kept-records.ts";
+import type { KeptSpace } from "./kept-space.ts";
+import { KeptWriter } from "./kept-writer.ts";
+import type { ClientRecord } from "./ledger.ts";
+import { KEPT_JOB_CHUNKS_MAX } from "./limits.ts";
+import { fabricError, sendJobEnded } from "./results.ts";
+
+/** What a submission needs. */
+export interface KeptSubmissionOptions {
+  readonly office: Office;
+  readonly space: KeptSpace;
+  readonly job: KeptJob;
+  /** The spec is on disk already: the job was found there. */
+  readonly isStored: boolean;
+  /** When another job of the same id is gone from the disk; undefined when there was none. */
+  readonly after: Promise<void> | undefined;
+  /** All of it is on disk. */
+  readonly accepted: (job: KeptJob, by: ClientRecord | undefined) => void;
+  /** It is not kept: it cannot be, or nobody wants it any more. */
+  readonly dropped: (job: KeptJob, outcome: JobOutcome, error: FabricError) => void;
+}
+
+/** A chunk whose bytes come, or wait for those before it. */
+interface Coming {
+  readonly facts: ChunkFacts;
+  readonly flow: PayloadFlow;
+  /** Of the session in which it came. */
+  readonly client: ClientRecord;
+}
+
+/** A kept job on its way to the disk: takes what its client offers, and tells it what is there. */
+export class KeptSubmission {
+  readonly type = "submission";
+  readonly job: KeptJob;
+  /** Whoever submits it, in the session that it has; undefined while it has none. */
+  client: ClientRecord | undefined;
+  /** That one's number for it. */
+  number = 0;
+  readonly #options: KeptSubmissionOptions;
+  readonly #writer: KeptWriter;
+  /** In the order of their numbers, behind those given to the writer. */
+  readonly #coming = new Fifo<Coming>();
+  /** Chunks that are given to the writer, and their items. */
+  #given: number;
+  #itemsGiven: number;
+  /** The same, with those that come. */
+  #due: number;
+  #itemsDue: number;
+  readonly #fetching = new Set<string>();
+  #seal: { readonly chunks: number; readonly digest: string } | undefined;
+  #isStored: boolean;
+  #isNoted = false;
+  /** What was told last is not true any more. */
+  #isNews = false;
+  #isOver = false;
+
+  constructor(options: KeptSubmissionOptions) {
+    const { office, space, job, isStored, after } = options;
+    this.#options = options;
+    this.job = job;
+    this.#given = job.chunkCount;
+    this.#itemsGiven = job.items;
+    this.#due = job.chunkCount;
+    this.#itemsDue = job.items;
+    this.#isStored = isStored;
+    this.#writer = new KeptWriter({
+      ...{ env: office.env, space, job: job.id, waits: false, after },
+      refused: (error) => this.drop(JobOutcome.FAILED, refusal(error)),
+      wrote: () => this.#tell(),
+    });
+    if (isStored) return;
+    const spec = specBytes(job.spec);
+    job.specBytes = spec.byteLength;
+    this.#writer.push({ type: "job-added", job: job.id, spec }, spec.byteLength, () => {
+      this.#isStored = true;
+      this.#isNews = true;
+    });
+  }
+
+  /** A client submits it, or goes on with that. */
+  begin(client: ClientRecord, number: number): void {
+    this.client = client;
+    this.number = number;
+    client.kept.set(number, this);
+    for (const hash of codeNames(this.job.spec.opened, this.job.spec.pool)) this.#fetch(hash);
+    this.#isNews = this.#isStored;
+    if (this.#writer.isIdle) this.#tell();
+  }
+
+  /** Its session is over: what has not come yet will not. */
+  pause(): void {
+    this.client = undefined;
+    this.#dropComing();
+    this.#due = this.#given;
+    this.#itemsDue = this.#itemsGiven;
+  }
+
+  /** Whether a chunk is new. One below the number that is due is on disk, or will be. Throws ProtocolError for one that cannot be. */
+  isDue({ chunk }: OfferChunk): boolean {
+    if (chunk > this.#due || (chunk === this.#due && this.#seal !== undefined))
+      throw new ProtocolError(`chunk ${chunk} of job ${this.job.id} came where chunk ${this.#due} was due`);
+    return chunk === this.#due;
+  }
+
+  /** Takes the chunk that is due. Throws ProtocolError when it is not what follows. */
+  offer(client: ClientRecord, { firstIndex, grain, chunk }: OfferChunk, flow: PayloadFlow): void {
+    const { encoding, count, size } = flow;
+    if (firstIndex !== this.#itemsDue)
+      throw new ProtocolError(
+        `chunk ${chunk} of job ${this.job.id} begins at item ${firstIndex} where ${this.#itemsDue} was due`,
+      );
+    if (chunk >= KEPT_JOB_CHUNKS_MAX) return this.#tooMany(chunk + 1);
+    if (size > PIECE_BYTES_MAX) return this.#tooLarge(chunk, size);
+    if (!this.#options.space.hasRoom(size)) return this.drop(JobOutcome.FAILED, noRoom(this.#options.space, size));
+    this.#due++;
+    this.#itemsDue += count;
+    client.heldChunks++;
+    client.heldBytes += size;
+    this.#options.space.changing(size);
+    this.#coming.push({ client, flow, facts: { firstIndex, count, encoding, grain, size } });
+    flow.follow({ piece: () => undefined, end: (aborted) => void (aborted || this.#give()) });
+  }
+
+  /** All of it was offered. Throws ProtocolError when that cannot be. */
+  seal(chunks: number, digest: string): void {
+    if (chunks !== this.#due)
+      throw new ProtocolError(`job ${this.job.id} is sealed with ${chunks} chunks, ${this.#due} were offered`);
+    if (!/^[0-9a-f]{64}$/.test(digest)) throw new ProtocolError(`job ${this.job.id} is sealed without a digest`);
+    this.#seal = { chunks, digest };
+    this.#finish();
+  }
+
+  /** Nothing of it is kept. */
+  drop(outcome: JobOutcome, error: FabricError): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    const { client } = this;
+    this.#writer.abandon();
+    this.#dropComing();
+    client?.kept.delete(this.number);
+    if (client !== undefined) sendJobEnded(client, this.number, outcome, error);
+    this.#options.dropped(this.job, outcome, error);
+  }
+
+  /** Gives the writer what has come, up to the first that has not. */
+  #give(): void {
+    for (let next = this.#coming.peek(); next?.flow.state === "complete"; next = this.#coming.peek()) {
+      this.#coming.shift();
+      this.#write(next);
+    }
+    this.#finish();
+  }
+
+  #write(coming: Coming): void {
+    const { facts, flow } = coming;
+    const { job } = this;
+    const chunk = this.#given++;
+    this.#itemsGiven += facts.count;
+    job.inputBytes += facts.size;
+    this.#options.space.changed(facts.size); // the writer counts it from here
+    const input = flowBytes(flow);
+    const change = { type: "chunk-added", job: job.id, chunk, about: chunkBytes(facts), input } as const;
+    this.#writer.push(change, facts.size, () => {
+      job.addChunk(facts);
+      this.#release(coming);
+      this.#isNews = true;
+      this.#finish();
+    });
+  }
+
+  #dropComing(): void {
+    for (const coming of this.#coming) {
+      this.#options.space.changed(coming.facts.size);
+      this.#release(coming);
+    }
+    this.#coming.clear();
+  }
+
+  #release({ client, facts }: Coming): void {
+    client.heldChunks--;
+    client.heldBytes -= facts.size;
+  }
+
+  #fetch(hash: string): void {
+    const { job } = this;
+    if (job.code.has(hash) || this.#fetching.has(hash)) return;
+    this.#fetching.add(hash);
+    this.#options.office.artifacts.fetch(ArtifactHash(hash), (bytes, missing) => {
+      if (this.#isOver) return;
+      if (bytes !== undefined) return this.#keepCode(hash, bytes);
+      this.#fetching.delete(hash);
+      if (this.client !== undefined)
+        this.drop(JobOutcome.FAILED, fabricError("state", `${missing}: its client withdrew it`));
+    });
+  }
+
+  #keepCode(hash: string, bytes: Uint8Array): void {
+    const { space } = this.#options;
+    const { job } = this;
+    if (!space.hasRoom(bytes.byteLength)) return this.drop(JobOutcome.FAILED, noRoom(space, bytes.byteLength));
+    job.inputBytes += bytes.byteLength;
+    this.#writer.push({ type: "code-added", job: job.id, hash, bytes }, bytes.byteLength, () => {
+      this.#fetching.delete(hash);
+      job.code.add(hash);
+      this.#finish();
+    });
+  }
+
+  /** Notes that all of it is there, once it is. */
+  #finish(): void {
+    const { job } = this;
+    if (this.#seal === undefined || this.#isNoted || this.#isOver) return;
+    const { chunks, digest } = this.#seal;
+    if (job.chunkCount !== chunks || !codeNames(job.spec.opened, job.spec.pool).every((it) => job.code.has(it))) return;
+    this.#isNoted = true;
+    const note = noteBytes({ digest, chunks, items: job.items, end: undefined });
+    this.#writer.push({ type: "job-noted", job: job.id, note }, 0, () => {
+      this.#isOver = true;
+      const { client } = this;
+      client?.kept.delete(this.number);
+      client?.session.send({ kind: { $case: "jobKept", value: { job: this.number, chunks, digest } } }, 0);
+      this.#options.accepted(job, client);
+    });
+  }
+
+  #tell(): void {
+    if (!this.#isNews || this.#isOver || this.client === undefined) return;
+    this.#isNews = false;
+    const value = { job: this.number, chunks: this.job.chunkCount, digest: "" };
+    this.client.session.send({ kind: { $case: "jobKept", value } }, 0);
+  }
+
+  #tooMany(actual: number): void {
+    const limit = KEPT_JOB_CHUNKS_MAX;
+    const message = `a kept job has ${limit} chunks at most (KEPT_JOB_CHUNKS_MAX): give the call a larger chunkSize`;
+    this.drop(JobOutcome.FAILED, { ...fabricError("limit", message), limitName: "KEPT_JOB_CHUNKS_MAX", limit, actual });
+  }
+
+  #tooLarge(chunk: number, actual: number): void {
+    const limit = PIECE_BYTES_MAX;
+    const message = `chunk ${chunk} of a kept job has ${actual} bytes, ${limit} are possible (PIECE_BYTES_MAX): give the call a smaller chunkSize`;
+    this.drop(JobOutcome.FAILED, { ...fabricError("limit", message), limitName: "PIECE_BYTES_MAX", limit, actual });
+  }
+}
+
+/** Why something does not fit into the space for kept jobs. */
+export function noRoom({ bytesMax, bytes }: KeptSpace, more: number): FabricError {
+  const message = `the coordinator keeps ${bytes} bytes of jobs, and ${more} more would be above KEPT_BYTES_MAX, which is ${bytesMax}: cancel jobs that are not needed, or give it more (--kept-bytes)`;
+  return { ...fabricError("limit", message), limitName: "KEPT_BYTES_MAX", limit: bytesMax, actual: bytes + more };
+}
+
+/** What the store said, for a client. */
+export function refusal(error: HeddleError): FabricError {
+  const said = fabricError(error.code, `the coordinator cannot keep the job: ${error.message}`);
+  if (!(error instanceof LimitError)) return said;
+  return { ...said, limitName: error.limitName, limit: error.limit, actual: error.actual };
+}
