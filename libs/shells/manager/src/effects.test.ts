@@ -104,12 +104,14 @@ test("a large commit travels in parts, and is in a snapshot like everything else
   await world.restart();
   const again = await world.stream();
   again.attach(worker.session ?? 0, nonceOf("b"));
-  again.ask([settled(58, 3, 4), commit(59, 2, "other", 5), operation("list-length", LIST, { seq: 6 })]);
+  again.ask([settled(0, 1, 4), settled(58, 3, 5), commit(59, 2, "other", 6)]);
+  again.ask([operation("list-length", LIST, { seq: 7 })]);
   await settle();
   expect(again.replied()).toEqual([
-    [4, 1, 1, 0, outcome, outcome],
-    [5, 0, 1, outcome],
-    [6, 61],
+    [4, 1, outcome],
+    [5, 1, 1, 0, outcome, outcome],
+    [6, 0, 1, outcome],
+    [7, 61],
   ]);
 });
 
