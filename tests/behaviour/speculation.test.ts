@@ -17,7 +17,7 @@ interface Place {
   readonly first: "sleeps" | "fails late";
 }
 
-/** The items: 0 is a straggler on its first attempt alone, 7 waits until it may end, the others take no time. */
+/** The items: 0 is a straggler on its first attempt alone, 7 waits until it may end (and is backed up, too), the others take no time. */
 const ITEMS = 8;
 const HELD = 7;
 
@@ -59,7 +59,7 @@ const allButTheHeld = ITEMS - 1;
 const numbers = Array.from({ length: ITEMS }, (_, n) => n);
 
 test("F15 a straggler's second attempt is first, the other one is stopped, and its node then lost: nothing runs again, and the job is done", async () => {
-  await using cluster = await ProcessCluster.start({ slots: 2 });
+  await using cluster = await ProcessCluster.start({ slots: 4 });
   const { fabric, map, runs, letGo, firstNode } = await called(cluster, "sleeps");
   await eventually("it has its answer", () => map.progress.done === allButTheHeld || undefined);
   cluster.killAgent(firstNode);
@@ -71,7 +71,7 @@ test("F15 a straggler's second attempt is first, the other one is stopped, and i
 });
 
 test("F17 an attempt that fails when the one after it has succeeded fails nothing", async () => {
-  await using cluster = await ProcessCluster.start({ slots: 2 });
+  await using cluster = await ProcessCluster.start({ slots: 4 });
   const { fabric, map, letGo, firstNode } = await called(cluster, "fails late");
   const file = (name: string): string => join(cluster.directory, name);
   cluster.pauseAgent(firstNode); // it hears that it is to stop the first attempt when that has failed
@@ -88,7 +88,7 @@ test("F17 an attempt that fails when the one after it has succeeded fails nothin
 });
 
 test("while a straggler and its backup run, an operator sees both", async () => {
-  await using cluster = await ProcessCluster.start({ slots: 2 });
+  await using cluster = await ProcessCluster.start({ slots: 4 });
   const fabric = await cluster.fabric();
   const gate = join(cluster.directory, "let go");
   const waits = async ({ n, gate }: { n: number; gate: string }): Promise<number> => {
