@@ -1,4 +1,4 @@
-import { JobId, ProtocolError } from "@heddle/kernel";
+import { JobId, StateError } from "@heddle/kernel";
 import { AsyncResult } from "./async-result.ts";
 import type { Connection } from "./connection.ts";
 import { type JobKeeper, KeptCall } from "./kept-call.ts";
@@ -61,7 +61,7 @@ function attachedResults(
     default: {
       const into = TYPED_ARRAYS.find(({ name }) => name === shape);
       if (into === undefined)
-        throw new ProtocolError(`results of the kind ${JSON.stringify(shape)} are of a newer program`);
+        throw new StateError(`results of the kind ${JSON.stringify(shape)} are of a newer program`);
       const sink = new TypedSink(into, items);
       return { sink, onItemError: "fail", value: () => sink.results };
     }

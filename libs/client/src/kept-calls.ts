@@ -90,11 +90,12 @@ export class KeptCalls {
     const { plan, call } = at;
     const { host } = this.#host;
     const { timeoutMs: _, ...unbound } = plan.options;
+    using hold = new DisposableStack();
+    hold.use(host.hold());
     using scope = new DisposableStack();
-    const hold = scope.use(host.hold());
     scope.use(this.#host.watch({ ...plan, options: unbound }, (reason) => call.cancelSoon(reason)));
     await this.#submit(at);
-    if (plan.options.detach === true) hold[Symbol.dispose]();
+    if (plan.options.detach === true) hold.dispose();
     if (call.isLeft) this.#over(call);
     await call.outcome.catch(() => undefined);
     if (plan.options.effects === "once" && call.hasEnded) await host.effects?.close(call.id).catch(() => undefined); // else it is for whoever hears of its end

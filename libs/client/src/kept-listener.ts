@@ -24,7 +24,7 @@ export interface KeptResults {
 
 /** How a kept job is listened to. */
 export interface KeptListenerParts {
-  /** Asked once, when the coordinator has said what the job is. Throws ProtocolError for results that this build does not know. */
+  /** Asked once, when the coordinator has said what the job is. Throws StateError for results that this build does not know. */
   readonly results: (job: { readonly shape: string; readonly items: number }) => KeptResults;
   /** This client has submitted the job: that its coordinator does not know it means that it has lost it. */
   readonly wasAccepted: boolean;

@@ -7,11 +7,13 @@ import {
   type Session,
   SessionAcceptor,
   streamRoute,
+  unaryRoute,
   type Version,
 } from "@heddle/port-rpc";
 import { ManualClock } from "@heddle/port-rpc/testing";
 import type { AnyFunction, Artifact, ShippedFunction, Shipper } from "@heddle/port-shipper";
 import {
+  adminCancelJob,
   decodePayload,
   Encoding,
   encodeError,
@@ -76,6 +78,8 @@ export async function settle(): Promise<void> {
 export class FakeShipper implements Shipper {
   gate: Promise<void> | undefined;
   failure: Error | undefined;
+  /** In words, what is captured without a name. */
+  unnamed: string | undefined;
 
   async ship(fn: AnyFunction): Promise<ShippedFunction> {
     await this.gate;
@@ -86,6 +90,7 @@ export class FakeShipper implements Shipper {
       exportName: "default",
       displayName: fn.name,
       captured: undefined,
+      unnamed: this.unnamed,
     };
   }
 
@@ -118,6 +123,8 @@ export class FakeCoordinator implements AsyncDisposable {
   /** What clients said, over all sessions. */
   readonly entries: RunRequestEntry[] = [];
   readonly sessions: Session<RunResponseEntry>[] = [];
+  /** Ids of jobs that were cancelled by name. */
+  readonly cancelled: string[] = [];
   readonly printed: string[] = [];
   /** Lines of the terminal's end; those that stay end with a line break. */
   readonly statusLines: string[] = [];
@@ -135,7 +142,7 @@ export class FakeCoordinator implements AsyncDisposable {
     this.#slots = slots;
     const version = protocolVersion("test", 24);
     this.#acceptor = this.#newAcceptor(version);
-    this.#listening = this.network.listen(ADDRESS, [streamRoute(jobsRun, this.#acceptor.accept)]);
+    this.#listening = this.#listen();
     this.fabricOptions = {
       env: this.env,
       client: this.network,
@@ -208,7 +215,7 @@ export class FakeCoordinator implements AsyncDisposable {
   async begin(minor = PROTOCOL_MINOR): Promise<void> {
     this.entries.length = 0;
     this.#acceptor = this.#newAcceptor({ ...protocolVersion("test", 24), minor });
-    this.#listening = this.network.listen(ADDRESS, [streamRoute(jobsRun, this.#acceptor.accept)]);
+    this.#listening = this.#listen();
     await this.#listening;
   }
 
@@ -226,6 +233,14 @@ export class FakeCoordinator implements AsyncDisposable {
   /** Ends every session as a coordinator does that stops, and takes new ones no more. */
   stop(): Promise<void> {
     return this.#acceptor.close({ code: "unavailable", message: "the coordinator was stopped" });
+  }
+
+  #listen(): Promise<Listening> {
+    const cancel = unaryRoute(adminCancelJob, async ({ jobId }) => {
+      this.cancelled.push(jobId);
+      return { changed: true };
+    });
+    return this.network.listen(ADDRESS, [streamRoute(jobsRun, this.#acceptor.accept), cancel]);
   }
 
   #newAcceptor(version: Version): SessionAcceptor<RunResponseEntry, RunRequestEntry> {
