@@ -29,6 +29,8 @@ export interface ProcessOptions {
   readonly agentFlags?: (index: number) => readonly string[];
   /** The program and its first arguments that run the agents' commands; none unless given. Their process ids must be the agents'. */
   readonly agentsWithin?: readonly string[];
+  /** Where agents find the coordinator, made of its address: that itself unless given. */
+  readonly agentsThrough?: (address: string) => Promise<string>;
   /** How long agents wait for running work after SIGTERM; 5,000 unless given. */
   readonly agentDrainMs?: number;
 }
@@ -51,6 +53,8 @@ export class ProcessCluster extends RealCluster {
   #coordinator: ChildProcess | undefined;
   #manager: ChildProcess | undefined;
   #address = "";
+  /** Where agents find it. */
+  #agentsAddress = "";
   #wire: Wire | undefined;
   #fabric: Fabric | undefined;
 
@@ -73,6 +77,7 @@ export class ProcessCluster extends RealCluster {
       coordinatorFlags: [],
       agentFlags: () => [],
       agentsWithin: [],
+      agentsThrough: (address) => Promise.resolve(address),
       agentDrainMs: 5_000,
       ...options,
     });
@@ -220,6 +225,7 @@ export class ProcessCluster extends RealCluster {
   async #start(): Promise<void> {
     if (this.#options.manager) await this.startManager();
     await this.#startCoordinator("127.0.0.1:0");
+    this.#agentsAddress = await this.#options.agentsThrough(this.#address);
     for (const name of this.nodes) this.#agents.push({ name, process: this.#spawnAgent(name) });
     const fabric = await this.fabric();
     await eventually("every node", async () =>
@@ -253,7 +259,7 @@ export class ProcessCluster extends RealCluster {
     const { slots, agentFlags, agentsWithin, agentDrainMs } = this.#options;
     const flags = [
       "--coordinator",
-      this.#address,
+      this.#agentsAddress,
       "--name",
       name,
       "--processes",

@@ -37,7 +37,11 @@ function filled({ bytes, n }: { readonly bytes: number; readonly n: number }): U
 }
 
 /** Each result is right, or an error of this class says why there is none. Gives how many there are. */
-function judged(settled: readonly PromiseSettledResult<Uint8Array>[], bytes: number, expected: typeof Error): number {
+function judged(
+  settled: readonly PromiseSettledResult<Uint8Array>[],
+  bytes: number,
+  expected: new (...args: never[]) => Error,
+): number {
   let right = 0;
   for (const [n, one] of settled.entries()) {
     if (one.status === "rejected") expect(one.reason).toBeInstanceOf(expected);
