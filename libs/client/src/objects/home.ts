@@ -207,6 +207,7 @@ export class ObjectsHome {
     };
     const askIfMade = (): Promise<T> => {
       if (handle instanceof SharedObject && handle.refusal !== undefined) throw handle.refusal;
+      if (handle instanceof SharedObject && handle.isUnmade) return handle.created.then(ask);
       return ask();
     };
     const asking = awaited.then(() => ({ answer: askIfMade() })); // in an object, for it may be long in coming

@@ -5,6 +5,7 @@ import { fabricOf } from "./default-home.ts";
 import { checkRun, type Guard, HeldGuard, runWith } from "./guard.ts";
 import { Hold } from "./hold.ts";
 import type { ObjectsHome } from "./home.ts";
+import { insist } from "./insist.ts";
 import { checkWhole, made, type Place, type SharedOptions } from "./place.ts";
 import { nothing, SharedObject } from "./shared-object.ts";
 
@@ -97,7 +98,7 @@ export class Lock extends SharedObject {
           what,
           token,
           owner,
-          giveBack: (last) => this.call("lock-release", nothing, [], [last]),
+          giveBack: (last) => insist(this.home.env.clock, () => this.call("lock-release", nothing, [], [last])),
           over: () => holdings.remove(hold),
         });
         holdings.add(hold);

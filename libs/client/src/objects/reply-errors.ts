@@ -35,7 +35,7 @@ export function refusalOf(error: FabricError, operation: PendingOperation): Erro
 }
 
 /** What did not come while an operation waited: in words for each that may wait. */
-export function timeoutError({ request, object }: PendingOperation, timeoutMs: number): TimeoutError {
+function timeoutError({ request, object }: PendingOperation, timeoutMs: number): TimeoutError {
   const { verb, handle } = request;
   const what = handle instanceof SharedObject ? handle.what : `object ${objectText(object)}`;
   const ms = Math.ceil(timeoutMs); // an rlock has spent a part on its own line
@@ -110,4 +110,14 @@ export function endError(operation: PendingOperation, wasSent: boolean, why: str
 /** The manager, or the way to it, was not there for too long; `refusal`: it was, and did not let this side in. */
 export function unreachedError(why: string, refusal: HeddleError | undefined): Error {
   return refusal === undefined ? new UnavailableError(why) : heddleError(refusal.code, why, { cause: refusal });
+}
+
+/** That its caller has waited for so long, as its handle has it. */
+export function timedOut(operation: PendingOperation, timeoutMs: number): Failure {
+  const { handle } = operation.request;
+  const make = (): Error => {
+    const error = timeoutError(operation, timeoutMs);
+    return handle === undefined ? error : handle.explain(error, operation.request);
+  };
+  return { make, isOurs: true };
 }

@@ -3,6 +3,7 @@ import { checkWait } from "../options.ts";
 import { checkRun, type Guard, HeldGuard, runWith } from "./guard.ts";
 import { Hold } from "./hold.ts";
 import type { ObjectsHome } from "./home.ts";
+import { insist } from "./insist.ts";
 import { ACQUIRE_OPTIONS, type AcquireOptions, orNull } from "./lock.ts";
 import { checkWhole, made, type Place, type SharedOptions } from "./place.ts";
 import { nothing, number, SharedObject } from "./shared-object.ts";
@@ -70,7 +71,8 @@ export class Semaphore extends SharedObject {
         "semaphore-acquire",
         options,
         ({ numbers: [token = 0] }) => {
-          const giveBack = (last: number): Promise<void> => this.call("semaphore-return", nothing, [], [last]);
+          const giveBack = (last: number): Promise<void> =>
+            insist(home.env.clock, () => this.call("semaphore-return", nothing, [], [last]));
           const over = (): void => home.holdings.remove(hold);
           const hold: Hold = new Hold(home.channel(), { object, what, token, owner, giveBack, over });
           home.holdings.add(hold);

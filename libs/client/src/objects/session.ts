@@ -3,21 +3,14 @@ import type { LeaseKeeper, LeaseTerms } from "@heddle/port-rpc";
 import { decodeReplies, encodeOperations, type Guard, type Reply } from "@heddle/wire";
 import { FIRST_CONNECT_TIMEOUT_MS, OBJECTS_CLOSE_MS } from "../limits.ts";
 import type { HeldLock, LeaseLoss, ObjectsChannel, OperationReply, OperationRequest, WaitOptions } from "./channel.ts";
+import { insist, isDiskFull } from "./insist.ts";
 import { LeaseWatch } from "./lease-watch.ts";
 import { Lending } from "./lending.ts";
 import { NO_GUARDS, PendingOperation } from "./operation.ts";
 import { OperationLine } from "./operation-line.ts";
 import type { Failure } from "./operation-promise.ts";
 import { limitPatience } from "./patience.ts";
-import {
-  closedError,
-  cutOffError,
-  endError,
-  lossUnder,
-  refusalOf,
-  timeoutError,
-  unreachedError,
-} from "./reply-errors.ts";
+import { closedError, cutOffError, endError, lossUnder, refusalOf, timedOut, unreachedError } from "./reply-errors.ts";
 import type { ObjectsEnd, ObjectsTransport, TransportListener } from "./transport.ts";
 import { Unheard } from "./unheard.ts";
 import { traitsOf } from "./verb-traits.ts";
@@ -57,6 +50,8 @@ interface Flush {
 
 /** Gives what waits the promise that was asked for, and takes what it is for. */
 const asIs = (reply: OperationReply): OperationReply => reply;
+/** The session asked that by itself: no caller is to hear of its failure, at a flush or close either. */
+const ours = (): void => undefined;
 
 /** The channel of a program, or of an agent's worker: which of the two is the transport's matter. */
 export class ObjectsSession implements ObjectsChannel {
@@ -351,7 +346,8 @@ export class ObjectsSession implements ObjectsChannel {
   #giveBack({ traits: { name }, object }: PendingOperation, { numbers }: Reply): void {
     if (name !== "lock-acquire" && name !== "semaphore-acquire") return;
     const verb = name === "lock-acquire" ? "lock-release" : "semaphore-return";
-    void this.call({ verb, object, numbers: numbers.slice(0, 1) });
+    const giveBack = (): Promise<unknown> => this.call({ verb, object, numbers: numbers.slice(0, 1) });
+    insist(this.#options.env.clock, giveBack).catch(ours);
   }
 
   /** The flushes that wait for it. */
@@ -407,8 +403,14 @@ export class ObjectsSession implements ObjectsChannel {
       return;
     }
     operation.impatience = { failure };
-    void this.call({ verb: "cancel", object: operation.object, numbers: [operation.seq] });
+    insist(this.#options.env.clock, () => this.#cancel(operation)).catch(ours);
     if (this.loss !== undefined) this.#stopAsking(operation);
+  }
+
+  #cancel(operation: PendingOperation): Promise<OperationReply> {
+    const cancelled = this.call({ verb: "cancel", object: operation.object, numbers: [operation.seq] });
+    cancelled.catch((error: unknown) => (isDiskFull(error) ? this.#stopAsking(operation) : undefined));
+    return cancelled;
   }
 
   /** Nobody can say what became of its wait: it is over for its caller. Should it be granted, it is given back. */
@@ -482,12 +484,3 @@ export class ObjectsSession implements ObjectsChannel {
 
 /** A timer that fires later than this was kept waiting by this process itself. */
 const STANDSTILL_MS = 500;
-
-function timedOut(operation: PendingOperation, timeoutMs: number): Failure {
-  const { handle } = operation.request;
-  const make = (): Error => {
-    const error = timeoutError(operation, timeoutMs);
-    return handle === undefined ? error : handle.explain(error, operation.request);
-  };
-  return { make, isOurs: true };
-}

@@ -36,6 +36,8 @@ export abstract class SharedObject implements Shared, OperationHandle {
   #isCreated: boolean;
   /** Whether the create made it: undefined before it is answered. */
   #isNew: boolean | undefined;
+  /** The manager was not reached when it was to be made. */
+  #wasUnreached = false;
   /** Why it was not made: more to the point than that operations do not find it. */
   #refusal: Error | undefined;
 
@@ -108,6 +110,11 @@ export abstract class SharedObject implements Shared, OperationHandle {
     return this.#isCreated;
   }
 
+  /** The manager was not reached when it was to be made, and has not made it since: what was asked behind that must not be asked before it is. */
+  get isUnmade(): boolean {
+    return this.#wasUnreached && !this.#isCreated;
+  }
+
   /** Removes the object, for all that have handles of it: they, and what waits on it, get NotFoundError. Resolves to whether it was there. */
   destroy(): Promise<boolean> {
     const isFirst = this.#created === undefined;
@@ -140,15 +147,17 @@ export abstract class SharedObject implements Shared, OperationHandle {
     ];
     for (const more of content?.rest ?? [])
       sent.push(home.live({ verb: more.verb, object, values: more.values, handle }, nothing));
-    this.#created = Promise.all(sent).then(
-      () => {
-        this.#isCreated = true;
-      },
-      (error: unknown) => {
-        if (this.#refusal === undefined) this.#created = undefined; // the manager was not reached: the next use tries again
-        throw error;
-      },
-    );
+    const created = Promise.all(sent).then(() => {
+      this.#isCreated = true;
+    });
+    this.#created = created;
+    const failed = (): void => {
+      // the manager was not reached: the next use tries again, also that of who has just heard the same
+      if (this.#refusal !== undefined || this.#created !== created) return;
+      this.#created = undefined;
+      this.#wasUnreached = true;
+    };
+    for (const each of sent) each.catch(failed);
     this.#created.catch(() => undefined); // each operation on it says so
     if (name !== undefined) home.awaitFirst(this.#created); // what is there may be of another kind, and is to be left alone then
   }

@@ -71,7 +71,9 @@ export class Value<C extends Code = Code> extends SharedObject {
   }
 
   override get created(): Promise<void> {
-    return Promise.all([super.created, this.#lock.created]).then(nothing);
+    const both = Promise.all([super.created, this.#lock.created]).then(nothing);
+    both.catch(nothing); // as with one alone: each operation on it says so, and whoever only asks whether it is pending need not
+    return both;
   }
 
   override get pending(): Promise<void> | undefined {
