@@ -111,15 +111,20 @@ export class DatabaseFile {
     this.#logPages = 0;
   }
 
-  /** Whether so much of it is free that giving it back pays. */
-  get wantsVacuum(): boolean {
-    return this.#kind.isShrinking && Number(this.#pragma("freelist_count")) > FREE_PAGES_KEPT;
-  }
-
-  /** Gives some of the free space at its end back to the disk, moving there what lies behind it. */
-  vacuum(): void {
-    this.database.exec(`PRAGMA incremental_vacuum(${VACUUM_PAGES_MAX})`);
+  /**
+   * Gives some of the free space back to the disk, moving to it what lies at the end of the file. Says whether there is more to give back:
+   * what a few commits take stays. On a full disk nothing is given back now.
+   */
+  vacuum(): boolean {
+    if (!this.#kind.isShrinking || Number(this.#pragma("freelist_count")) <= FREE_PAGES_KEPT) return false;
+    try {
+      this.database.exec(`PRAGMA incremental_vacuum(${VACUUM_PAGES_MAX})`);
+    } catch (error) {
+      if (primaryCode(error) !== SQLITE_FULL) throw error;
+      return false;
+    }
     this.countPages(VACUUM_PAGES_MAX);
+    return true;
   }
 
   close(): void {

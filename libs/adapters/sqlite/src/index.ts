@@ -1,1 +1,2 @@
+export { type SqliteJobStoreOptions, sqliteJobStore } from "./sqlite-job-store.ts";
 export { openSqliteJournal, type SqliteJournalOptions } from "./sqlite-journal.ts";

@@ -1,5 +1,5 @@
 /** The thread in which a journal waits for its disk. Loads nothing but Node and what lies beside it. */
-import { JournalDatabase } from "./database.ts";
+import { JournalDatabase } from "./journal-database.ts";
 import type { JournalAnswer, JournalRequest } from "./messages.ts";
 import { type Served, serve } from "./serve.ts";
 

@@ -9,7 +9,7 @@ export {
   WRITE_BYTES_MAX,
 } from "./limits.ts";
 export { MemoryJobs, memoryJobStore } from "./memory.ts";
-export { type JobShelf, jobStoreOn, type PieceName } from "./shelf.ts";
+export { type JobShelf, jobStoreOn, type PieceName, type ShelvedJobs } from "./shelf.ts";
 
 /** A job as a store gives it back: everything but the bytes of its inputs and answers, which are read when they are needed. */
 export interface StoredJob {
