@@ -7,7 +7,7 @@ import {
   type Operation,
   Recorder,
 } from "@heddle/sim";
-import type { Caller, ObjectName } from "./caller.ts";
+import type { Calls, ObjectName } from "./caller.ts";
 
 /** A lock that callers contend for, what they write under it, and the history of that. */
 export class LockHistory {
@@ -23,7 +23,7 @@ export class LockHistory {
   }
 
   /** Acquires the lock if it is free soon, writes under it and releases it. */
-  async use(caller: Caller, client: number, random: Random): Promise<void> {
+  async use(caller: Calls, client: number, random: Random): Promise<void> {
     const isPatient = random.int(3) > 0;
     const token = await this.#record(client, isPatient ? "acquire" : "tryAcquire", () =>
       isPatient ? caller.call(this.lock, "acquire", [{ timeoutMs: 100 }]) : caller.call(this.lock, "tryAcquire"),
@@ -37,7 +37,7 @@ export class LockHistory {
   }
 
   /** Waits for the lock for as long as it takes, and gives it back. Resolves with whether somebody has it then. */
-  async close(caller: Caller, client: number): Promise<unknown> {
+  async close(caller: Calls, client: number): Promise<unknown> {
     const token = await this.#record(client, "acquire", () => caller.call(this.lock, "acquire"));
     if (typeof token !== "bigint") throw new Error("an acquire gave no guard");
     await this.#write(caller, client, token);
@@ -70,12 +70,12 @@ export class LockHistory {
     return this.#recorder.record(client, this.lock.name, { type, owner: String(client) }, call);
   }
 
-  async #write(caller: Caller, client: number, token: bigint): Promise<void> {
+  async #write(caller: Calls, client: number, token: bigint): Promise<void> {
     const call = (): Promise<unknown> => caller.call(this.log, "append", [token], token);
     await this.#recorder.record(client, this.lock.name, { type: "write", token }, call);
   }
 
-  async #release(caller: Caller, client: number, token: bigint): Promise<void> {
+  async #release(caller: Calls, client: number, token: bigint): Promise<void> {
     const call = (): Promise<unknown> => caller.call(this.lock, "release", [], token);
     await this.#recorder.record(client, this.lock.name, { type: "release", token }, call);
   }

@@ -1,6 +1,6 @@
+import { openScope } from "@heddle/adapter-processes";
 import { Fabric } from "@heddle/client";
 import { memoryBlobs, sha256Hex } from "@heddle/port-blobs";
-import { memoryJobStore } from "@heddle/port-job-store";
 import { memoryShipper } from "@heddle/port-shipper";
 import { AgentShell } from "@heddle/shell-agent";
 import { CoordinatorShell } from "@heddle/shell-coordinator";
@@ -15,6 +15,8 @@ import {
 } from "@heddle/sim";
 import { protocolVersion } from "@heddle/wire";
 import type { Cluster, Tasks } from "./cluster.ts";
+import { simulatedInside } from "./simulated-inside.ts";
+import { calmDisk, type DiskPlan, MANAGER, SimulatedManager } from "./simulated-manager.ts";
 import { simulatedTasks } from "./simulated-tasks.ts";
 
 /** How a simulated cluster is made. */
@@ -33,6 +35,14 @@ export interface SimulatedOptions {
   readonly spawnFault?: () => string | undefined;
   /** Longest wait of clients for a vanished coordinator; 60 s unless given. */
   readonly unavailableTimeoutMs?: number;
+  /** A manager of shared objects, with such a disk, which crashes with the coordinator: `coordinatorCrashes`. There is none unless given. */
+  readonly disk?: DiskPlan;
+}
+
+/** A client's machine, and what the program on it has. */
+export interface SimulatedClient {
+  readonly host: SimHost;
+  readonly fabric: Fabric;
 }
 
 const COORDINATOR = "coordinator:1";
@@ -54,12 +64,18 @@ export class SimulatedCluster implements Cluster {
   readonly slots: number;
   readonly printed: { readonly stderr: boolean; readonly line: string }[] = [];
   readonly world: World;
+  /** Undefined where there are no shared objects. */
+  readonly manager: SimulatedManager | undefined;
   readonly #options: SimulatedOptions;
   readonly #ship = memoryShipper(sha256Hex);
   readonly #coordinator: SimHost;
   readonly #agents: readonly SimHost[];
   #clientCount = 0;
-  #client: { readonly host: SimHost; readonly fabric: Fabric } | undefined;
+  #client: SimulatedClient | undefined;
+  /** Beside the first. */
+  readonly #others: SimulatedClient[] = [];
+  /** What workers use shared objects by, by process id. */
+  readonly #insides = new Map<number, Fabric>();
   /** Asks the coordinator when nobody else may. */
   readonly #observer: Fabric;
 
@@ -70,9 +86,11 @@ export class SimulatedCluster implements Cluster {
     this.tasks = simulatedTasks(this.world.processes);
     this.nodes = Array.from({ length: nodes }, (_, at) => `n${at + 1}`);
     this.slots = nodes * slots;
-    this.#coordinator = this.world.host("coordinator", bootCoordinator, {
-      mayCrash: options.coordinatorCrashes ?? false,
-    });
+    const mayCrash = options.coordinatorCrashes ?? false;
+    const { disk } = options;
+    const build = { build: BUILD, nodeMajor: NODE_MAJOR };
+    this.manager = disk === undefined ? undefined : new SimulatedManager(this.world, { ...build, disk, mayCrash });
+    this.#coordinator = this.world.host("coordinator", (context) => this.#bootCoordinator(context), { mayCrash });
     this.#agents = this.nodes.map((name) => this.world.host(name, (context) => this.#bootAgent(context, name, slots)));
     this.#observer = this.#connect("observer").fabric;
   }
@@ -82,12 +100,27 @@ export class SimulatedCluster implements Cluster {
     return this.#client.fabric;
   }
 
+  /** One more client, on a machine of its own. */
+  client(): SimulatedClient {
+    const client = this.#connect(`client-${++this.#clientCount}`);
+    this.#others.push(client);
+    return client;
+  }
+
+  /** For user functions: the fabric of the worker that they run in. Only where a shared object has come with what they were called with. */
+  fabricHere(): Fabric {
+    const fabric = this.#insides.get(this.world.processes.here().pid);
+    if (fabric === undefined) throw new TypeError("no shared object has come to this worker");
+    return fabric;
+  }
+
   drive<T>(promise: PromiseLike<T>): Promise<T> {
     return this.world.drive(Promise.resolve(promise), { withinMs: DRIVE_MS });
   }
 
   /** Ends all faults of the plan and undoes them, but not what the test did by hand. */
   heal(): void {
+    this.manager?.setDisk(calmDisk);
     this.world.heal();
   }
 
@@ -161,9 +194,11 @@ export class SimulatedCluster implements Cluster {
   /** Stops everything politely, coordinator last. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.heal();
-    await this.drive(Promise.all([this.#client?.fabric.close(), this.#observer.close()]));
+    const clients = this.#others.filter(({ host }) => host.state !== "down").map(({ fabric }) => fabric.close());
+    await this.drive(Promise.all([this.#client?.fabric.close(), ...clients, this.#observer.close()]));
     await this.drive(Promise.all(this.#agents.map((agent) => agent.stop())));
     await this.stopCoordinator();
+    await this.drive(this.manager?.host.stop() ?? Promise.resolve());
   }
 
   #busy(): SimProcess[] {
@@ -180,7 +215,7 @@ export class SimulatedCluster implements Cluster {
     await this.world.run({ deadlineMs: this.world.clock.nowMs() + ms, done: () => false });
   }
 
-  #connect(name: string): { readonly host: SimHost; readonly fabric: Fabric } {
+  #connect(name: string): SimulatedClient {
     let context: HostContext | undefined;
     const host = this.world.host(
       name,
@@ -201,6 +236,7 @@ export class SimulatedCluster implements Cluster {
       unavailableTimeoutMs: this.#options.unavailableTimeoutMs ?? 60_000,
       hold: () => ({ [Symbol.dispose]: () => undefined }),
       print: (stderr, line) => this.printed.push({ stderr, line }),
+      objects: this.manager === undefined ? undefined : { openScope },
     });
     return { host, fabric };
   }
@@ -213,6 +249,7 @@ export class SimulatedCluster implements Cluster {
       processes: this.world.processes,
       loader: this.#ship.loader,
       ...(spawnFault === undefined ? {} : { fault: spawnFault }),
+      ...(this.manager === undefined ? {} : { inside: this.#inside(), openScope }),
     });
     const agent = new AgentShell({
       env: context.env,
@@ -233,15 +270,20 @@ export class SimulatedCluster implements Cluster {
     scope.defer(() => agent.drain(DRAIN_MS));
     return scope;
   }
-}
 
-async function bootCoordinator({ env, rpc }: HostContext): Promise<AsyncDisposable> {
-  const scope = new AsyncDisposableStack();
-  const blobs = scope.use(memoryBlobs());
-  const jobs = scope.use(memoryJobStore());
-  const shell = new CoordinatorShell({ env, blobs, jobs, build: BUILD, nodeMajor: NODE_MAJOR, pid: 1 });
-  await shell.start();
-  scope.use(await rpc.listen(COORDINATOR, shell.routes));
-  scope.defer(() => shell.stop(DRAIN_MS));
-  return scope;
+  #inside(): ReturnType<typeof simulatedInside> {
+    const { shipper } = this.#ship;
+    const made = (pid: number, fabric: Fabric): void => void this.#insides.set(pid, fabric);
+    return simulatedInside({ shipper, build: BUILD, nodeMajor: NODE_MAJOR, made });
+  }
+
+  async #bootCoordinator({ env, rpc }: HostContext): Promise<AsyncDisposable> {
+    const scope = new AsyncDisposableStack();
+    const blobs = scope.use(memoryBlobs());
+    const manager = this.manager === undefined ? {} : { manager: { address: MANAGER, client: rpc } };
+    const shell = new CoordinatorShell({ env, blobs, build: BUILD, nodeMajor: NODE_MAJOR, pid: 1, ...manager });
+    scope.use(await rpc.listen(COORDINATOR, shell.routes));
+    scope.defer(() => shell.stop(DRAIN_MS));
+    return scope;
+  }
 }

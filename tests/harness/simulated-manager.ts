@@ -12,10 +12,12 @@ export interface DiskPlan {
   readonly full: number;
   /** Probability that a write fails so that nobody knows whether it is kept: the manager ends, and is started again. */
   readonly broken: number;
+  /** Probability that its machine loses power amid a commit, which is kept or not then. */
+  readonly torn: number;
 }
 
 /** A disk that is quick, has room and never breaks. */
-export const calmDisk: DiskPlan = { commitMs: [0, 1], full: 0, broken: 0 };
+export const calmDisk: DiskPlan = { commitMs: [0, 1], full: 0, broken: 0, torn: 0 };
 
 /** Where the manager of a simulated cluster listens. */
 export const MANAGER = "manager:1";
@@ -63,9 +65,9 @@ export class SimulatedManager {
     this.host = world.host("manager", (context) => this.#boot(context), { mayCrash });
   }
 
-  /** The disk is a good one from now on. */
-  heal(): void {
-    this.#plan = calmDisk;
+  /** The disk is such a one from now on. */
+  setDisk(plan: DiskPlan): void {
+    this.#plan = plan;
   }
 
   /** What the live state is known by. */
@@ -102,7 +104,7 @@ export class SimulatedManager {
     return scope;
   }
 
-  /** It gave itself up: its process ends, and whoever runs it starts another. */
+  /** Its process ends, and whoever runs it starts another. */
   #restart(life: Life): void {
     if (!life.alive) return;
     this.host.crash();
@@ -123,21 +125,26 @@ export class SimulatedManager {
         this.#count(isKept ? "commit kept in a crash" : "commit lost in a crash");
         if (isKept) resolve("kept");
       });
-      life.post(drawMs(this.#random, this.#plan.commitMs), "commit", () => {
+      const commitMs = drawMs(this.#random, this.#plan.commitMs);
+      life.post(commitMs, "commit", () => {
         torn[Symbol.dispose]();
         resolve(outcome);
       });
+      if (this.#happens(this.#plan.torn)) life.post(commitMs / 2, "power is lost", () => this.#restart(life));
     });
+  }
+
+  #happens(probability: number): boolean {
+    return probability > 0 && this.#random.float() < probability;
   }
 
   #outcome(): WriteOutcome {
     const { full, broken } = this.#plan;
-    const chance = full + broken === 0 ? 1 : this.#random.float();
-    if (chance < full) {
+    if (this.#happens(full)) {
       this.#count("disk full");
       return "full";
     }
-    if (chance >= full + broken) return "kept";
+    if (!this.#happens(broken)) return "kept";
     this.#count("disk broken");
     return this.#random.int(2) === 0 ? "failed-kept" : "failed-lost";
   }

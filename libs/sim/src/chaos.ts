@@ -21,6 +21,8 @@ export class Chaos {
   readonly #plan: FaultPlan;
   /** Machines that a fault has put down, to be booted again. */
   readonly #fallen = new Set<Host>();
+  /** How many faults of each kind have struck; those that strike a machine with its name. */
+  readonly counts = new Map<string, number>();
   #isHealed = false;
 
   constructor(world: ChaosWorld, plan: FaultPlan) {
@@ -31,7 +33,7 @@ export class Chaos {
     this.#every("partition", (random) => this.#partition(random));
     this.#every("crash", (random) => this.#crash(random));
     this.#every("pause", (random) => this.#pause(random));
-    this.#every("killWorker", (random) => pick([...world.processes.live], random)?.kill("SIGKILL"));
+    this.#every("killWorker", (random) => this.#killWorker(random));
   }
 
   /** No more faults; what they did to machines is undone. */
@@ -61,8 +63,22 @@ export class Chaos {
     loop.post({ atMs: loop.nowMs + delayMs, owner: undefined, what, run: () => (this.#isHealed ? undefined : run()) });
   }
 
+  #count(kind: string): void {
+    this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1);
+  }
+
+  #killWorker(random: Random): void {
+    const victim = pick([...this.#world.processes.live], random);
+    if (victim === undefined) return;
+    this.#count("kill worker");
+    victim.kill("SIGKILL");
+  }
+
   #breakLink(random: Random): void {
-    pick(this.#world.network.connections, random)?.sever("by chance");
+    const connection = pick(this.#world.network.connections, random);
+    if (connection === undefined) return;
+    this.#count("break link");
+    connection.sever("by chance");
   }
 
   #blackhole(random: Random): void {
@@ -70,6 +86,7 @@ export class Chaos {
     const directions = (["both", "out", "back"] as const)[random.int(3)] ?? "both";
     const outageMs = drawMs(random, this.#plan.outageMs);
     if (connection === undefined) return;
+    this.#count(directions === "both" ? "blackhole" : "half-open link");
     connection.blackhole(directions);
     this.#after(outageMs, `mend link ${connection.id}`, () => this.#world.network.mend(connection));
   }
@@ -81,6 +98,7 @@ export class Chaos {
     const outageMs = drawMs(random, this.#plan.outageMs);
     if (from === undefined || to === undefined || from === to) return;
     const { network } = this.#world;
+    this.#count("partition");
     network.part(from.name, to.name);
     if (!oneWay) network.part(to.name, from.name);
     this.#after(outageMs, `rejoin ${from.name} ${to.name}`, () => {
@@ -97,6 +115,7 @@ export class Chaos {
     const silent = random.int(2) === 0;
     const outageMs = drawMs(random, this.#plan.outageMs);
     if (host === undefined) return;
+    this.#count(`crash ${host.name}`);
     host.crash({ silent });
     this.#fallen.add(host);
     this.#after(outageMs, `boot ${host.name}`, () => {
@@ -110,7 +129,9 @@ export class Chaos {
       this.#world.hosts().filter((each) => each.mayPause && each.state === "up"),
       random,
     );
-    host?.pause(drawMs(random, this.#plan.outageMs));
+    if (host === undefined) return;
+    this.#count(`pause ${host.name}`);
+    host.pause(drawMs(random, this.#plan.outageMs));
   }
 }
 

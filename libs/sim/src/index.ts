@@ -35,5 +35,5 @@ export {
 } from "./linearizability/index.ts";
 export type { Envelope, Rule, Verdict } from "./network.ts";
 export { ProcessTable, type SimProcess, type TaskContext } from "./process-table.ts";
-export { SimWorkers, type SimWorkersOptions } from "./workers.ts";
+export { type InsideWorker, SimWorkers, type SimWorkersOptions } from "./workers.ts";
 export { createWorld, type RunReport, type World } from "./world.ts";

@@ -1,7 +1,13 @@
-import { type Millis, type Random, STDERR_TAIL_BYTES } from "@heddle/kernel";
+import { type Environment, type Millis, type Random, STDERR_TAIL_BYTES } from "@heddle/kernel";
 import type { Mark, SeenMark, WorkerEvents, WorkerExit, WorkerProcess, WorkerSpawner } from "@heddle/port-processes";
 import type { AnyFunction, FunctionLoader } from "@heddle/port-shipper";
-import { type AgentLink, runWorker, type TaskScope } from "@heddle/shell-worker";
+import {
+  type AgentLink,
+  type InsideObjects,
+  runWorker,
+  type TaskScope,
+  type WorkerRuntime,
+} from "@heddle/shell-worker";
 import { WorkerRequest, type WorkerRequestEntry, WorkerResponse, type WorkerResponseEntry } from "@heddle/wire";
 import { drawMs } from "./fault-plan.ts";
 import type { HostContext } from "./host.ts";
@@ -25,6 +31,17 @@ export interface SimWorkersOptions {
   readonly loader: FunctionLoader;
   /** Asked at each start; a text means that the process cannot be started, and why. */
   readonly fault?: () => string | undefined;
+  /** What `heddle` is inside one of them, made when it is first needed; without it there are no shared objects in this world. */
+  readonly inside?: (own: InsideWorker) => InsideObjects;
+  /** A place for values that follow what they were set for; one that follows a call up to its first `await` unless given. */
+  readonly openScope?: <T>() => TaskScope<T>;
+}
+
+/** A simulated worker as the code inside it sees it. */
+export interface InsideWorker {
+  readonly runtime: WorkerRuntime;
+  readonly env: Environment;
+  readonly pid: number;
 }
 
 type Events = WorkerEvents<WorkerResponseEntry>;
@@ -136,8 +153,9 @@ class Process implements WorkerProcess<WorkerRequestEntry>, SimProcess {
   }
 
   #start(): void {
-    const { context, loader } = this.#options;
-    runWorker({
+    const { context, loader, inside, openScope = <T>() => new CallScope<T>() } = this.#options;
+    const env = this.#life.environment(context.random(`pid ${this.pid}`), context.env.log);
+    const runtime = runWorker({
       link: this.#link(),
       mark: (assignment, offset, slot) => {
         if (this.#life.alive) this.#marks.set(slot, { assignment, offset, atMs: this.#nowMs() });
@@ -146,14 +164,17 @@ class Process implements WorkerProcess<WorkerRequestEntry>, SimProcess {
         if (this.#life.alive) this.#marks.delete(slot);
       },
       rssBytes: () => RSS_BYTES,
-      openScope: () => new CallScope(),
-      loadInside: () => Promise.reject(new Error("no shared objects in this world")),
+      openScope,
+      loadInside: async () => {
+        if (inside === undefined) throw new Error("no shared objects in this world");
+        runtime.objects.provide(inside({ runtime, env, pid: this.pid }));
+      },
       loader: {
         load: async (...from) => this.#asTask(await loader.load(...from)),
         read: (...from) => loader.read(...from),
       },
       stopSignal: () => new AbortController().signal,
-      env: this.#life.environment(context.random(`pid ${this.pid}`), context.env.log),
+      env,
       pid: this.pid,
       agentPid: 1,
       ending: { complain: () => undefined, exit: (exitCode = 0) => this.#die({ signal: null, exitCode }) },

@@ -49,6 +49,8 @@ export interface World {
   describe(): string;
   /** Every simulated worker process. */
   readonly processes: ProcessTable;
+  /** How many faults of the plan have struck so far, by kind; "crash" and "pause" with the machine's name. */
+  readonly faults: ReadonlyMap<string, number>;
 }
 
 /** Virtual time that `drive` allows unless told: longer than any wait that the fabric promises to end. */
@@ -92,6 +94,10 @@ class SimWorld implements World {
       },
       plan,
     );
+  }
+
+  get faults(): ReadonlyMap<string, number> {
+    return this.#chaos.counts;
   }
 
   random(stream: string): Random {
