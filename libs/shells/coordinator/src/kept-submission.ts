@@ -221,6 +221,7 @@ export class KeptSubmission {
     const note = noteBytes({ digest, chunks, items: job.items, end: undefined });
     this.#writer.push({ type: "job-noted", job: job.id, note }, 0, () => {
       this.#isOver = true;
+      job.digest = digest;
       const { client } = this;
       client?.kept.delete(this.number);
       client?.session.send({ kind: { $case: "jobKept", value: { job: this.number, chunks, digest } } }, 0);

@@ -1,7 +1,7 @@
 // biome-ignore-all lint/style/noRestrictedGlobals: this file stands in for the world, in tests only
 import { type Environment, type LogFields, mintId, seededRandom, silentLogger } from "@heddle/kernel";
 import { memoryBlobs } from "@heddle/port-blobs";
-import { memoryJobStore } from "@heddle/port-job-store";
+import { type MemoryJobs, memoryJobStore } from "@heddle/port-job-store";
 import { type Caller, dialSession, MemoryNetwork, type Session, type SessionEnd, thisUser } from "@heddle/port-rpc";
 import { ManualClock } from "@heddle/port-rpc/testing";
 import {
@@ -22,7 +22,7 @@ import {
   type RunResponseEntry,
   type Span,
 } from "@heddle/wire";
-import { CoordinatorShell } from "./coordinator.ts";
+import { type CoordinatorOptions, CoordinatorShell } from "./coordinator.ts";
 
 const ADDRESS = "coordinator";
 export const POOL = "a".repeat(32);
@@ -95,6 +95,9 @@ class Peer<Out extends Kinded, In extends Kinded> {
 export type Client = Peer<RunRequestEntry, RunResponseEntry>;
 export type Node = Peer<AttachRequestEntry, AttachResponseEntry>;
 
+/** What a test may want otherwise. */
+export type BenchOptions = Pick<CoordinatorOptions, "keptBytesMax" | "timeOfDayMs"> & { readonly disk?: MemoryJobs };
+
 /** A coordinator whose clients and nodes are the test. */
 export class Bench {
   readonly clock = new ManualClock(settle);
@@ -107,24 +110,31 @@ export class Bench {
     log: { ...silentLogger, info: this.#note, warn: this.#note, error: this.#note },
   };
   readonly network = new MemoryNetwork(this.env);
-  readonly shell = new CoordinatorShell({
-    env: this.env,
-    blobs: memoryBlobs(),
-    jobs: memoryJobStore(),
-    build: "test",
-    nodeMajor: 24,
-    pid: 1,
-    unschedulableMs: 5_000,
-  });
+  readonly shell: CoordinatorShell;
+
+  /** `disk`: where its jobs are kept; one of its own unless given. */
+  constructor({ disk, ...more }: BenchOptions = {}) {
+    this.shell = new CoordinatorShell({
+      env: this.env,
+      blobs: memoryBlobs(),
+      jobs: memoryJobStore(disk),
+      build: "test",
+      nodeMajor: 24,
+      pid: 1,
+      unschedulableMs: 5_000,
+      ...more,
+    });
+  }
 
   /** `clientId`: one of its own unless given. */
   async client(
     pool: Partial<OpenPool> = {},
     caller: Caller = thisUser,
     clientId = mintId(this.env.random),
+    address = ADDRESS,
   ): Promise<Client> {
     const peer: Client = new Peer();
-    const common = { env: this.env, client: this.network.as(caller), address: ADDRESS, version };
+    const common = { env: this.env, client: this.network.as(caller), address, version };
     peer.session = dialSession({ ...common, method: jobsRun, handler: peer.handler });
     peer.say({ $case: "registerClient", value: { clientId, description: "test" } });
     peer.say({ $case: "openPool", value: { ...plainPool, ...pool } });
@@ -156,8 +166,11 @@ export class Bench {
 }
 
 /** A coordinator that listens. `atEnd` is told what to do when the test is over. */
-export async function openBench(atEnd: (close: () => Promise<void>) => void): Promise<Bench> {
-  const bench = new Bench();
+export async function openBench(
+  atEnd: (close: () => Promise<void>) => void,
+  options: BenchOptions = {},
+): Promise<Bench> {
+  const bench = new Bench(options);
   await bench.shell.start();
   await bench.network.listen(ADDRESS, bench.shell.routes);
   atEnd(() => bench.network[Symbol.asyncDispose]());
