@@ -14,6 +14,7 @@ import {
   task,
   type Value,
 } from "heddle";
+import type { Ledger } from "../../harness/effects-ledger.ts";
 
 /** Functions whose writes count once. */
 
@@ -29,14 +30,6 @@ export async function addByCompare(total: Dict<string, number>, n: number): Prom
     const sum = await total.get("sum");
     if (await total.compareAndSet("sum", sum, (sum ?? 0) + n)) return n;
   }
-}
-
-/** What the writes of one item are about. */
-export interface Ledger {
-  readonly marks: Dict<number, string>;
-  readonly lines: List<string>;
-  readonly count: Dict<string, number>;
-  readonly cells: SharedArray<"i32">;
 }
 
 /** Leaves the same mark, that no other run of it leaves, wherever it can write. */
@@ -56,20 +49,19 @@ export async function markAndFail(ledger: Ledger, n: number, failing: "once" | "
   return mark;
 }
 
-/** As `markAll`, once a file is there; says in another that it runs. */
+/** As `markAll`, once a file is there that is named like the gate and the item; says in another that it runs, and where. */
 export async function markAfter(
   ledger: Ledger,
   n: number,
-  { gate, log }: { gate: string; log: string },
+  { gate, log }: { readonly gate: string; readonly log: string },
 ): Promise<string> {
-  appendFileSync(log, `${n} ${process.pid}\n`);
-  while (!existsSync(gate)) await sleep(5);
+  appendFileSync(log, `${n} ${task().node}\n`);
+  while (!existsSync(`${gate}-${n}`)) await sleep(5);
   return await markAll(ledger, n);
 }
 
 /** As `markAll`, in a while. */
-export async function markSlowly(ledger: Ledger, n: number, log: string): Promise<string> {
-  appendFileSync(log, `${n} ${process.pid}\n`);
+export async function markSlowly(ledger: Ledger, n: number): Promise<string> {
   const mark = await markAll(ledger, n);
   await sleep(10);
   return mark;
@@ -210,7 +202,7 @@ export async function askForbidden(total: Dict<string, number>): Promise<string[
     () => lock.run(() => total.set("locked", 1)),
     () => event.set(),
     () => queue.put(1),
-    () => queue.size(),
+    () => queue.get({ timeoutMs: 0 }),
     () => total.destroy(),
     () => total.watch().next(),
     () => pool.apply(addByModify, [total, 1]),

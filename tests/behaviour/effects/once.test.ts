@@ -1,6 +1,8 @@
 import { type Dict, type Fabric, LimitError, type List, Manager, StateError } from "heddle";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { clusters } from "../../harness/clusters.ts";
+import { expectMarks, ledgerOf } from "../../harness/effects-ledger.ts";
+import { ProcessCluster } from "../../harness/process-cluster.ts";
 import type { RealCluster } from "../../harness/real-cluster.ts";
 import { failure } from "../../harness/waiting.ts";
 import * as tasks from "./once-tasks.ts";
@@ -8,6 +10,8 @@ import * as tasks from "./once-tasks.ts";
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 }); // many processes start on a machine that may be busy
 
 const once = { effects: "once", chunkSize: 1 } as const;
+const valuesOf = (settled: readonly PromiseSettledResult<string>[]): (string | undefined)[] =>
+  settled.map((one) => (one.status === "fulfilled" ? one.value : undefined));
 const numbers = (count: number): number[] => Array.from({ length: count }, (_, n) => n);
 
 describe.each(clusters)('with effects: "once" on %s', (_name, start) => {
@@ -23,24 +27,6 @@ describe.each(clusters)('with effects: "once" on %s', (_name, start) => {
     const manager = new Manager({ fabric });
     onTestFinished(() => manager.close());
     return manager;
-  }
-
-  function ledgerOf(manager: Manager, count: number): tasks.Ledger {
-    return {
-      marks: manager.dict<number, string>(),
-      lines: manager.list<string>(),
-      count: manager.dict<string, number>(),
-      cells: manager.array("i32", count),
-    };
-  }
-
-  /** What the items have written is what their results say, and nothing else. */
-  async function expectMarks(ledger: tasks.Ledger, marks: ReadonlyMap<number, string>, count: number): Promise<void> {
-    const inOrder = [...marks].sort(([a], [b]) => a - b);
-    expect([...(await ledger.marks.entries())].sort(([a], [b]) => a - b)).toEqual(inOrder);
-    expect((await ledger.lines.toArray()).sort()).toEqual([...marks.values()].sort());
-    expect(await ledger.count.get("items", 0)).toBe(marks.size);
-    expect([...(await ledger.cells.slice())]).toEqual(numbers(count).map((n) => (marks.has(n) ? 1 : 0)));
   }
 
   test.each([
@@ -110,12 +96,10 @@ describe.each(clusters)('with effects: "once" on %s', (_name, start) => {
     const settled = await fabric
       .pool()
       .starmap(tasks.markAndFail, inputs, { effects: "once", chunkSize: 4, retries: 1, onError: "collect" });
-    const marks = new Map<number, string>();
-    for (const [n, result] of settled.entries()) {
-      expect([n, result.status]).toEqual([n, n % 5 === 0 ? "rejected" : "fulfilled"]);
-      if (result.status === "fulfilled") marks.set(n, result.value);
-    }
-    await expectMarks(ledger, marks, count);
+    expect(settled.map(({ status }) => status)).toEqual(
+      numbers(count).map((n) => (n % 5 === 0 ? "rejected" : "fulfilled")),
+    );
+    await expectMarks(ledger, valuesOf(settled));
   });
 
   test("a worker that dies in the middle of a chunk has written what its items come to, and the item that kills it nothing", async () => {
@@ -125,11 +109,10 @@ describe.each(clusters)('with effects: "once" on %s', (_name, start) => {
     const settled = await fabric
       .pool()
       .starmap(tasks.markOrDie, inputs, { effects: "once", chunkSize: 4, onError: "collect" });
-    const marks = new Map(settled.flatMap((one, n) => (one.status === "fulfilled" ? [[n, one.value] as const] : [])));
     expect(settled.flatMap((one, n) => (one.status === "rejected" ? [[n, one.reason.name]] : []))).toEqual([
       [7, "WorkerLostError"],
     ]);
-    await expectMarks(ledger, marks, count);
+    await expectMarks(ledger, valuesOf(settled));
   });
 
   test("a transaction is part of its item", async () => {
@@ -194,7 +177,6 @@ describe.each(clusters)('with effects: "once" on %s', (_name, start) => {
 });
 
 test("a call on a fabric without a manager says that it needs one", async () => {
-  const { ProcessCluster } = await import("../../harness/process-cluster.ts");
   await using cluster = await ProcessCluster.start({ nodes: 1 });
   const fabric = await cluster.fabric();
   const error = await failure(fabric.pool().map(Math.abs, [1], { effects: "once" }));
