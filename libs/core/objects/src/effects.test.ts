@@ -10,16 +10,21 @@ import {
   type Verb,
 } from "./index.ts";
 import { testCodec } from "./testing/codec.ts";
-
-/*
- * Commits of items of jobs, between writes of others, deaths, restarts and commits that are sent again: after each step the whole state is that of
- * a naive model, which copies everything before it tries anything. And whatever the model thinks, each item that is settled has left one mark in a
- * list, and no other item any.
- */
+import {
+  KEYS,
+  type Model,
+  operationOf,
+  plainWrite,
+  repliesOf,
+  type Said,
+  textOf,
+  type Write,
+  writeVerbs,
+} from "./testing/effects-writes.ts";
 
 /** A write of an item: its verb, at which of few keys or places, and a number. */
-const writes = fc.record({
-  verb: fc.constantFrom("set", "increment", "delete", "append", "pop", "add", "wrong"),
+const writes: fc.Arbitrary<Write> = fc.record({
+  verb: fc.constantFrom(...writeVerbs),
   at: fc.nat(2),
   by: fc.nat(50),
 });
@@ -49,7 +54,6 @@ const step = fc.oneof(
   { weight: 2, arbitrary: fc.record({ type: fc.constant("restart") }) },
 );
 
-type Write = typeof writes extends fc.Arbitrary<infer T> ? T : never;
 type Who = typeof who extends fc.Arbitrary<infer T> ? T : never;
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 
@@ -84,26 +88,6 @@ describe("writes that count once", () => {
   });
 });
 
-interface Job {
-  /** Told from another one of the same id. */
-  readonly life: number;
-  readonly creator: string | undefined;
-  readonly settled: Map<number, string>;
-}
-
-/** What there is, naively. */
-interface Model {
-  readonly dict: Map<string, number>;
-  readonly revisions: Map<string, number>;
-  readonly list: number[];
-  listChanged: number;
-  readonly log: string[];
-  readonly cells: number[];
-}
-
-const KEYS = ["a", "b", "c"];
-const JOBS = ["j0", "j1", "j2"];
-
 class Bare {
   objects = new Objects({ values: testCodec });
   readonly log: Command[] = [];
@@ -128,6 +112,20 @@ class Bare {
   }
 }
 
+interface Job {
+  /** Told from another one of the same id. */
+  readonly life: number;
+  readonly creator: string | undefined;
+  readonly settled: Map<number, string>;
+}
+
+const JOBS = ["j0", "j1", "j2"];
+
+/**
+ * Commits of items of jobs, between writes of others, deaths, restarts and commits that are sent again: after each step the whole state is that of
+ * a naive model, which copies everything before it tries anything. And whatever the model thinks, each item that is settled has left one mark in a
+ * list, and no other item any.
+ */
 class World {
   readonly #met: Map<string, number>;
   readonly #log: Command[] = [];
@@ -194,7 +192,7 @@ class World {
         this.#try(step.who, step.items);
         break;
       case "write": {
-        const { operation, run } = this.#plain(step.write);
+        const { operation, run } = plainWrite(step.write);
         const reply = this.#write(step.who, operation.verb, operation.object, operation);
         const before = structuredClone(this.#model);
         const code = run(this.#model, reply.revision);
@@ -255,76 +253,12 @@ class World {
     return reply;
   }
 
-  /** A write: what is asked, and what the model makes of it: undefined, or the code of why it cannot. */
-  #plain({ verb, at, by }: Write): {
-    readonly operation: Operation;
-    readonly run: (model: Model, revision: number) => string | undefined;
-  } {
-    const key = KEYS[at] ?? "";
-    const set = (model: Model, revision: number, value: number): undefined => {
-      model.dict.set(key, value);
-      model.revisions.set(key, revision);
-    };
-    switch (verb) {
-      case "set":
-        return {
-          operation: operationOf(1, "dict-set", "@d", { values: [key, by] }),
-          run: (model, revision) => set(model, revision, by),
-        };
-      case "increment":
-        return {
-          operation: operationOf(1, "dict-increment", "@d", { values: [key, by] }),
-          run: (model, revision) => set(model, revision, (model.dict.get(key) ?? 0) + by),
-        };
-      case "delete":
-        return {
-          operation: operationOf(1, "dict-delete", "@d", { values: [key] }),
-          run: (model) => {
-            model.dict.delete(key);
-            model.revisions.delete(key);
-            return undefined;
-          },
-        };
-      case "append":
-        return {
-          operation: operationOf(1, "list-append", "@l", { values: [by] }),
-          run: (model, revision) => {
-            model.list.push(by);
-            model.listChanged = revision;
-            return undefined;
-          },
-        };
-      case "pop":
-        return {
-          operation: operationOf(1, "list-pop", "@l", { numbers: [at] }),
-          run: (model, revision) => {
-            if (at >= model.list.length) return "range";
-            model.list.splice(at, 1);
-            model.listChanged = revision;
-            return undefined;
-          },
-        };
-      case "add":
-        return {
-          operation: operationOf(1, "cells-add", "@v", { values: [by], numbers: [at] }),
-          run: (model) => {
-            model.cells[at] = (model.cells[at] ?? 0) + by;
-            return undefined;
-          },
-        };
-      case "wrong":
-        return { operation: operationOf(1, "dict-increment", "@d", { values: [key, "x"] }), run: () => "type" };
-      default:
-        throw new Error(`${verb} is no write`);
-    }
-  }
-
   #operationOf(asked: Step & { readonly type: "commit" }): Operation {
     const { job, first, items, expects } = asked;
     const id = JOBS[job] ?? "";
     const attempt = this.#seq + 1;
     const mark = operationOf(1, "list-append", "@log", {});
-    const marked = items.map((own) => [...own.map((write) => this.#plain(write).operation), mark]);
+    const marked = items.map((own) => [...own.map((write) => plainWrite(write).operation), mark]);
     const values = [id, ...items.map((_, at) => `${first + at} by ${attempt}`)];
     const operation = operationOf(attempt, "effects-commit", "", {
       values,
@@ -388,7 +322,7 @@ class World {
     for (const [place, own] of items.entries()) {
       if (fresh[place] === false) continue;
       for (const write of own) {
-        const code = this.#plain(write).run(this.#model, reply.revision);
+        const code = plainWrite(write).run(this.#model, reply.revision);
         if (code === undefined) continue;
         this.#model = before;
         return this.#refused(reply, code);
@@ -438,7 +372,7 @@ class World {
 
   /** Those of the list, and then how long it is. */
   #try(who: Who, items: readonly Write[]): void {
-    const own = items.filter(({ verb }) => verb === "append" || verb === "pop").map((write) => this.#plain(write));
+    const own = items.filter(({ verb }) => verb === "append" || verb === "pop").map(plainWrite);
     const before = [...this.#objects.snapshot()];
     const operations = [...own.map(({ operation }) => operation), operationOf(1, "list-length", "@l", {})];
     const reply = this.#read(who, "effects-try", { operations });
@@ -490,26 +424,6 @@ class World {
   #count(what: string): void {
     this.#met.set(what, (this.#met.get(what) ?? 0) + 1);
   }
-}
-
-interface Said {
-  readonly values: readonly unknown[];
-  readonly numbers: readonly number[];
-  readonly operations: readonly Operation[];
-}
-
-function operationOf(seq: number, verb: Verb, object: string, said: Partial<Said>): Operation {
-  const { values = [], numbers = [], operations = [] } = said;
-  const encoded = values.map((value) => (value instanceof Uint8Array ? value : testCodec.encode(value)));
-  return { seq, verb, object, values: encoded, numbers, guards: [], operations, expectations: [] };
-}
-
-function repliesOf(effects: readonly Effect[]): Reply[] {
-  return effects.flatMap((effect) => (effect.type === "reply" ? [effect.reply] : []));
-}
-
-function textOf(value: Uint8Array | undefined): string {
-  return String(testCodec.decode(value ?? new Uint8Array()));
 }
 
 /** Where the mark of an item stands among the operations of its commit. */
