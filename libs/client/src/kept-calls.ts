@@ -114,7 +114,7 @@ export class KeptCalls {
       if (plan.options.detach === true)
         for (const one of [shipped, setup.shipped]) if (one !== undefined) checkLasting(one);
       const job = describe(call.id, shipped);
-      submission.about = this.#content(plan, job, setup);
+      submission.about = this.#content(plan, job, setup, shipped);
       await connection.turn(submission);
       if (submission.settled) return;
       const artifacts = [...setup.artifacts, ...(shipped === undefined ? [] : artifactsOf(shipped))];
@@ -126,19 +126,25 @@ export class KeptCalls {
   }
 
   /** What the job is beside its inputs, as far as it decides about results and about how it is kept. */
-  #content({ options, shape }: CallPlan, job: JobRequest["job"], { open }: PoolSetup): unknown {
-    const { sha256Hex } = this.#host.host.shipper;
+  #content(
+    { options, shape }: CallPlan,
+    job: JobRequest["job"],
+    { open, shipped: initial }: PoolSetup,
+    shipped: ShippedFunction | undefined,
+  ): unknown {
+    const { shipper } = this.#host.host;
+    const sha256Hex = (bytes: Uint8Array): string => shipper.sha256Hex(bytes);
     const { function: fn, spread, retries, collect, itemTimeoutMs, effectsOnce, seedLow, seedHigh } = job;
     const isSeeded = (options.seed ?? this.#host.settings.seed) !== undefined;
     const { initializer } = open;
-    const codeOf = (ref: typeof fn): unknown =>
-      ref && [ref.artifact, ref.exportName, ref.closure, ref.capturedArtifact || sha256Hex(ref.captured)];
+    const codeOf = (ref: typeof fn, of: ShippedFunction | undefined): unknown =>
+      ref && [of && shipper.codeHash(of.artifact), ref.exportName, ref.capturedArtifact || sha256Hex(ref.captured)];
     return {
-      function: codeOf(fn),
+      function: codeOf(fn, shipped),
       ...{ shape, spread, retries, collect, itemTimeoutMs, effectsOnce, detached: options.detach === true },
       seed: isSeeded ? [seedLow, seedHigh] : undefined,
       initializer: initializer && [
-        codeOf(initializer.function),
+        codeOf(initializer.function, initial),
         initializer.argsArtifact || sha256Hex(initializer.args),
       ],
     };

@@ -102,6 +102,10 @@ export class FakeShipper implements Shipper {
     return { hash: "b".repeat(64), bytes };
   }
 
+  codeHash({ bytes }: Artifact): string {
+    return sha256Hex(bytes);
+  }
+
   sha256Hex(bytes: Uint8Array): string {
     return sha256Hex(bytes);
   }

@@ -104,9 +104,17 @@ function artifactOf(text: string, bytesMax = ARTIFACT_BYTES_MAX, whatIsLarge: ()
   return { hash: createHash("sha256").update(bytes).digest("hex"), bytes };
 }
 
+/** Code as it is before `withMap`, which is where it says where it was written. */
+export function withoutMap(bytes: Uint8Array): Uint8Array {
+  const at = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).lastIndexOf(MAP_COMMENT);
+  return at === -1 ? bytes : bytes.subarray(0, at);
+}
+
+const MAP_COMMENT = "//# sourceMappingURL=data:application/json;base64,";
+
 function withMap(text: string, map: string): string {
   const inline = Buffer.from(map).toString("base64");
-  return `${text}//# sourceMappingURL=data:application/json;base64,${inline}\n`;
+  return `${text}${MAP_COMMENT}${inline}\n`;
 }
 
 /** Resolves what a closure names from where the user wrote it. */

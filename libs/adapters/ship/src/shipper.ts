@@ -1,5 +1,6 @@
 import { HeddleError, LimitError } from "@heddle/kernel";
 import type { AnyFunction, Artifact, ShippedFunction, Shipper } from "@heddle/port-shipper";
+import { withoutMap } from "./bundle.ts";
 import { Bundles } from "./bundles.ts";
 import { type Captured, Capturer } from "./capture/capturer.ts";
 import { type BundleRules, checkBundle, type Shipping, shipError } from "./checks.ts";
@@ -82,6 +83,10 @@ class FunctionShipper implements Shipper {
 
   sha256Hex(bytes: Uint8Array): string {
     return packBytes(bytes).hash;
+  }
+
+  codeHash({ bytes }: Artifact): string {
+    return packBytes(withoutMap(bytes)).hash;
   }
 
   localStack(stack: string): string {

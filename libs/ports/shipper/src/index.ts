@@ -50,6 +50,8 @@ export interface Shipper extends AsyncDisposable {
   pack(bytes: Uint8Array): Artifact;
   /** SHA-256 of bytes, 64 hex digits, as an artifact of them is named. */
   sha256Hex(bytes: Uint8Array): string;
+  /** SHA-256 of what code says, without what tells where it was written: the same function in another line is the same. */
+  codeHash(code: Artifact): string;
   /** A stack trace of shipped code with the files named as they are called on this machine. Others' lines stay as they are. */
   localStack(stack: string): string;
 }

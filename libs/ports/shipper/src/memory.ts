@@ -39,6 +39,7 @@ export function memoryShipper(sha256Hex: (bytes: Uint8Array) => string): {
         return { hash, bytes };
       },
       sha256Hex,
+      codeHash: ({ hash }) => hash,
       localStack: (stack) => stack,
       [Symbol.asyncDispose]: async () => undefined,
     },
