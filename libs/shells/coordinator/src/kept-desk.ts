@@ -296,6 +296,7 @@ export class KeptDesk implements KeptHost {
     job.inputBytes = 0;
     writer.push(changes, -freed, () => {
       job.run = undefined;
+      job.forgetChunks(chunks, items);
       job.end = { outcome, error, endedMs: office.env.clock.nowMs() };
       office.env.log.info("kept job has ended", { job: id, state: last.state, failure: last.failure });
       this.#keepEnded(job);
@@ -402,7 +403,7 @@ export class KeptDesk implements KeptHost {
     if (note?.end !== undefined) {
       const { outcome, error, endedAtMs } = note.end;
       job.end = { outcome, error, endedMs: nowMs - ageOf(endedAtMs) };
-      job.items = note.items;
+      job.forgetChunks(note.chunks, note.items);
       this.#ended.add(job);
       return;
     }

@@ -60,6 +60,9 @@ export class KeptJob implements KeptFacts {
   /** Ends it when its time is over. */
   deadline: Disposable | undefined;
 
+  /** How many chunks there were before they were forgotten. */
+  #chunksForgotten: number | undefined;
+
   constructor(spec: KeptSpec, openedMs: Millis) {
     this.spec = spec;
     this.openedMs = openedMs;
@@ -82,7 +85,14 @@ export class KeptJob implements KeptFacts {
   }
 
   get chunkCount(): number {
-    return this.chunks.length;
+    return this.#chunksForgotten ?? this.chunks.length;
+  }
+
+  /** It has ended: its chunks are gone, and had so many items. */
+  forgetChunks(chunks: number, items: number): void {
+    this.#chunksForgotten = chunks;
+    this.items = items;
+    this.chunks.length = 0;
   }
 
   /** Bytes that go from the store with it. */
