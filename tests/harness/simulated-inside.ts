@@ -1,5 +1,5 @@
 import { openScope } from "@heddle/adapter-processes";
-import { Fabric, PipeTransport } from "@heddle/client";
+import { Fabric, OnceEffects, PipeTransport } from "@heddle/client";
 import { endlessLeases } from "@heddle/port-rpc";
 import type { Shipper } from "@heddle/port-shipper";
 import type { InsideObjects } from "@heddle/shell-worker";
@@ -21,7 +21,8 @@ export function simulatedInside({ shipper, build, nodeMajor, made }: InsideOptio
     const { dial, hold, keep, objects, attempt } = runtime;
     let lastOwner = 0;
     const transport = (): PipeTransport => new PipeTransport(objects, ++lastOwner, env);
-    const fabric = new Fabric({
+    const effects = new OnceEffects({ home: () => fabric.home, openScope });
+    const fabric: Fabric = new Fabric({
       ...{ env, shipper, dial, hold, keep },
       client: undefined,
       address: "the worker's own fabric",
@@ -29,9 +30,13 @@ export function simulatedInside({ shipper, build, nodeMajor, made }: InsideOptio
       description: `simulated worker ${pid}`,
       unavailableTimeoutMs: 60_000,
       print: () => undefined,
-      objects: { openScope, attempt, leases: endlessLeases, transport, lend: hold },
+      objects: { openScope, attempt, effects: effects.own, leases: endlessLeases, transport, lend: hold },
     });
     made(pid, fabric);
-    return { revive: (description) => fabric.home.revive(description), flush: () => fabric.flushObjects() };
+    return {
+      revive: (description) => fabric.home.revive(description),
+      flush: () => fabric.flushObjects(),
+      effects,
+    };
   };
 }

@@ -33,7 +33,7 @@ import { FabricHomes } from "./objects/fabric-homes.ts";
 import { FabricSessions, type ObjectsFacilities } from "./objects/fabric-sessions.ts";
 import type { ObjectsHome } from "./objects/home.ts";
 import { Manager, type ManagerOptions } from "./objects/manager.ts";
-import { closeEffects, openEffects } from "./objects/once.ts";
+import { EffectsJobs } from "./objects/once.ts";
 import { checkJobId, checkOptionNames } from "./options.ts";
 import { FabricPool } from "./pool.ts";
 import type { PoolHost, StatusLine } from "./pool-calls.ts";
@@ -77,6 +77,7 @@ export class Fabric implements AsyncDisposable {
   readonly #sessions: FabricSessions;
   readonly #homes: FabricHomes;
   readonly #results: ValueReaderHooks = { reviveShared: (description) => this.home.revive(description) };
+  readonly #callJobs = new EffectsJobs(() => this.home);
   #closing: Promise<void> | undefined;
 
   constructor(options: FabricOptions) {
@@ -228,8 +229,8 @@ export class Fabric implements AsyncDisposable {
       results: this.#results,
       effects: {
         checkCall: () => this.#checkCall(),
-        open: (job, outlives) => openEffects(this.home, job, outlives),
-        close: (job) => closeEffects(this.home, job),
+        open: (job, lost) => this.#callJobs.open(job, lost),
+        close: (job) => this.#callJobs.close(job),
       },
       connection: (settings) => {
         prepare?.(settings);

@@ -50,9 +50,9 @@ export interface PoolHost {
 export interface CallJobs {
   /** Throws StateError where no call may be made: in a task whose own writes count once. */
   checkCall(): void;
-  /** The manager takes the job. Rejects with StateError where there is none. `outlives`: it is not forgotten with this session. */
-  open(job: JobId, outlives: boolean): Promise<void>;
-  /** The job is over. */
+  /** The manager takes the job. Rejects with StateError where there is none. It is forgotten with this program's session with the manager, which `lost` is told once; without that it outlives it. */
+  open(job: JobId, lost?: (error: Error) => void): Promise<void>;
+  /** The job is over: what still runs of it counts no more. */
   close(job: JobId): Promise<void>;
 }
 
@@ -285,7 +285,7 @@ export class PoolCalls {
     const { run, connection, functions } = at;
     const isDefault = options.chunkSize === undefined && total !== undefined && total !== 0;
     const ready = this.#ready(plan, isDefault ? connection : undefined); // reads what is captured before the first wait
-    const effects = this.#openEffects(plan, run.id, false);
+    const effects = this.#openEffects(plan, run.id, (error) => this.cancel(run, error));
     using scope = new DisposableStack();
     if (plan.stream === undefined) scope.use(this.#host.hold());
     try {
@@ -306,10 +306,13 @@ export class PoolCalls {
     }
   }
 
-  /** Undefined for a call whose writes count as they are made. Else resolves when the manager has taken the job, so that its items' writes can count once. */
-  #openEffects({ options, total }: CallPlan, id: JobId, outlives: boolean): Promise<void> | undefined {
+  /**
+   * Undefined for a call whose writes count as they are made. Else resolves when the manager has taken the job, so that its items' writes can count once. It is forgotten with this
+   * program's session with the manager, which `lost` is told; without that it outlives it.
+   */
+  #openEffects({ options, total }: CallPlan, id: JobId, lost?: (error: Error) => void): Promise<void> | undefined {
     if (options.effects !== "once" || total === 0) return undefined;
-    const opened = this.#host.effects?.open(id, outlives) ?? Promise.reject(noEffectsError());
+    const opened = this.#host.effects?.open(id, lost) ?? Promise.reject(noEffectsError());
     opened.catch(ignore); // the call may be over before
     return opened;
   }
@@ -317,7 +320,7 @@ export class PoolCalls {
   /** As `ready`, of a call that is kept: the manager has taken it, too, where its writes count once. */
   async #readyToKeep(plan: CallPlan, id: JobId): Promise<readonly [PoolSetup, ShippedFunction | undefined]> {
     const ready = this.#ready(plan);
-    await this.#openEffects(plan, id, true);
+    await this.#openEffects(plan, id);
     const [setup, shipped] = await ready;
     return [setup, shipped];
   }

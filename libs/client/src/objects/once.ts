@@ -1,4 +1,4 @@
-import { type AsyncScope, backoffMs, ConflictError, type Millis } from "@heddle/kernel";
+import { type AsyncScope, backoffMs, ConflictError, type Millis, SessionLostError } from "@heddle/kernel";
 import { EFFECTS_CONFLICT_MS, TRANSACTION_QUEUED_CONFLICTS } from "../limits.ts";
 import type { CallEffects, OperationReply } from "./channel.ts";
 import { CollectedEffects } from "./collected-effects.ts";
@@ -95,15 +95,60 @@ export class EffectsConflicts implements AsyncDisposable {
   }
 }
 
-/** Outside: the manager takes the job, whose items' writes count once. `outlives`: until it is closed, else also until this session ends. Rejects as operations do, with StateError where the fabric has no manager. */
-export async function openEffects(home: ObjectsHome, job: string, outlives: boolean): Promise<void> {
-  const values = [home.encode(job)];
-  await home.live({ verb: "effects-open", object: "", values, numbers: [outlives ? 1 : 0] }, nothing);
-}
+/** Of calls whose items' writes count once: their jobs, as the manager knows them by the session of this home. */
+export class EffectsJobs {
+  readonly #home: () => ObjectsHome;
+  /** Who is told that the session ended, by job. */
+  readonly #listening = new Map<string, Disposable>();
 
-/** The job is over: what still runs of it counts no more. */
-export async function closeEffects(home: ObjectsHome, job: string): Promise<void> {
-  await home.live({ verb: "effects-close", object: "", values: [home.encode(job)] }, nothing);
+  constructor(home: () => ObjectsHome) {
+    this.#home = home;
+  }
+
+  /**
+   * The manager takes the job. Rejects as operations do, with StateError where the fabric has no manager and ConflictError for an id that another has. It is forgotten with the
+   * session, which `lost` is told once, unless it was closed before; without that it outlives it.
+   */
+  async open(job: string, lost?: (error: Error) => void): Promise<void> {
+    const home = this.#home();
+    if (lost !== undefined) this.#listen(home, job, lost);
+    const values = [home.encode(job)];
+    try {
+      await home.live({ verb: "effects-open", object: "", values, numbers: [lost === undefined ? 1 : 0] }, nothing);
+    } catch (error) {
+      this.#forget(job);
+      throw error;
+    }
+  }
+
+  /** The job is over: what still runs of it counts no more. Rejects as operations do. */
+  async close(job: string): Promise<void> {
+    this.#forget(job);
+    const home = this.#home();
+    await home.live({ verb: "effects-close", object: "", values: [home.encode(job)] }, nothing);
+  }
+
+  #listen(home: ObjectsHome, job: string, lost: (error: Error) => void): void {
+    const ended = home.channel().onLoss((loss) => {
+      if (loss?.type === "ended") void this.#lose(job, loss.reason, lost);
+    });
+    this.#listening.set(job, ended);
+  }
+
+  async #lose(job: string, reason: string, lost: (error: Error) => void): Promise<void> {
+    this.#forget(job);
+    await undefined; // who closes the fabric says so first
+    lost(
+      new SessionLostError(
+        `what items of this call wrote counts no more, and of some nobody knows whether it did: the manager has forgotten its job, for ${reason}`,
+      ),
+    );
+  }
+
+  #forget(job: string): void {
+    this.#listening.get(job)?.[Symbol.dispose]();
+    this.#listening.delete(job);
+  }
 }
 
 const asIs = (reply: OperationReply): OperationReply => reply;
