@@ -38,6 +38,10 @@ export const sdkEntries = {
   "lease-thread": "libs/sdk/src/lease-thread.ts",
   // beside whatever opens a journal
   "journal-thread": "libs/adapters/sqlite/src/journal-thread.ts",
+  // beside whatever opens a job store
+  "job-store-thread": "libs/adapters/sqlite/src/job-store-thread.ts",
+  // beside whatever keeps jobs
+  "job-store-thread": "libs/adapters/sqlite/src/job-store-thread.ts",
 };
 
 /** Every package below libs/ and apps/, by name. */

@@ -1,14 +1,15 @@
-import { spawnSync } from "node:child_process";
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { silentLogger } from "@heddle/kernel";
 import { type Journal, JournalFailedError, JournalFullError } from "@heddle/port-journal";
 import { afterAll, describe, expect, onTestFinished, test } from "vitest";
 import { openSqliteJournal } from "./index.ts";
 import { swapLog } from "./testing/broken-log.ts";
-import { startAppender } from "./testing/child.ts";
+import { startChild } from "./testing/child.ts";
 import { checkRecords, recordAt } from "./testing/records.ts";
 import { scratchDirectory } from "./testing/scratch.ts";
+import { smallDisk } from "./testing/small-disk.ts";
+import { failingFlushes } from "./testing/strace.ts";
 
 const scratch = scratchDirectory();
 afterAll(() => scratch[Symbol.dispose]());
@@ -32,17 +33,6 @@ async function appendUntilRefused(journal: Journal): Promise<unknown> {
   return undefined;
 }
 
-/** A disk of 2 MiB; undefined where this user may not mount one. */
-function smallDisk(): string | undefined {
-  const path = scratch.fresh();
-  mkdirSync(path);
-  if (spawnSync("mount", ["-t", "tmpfs", "-o", "size=2m", "tmpfs", path]).status !== 0) return undefined;
-  onTestFinished(() => {
-    expect(spawnSync("umount", [path]).status).toBe(0);
-  });
-  return path;
-}
-
 /** The last position that an appender printed, and the last line, which says how it ended. */
 function endOf(lines: readonly string[]): [number, string] {
   return [Number(lines.findLast((line) => /^\d+$/.test(line)) ?? 0), lines.at(-1) ?? ""];
@@ -50,7 +40,7 @@ function endOf(lines: readonly string[]): [number, string] {
 
 describe("a full disk", () => {
   test("refuses records, keeps those before, and takes more as soon as there is space", async (context) => {
-    const disk = smallDisk();
+    const disk = smallDisk(scratch.fresh());
     if (disk === undefined) return context.skip("a disk of 2 MiB takes the right to mount; the quota below stands in");
     const directory = join(disk, "journal");
     const filler = join(disk, "filler");
@@ -75,10 +65,10 @@ describe("a full disk", () => {
   });
 
   test("that was full when its owner was killed opens again, with all that was acknowledged", async (context) => {
-    const disk = smallDisk();
+    const disk = smallDisk(scratch.fresh());
     if (disk === undefined) return context.skip("a disk of 2 MiB takes the right to mount");
     const directory = join(disk, "journal");
-    const appender = startAppender([directory, "count", "1000000"]);
+    const appender = startChild("appender", [directory, "count", "1000000"]);
     onTestFinished(() => appender[Symbol.asyncDispose]());
     const [acknowledged, last] = endOf(await appender.rest());
     expect(last).toMatch(/^error JournalFullError: /);
@@ -121,12 +111,11 @@ describe("a disk that fails", () => {
   test.for([8, 11, 20])(
     "that cannot flush (from call %i on) acknowledges nothing more, and loses nothing before",
     async (call, context) => {
-      const hasStrace = spawnSync("strace", ["-V"]).status === 0;
-      if (!hasStrace)
+      const inject = failingFlushes(call);
+      if (inject === undefined)
         return context.skip("it takes strace (apt-get install strace); the test above breaks the disk without it");
       const directory = scratch.fresh();
-      const inject = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", `inject=fsync,fdatasync:error=EIO:when=${call}+`];
-      const appender = startAppender([directory, "count", "100"], inject);
+      const appender = startChild("appender", [directory, "count", "100"], inject);
       onTestFinished(() => appender[Symbol.asyncDispose]());
       const [acknowledged, last] = endOf(await appender.rest());
       expect(last).toMatch(/^error JournalFailedError: /);

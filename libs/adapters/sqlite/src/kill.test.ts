@@ -1,7 +1,7 @@
 import { seededRandom, silentLogger } from "@heddle/kernel";
 import { afterAll, expect, onTestFinished, test } from "vitest";
 import { openSqliteJournal } from "./index.ts";
-import { startAppender } from "./testing/child.ts";
+import { startChild } from "./testing/child.ts";
 import { checkRecords } from "./testing/records.ts";
 import { scratchDirectory } from "./testing/scratch.ts";
 
@@ -17,7 +17,7 @@ test(`what a process acknowledged before it was killed is there: in order, once,
   const directory = scratch.fresh();
   let kept = 0;
   for (let life = 0; life < KILLS; life++) {
-    const appender = startAppender([directory, "load"]);
+    const appender = startChild("appender", [directory, "load"]);
     onTestFinished(() => appender[Symbol.asyncDispose]());
     expect((await appender.lines.next()).value).toBe(`open ${kept}`);
     let acknowledged = kept;

@@ -4,7 +4,7 @@ import { silentLogger } from "@heddle/kernel";
 import { type Journal, JournalLockedError } from "@heddle/port-journal";
 import { afterAll, describe, expect, onTestFinished, test } from "vitest";
 import { openSqliteJournal } from "./index.ts";
-import { type Appender, startAppender } from "./testing/child.ts";
+import { type Child, startChild } from "./testing/child.ts";
 import { checkRecords } from "./testing/records.ts";
 import { scratchDirectory } from "./testing/scratch.ts";
 
@@ -17,11 +17,11 @@ const REFUSED_MS_MAX = 2_000;
 const open = (directory: string): Promise<Journal> => openSqliteJournal({ directory, log: silentLogger });
 
 /** Starts a process that owns the directory, with 20 records in it. */
-async function startOwner(directory: string): Promise<Appender> {
-  const filler = startAppender([directory, "count", "20"]);
+async function startOwner(directory: string): Promise<Child> {
+  const filler = startChild("appender", [directory, "count", "20"]);
   const filled = await filler.rest();
   expect(filled.at(-1)).toBe("20");
-  const owner = startAppender([directory, "hold"]);
+  const owner = startChild("appender", [directory, "hold"]);
   onTestFinished(() => owner[Symbol.asyncDispose]());
   expect((await owner.lines.next()).value).toBe("open 20");
   return owner;
@@ -43,7 +43,7 @@ describe("a directory has one owner", () => {
   test("a second process is refused within two seconds, and told who owns what", async () => {
     const directory = scratch.fresh();
     const owner = await startOwner(directory);
-    const second = startAppender([directory, "hold"]);
+    const second = startChild("appender", [directory, "hold"]);
     onTestFinished(() => second[Symbol.asyncDispose]());
     const [line] = await second.rest();
     expect(line).toMatch(/^error JournalLockedError: /);

@@ -65,7 +65,7 @@ class Service<Request extends { readonly type: string }, Answer> {
       if (!this.#answerAll()) return;
       const isIdle = Atomics.wait(this.#signal, 0, seen, this.#wantsTidying ? idleMs : Infinity) === "timed-out";
       if (isIdle) this.#tidy();
-      idleMs = isIdle ? 0 : CHECKPOINT_IDLE_MS; // once idle, on it goes until something comes
+      idleMs = isIdle ? 0 : CHECKPOINT_IDLE_MS; // once begun it goes on, between requests, until nothing is left
     }
   }
 

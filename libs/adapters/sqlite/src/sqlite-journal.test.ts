@@ -9,7 +9,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import { openSqliteJournal } from "./index.ts";
 import { CHECKPOINT_IDLE_MS } from "./limits.ts";
 import { swapLog } from "./testing/broken-log.ts";
-import { startAppender } from "./testing/child.ts";
+import { startChild } from "./testing/child.ts";
 import { copyAsKilled } from "./testing/image.ts";
 import { checkRecords } from "./testing/records.ts";
 import { scratchDirectory } from "./testing/scratch.ts";
@@ -150,7 +150,7 @@ describe("a journal in SQLite", () => {
 
   test("a process that has nothing else to do ends, though its journal was not closed, and nothing is lost", async () => {
     const directory = scratch.fresh();
-    await using appender = startAppender([directory, "count", "30"]);
+    await using appender = startChild("appender", [directory, "count", "30"]);
     expect((await appender.rest()).at(-1)).toBe("30");
     expect(appender.process.exitCode).toBe(0);
     await using journal = await openSqliteJournal({ directory, log: silentLogger });

@@ -6,27 +6,12 @@
  * - count: appends COUNT records one by one; then it has nothing to do, and closes nothing.
  * - hold: appends nothing and stays.
  */
-import { writeSync } from "node:fs";
 import { silentLogger } from "@heddle/kernel";
 import { openSqliteJournal } from "../index.ts";
 import { recordAt } from "./records.ts";
+import { say } from "./say.ts";
 
 const [directory = "", mode, count] = process.argv.slice(2);
-
-const pause = new Int32Array(new SharedArrayBuffer(4));
-
-/** Comes back when the line is out, however slowly it is read: a kill must not take what was said. */
-function say(line: string): void {
-  for (;;) {
-    try {
-      writeSync(1, `${line}\n`);
-      return;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EAGAIN") throw error;
-      Atomics.wait(pause, 0, 0, 1);
-    }
-  }
-}
 
 try {
   const journal = await openSqliteJournal({ directory, log: silentLogger });

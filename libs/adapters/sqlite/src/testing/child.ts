@@ -2,8 +2,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 
-/** appender.ts in a process of its own. */
-export interface Appender extends AsyncDisposable {
+/** A program beside this file in a process of its own. */
+export interface Child extends AsyncDisposable {
   readonly process: ChildProcess;
   /** What it prints. */
   readonly lines: AsyncIterator<string>;
@@ -13,9 +13,13 @@ export interface Appender extends AsyncDisposable {
   kill(): Promise<string[]>;
 }
 
-/** Starts it; `prefix` is what runs Node, such as strace and its options. Disposing kills it. */
-export function startAppender(args: readonly string[], prefix: readonly string[] = []): Appender {
-  const entry = new URL("./appender.ts", import.meta.url).pathname;
+/** Starts one; `prefix` is what runs Node, such as strace and its options. Disposing kills it. */
+export function startChild(
+  program: "appender" | "job-writer",
+  args: readonly string[],
+  prefix: readonly string[] = [],
+): Child {
+  const entry = new URL(`./${program}.ts`, import.meta.url).pathname;
   const [command = "", ...options] = [...prefix, process.execPath, "--conditions=@heddle/source", entry, ...args];
   const child = spawn(command, options, { stdio: ["ignore", "pipe", "inherit"] });
   const exited = once(child, "exit");
