@@ -99,7 +99,7 @@ export async function submit(
 }
 
 export function attach(client: Client, job: number, jobId = "job-1", settled: IndexSpan[] = []): void {
-  client.say({ $case: "attachJob", value: { job, jobId, settled } }, 0);
+  client.say({ $case: "attachJob", value: { job, jobId, settled } });
 }
 
 /** What a client was told of kept jobs, in short. */
