@@ -162,6 +162,19 @@ test("an agent that is killed in the middle of a drain and does not come back is
   await inState("ready"); // whoever drained the first one said that it leaves
 }, 60_000);
 
+test("nodes that are cordoned or drained stay so when their coordinator is killed and started again, until they are uncordoned", async () => {
+  await admin.cordon("n1", { reason: "new disks" });
+  await admin.drain("n2", { reason: "new kernel" });
+  await inState("drained", "n2");
+  await cluster.replaceCoordinator();
+  expect(await inState("cordoned", "n1")).toMatchObject({ reason: "new disks", incarnation: 1 });
+  expect(await inState("drained", "n2")).toMatchObject({ reason: "new kernel", incarnation: 1 });
+  expect(await fabric.status()).toMatchObject({ nodes: 0, slots: 0, nodesCordoned: 2 });
+  expect(await admin.uncordon("n1")).toBe(true);
+  await using pool = fabric.pool();
+  expect(await pool.apply(() => task().node)).toBe("n1");
+}, 60_000);
+
 test("processes on a drained node have their time, too, and are over at its end", async () => {
   const started = new Process({ target: sleeps, fabric, node: "n1" });
   await started.start();

@@ -101,6 +101,7 @@ export {
   GrantCredit,
   ItemError,
   LeaveNode,
+  NodeCordon,
   NodesDefinition,
   NotStarted,
   RegisterNode,
@@ -261,8 +262,8 @@ export {
 export { ValueEncoder } from "./value-encoder.ts";
 export {
   BEAT_NONCE_MINOR,
-  EFFECTS_MINOR,
   descriptorSetUrl,
+  EFFECTS_MINOR,
   KEPT_JOBS_MINOR,
   NODE_REGISTERED_MINOR,
   PROTOCOL_MIN_MINOR,

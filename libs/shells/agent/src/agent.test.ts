@@ -100,6 +100,18 @@ test("values of a lost session never reach the next one, neither their parts nor
   expect(bench.said("part")).toEqual([]);
 });
 
+test("what operators want of the node is said again to the next coordinator, and forgotten with it", async () => {
+  const bench = await open();
+  expect(bench.said("registerNode")[0]?.cordon).toBeUndefined();
+  const cordon = { reason: "new disks", drained: true };
+  bench.tell({ $case: "nodeCordonChanged", value: { cordon } });
+  await bench.loseSession();
+  expect(bench.said("registerNode")).toMatchObject([{ cordon }]);
+  bench.tell({ $case: "nodeCordonChanged", value: { cordon: undefined } });
+  await bench.loseSession();
+  expect(bench.said("registerNode")[0]?.cordon).toBeUndefined();
+});
+
 test("a worker of a lost session cannot answer for an assignment of the next one with the same number", async () => {
   const bench = await running();
   await bench.loseSession();

@@ -10,6 +10,7 @@ import {
   type ChunkReturned,
   type HeldOutgoing,
   jobsRun,
+  type NodeCordon,
   type PayloadFlow,
   PayloadInflow,
   PayloadOutflow,
@@ -93,6 +94,8 @@ export class AgentShell implements Watched {
   #credit = 0;
   #timer: Disposable | undefined;
   #draining = false;
+  /** What operators want of the node, as a coordinator said last: the next one is told. */
+  #cordon: NodeCordon | undefined;
   /** The coordinator is in reach. */
   #isLinked = false;
   readonly #core: WorkerPool;
@@ -321,7 +324,8 @@ export class AgentShell implements Watched {
     const { name, slots, labels, resources, pid, host, build } = this.#options;
     // of this session for ever: what a worker still says of an earlier one must not come into this
     this.#outflow = new PayloadOutflow((part, bytes) => session.send({ kind: { $case: "part", value: part } }, bytes));
-    const value = { name, slots, labels: { ...labels }, pid, host, build, resources: { ...resources } };
+    const amounts = { labels: { ...labels }, resources: { ...resources } };
+    const value = { name, slots, pid, host, build, ...amounts, cordon: this.#cordon };
     session.send({ kind: { $case: "registerNode", value } });
     session.send({ kind: { $case: "grantCredit", value: { chunks: this.#draining ? 0 : this.#credit } } });
   }
@@ -365,6 +369,9 @@ export class AgentShell implements Watched {
       case "parentEnded":
         return this.#processes.parentEnded(kind.value);
       case "nodeRegistered": // the uplink has heard it
+        return;
+      case "nodeCordonChanged":
+        this.#cordon = kind.value.cordon;
         return;
       case undefined:
         return; // a newer peer's entry that this build does not know

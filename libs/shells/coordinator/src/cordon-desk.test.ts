@@ -264,6 +264,40 @@ test("what is on a node is told by job and by process, with what became of the r
   expect((await describeNode("a")).lostBefore).toBeGreaterThan(4);
 });
 
+test("agents are told what operators want of their nodes, but not what was asked for one that ends", async () => {
+  const [a, b] = [await bench.node("a", 1), await bench.node("b", 1)];
+  await cordon({ name: "a", reason: "new disks" });
+  await drain({ name: "a" });
+  await uncordon("a");
+  await drain({ name: "b", leaving: true });
+  await settle();
+  const told = (node: Node) => node.said("nodeCordonChanged").map(({ cordon: each }) => each);
+  expect(told(a)).toEqual([{ reason: "new disks", drained: false }, { reason: "new disks", drained: true }, undefined]);
+  expect(told(b).every((each) => each === undefined)).toBe(true);
+});
+
+test("a coordinator that has not known a node believes what its agent was told before, and one that has knows better", async () => {
+  await bench.node("a", 1, { cordon: { reason: "new disks", drained: false } });
+  const b = await bench.node("b", 1, { cordon: { reason: "", drained: true } });
+  expect(await nodes()).toMatchObject({
+    a: { state: "cordoned", reason: "new disks" },
+    b: { state: "drained", reason: "" },
+  });
+  expect(await status()).toMatchObject({ nodes: 0, nodesCordoned: 2 });
+  await b.session?.close();
+  await settle();
+  expect(await uncordon("b")).toBe(true);
+  const again = await bench.node("b", 1, { cordon: { reason: "", drained: true } });
+  expect(await nodes()).toMatchObject({ b: { state: "ready" } });
+  expect(again.said("nodeCordonChanged")).toEqual([{ cordon: undefined }]);
+});
+
+test("an agent with a reason without end is refused", async () => {
+  const cordon = { reason: "x".repeat(CORDON_REASON_LENGTH_MAX + 1), drained: false };
+  await bench.node("a", 1, { cordon });
+  expect(await nodes()).toEqual({});
+});
+
 test("names that are nobody's, reasons without end and deadlines beyond a week are refused", async () => {
   await bench.node("a", 1);
   await expect(cordon({ name: "b" })).rejects.toMatchObject({ code: "not-found", message: 'there is no node "b"' });

@@ -8,7 +8,7 @@ import type { ProcessDesk } from "./process-desk.ts";
 
 /**
  * Where operators keep work away from nodes, and empty them. What was asked counts for the node's name as long as this coordinator lives: an agent that comes
- * back, or another one of that name, finds it. The core sees to chunks, this to processes.
+ * back, or another one of that name, finds it. Agents keep it in mind for the coordinator after this one. The core sees to chunks, this to processes.
  */
 export class CordonDesk implements Disposable {
   readonly #office: Office;
@@ -45,7 +45,7 @@ export class CordonDesk implements Disposable {
     this.#log("node drains", name, reason, caller);
     const stopAtMs = env.clock.nowMs() + deadlineMs;
     const timer = deadlineMs === 0 ? undefined : env.clock.setTimer(stopAtMs, () => this.#timeIsOver(node.name));
-    const drain: Drain = { stopAtMs, timer, stoppedChunks: 0, stoppedProcesses: 0 };
+    const drain: Drain = { stopAtMs, timer, ...NOTHING_STOPPED };
     const isOfAgent = (leaving || caller.role === "agent") && known?.isOfAgent !== false;
     this.#keep(node.name, { reason: reason || (known?.reason ?? ""), isOfAgent, drain });
     this.#processes.nodeCordoned(node, true);
@@ -54,9 +54,16 @@ export class CordonDesk implements Disposable {
     return node;
   }
 
-  /** A node has joined, and was given nothing so far. */
-  nodeJoined({ key, name }: NodeRecord): void {
-    const cordon = this.#office.ledger.cordons.get(name);
+  /** A node has joined, and was given nothing so far. What an earlier coordinator was asked its agent says, which counts unless this one has known the name. */
+  nodeJoined({ key, name, incarnation, registration, session }: NodeRecord): void {
+    const { cordons } = this.#office.ledger;
+    const told = registration.cordon;
+    if (told !== undefined && incarnation === 1 && !cordons.has(name)) {
+      const drain: Drain = { stopAtMs: this.#office.env.clock.nowMs(), timer: undefined, ...NOTHING_STOPPED };
+      this.#keep(name, { reason: told.reason, isOfAgent: false, drain: told.drained ? drain : undefined });
+    }
+    const cordon = cordons.get(name);
+    if (cordon !== undefined || told !== undefined) tell(session, cordon);
     if (cordon === undefined) return;
     this.#office.feed({ type: "node-cordoned", node: key, cordoned: true });
     if (cordon.drain === undefined) return;
@@ -109,6 +116,7 @@ export class CordonDesk implements Disposable {
     const before = cordons.get(name)?.drain;
     if (before !== cordon.drain) before?.timer?.[Symbol.dispose]();
     cordons.set(name, cordon);
+    this.#tell(name);
     if (cordons.size <= CORDONS_MAX) return;
     const gone = cordons.keys().find((each) => !nodesByName.has(each));
     if (gone !== undefined) this.#forget(gone);
@@ -117,12 +125,30 @@ export class CordonDesk implements Disposable {
   #forget(name: NodeName): boolean {
     const { cordons } = this.#office.ledger;
     cordons.get(name)?.drain?.timer?.[Symbol.dispose]();
-    return cordons.delete(name);
+    const wasCordoned = cordons.delete(name);
+    if (wasCordoned) this.#tell(name);
+    return wasCordoned;
+  }
+
+  #tell(name: NodeName): void {
+    const { nodesByName, cordons } = this.#office.ledger;
+    const node = nodesByName.get(name);
+    if (node !== undefined) tell(node.session, cordons.get(name));
   }
 
   #log(message: string, node: string, reason: string, caller: Caller): void {
     this.#office.env.log.info(message, { node, reason, caller: callerText(caller) });
   }
+}
+
+/** No chunk and no process was stopped so far. */
+const NOTHING_STOPPED = { stoppedChunks: 0, stoppedProcesses: 0 } as const;
+
+/** An agent keeps what is to hold for the next coordinator, too: what was asked for one that ends goes with it. */
+function tell(session: NodeRecord["session"], cordon: Cordon | undefined): void {
+  const isKept = cordon !== undefined && !cordon.isOfAgent;
+  const value = { cordon: isKept ? { reason: cordon.reason, drained: cordon.drain !== undefined } : undefined };
+  session.send({ kind: { $case: "nodeCordonChanged", value } });
 }
 
 /** The node of that name. Throws NotFoundError when there is none, and PermissionError for an agent that it does not belong to. */
@@ -136,7 +162,8 @@ export function nodeNamed({ nodesByName, cordons }: Ledger, name: string, caller
   throw new PermissionError(`the node ${name} belongs to somebody else than ${callerText(caller)}`);
 }
 
-function checkReason({ length }: string): void {
+/** Throws LimitError. */
+export function checkReason({ length }: string): void {
   const [name, max] = ["CORDON_REASON_LENGTH_MAX", CORDON_REASON_LENGTH_MAX];
   if (length > max)
     throw new LimitError(name, max, length, `a reason has ${max} characters at most (${name}), not ${length}`);

@@ -13,7 +13,7 @@ import {
 } from "@heddle/wire";
 import { checkAmounts, checkNodeName, labelsOf } from "./checks.ts";
 import type { ClientDesk } from "./client-desk.ts";
-import type { CordonDesk } from "./cordon-desk.ts";
+import { type CordonDesk, checkReason } from "./cordon-desk.ts";
 import type { Office } from "./desk.ts";
 import type { AssignmentRecord, NodeRecord } from "./ledger.ts";
 import { INCARNATIONS_MAX, NODES_MAX } from "./limits.ts";
@@ -108,6 +108,7 @@ export class NodeDesk implements NodeHost {
     if (registration.slots < 1 || registration.slots > 65_536)
       throw new ProtocolError(`node ${name} says ${registration.slots} slots: 1 to 65536 are possible`);
     checkAmounts(registration.resources);
+    if (registration.cordon !== undefined) checkReason(registration.cordon.reason);
     checkNodeName(name, caller);
     const { ledger, env } = this.#office;
     this.#replace(ledger.nodesByName.get(name), caller);

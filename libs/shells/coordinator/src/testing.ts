@@ -17,7 +17,7 @@ import {
   type OpenPool,
   type Payload,
   protocolVersion,
-  type RegisterNode,
+  RegisterNode,
   type RunRequestEntry,
   type RunResponseEntry,
   type Span,
@@ -157,7 +157,7 @@ export class Bench {
     const peer: Node = new Peer();
     const common = { env: this.env, client: this.network.as(caller), address: ADDRESS, version: { ...version, minor } };
     peer.session = dialSession({ ...common, method: nodesAttach, handler: peer.handler });
-    const value = { name, slots: 1, labels: {}, pid: 1, host: name, build: "test", resources: {}, ...more };
+    const value = { ...RegisterNode.fromPartial({ name, slots: 1, pid: 1, host: name, build: "test" }), ...more };
     peer.say({ $case: "registerNode", value });
     peer.say({ $case: "grantCredit", value: { chunks: credit } });
     await settle();
