@@ -9,6 +9,7 @@ import { JobSweeper } from "./job-sweeper.ts";
 import { JobWriter } from "./job-writer.ts";
 import type { Note, Some } from "./messages.ts";
 import { readSome } from "./read-some.ts";
+import { primaryCode, SQLITE_FULL } from "./sqlite-errors.ts";
 
 /** Jobs in an SQLite database that no one else can open meanwhile. Synchronous: lives in a thread of its own. */
 export class JobDatabase {
@@ -62,6 +63,15 @@ export class JobDatabase {
   /** Makes all changes in order, or none, and comes back when they are on disk. Of the history so many entries stay. */
   commit(changes: readonly JobChange[], historyMax: number): void {
     try {
+      this.#commit(changes, historyMax);
+    } catch (error) {
+      if (primaryCode(error) !== SQLITE_FULL || !this.#makeRoom()) throw error;
+      this.#commit(changes, historyMax);
+    }
+  }
+
+  #commit(changes: readonly JobChange[], historyMax: number): void {
+    try {
       this.#file.transact(true, () => {
         for (const change of changes) this.#writer.apply(change, historyMax);
         this.#updateWrites.run(this.#writes + 1);
@@ -73,6 +83,14 @@ export class JobDatabase {
     this.#writes++;
     this.#file.acknowledge(this.#writes);
     this.#sweeper.add(this.#writer.commit());
+  }
+
+  /** Deletes all that was dropped: its space is needed now. Says whether any was. */
+  #makeRoom(): boolean {
+    if (!this.#sweeper.hasWork) return false;
+    this.#file.checkpoint();
+    while (this.#sweeper.hasWork) this.#sweeper.step();
+    return true;
   }
 
   /** The bytes of a piece; undefined when it is not there. Throws Damage when they are not what was stored. */
