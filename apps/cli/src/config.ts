@@ -40,6 +40,8 @@ export interface UpConfig extends ServerValues {
   /** More names of this machine, with TLS. */
   readonly host: readonly string[];
   readonly dataDir: string | undefined;
+  readonly ephemeral: boolean;
+  readonly keptBytes: number | undefined;
   readonly unschedulableMs: number | undefined;
   readonly logLevel: LogLevel;
   /** For tests. */
@@ -63,8 +65,18 @@ export const upSettings: SettingTable<UpConfig> = {
   ),
   dataDir: text(
     "DIR",
-    "keep shared objects and shipped code here; without it in temporary directories, and they end with it",
+    "keep shared objects, jobs (of calls with detach or jobId) and shipped code here; without it in temporary directories, and they end with it",
     undefined,
+  ),
+  ephemeral: flag("keep no jobs on disk: they are in memory, and end with the coordinator"),
+  keptBytes: count(
+    "BYTES",
+    "jobs that are kept, with their results: above it ended ones go, then no more are taken",
+    undefined,
+    {
+      min: 1_048_576,
+      max: Number.MAX_SAFE_INTEGER,
+    },
   ),
   unschedulableMs: count(
     "MS",

@@ -128,6 +128,7 @@ test("a description of a job has a row for all that is known, and none that is e
       "Name",
       "State",
       "Client",
+      "Kept",
       "Opened",
       "Duration",
       "Items",
@@ -139,4 +140,12 @@ test("a description of a job has a row for all that is known, and none that is e
     ].concat(["Attempts", ""]),
   );
   expect(rows.at(-1)).toEqual(["", "  its stderr: oops"]);
+});
+
+test("a description of a job says what becomes of it without its client", () => {
+  const row = (more: Partial<Report["job"]>) =>
+    jobRows({ ...idle, job: { ...job, ...more } }).find(([label]) => label === "Kept")?.[1];
+  expect(row({})).toBe("no: it ends with its client");
+  expect(row({ kept: true, listeners: 1 })).toBe("yes, while somebody listens; 1 client listens");
+  expect(row({ kept: true, detached: true })).toBe("yes, detached: it goes on whoever listens; 0 clients listen");
 });

@@ -48,6 +48,7 @@ export function jobRows(report: JobReport): [string, string][] {
   if (failure !== "") rows.push(["Failure", failure]);
   rows.push(
     ["Client", job.client],
+    ["Kept", keptRow(job)],
     ["Opened", `${duration(ageMs)} ago`],
     ["Duration", durationMs === 0 ? "-" : duration(durationMs)],
     ["Items", `${itemsDone} of ${itemsOffered} have their result`],
@@ -59,6 +60,13 @@ export function jobRows(report: JobReport): [string, string][] {
     ...labelled("Attempts", attempts.flatMap(attemptLines)),
   );
   return rows;
+}
+
+/** What becomes of it without its client. */
+function keptRow({ kept, detached, listeners }: JobReport["job"]): string {
+  if (!kept) return "no: it ends with its client";
+  const waiting = listeners === 1 ? "1 client listens" : `${listeners} clients listen`;
+  return detached ? `yes, detached: it goes on whoever listens; ${waiting}` : `yes, while somebody listens; ${waiting}`;
 }
 
 function stateText(job: JobReport["job"]): string {

@@ -181,3 +181,38 @@ describe("heddle why", () => {
     ]);
   });
 });
+
+describe("heddle cancel", () => {
+  const forever = (): Promise<never> => new Promise(() => undefined);
+
+  test("stops jobs, kept or not, for all who wait for them, who are told why", async () => {
+    await using pool = fabric.pool({ processes: 1, labels: { memory: "plain" } });
+    const awaited = pool.applyAsync(forever, [], { name: "awaited" });
+    const kept = pool.applyAsync(forever, [], { detach: true, jobId: "kept-forever" });
+    await kept.accepted();
+    const other = fabric.attach("kept-forever").get();
+    await expect
+      .poll(() => asked("describe", "job", "kept-forever"))
+      .toMatch(/^Kept: +yes, detached: .*; 1 client listens$/m);
+    await expect.poll(() => asked("get", "jobs", "-o", "wide")).toMatch(/^kept-forever .* detached /m);
+    const outcomes = Promise.allSettled([awaited.get(), kept.get(), other]);
+    const ran = await asked("cancel", "awaited", "kept-f", "--reason", "not today");
+    expect(ran).toBe(`job/${awaited.jobId} cancelled\njob/kept-forever cancelled\n`);
+    for (const outcome of await outcomes)
+      expect(outcome).toMatchObject({ reason: { code: "cancelled", message: expect.stringContaining("not today") } });
+    expect(await asked("cancel", "kept-forever")).toBe("job/kept-forever was over\n");
+  });
+
+  test("of what is not there, and of a name that several open jobs have, cancels nothing and exits with 3", async () => {
+    await using pool = fabric.pool({ processes: 1, labels: { memory: "plain" } });
+    const twins = [0, 1].map(() => pool.applyAsync(forever, [], { name: "twin" }));
+    await Promise.all(twins.map((twin) => twin.accepted()));
+    const [first, second] = await Promise.all([
+      heddle(["cancel", "twin", "--address", address]),
+      heddle(["cancel", String(twins[0]?.jobId), "nobody", "--address", address]),
+    ]);
+    expect(first).toMatchObject({ code: 3, stderr: expect.stringContaining('2 open jobs are called "twin": ') });
+    expect(second).toMatchObject({ code: 3, stdout: "", stderr: 'heddle: there is no job "nobody"\n' });
+    expect(twins.map((twin) => twin.ready())).toEqual([false, false]);
+  });
+});

@@ -60,11 +60,18 @@ export const jobs: Kind<JobStatus> = {
     { heading: "AGE", cell: ({ ageMs }) => duration(ageMs) },
     { heading: "DURATION", cell: ({ durationMs }) => (durationMs === 0 ? "-" : duration(durationMs)) },
     { heading: "PLACED", cell: ({ chunksPlaced }) => String(chunksPlaced), isWide: true },
+    { heading: "KEPT", cell: (job) => keptText(job), isWide: true },
     { heading: "CLIENT", cell: ({ client }) => client, isWide: true },
     { heading: "IDENTITY", cell: ({ identity }) => identity, isWide: true },
     { heading: "FAILURE", cell: ({ failure }) => (failure === "" ? "-" : failure), isWide: true },
   ],
 };
+
+/** Whether the fabric keeps it: what becomes of it without its client. */
+export function keptText({ kept, detached }: Pick<JobStatus, "kept" | "detached">): string {
+  if (!kept) return "no";
+  return detached ? "detached" : "yes";
+}
 
 /** What `heddle get` lists. */
 export const kindNames = ["nodes", "jobs", "objects", "locks", "sessions"] as const;

@@ -13,7 +13,7 @@ interface MaintenanceOptions extends TargetOptions {
   readonly wait: boolean;
 }
 
-/** `heddle cordon`, `uncordon` and `drain`. */
+/** `heddle cordon`, `uncordon`, `drain` and `cancel`. */
 export function addMaintenance(program: Command, print: Print): void {
   const command = (nameAndArgs: string, description: string): Command =>
     addTarget(program.command(nameAndArgs)).description(description);
@@ -30,6 +30,12 @@ export function addMaintenance(program: Command, print: Print): void {
       await uncordon({ ...targetOf(options(given)), names, reason: undefined }, print);
     },
   );
+  command("cancel <job...>", "stop jobs, for all who wait for them: by id, its beginning, or the name of an open one")
+    .option("--reason <text>", "why: those who wait are told")
+    .action(async (names: string[], _options: unknown, given: Command) => {
+      const { cancelJobs } = await import("./job-cancel.ts");
+      await cancelJobs({ ...targetOf(options(given)), names, reason: options(given).reason }, print);
+    });
   command("drain [node...]", "cordon nodes and empty them: what runs may end until the deadline, then it is stopped")
     .option("--deadline <time>", "how long what runs may go on, such as 90s, 10m or 0", "5m")
     .option("--self", "the node of this environment's agent, which is about to be stopped")

@@ -103,7 +103,7 @@ class Fabric {
   readonly #fail: (ending: Ending) => void;
   readonly #processes: readonly number[];
   readonly #agents: KeptChild[] = [];
-  /** Where the manager's socket is, and what it keeps unless it is told where: it finds both again whenever it is started again. */
+  /** Where the manager's socket is, and what it and the coordinator keep unless they are told where: they find it again whenever they are started again. */
   readonly #directory = temporaryDirectory("heddle-up-");
   #manager: KeptChild | undefined;
   #coordinator: KeptChild | undefined;
@@ -123,7 +123,8 @@ class Fabric {
 
   /** Resolves when the manager, the coordinator and every agent serve. Rejects when one does not in time. */
   async start(): Promise<Started> {
-    const { listen, http, logLevel, drainMs, dataDir, addressFile, tls, unschedulableMs } = this.#config;
+    const { listen, http, logLevel, drainMs, dataDir, addressFile, tls, unschedulableMs, ephemeral, keptBytes } =
+      this.#config;
     if (!tls) {
       mustBeLocal(listen);
       mustNameNothing(this.#config.host);
@@ -131,7 +132,7 @@ class Fabric {
     // Its agents drain before it is stopped: then nothing is left to wait for.
     const common = ["--log-level", logLevel, "--drain-ms"];
     const manager = `unix:${join(this.#directory.path, "manager.sock")}`;
-    const serves = ["--listen", manager, "--ephemeral", this.#directory.path, ...timing(this.#config)];
+    const serves = ["--listen", manager, "--scratch", this.#directory.path, ...timing(this.#config)];
     const kept = dataDir === undefined ? ["--data-dir", this.#directory.path] : [];
     const manages = [...serves, ...kept, ...common, String(drainMs)];
     this.#manager = this.#keep("manager", "manager", manages, { firstTries: 1 });
@@ -145,6 +146,9 @@ class Fabric {
       ...["--listen", this.#place?.address ?? listen, "--manager", manager, ...tlsDir(certificates?.coordinator)],
       ...(http === undefined ? [] : ["--http", this.#place?.http ?? http]),
       ...(unschedulableMs === undefined ? [] : ["--unschedulable-ms", String(unschedulableMs)]),
+      ...(dataDir === undefined ? ["--data-dir", join(this.#directory.path, "coordinator")] : []),
+      ...(ephemeral ? ["--ephemeral"] : []),
+      ...(keptBytes === undefined ? [] : ["--kept-bytes", String(keptBytes)]),
       ...timing(this.#config),
       ...common,
       "0",

@@ -1,6 +1,7 @@
 import {
   choice,
   count,
+  flag,
   listenSetting,
   type ServerValues,
   type SettingTable,
@@ -10,6 +11,7 @@ import {
   tlsSettings,
 } from "@heddle/adapter-command";
 import { type LogLevel, logLevels } from "@heddle/adapter-system";
+import { KEPT_BYTES_MAX } from "@heddle/shell-coordinator";
 
 /** Shipped code that a coordinator keeps. Above, what was unused for longest goes, and clients send it again. */
 export const ARTIFACTS_BYTES_MAX = 1024 * 1024 * 1024;
@@ -18,6 +20,8 @@ export const ARTIFACTS_BYTES_MAX = 1024 * 1024 * 1024;
 export interface CoordinatorConfig extends ServerValues, TlsValues {
   readonly listen: string;
   readonly dataDir: string | undefined;
+  readonly ephemeral: boolean;
+  readonly keptBytes: number;
   readonly manager: string | undefined;
   readonly unschedulableMs: number;
   readonly logLevel: LogLevel;
@@ -30,7 +34,21 @@ const DAY_MS = 86_400_000;
 
 export const settings: SettingTable<CoordinatorConfig> = {
   listen: listenSetting("127.0.0.1:7433"),
-  dataDir: text("DIR", "keep shipped code here; without it in a temporary directory", undefined),
+  dataDir: text(
+    "DIR",
+    "keep jobs (those of calls with detach or jobId, and what is told of ended ones) and shipped code here; without it in a temporary directory, and they end with this process",
+    undefined,
+  ),
+  ephemeral: flag("keep no jobs on disk: they are in memory, and end with this process"),
+  keptBytes: count(
+    "BYTES",
+    "jobs that are kept, with their results: above it ended ones go, then no more are taken",
+    KEPT_BYTES_MAX,
+    {
+      min: 1_048_576,
+      max: Number.MAX_SAFE_INTEGER,
+    },
+  ),
   manager: text(
     "ADDRESS",
     "the manager of this fabric, for shared objects and locks; without it there are none",

@@ -13,6 +13,7 @@ import {
 } from "@heddle/adapter-command";
 import { checkListen, createGrpcClient, createGrpcServer } from "@heddle/adapter-grpc";
 import { httpFacts, openHttp } from "@heddle/adapter-http";
+import { sqliteJobStore } from "@heddle/adapter-sqlite";
 import {
   fileBlobs,
   findLocalToken,
@@ -43,13 +44,17 @@ async function start(config: CoordinatorConfig): Promise<RunningServer> {
   const directory = config.dataDir ?? scope.use(temporaryDirectory("heddle-coordinator-")).path;
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const blobs = scope.use(fileBlobs(join(directory, "artifacts"), { maxBytes: ARTIFACTS_BYTES_MAX }));
+  const jobs = scope.use(
+    config.ephemeral ? memoryJobStore() : await sqliteJobStore(join(directory, "jobs"), { log: env.log }),
+  );
   const { pid, nodeMajor } = hostFacts();
   const { leaseMs, heartbeatMs, manager } = config;
   const build = packageVersion(import.meta.url);
   const shell = new CoordinatorShell({
     env,
     blobs,
-    jobs: scope.use(memoryJobStore()),
+    jobs,
+    keptBytesMax: config.keptBytes,
     timeOfDayMs: Date.now,
     build,
     nodeMajor,

@@ -17,7 +17,7 @@ export interface ManagerConfig extends ServerValues, TlsValues {
   readonly dataDir: string | undefined;
   readonly logLevel: LogLevel;
   /** A directory of `heddle up` that goes with this process, unless that is killed. */
-  readonly ephemeral: string | undefined;
+  readonly scratch: string | undefined;
   /** For tests. */
   readonly leaseMs: number | undefined;
   readonly heartbeatMs: number | undefined;
@@ -37,7 +37,7 @@ export const settings: SettingTable<ManagerConfig> = {
   ...tlsSettings,
   ...serverSettings,
   logLevel: choice(logLevels, "least important log entry to write to standard error", "info"),
-  ephemeral: text("DIR", undefined, undefined),
+  scratch: text("DIR", undefined, undefined),
   leaseMs: count("MS", undefined, undefined, { min: 100, max: DAY_MS }),
   heartbeatMs: count("MS", undefined, undefined, { min: 10, max: DAY_MS }),
   ttlMinMs: count("MS", undefined, undefined, { min: 10, max: DAY_MS }),

@@ -32,8 +32,10 @@ async function start(config: ManagerConfig): Promise<RunningServer> {
   const doors = { ...(tls === undefined ? {} : { tls }), tokens: localTokens({ log: env.log }) };
   await tryListen(config.listen, doors).catch(adviseOnAddress); // before a journal is made or opened
   const directory = config.dataDir ?? scope.use(temporaryDirectory("heddle-manager-")).path;
-  const { ephemeral } = config;
-  if (ephemeral !== undefined) process.once("exit", () => rmSync(ephemeral, { recursive: true, force: true }));
+  const { scratch } = config;
+  // the coordinator, which may be ending, too, has files there
+  if (scratch !== undefined)
+    process.once("exit", () => rmSync(scratch, { recursive: true, force: true, maxRetries: 5 }));
   const journal = scope.use(await openSqliteJournal({ directory: join(directory, "journal"), log: env.log }));
   const { pid, nodeMajor } = hostFacts();
   const { leaseMs, heartbeatMs, ttlMinMs: minMs = TTL_BOUNDS.minMs, ttlMaxMs: maxMs = TTL_BOUNDS.maxMs } = config;

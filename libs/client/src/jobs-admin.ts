@@ -1,5 +1,6 @@
 import { InvalidArgumentError, ProtocolError } from "@heddle/kernel";
 import {
+  adminCancelJob,
   adminDescribeJob,
   type ChunkStatus,
   type JobAttempt,
@@ -41,6 +42,8 @@ export interface JobsAdmin {
     jobId: string,
     which: { readonly chunk: number } | { readonly item: number },
   ) => Promise<ChunkReport>;
+  /** Stops a job, kept or not, for all who wait for it. Resolves to whether it was not over. `reason`: for people, at most 200 characters. */
+  readonly cancel: (jobId: string, options?: { readonly reason?: string | undefined }) => Promise<boolean>;
 }
 
 /** The questions of operators about the jobs of this fabric. */
@@ -63,6 +66,7 @@ export function jobsAdmin(fabric: Pick<Fabric, "ask">): JobsAdmin {
       if (chunk === undefined) throw new ProtocolError("the coordinator's answer does not tell of the chunk");
       return { ...report, chunk };
     },
+    cancel: async (jobId, { reason = "" } = {}) => (await fabric.ask(adminCancelJob, { jobId, reason })).changed,
   };
 }
 
