@@ -40,8 +40,6 @@ export const sdkEntries = {
   "journal-thread": "libs/adapters/sqlite/src/journal-thread.ts",
   // beside whatever opens a job store
   "job-store-thread": "libs/adapters/sqlite/src/job-store-thread.ts",
-  // beside whatever keeps jobs
-  "job-store-thread": "libs/adapters/sqlite/src/job-store-thread.ts",
 };
 
 /** Every package below libs/ and apps/, by name. */
