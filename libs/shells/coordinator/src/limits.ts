@@ -29,6 +29,10 @@ export const CLIENT_POOLS_MAX = 1_000;
 export const CLIENT_PROCESSES_MAX = 1_000;
 /** Processes of one node that are not over. Where each node that fits has as many, one more is refused with LimitError. */
 export const NODE_PROCESSES_MAX = 256;
+/** Nodes on which a process is tried to be started. When none of them can, it is refused with what each of them says. */
+export const PROCESS_TRIES_MAX = 3;
+/** For so long after a node could not start a process, the next ones go to others where there are any. */
+export const PROCESS_FAULT_MS = 60_000;
 /** Characters in what people call a process, and in its place in the tree of processes. More ends the peer's session. */
 export const PROCESS_NAME_LENGTH_MAX = 200;
 /** Output lines that wait for a client's window, in bytes. Above, lines are dropped and counted. */

@@ -10,6 +10,7 @@ const node = (name: string, processes: number, more: Partial<Candidate> = {}): C
     cordoned: false,
     silent: false,
     excluded: false,
+    faulty: false,
     ...more,
   };
 };
@@ -31,6 +32,12 @@ test("a node of which nothing is heard comes last, one that leaves never", () =>
   expect(chosen([node("b", 1, { silent: true }), node("a", 1, { silent: true })])).toBe("a");
   expect(chosen([node("a", 0, { leaving: true }), node("b", 3)])).toBe("b");
   expect(chosen([node("a", 0, { leaving: true })])).toBe("none");
+});
+
+test("a node that could not start one lately comes behind those that could", () => {
+  expect(chosen([node("a", 0, { faulty: true }), node("b", 3)])).toBe("b");
+  expect(chosen([node("a", 0, { faulty: true }), node("b", 3, { excluded: true })])).toBe("a");
+  expect(chosen([node("a", 0, { faulty: true })])).toBe("a");
 });
 
 test("a cordoned node takes none, and may yet", () => {

@@ -12,6 +12,8 @@ export interface Candidate {
   readonly silent: boolean;
   /** It fails too much of what it is given. */
   readonly excluded: boolean;
+  /** It could not start a process lately. */
+  readonly faulty: boolean;
 }
 
 /** What a process asks of its node. */
@@ -31,7 +33,7 @@ export type Placement<N extends Candidate> =
   /** No node fits. One that does may join. */
   | { readonly type: "none" };
 
-/** The node that fits and has the fewest processes, then the first by name; one that is excluded, or of which nothing is heard, only where there is no other. */
+/** The node that fits and has the fewest processes, then the first by name; one that is excluded, could not start one lately, or of which nothing is heard, only where there is no other. */
 export function place<N extends Candidate>(nodes: Iterable<N>, wish: Wish, processesMax: number): Placement<N> {
   const able = [...nodes].filter((node) => fits(node, wish));
   const fitting = able.filter(({ cordoned }) => !cordoned);
@@ -51,6 +53,7 @@ export function fits({ name, labels, leaving }: Candidate, wish: Wish): boolean 
 function isBetter(node: Candidate, than: Candidate): boolean {
   if (node.silent !== than.silent) return than.silent;
   if (node.excluded !== than.excluded) return than.excluded;
+  if (node.faulty !== than.faulty) return than.faulty;
   if (node.processes !== than.processes) return node.processes < than.processes;
   return node.name < than.name;
 }

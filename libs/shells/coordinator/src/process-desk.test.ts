@@ -25,6 +25,12 @@ function ends(node: Node, process: number, exitCode = 0): void {
   node.say({ $case: "processEnded", value: { process, end: { $case: "exitCode", value: exitCode }, why: "" } }, 0);
 }
 
+function refuses(node: Node, name: string, message: string): void {
+  const error = { code: "unavailable", message, path: "", side: "", limitName: "", limit: 0, actual: 0 };
+  const end = { $case: "refused", value: { ...error, cause: new Uint8Array(0) } } as const;
+  node.say({ $case: "processEnded", value: { process: keys(node)[name] ?? 0, end, why: "" } }, 0);
+}
+
 const signals = (node: Node) => node.said("signalProcess").map(({ process, signal }) => [process, signal]);
 
 test("a process goes to the node with the fewest, and its client is told when it runs and how it ends", async () => {
@@ -57,6 +63,74 @@ test("signals reach the node, and nothing is said of a process that is over", as
   client.say({ $case: "signalProcess", value: { process: 1, signal: ProcessSignal.KILL } });
   await settle();
   expect([signals(a).length, client.said("processEnded").length]).toEqual([1, 1]);
+});
+
+test("one that its node cannot start goes to another one, and the next ones do so at once", async () => {
+  const [a, b, client] = [await bench.node("a", 0), await bench.node("b", 0), await bench.client()];
+  start(client, 1);
+  await settle();
+  refuses(a, "p1", "no memory");
+  await settle();
+  expect([Object.keys(keys(b)), client.said("processEnded")]).toEqual([["p1"], []]);
+  b.say({ $case: "processStarted", value: { process: keys(b).p1 ?? 0, node: "b", pid: 7 } });
+  for (const process of [2, 3]) start(client, process);
+  await settle();
+  expect(client.said("processStarted")).toEqual([{ process: 1, node: "b", pid: 7 }]);
+  expect([Object.keys(keys(a)), Object.keys(keys(b))]).toEqual([["p1"], ["p1", "p2", "p3"]]);
+  start(client, 4, { node: "a" });
+  await settle();
+  a.say({ $case: "processStarted", value: { process: keys(a).p4 ?? 0, node: "a", pid: 8 } });
+  await settle();
+  start(client, 5);
+  await settle();
+  expect(Object.keys(keys(a))).toEqual(["p1", "p4", "p5"]); // it can, again
+});
+
+test("one that no node can start is refused with what they say, and is not tried for ever", async () => {
+  const nodes = new Map<string, Node>();
+  for (const name of ["a", "b", "c", "d"]) nodes.set(name, await bench.node(name, 0));
+  const client = await bench.client();
+  start(client, 1);
+  for (const node of nodes.values()) {
+    await settle();
+    if ("p1" in keys(node)) refuses(node, "p1", "no memory");
+  }
+  await settle();
+  expect([...nodes].flatMap(([name, node]) => ("p1" in keys(node) ? [name] : []))).toEqual(["a", "b", "c"]);
+  const message = "none of 3 nodes could start p1: a: no memory; b: no memory; c: no memory";
+  expect(client.said("processEnded")).toMatchObject([
+    { process: 1, end: { $case: "refused", value: { code: "unavailable", message } } },
+  ]);
+});
+
+test.for<readonly [what: string, more: Partial<StartProcess>, signalled: boolean]>([
+  ["is wanted on that node", { node: "a" }, false],
+  ["was told to end", {}, true],
+])("one that its node cannot start and that %s is refused", async ([, more, signalled]) => {
+  const [a, b, client] = [await bench.node("a", 0), await bench.node("b", 0), await bench.client()];
+  start(client, 1, more);
+  if (signalled) client.say({ $case: "signalProcess", value: { process: 1, signal: ProcessSignal.TERMINATE } });
+  await settle();
+  refuses(a, "p1", "no memory");
+  await settle();
+  expect(keys(b)).toEqual({});
+  expect(client.said("processEnded")).toMatchObject([{ process: 1, end: { value: { message: "no memory" } } }]);
+});
+
+test("one that goes elsewhere learns there that whoever started it is gone", async () => {
+  const [a, b] = [await bench.node("a", 0), await bench.node("b", 0)];
+  const client = await bench.client();
+  start(client, 1);
+  await settle();
+  const nested = await bench.client();
+  start(nested, 2, { parentProcess: keys(a).p1 ?? 0, daemon: false });
+  await settle();
+  expect(Object.keys(keys(b))).toEqual(["p2"]);
+  ends(a, keys(a).p1 ?? 0);
+  await settle();
+  refuses(b, "p2", "no memory");
+  await settle();
+  expect(a.said("parentEnded")).toEqual([{ process: keys(a).p2 }]);
 });
 
 test("one that no node fits waits for one, and a signal ends it meanwhile", async () => {

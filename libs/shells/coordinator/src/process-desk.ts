@@ -14,8 +14,14 @@ import { checkProcess } from "./checks.ts";
 import type { Office } from "./desk.ts";
 import { LackWatch } from "./lack-watch.ts";
 import type { ClientRecord, NodeRecord } from "./ledger.ts";
-import { CLIENT_PROCESSES_MAX, LACK_LENGTH_MAX, NODE_PROCESSES_MAX } from "./limits.ts";
-import { type Candidate, fits, place } from "./placement.ts";
+import {
+  CLIENT_PROCESSES_MAX,
+  LACK_LENGTH_MAX,
+  NODE_PROCESSES_MAX,
+  PROCESS_FAULT_MS,
+  PROCESS_TRIES_MAX,
+} from "./limits.ts";
+import { type Candidate, fits, type Placement, place } from "./placement.ts";
 import { plainLine } from "./plain.ts";
 import { fabricError } from "./results.ts";
 
@@ -39,6 +45,12 @@ interface ProcessRecord {
   pid: number;
   /** It was told to end because its node is drained. */
   isDrained: boolean;
+  /** It was sent a signal: it is not tried elsewhere. */
+  isSignalled: boolean;
+  /** Its node was told that whoever started it is gone. */
+  isOrphan: boolean;
+  /** What nodes said that could not start it, by their names. Size < PROCESS_TRIES_MAX. */
+  readonly faults: Map<string, string>;
 }
 
 interface PlacingNode extends Candidate {
@@ -48,6 +60,8 @@ interface PlacingNode extends Candidate {
   cordoned: boolean;
   silent: boolean;
   excluded: boolean;
+  /** When it could not start one, the last time, with none started since. */
+  faultMs: Millis | undefined;
 }
 
 /** Places processes beside the pools' slots, tells those who started them what becomes of them, and ends those that nobody owns any more. */
@@ -100,7 +114,16 @@ export class ProcessDesk {
     const key = this.#office.ledger.mintKey();
     const starter = { client, number: start.process };
     const owner = parent?.owner ?? client;
-    const record: ProcessRecord = { key, starter, owner, parent, children: new Set(), start, ...unplaced };
+    const record: ProcessRecord = {
+      key,
+      starter,
+      owner,
+      parent,
+      children: new Set(),
+      start,
+      ...unplaced,
+      faults: new Map(),
+    };
     const error = this.#place(record);
     if (error !== undefined) return refuse(error);
     this.#started.set(client, own.set(start.process, record));
@@ -132,6 +155,7 @@ export class ProcessDesk {
   nodeJoined(record: NodeRecord, cordoned: boolean): void {
     const { name, registration } = record;
     const placed = new Map<number, ProcessRecord>();
+    const { clock } = this.#office.env;
     this.#nodes.set(record, {
       record,
       name,
@@ -140,10 +164,14 @@ export class ProcessDesk {
       get processes() {
         return placed.size;
       },
+      get faulty() {
+        return this.faultMs !== undefined && clock.nowMs() - this.faultMs < PROCESS_FAULT_MS;
+      },
       leaving: false,
       cordoned,
       silent: false,
       excluded: false,
+      faultMs: undefined,
     });
     this.#placeWaiting();
   }
@@ -214,7 +242,9 @@ export class ProcessDesk {
 
   /** An agent says that it runs. */
   hasStarted(record: NodeRecord, { process, pid }: ProcessStarted): void {
-    const started = this.#nodes.get(record)?.placed.get(process);
+    const node = this.#nodes.get(record);
+    const started = node?.placed.get(process);
+    if (node !== undefined && started !== undefined) node.faultMs = undefined;
     if (started !== undefined) started.pid = pid;
     const starter = started?.starter;
     const value = { process: starter?.number ?? 0, node: record.name, pid };
@@ -225,6 +255,7 @@ export class ProcessDesk {
   hasEnded(record: NodeRecord, { process, end, why }: ProcessEnded): void {
     if (end === undefined) throw new ProtocolError("a process ended without saying how");
     const ended = this.#nodes.get(record)?.placed.get(process);
+    if (ended !== undefined && end.$case === "refused") return this.#couldNotStart(ended, end.value);
     const drained = ended?.isDrained === true ? `the time that node ${record.name} had to be drained was over` : "";
     if (ended !== undefined) this.#end(ended, { end, why: why === "" ? drained : why });
   }
@@ -237,11 +268,30 @@ export class ProcessDesk {
     this.#print(process.owner, { ...output, job: 0, process: number, processName: process.start.name });
   }
 
+  /** Nothing of it has run: it goes to another node that fits, unless somebody wants it ended or on that one, or enough have been tried. */
+  #couldNotStart(record: ProcessRecord, error: FabricError): void {
+    const { node, start, faults, key } = record;
+    if (node !== undefined) node.faultMs = this.#office.env.clock.nowMs();
+    faults.set(node?.name ?? "", error.message);
+    const isMovable = start.node === "" && !record.isSignalled && faults.size < PROCESS_TRIES_MAX;
+    if (!isMovable || this.#findNode(record).type !== "placed")
+      return this.#end(record, refusal(triedError(record, error)));
+    node?.placed.delete(key);
+    record.node = undefined;
+    this.#place(record);
+    if (record.isOrphan) this.#tellParentEnded(record);
+  }
+
+  #findNode({ start, faults }: ProcessRecord): Placement<PlacingNode> {
+    const { labels } = requirementsOfProcess(start);
+    const untried = this.#nodes.values().filter(({ name }) => !faults.has(name));
+    return place(untried, { node: start.node, labels }, NODE_PROCESSES_MAX);
+  }
+
   /** Sends it to a node that fits, or leaves it waiting for one; an error when it can have none. */
   #place(record: ProcessRecord): FabricError | undefined {
     const { start } = record;
-    const { labels } = requirementsOfProcess(start);
-    const placement = place(this.#nodes.values(), { node: start.node, labels }, NODE_PROCESSES_MAX);
+    const placement = this.#findNode(record);
     if (placement.type === "full") return nodeLimit();
     if (placement.type === "none" && start.node !== "") return unschedulable(start);
     if (placement.type !== "placed") {
@@ -292,6 +342,7 @@ export class ProcessDesk {
 
   #signal(record: ProcessRecord, signal: ProcessSignal): void {
     const { node, key } = record;
+    record.isSignalled = true;
     if (node !== undefined)
       node.record.session.send({ kind: { $case: "signalProcess", value: { process: key, signal } } });
     else
@@ -320,12 +371,14 @@ export class ProcessDesk {
     if (this.#processes.size === 0) this.#idle();
   }
 
-  #tellParentEnded({ key, node }: ProcessRecord): void {
+  #tellParentEnded(record: ProcessRecord): void {
+    const { key, node } = record;
+    record.isOrphan = true;
     node?.record.session.send({ kind: { $case: "parentEnded", value: { process: key } } });
   }
 }
 
-const unplaced = { node: undefined, placedMs: 0, pid: 0, isDrained: false };
+const unplaced = { node: undefined, placedMs: 0, pid: 0, isDrained: false, isSignalled: false, isOrphan: false };
 
 /** Resources are nothing to a process, which is beside the slots. */
 function requirementsOfProcess({ requirements }: StartProcess): Requirements {
@@ -347,6 +400,13 @@ function sendEnded(client: ClientRecord, process: number, { end, why }: Pick<Pro
 
 function refusal(error: FabricError): Pick<ProcessEnded, "end" | "why"> {
   return { end: { $case: "refused", value: error }, why: "" };
+}
+
+/** What the only node said that was tried, or all of them. */
+function triedError({ start, faults }: ProcessRecord, last: FabricError): FabricError {
+  if (faults.size === 1) return last;
+  const told = [...faults].map(([name, why]) => `${name}: ${plainLine(why, LACK_LENGTH_MAX / PROCESS_TRIES_MAX)}`);
+  return { ...last, message: `none of ${faults.size} nodes could start ${start.name}: ${told.join("; ")}` };
 }
 
 function clientLimit(actual: number): FabricError {
