@@ -1,5 +1,5 @@
 import { adminListJobs } from "@heddle/wire";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import {
   attach,
   DIGEST,
@@ -20,7 +20,7 @@ import { settle } from "./testing.ts";
 const OTHER = "2".repeat(32);
 
 async function openStage() {
-  const lives = new Lives();
+  const lives = new Lives(onTestFinished);
   const bench = await lives.next();
   const node = await bench.node("n1", 8, { slots: 8 });
   return { lives, bench, node, client: await keeper(bench) };
@@ -176,7 +176,7 @@ test("a client that says goodbye before its job is kept takes it along", async (
 });
 
 test("code that a kept job names is fetched before it is kept, and served to nodes when its client is gone", async () => {
-  const lives = new Lives();
+  const lives = new Lives(onTestFinished);
   const bench = await lives.next();
   const client = await bench.client({}, undefined, ID);
   client.say({ $case: "offerArtifact", value: { hash: HASH, size: 1 } });

@@ -14,17 +14,20 @@ import { isEntitled } from "./checks.ts";
 import type { ClientHost } from "./client-entries.ts";
 import type { Office } from "./desk.ts";
 import type { JobHistory } from "./history.ts";
+import { EndedKeptJobs } from "./kept-ended.ts";
 import type { KeptHost } from "./kept-entries.ts";
 import { KeptJob } from "./kept-job.ts";
 import { KeptListener } from "./kept-listener.ts";
-import { type AnswerFacts, answerOf, chunkOf, noteBytes, noteOf, specOf } from "./kept-records.ts";
+import { KeptPatience } from "./kept-patience.ts";
+import { type AnswerFacts, noteBytes } from "./kept-records.ts";
+import { recoveredJob } from "./kept-recovery.ts";
 import { KeptRun, type KeptRunEnd, type KeptRunsOptions } from "./kept-run.ts";
 import type { KeptSpace } from "./kept-space.ts";
 import { keptStatus } from "./kept-status.ts";
 import { KeptSubmission } from "./kept-submission.ts";
 import { KeptWriter } from "./kept-writer.ts";
 import type { ClientRecord, PoolRecord } from "./ledger.ts";
-import { ENDED_JOB_AGE_MS, ENDED_JOBS_MAX, KEPT_COMEBACK_MS, KEPT_JOBS_MAX, REASON_LENGTH_MAX } from "./limits.ts";
+import { KEPT_JOBS_MAX, REASON_LENGTH_MAX } from "./limits.ts";
 import { plainLine } from "./plain.ts";
 import { fabricError, sendJobEnded } from "./results.ts";
 
@@ -50,19 +53,17 @@ export class KeptDesk implements KeptHost {
   readonly #runs: KeptRunsOptions;
   /** All that are kept, and not being dropped. */
   readonly #jobs = new Map<JobId, KeptJob>();
-  /** Those that have ended, the one that ended longest ago first. */
-  readonly #ended = new Set<KeptJob>();
-  /** Those that are not gone from the disk yet. */
-  readonly #dropping = new Map<JobId, Promise<void>>();
-  readonly #drops: KeptWriter;
-  #expiry: Disposable | undefined;
+  readonly #ended: EndedKeptJobs;
+  readonly #patience: KeptPatience;
   #isFrozen = false;
 
   constructor(options: KeptDeskOptions) {
-    const { office, space, host } = options;
+    const { office, space, host, leaseMs } = options;
     this.#options = options;
-    this.#drops = new KeptWriter({ env: office.env, space, job: "", waits: true, refused: () => undefined });
-    space.makeRoom = () => this.#makeRoom();
+    const { env } = office;
+    this.#ended = new EndedKeptJobs({ env, space, dropped: (job) => this.#forget(job) });
+    const { clock } = env;
+    this.#patience = new KeptPatience({ clock, leaseMs, stop: (job, error) => this.stop(job, error) });
     this.#runs = {
       ...{ office, space, host },
       heldBytes: () => this.#running().reduce((sum, { client }) => sum + client.heldBytes, 0),
@@ -92,8 +93,10 @@ export class KeptDesk implements KeptHost {
 
   /** What was kept before this coordinator began: what has not ended goes on. Throws JobStoreDamagedError. */
   recover(stored: readonly StoredJob[]): void {
-    for (const one of stored) this.#found(one);
-    this.#expire();
+    const { office, timeOfDayMs } = this.#options;
+    const now = { nowMs: office.env.clock.nowMs(), dayMs: timeOfDayMs?.() };
+    for (const one of stored) this.#found(recoveredJob(one, now));
+    this.#ended.look();
   }
 
   open(pool: PoolRecord, opened: OpenJob, id: JobId): void {
@@ -106,11 +109,11 @@ export class KeptDesk implements KeptHost {
       const value = { job: number, chunks: known.chunkCount, digest: known.digest };
       client.session.send({ kind: { $case: "jobKept", value } }, 0);
       known.submitters.add(client);
-      return this.#look(known);
+      return this.#patience.look(known);
     }
     const job = known ?? this.#add(pool, opened, id);
     job.submission?.begin(client, number);
-    this.#look(job);
+    this.#patience.look(job);
   }
 
   offer(submission: KeptSubmission, client: ClientRecord, offer: OfferChunk, input: PayloadFlow): void {
@@ -134,7 +137,7 @@ export class KeptDesk implements KeptHost {
     client.kept.set(number, listener);
     job.submitters.delete(client);
     job.listeners.add(listener);
-    this.#look(job);
+    this.#patience.look(job);
     listener.wake();
   }
 
@@ -143,8 +146,8 @@ export class KeptDesk implements KeptHost {
     listener.stop();
     client.kept.delete(number);
     job.listeners.delete(listener);
-    this.#look(job);
-    if (job.end !== undefined) this.#expire();
+    this.#patience.look(job);
+    if (job.end !== undefined) this.#ended.look();
   }
 
   cancel({ job, client }: KeptSubmission | KeptListener, reason: string): void {
@@ -171,14 +174,15 @@ export class KeptDesk implements KeptHost {
     }
     for (const job of this.#jobs.values()) {
       job.submitters.delete(client);
-      this.#look(job);
+      this.#patience.look(job);
     }
   }
 
   /** Nothing is taken any more: the coordinator ends. What has not ended goes on with the next. */
   freeze(): void {
     this.#isFrozen = true;
-    this.#expiry?.[Symbol.dispose]();
+    this.#ended.freeze();
+    this.#patience.freeze();
     for (const job of this.#jobs.values()) {
       job.stopTimers();
       job.run?.freeze();
@@ -187,7 +191,7 @@ export class KeptDesk implements KeptHost {
 
   /** What was taken is on disk. */
   async flushed(): Promise<void> {
-    await Promise.all([this.#drops.flushed(), ...this.#running().map((run) => run.flushed())]);
+    await Promise.all([this.#ended.flushed(), ...this.#running().map((run) => run.flushed())]);
   }
 
   #running(): KeptRun[] {
@@ -236,14 +240,14 @@ export class KeptDesk implements KeptHost {
     this.#jobs.set(id, job);
     office.env.log.info("job is to be kept", { job: id, client: description, caller: callerText(caller) });
     this.#submit(job, false);
-    this.#limitTime(job);
+    this.#patience.begin(job);
     return job;
   }
 
   #submit(job: KeptJob, isStored: boolean): void {
     const { office, space } = this.#options;
     job.submission = new KeptSubmission({
-      ...{ office, space, job, isStored, after: this.#dropping.get(job.id) },
+      ...{ office, space, job, isStored, after: this.#ended.gone(job.id) },
       accepted: (whole, by) => this.#accepted(whole, by),
       dropped: (gone, outcome, error) => this.#refused(gone, outcome, error),
     });
@@ -255,13 +259,13 @@ export class KeptDesk implements KeptHost {
     this.#options.office.env.log.info("job is kept", { job: job.id, items: job.items, bytes: job.bytes });
     if (!this.#isFrozen) this.#start(job);
     for (const listener of [...job.listeners]) listener.wake();
-    this.#look(job);
+    this.#patience.look(job);
   }
 
   /** A submission came to nothing. */
   #refused(job: KeptJob, outcome: JobOutcome, error: FabricError): void {
     job.submission = undefined;
-    this.#drop(job);
+    this.#ended.drop(job);
     for (const listener of [...job.listeners]) listener.refuse(outcome, error);
   }
 
@@ -299,124 +303,24 @@ export class KeptDesk implements KeptHost {
       job.forgetChunks(chunks, items);
       job.end = { outcome, error, endedMs: office.env.clock.nowMs() };
       office.env.log.info("kept job has ended", { job: id, state: last.state, failure: last.failure });
-      this.#keepEnded(job);
+      this.#ended.add(job);
       for (const listener of [...job.listeners]) listener.wake();
     });
   }
 
-  #keepEnded(job: KeptJob): void {
-    this.#ended.add(job);
-    this.#expire();
-  }
-
-  /** Ended ones go when they are old or many, but for those that somebody listens to. */
-  #expire(): void {
-    const { clock } = this.#options.office.env;
-    this.#expiry?.[Symbol.dispose]();
-    this.#expiry = undefined;
-    if (this.#isFrozen) return;
-    const nowMs = clock.nowMs();
-    let count = this.#ended.size;
-    for (const job of [...this.#ended]) {
-      const dueMs = (job.end?.endedMs ?? nowMs) + ENDED_JOB_AGE_MS;
-      if (count <= ENDED_JOBS_MAX && dueMs > nowMs) {
-        this.#expiry = clock.setTimer(dueMs, () => this.#expire());
-        return;
-      }
-      if (job.listeners.size > 0) continue;
-      count--;
-      this.#drop(job);
-    }
-  }
-
-  #makeRoom(): boolean {
-    for (const job of this.#ended) {
-      if (job.listeners.size > 0) continue;
-      this.#drop(job);
-      return true;
-    }
-    return false;
-  }
-
-  #drop(job: KeptJob): void {
-    const { id } = job;
+  #forget(job: KeptJob): void {
     job.stopTimers();
-    this.#jobs.delete(id);
-    this.#ended.delete(job);
-    const gone = Promise.withResolvers<void>();
-    this.#dropping.set(id, gone.promise);
-    this.#drops.push({ type: "job-dropped", job: id }, -job.bytes, () => {
-      if (this.#dropping.get(id) === gone.promise) this.#dropping.delete(id);
-      gone.resolve();
-    });
+    this.#jobs.delete(job.id);
   }
 
-  /** Whether anybody has to do with it has changed, or not. */
-  #look(job: KeptJob, patienceMs = this.#options.leaseMs): void {
-    const { submission, run } = job;
-    const isAlone = job.listeners.size + job.submitters.size === 0;
-    const isWaiting =
-      submission === undefined ? run !== undefined && !job.isDetached && isAlone : submission.client === undefined;
-    if (!isWaiting || this.#isFrozen || this.#jobs.get(job.id) !== job) {
-      job.absence?.[Symbol.dispose]();
-      job.absence = undefined;
-      return;
-    }
-    const { clock } = this.#options.office.env;
-    const waitMs = submission === undefined ? patienceMs : this.#options.leaseMs + KEPT_COMEBACK_MS;
-    job.absence ??= clock.setTimer(clock.nowMs() + waitMs, () => {
-      job.absence = undefined;
-      const words =
-        submission === undefined ? "no client listened to it" : "its client did not come back to submit the rest";
-      this.stop(
-        job,
-        fabricError("cancelled", `job ${job.id} was cancelled: ${words} for ${Math.round(waitMs / 100) / 10} s`),
-      );
-    });
-  }
-
-  #limitTime(job: KeptJob): void {
-    const { timeoutMs } = job;
-    if (timeoutMs === 0) return;
-    const { clock } = this.#options.office.env;
-    job.deadline = clock.setTimer(clock.nowMs() + timeoutMs, () => {
-      this.stop(job, fabricError("timeout", `job ${job.id} took longer than its ${timeoutMs} ms`));
-    });
-  }
-
-  #found(stored: StoredJob): void {
-    const { office, leaseMs, timeOfDayMs } = this.#options;
-    const spec = specOf(stored);
-    const nowMs = office.env.clock.nowMs();
-    const dayMs = timeOfDayMs?.() ?? 0;
-    const ageOf = (atMs: Millis): Millis => (atMs === 0 || dayMs === 0 ? 0 : Math.max(0, dayMs - atMs));
-    const job = new KeptJob(spec, nowMs - ageOf(spec.openedAtMs));
-    job.specBytes = stored.spec.byteLength;
-    for (const hash of stored.code) job.code.add(hash);
-    for (const piece of stored.chunks) job.addChunk(chunkOf(job.id, piece));
-    for (const piece of stored.answers) this.#foundAnswer(job, answerOf(job.id, piece));
-    job.inputBytes = job.chunks.reduce((sum, { size }) => sum + size, 0);
+  /** What was left on disk goes on. */
+  #found(job: KeptJob): void {
     this.#jobs.set(job.id, job);
-    const note = noteOf(stored);
-    if (note === undefined) this.#submit(job, true);
-    else job.digest = note.digest;
-    if (note?.end !== undefined) {
-      const { outcome, error, endedAtMs } = note.end;
-      job.end = { outcome, error, endedMs: nowMs - ageOf(endedAtMs) };
-      job.forgetChunks(note.chunks, note.items);
-      this.#ended.add(job);
-      return;
-    }
-    if (note !== undefined) this.#goOn(job);
-    this.#limitTime(job);
-    this.#look(job, leaseMs + KEPT_COMEBACK_MS);
-  }
-
-  #foundAnswer(job: KeptJob, answer: AnswerFacts): void {
-    job.answers.push(answer);
-    job.answerBytes += answer.size;
-    const chunk = job.chunkOf(answer.firstIndex);
-    if (chunk !== undefined) job.settle(chunk, answer.firstIndex - chunk.firstIndex, answer.count);
+    if (job.end !== undefined) return this.#ended.add(job);
+    if (job.digest === undefined) this.#submit(job, true);
+    else this.#goOn(job);
+    this.#patience.begin(job);
+    this.#patience.look(job, true);
   }
 
   /** It was running. One that an item has failed ends as it would have. */

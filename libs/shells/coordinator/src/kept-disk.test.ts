@@ -1,7 +1,7 @@
 import { HEARTBEAT_MS, type WriteOutcome } from "@heddle/kernel";
 import { MemoryJobs, PIECE_BYTES_MAX } from "@heddle/port-job-store";
 import { adminListJobs } from "@heddle/wire";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { attach, CODE, keeper, Lives, offerAll, openKept, seal, sendCode, submit, told, work } from "./kept-testing.ts";
 import {
   CLIENT_RESULT_BACKLOG_BYTES,
@@ -21,7 +21,7 @@ class Disk {
 
 async function openStage(options: BenchOptions = {}) {
   const disk = new Disk();
-  const lives = new Lives(disk.jobs, options);
+  const lives = new Lives(onTestFinished, disk.jobs, options);
   const bench = await lives.next();
   const node = await bench.node("n1", 8, { slots: 8 });
   return { disk, lives, bench, node, client: await keeper(bench) };

@@ -1,7 +1,7 @@
 import { LEASE_MS } from "@heddle/kernel";
 import type { Caller } from "@heddle/port-rpc";
 import { adminCancelJob, JobOutcome } from "@heddle/wire";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { attach, ID, keeper, Lives, offerAll, openKept, submit, told, work } from "./kept-testing.ts";
 import { ENDED_JOB_AGE_MS, KEPT_COMEBACK_MS } from "./limits.ts";
 import { settle } from "./testing.ts";
@@ -10,7 +10,7 @@ const alice: Caller = { role: "client", name: "alice" };
 const bob: Caller = { role: "client", name: "bob" };
 
 async function openStage(keep: Parameters<typeof submit>[3] = {}) {
-  const lives = new Lives();
+  const lives = new Lives(onTestFinished);
   const bench = await lives.next();
   const node = await bench.node("n1", 8, { slots: 8 });
   const client = await keeper(bench);
@@ -46,7 +46,7 @@ test("a job that is not detached is cancelled a lease after the last client that
 });
 
 test("a client that is lost in the middle of a submission has a lease and a minute to come back", async () => {
-  const lives = new Lives();
+  const lives = new Lives(onTestFinished);
   const bench = await lives.next();
   await bench.network.listen("away", bench.shell.routes);
   const client = await keeper(bench, ID, undefined, "away");
@@ -66,7 +66,7 @@ test("a client that is lost in the middle of a submission has a lease and a minu
 });
 
 test("a job that was found half on disk waits as long for its client, and is gone then", async () => {
-  const lives = new Lives();
+  const lives = new Lives(onTestFinished);
   const client = await keeper(await lives.next());
   openKept(client, 1);
   await settle();
@@ -130,7 +130,7 @@ test("a listener cancels a job for all, by its number or by its name", async () 
 });
 
 test("a job belongs to the identity that has opened it, also after a restart; the coordinator's user may do all", async () => {
-  const lives = new Lives();
+  const lives = new Lives(onTestFinished);
   const first = await lives.next();
   await submit(await keeper(first, ID, alice), 1, [1]);
   const bench = await lives.next();
@@ -164,7 +164,7 @@ test("what has ended goes after an hour, unless somebody listens, and its id is 
 
 test("an ended job is as old after a restart as the time of day says", async () => {
   let dayMs = 1_000_000;
-  const lives = new Lives(undefined, { timeOfDayMs: () => dayMs });
+  const lives = new Lives(onTestFinished, undefined, { timeOfDayMs: () => dayMs });
   const first = await lives.next();
   const node = await first.node("n1", 1);
   await submit(await keeper(first), 1, [1]);

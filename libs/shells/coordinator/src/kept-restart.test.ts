@@ -25,7 +25,7 @@ function diskUntil(writes: number): MemoryJobs {
 describe("a coordinator that is killed at any of its writes, and started again", () => {
   test.each(Array.from({ length: 14 }, (_, writes) => writes))("after %i writes", async (writes) => {
     const disk = diskUntil(writes);
-    const lives = new Lives(disk);
+    const lives = new Lives(onTestFinished, disk);
     const first = await lives.next();
     const node = await first.node("n1", 8, { slots: 2 });
     const client = await keeper(first);
@@ -43,7 +43,7 @@ describe("a coordinator that is killed at any of its writes, and started again",
     await work(node);
     const before = items(told(heard));
 
-    const healed = new Lives(healedCopy(disk));
+    const healed = new Lives(onTestFinished, healedCopy(disk));
     const later = await healed.next();
     const again = await keeper(later);
     openKept(again, 2, {}, { jobId: "job-1" });
@@ -76,7 +76,7 @@ describe("a coordinator that is killed at any of its writes, and started again",
 
   test("has all of them in a whole run: there are no more writes than were tried", async () => {
     let writes = 0;
-    const bench = await new Lives(new MemoryJobs(() => (++writes > 0 ? "kept" : "full"))).next();
+    const bench = await new Lives(onTestFinished, new MemoryJobs(() => (++writes > 0 ? "kept" : "full"))).next();
     const node = await bench.node("n1", 8, { slots: 2 });
     const client = await keeper(bench);
     await submit(client, 1, COUNTS);
@@ -112,7 +112,7 @@ function bytesOf(bytes: Uint8Array | undefined): Uint8Array {
 }
 
 test("a detached job that nobody listens to goes on after a restart, without what is answered", async () => {
-  const lives = new Lives();
+  const lives = new Lives(onTestFinished);
   const first = await lives.next();
   const node = await first.node("n1", 8, { slots: 8 });
   await submit(await keeper(first), 1, [3, 2, 4]);
@@ -153,7 +153,7 @@ test("a detached job that nobody listens to goes on after a restart, without wha
 });
 
 test("what has ended can be attached to after a restart: its answers, its failures and its end", async () => {
-  const lives = new Lives();
+  const lives = new Lives(onTestFinished);
   const first = await lives.next();
   const node = await first.node("n1", 8, { slots: 8 });
   await submit(await keeper(first), 1, [2, 1], {}, { collect: true });
@@ -185,7 +185,7 @@ test("what has ended can be attached to after a restart: its answers, its failur
 
 test("a job that an item has failed for good ends as failed after a restart, without running again", async () => {
   const disk = diskUntil(6); // spec, code, chunk, note, and then the failure before the end
-  const lives = new Lives(disk);
+  const lives = new Lives(onTestFinished, disk);
   const first = await lives.next();
   const node = await first.node("n1", 8, { slots: 8 });
   await submit(await keeper(first), 1, [1, 1]);
@@ -194,7 +194,7 @@ test("a job that an item has failed for good ends as failed after a restart, wit
   finish(node, one?.assignment, { $case: "itemError", value: { completed: 0, values: inline([]), failure } });
   await settle();
   const answers = disk.recovered().jobs[0]?.answers.length;
-  const later = await new Lives(healedCopy(disk)).next();
+  const later = await new Lives(onTestFinished, healedCopy(disk)).next();
   const node2 = await later.node("n1", 8, { slots: 8 });
   const listener = await later.client();
   attach(listener, 1);
@@ -205,7 +205,7 @@ test("a job that an item has failed for good ends as failed after a restart, wit
 });
 
 test("the client of a job that is not detached finds it again after a restart", async () => {
-  const lives = new Lives();
+  const lives = new Lives(onTestFinished);
   const first = await lives.next();
   await submit(await keeper(first), 1, [2], { detached: false });
   const later = await lives.next();

@@ -2,7 +2,6 @@ import { sha256Hex } from "@heddle/port-blobs";
 import { MemoryJobs } from "@heddle/port-job-store";
 import type { Caller } from "@heddle/port-rpc";
 import { decodePayload, type IndexSpan, type Keep, type OpenJob } from "@heddle/wire";
-import { onTestFinished } from "vitest";
 import {
   type Bench,
   type BenchOptions,
@@ -22,13 +21,18 @@ export const HASH: string = sha256Hex(CODE);
 export const DIGEST: string = "d".repeat(64);
 export const ID: string = "1".repeat(32);
 
+type AtEnd = Parameters<typeof openBench>[0];
+
 /** One place where jobs are kept, and one life of a coordinator after the other on it. */
 export class Lives {
   readonly disk: MemoryJobs;
+  readonly #atEnd: AtEnd;
   readonly #options: BenchOptions;
   #current: Bench | undefined;
 
-  constructor(disk: MemoryJobs = new MemoryJobs(), options: BenchOptions = {}) {
+  /** `atEnd` is told what to do when the test is over. */
+  constructor(atEnd: AtEnd, disk: MemoryJobs = new MemoryJobs(), options: BenchOptions = {}) {
+    this.#atEnd = atEnd;
     this.disk = disk;
     this.#options = options;
   }
@@ -37,7 +41,7 @@ export class Lives {
   async next(): Promise<Bench> {
     await this.#current?.network[Symbol.asyncDispose]();
     this.disk.kill();
-    this.#current = await openBench(onTestFinished, { ...this.#options, disk: this.disk });
+    this.#current = await openBench(this.#atEnd, { ...this.#options, disk: this.disk });
     return this.#current;
   }
 }
