@@ -7,17 +7,7 @@ import {
   SCHEDULER_LIMITS,
   Scheduler,
 } from "@heddle/core-scheduler";
-import {
-  assert,
-  CoreDriver,
-  type Environment,
-  HEARTBEAT_MS,
-  LEASE_MS,
-  type Millis,
-  mintId,
-  unreachable,
-} from "@heddle/kernel";
-import type { Blobs } from "@heddle/port-blobs";
+import { assert, CoreDriver, type Environment, HEARTBEAT_MS, LEASE_MS, mintId, unreachable } from "@heddle/kernel";
 import type { JobStore } from "@heddle/port-job-store";
 import { type Metric, notReady, type Readiness, ready, type Watched } from "@heddle/port-metrics";
 import { Audit, type Goodbye, type Route, SessionAcceptor, streamRoute, unaryRoute } from "@heddle/port-rpc";
@@ -32,7 +22,6 @@ import {
   adminGetStatus,
   adminListJobs,
   adminListNodes,
-  type DescribeJob,
   type FabricError,
   JobOutcome,
   jobsRun,
@@ -46,6 +35,7 @@ import { Artifacts } from "./artifacts.ts";
 import { cancelNamed } from "./cancel.ts";
 import { ClientDesk } from "./client-desk.ts";
 import { CordonDesk } from "./cordon-desk.ts";
+import { description } from "./describe.ts";
 import type { Office } from "./desk.ts";
 import { JobHistory } from "./history.ts";
 import { KeptSpace } from "./kept-space.ts";
@@ -58,44 +48,13 @@ import {
   LACK_LENGTH_MAX,
   REASON_LENGTH_MAX,
 } from "./limits.ts";
-import { type ManagerPlace, ManagerRelay, withoutManager } from "./manager-relay.ts";
+import { ManagerRelay, withoutManager } from "./manager-relay.ts";
 import { Counts, coordinatorMetrics } from "./metrics.ts";
 import { NodeDesk } from "./node-desk.ts";
 import { noteEnd } from "./node-tally.ts";
+import type { CoordinatorOptions } from "./options.ts";
 import { plainLine } from "./plain.ts";
 import { type Finish, fabricError, sendItemFailed, sendJobEnded, sendValues } from "./results.ts";
-
-/** What a coordinator needs of the world. */
-export interface CoordinatorOptions {
-  readonly env: Environment;
-  /** Where shipped code is kept. The caller disposes it after the shell. */
-  readonly blobs: Blobs;
-  /** Where jobs are kept, and the history of all; not yet recovered. The caller disposes it after the shell. */
-  readonly jobs: JobStore;
-  /** Bytes of kept jobs at a time; KEPT_BYTES_MAX unless given. */
-  readonly keptBytesMax?: number;
-  /**
-   * The time of day, in milliseconds since 1970: by it people see the ages of jobs that were there before a restart, and nothing is decided but when an ended
-   * job is forgotten. Without it they count from the restart.
-   */
-  readonly timeOfDayMs?: () => Millis;
-  /** Release, for people and Hello. */
-  readonly build: string;
-  /** Major version of Node.js, for Hello. */
-  readonly nodeMajor: number;
-  readonly pid: number;
-  /** Silence after which a peer is given up; LEASE_MS unless a test says otherwise. */
-  readonly leaseMs?: number;
-  /** Longest pause between frames; HEARTBEAT_MS unless a test says otherwise. */
-  readonly heartbeatMs?: number;
-  /**
-   * How long a job, or a process, waits for a node that could run it, while there are nodes and none of them could, were it empty; then it fails
-   * with UnschedulableError. 0 for ever; 30 s unless given.
-   */
-  readonly unschedulableMs?: number;
-  /** Where the fabric's shared objects are. Without it they are refused in words. */
-  readonly manager?: ManagerPlace;
-}
 
 type Assign = Extract<Effect, { type: "assign-chunk" }>;
 type EndJob = Extract<Effect, { type: "end-job" }>;
@@ -501,30 +460,6 @@ function settle({ job, chunk: number }: AssignmentRecord, count: number): void {
 }
 
 const JOB_OUTCOMES = { done: JobOutcome.DONE, failed: JobOutcome.FAILED, cancelled: JobOutcome.CANCELLED } as const;
-
-function description({ key, id, pool, opened, function: fn }: JobRecord): DescribeJob {
-  const { name, spread, depth, itemTimeoutMs, concurrency, seedLow, seedHigh, combine, prime, effectsOnce } = opened;
-  const { initializer, chunksPerWorker, rssBytesPerWorker } = pool.opened;
-  return {
-    job: key,
-    jobId: id,
-    pool: pool.key,
-    function: fn,
-    name,
-    spread,
-    depth,
-    initializer,
-    chunksPerWorker,
-    rssBytesPerWorker,
-    itemTimeoutMs,
-    concurrency,
-    seedLow,
-    seedHigh,
-    combine,
-    prime,
-    effectsOnce,
-  };
-}
 
 function lostFinish(assignment: AssignmentRecord): Finish {
   const nothing = { values: undefined, relay: undefined, failure: undefined, userError: undefined };

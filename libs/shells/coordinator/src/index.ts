@@ -1,6 +1,6 @@
 export { memoryJobStore } from "@heddle/port-job-store";
 export { access, descriptorSetUrl } from "@heddle/wire";
-export { type CoordinatorOptions, CoordinatorShell } from "./coordinator.ts";
+export { CoordinatorShell } from "./coordinator.ts";
 export {
   CALLER_CLIENTS_MAX,
   CALLER_MANAGER_STREAMS_MAX,
@@ -15,3 +15,4 @@ export {
   NODES_MAX,
 } from "./limits.ts";
 export type { ManagerPlace } from "./manager-relay.ts";
+export type { CoordinatorOptions } from "./options.ts";

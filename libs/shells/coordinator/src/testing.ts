@@ -22,7 +22,8 @@ import {
   type RunResponseEntry,
   type Span,
 } from "@heddle/wire";
-import { type CoordinatorOptions, CoordinatorShell } from "./coordinator.ts";
+import { CoordinatorShell } from "./coordinator.ts";
+import type { CoordinatorOptions } from "./options.ts";
 
 const ADDRESS = "coordinator";
 export const POOL = "a".repeat(32);
