@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
-import type { ServerFacts } from "@heddle/adapter-command";
+import type { ServerFacts, StopSignal } from "@heddle/adapter-command";
 import { nodeOptions } from "./config.ts";
 
 /** How a child ended. */
@@ -55,10 +55,10 @@ export class Child {
     return this.#process.pid ?? 0;
   }
 
-  /** Asks it to end, waits, and kills it when it takes longer than `graceMs`. */
-  async end(graceMs: number): Promise<void> {
+  /** Asks it to end, for good by SIGINT, waits, and kills it when it takes longer than `graceMs`. */
+  async end(graceMs: number, signal: StopSignal): Promise<void> {
     const timer = setTimeout(() => this.#process.kill("SIGKILL"), graceMs);
-    this.#process.kill("SIGTERM");
+    this.#process.kill(signal);
     await this.ended;
     clearTimeout(timer);
   }

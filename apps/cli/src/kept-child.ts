@@ -1,4 +1,4 @@
-import type { ServerFacts } from "@heddle/adapter-command";
+import type { ServerFacts, StopSignal } from "@heddle/adapter-command";
 import { type Child, endText } from "./children.ts";
 
 /** Pause before a dead child is started again: doubled with every death, up to the longest. */
@@ -49,10 +49,10 @@ export class KeptChild {
     return this.#child.name;
   }
 
-  /** Asks it to end, waits, and kills it when it takes longer than `graceMs`. */
-  async end(graceMs: number): Promise<void> {
+  /** Asks it to end, for good by SIGINT, waits, and kills it when it takes longer than `graceMs`. */
+  async end(graceMs: number, signal: StopSignal): Promise<void> {
     this.#letGo();
-    await this.#child.end(graceMs);
+    await this.#child.end(graceMs, signal);
   }
 
   /** Ends it at once, as if this process were gone; kills it after `graceMs`. */

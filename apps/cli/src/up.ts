@@ -7,6 +7,7 @@ import {
   onStopSignals,
   ParentLink,
   removeAddressFile,
+  type StopSignal,
   signalExitCode,
   writeAddressFile,
 } from "@heddle/adapter-command";
@@ -26,20 +27,22 @@ const HURRY_MS = 3_000;
 /** Runs a manager, a coordinator and agents as child processes until told to stop. Resolves with the exit code. */
 export async function up(config: UpConfig): Promise<number> {
   const fabric = new Fabric(config);
-  const stop = Promise.withResolvers<void>();
+  const stop = Promise.withResolvers<StopSignal>();
   onStopSignals({
-    first: () => stop.resolve(),
+    first: stop.resolve,
     again: (signal) => void fabric.hurry(signalExitCode(signal)),
   });
   if (config.parentFd !== undefined)
     void new ParentLink(config.parentFd).gone.then(() => fabric.hurry(exitCodes.error));
-  const stopped = stop.promise.then((): Ending => ({ why: stoppingText(config), exitCode: exitCodes.ok }));
+  const stopped = stop.promise.then(
+    (signal): Ending => ({ why: stoppingText(config, signal), exitCode: exitCodes.ok, signal }),
+  );
   try {
     const started = await Promise.race([fabric.start(), fabric.failed, stopped]);
     if ("address" in started) announce(config, started, fabric.slots);
-    const { why, exitCode } = await Promise.race([fabric.failed, stopped]);
+    const { why, exitCode, signal } = await Promise.race([fabric.failed, stopped]);
     say(why);
-    await fabric.stop();
+    await fabric.stop(signal);
     say("stopped");
     return exitCode;
   } catch (error) {
@@ -54,11 +57,18 @@ export async function up(config: UpConfig): Promise<number> {
 interface Ending {
   readonly why: string;
   readonly exitCode: number;
+  /** What ended it, where that was a signal. */
+  readonly signal?: StopSignal;
 }
 
-function stoppingText({ drainMs }: UpConfig): string {
+/** Who stops it by hand means it; a supervisor may start it again. */
+function stoppingText({ drainMs }: UpConfig, signal: StopSignal): string {
   const chunks = `chunks that run may end within ${drainMs / 1_000} s`;
-  return `stopping: ${chunks}, jobs that are not done wait at their clients for another coordinator; once more to stop at once`;
+  const rest =
+    signal === "SIGINT"
+      ? "jobs that are not done fail then"
+      : "jobs that are not done wait at their clients for another coordinator";
+  return `stopping: ${chunks}, ${rest}; once more to stop at once`;
 }
 
 /** Where a fabric that has started is, and by which files its users say who they are. */
@@ -179,13 +189,16 @@ class Fabric {
     return await makeCertificates({ directory, isLasting: dataDir !== undefined, hosts: hostsAt(listen, host) });
   }
 
-  /** Agents first, so that what runs may end and reach its client, then the servers. Bounded in time: what does not end is killed. */
-  async stop(): Promise<void> {
+  /**
+   * Agents first, so that what runs may end and reach its client, then the servers. Bounded in time: what does not end is killed. After SIGINT nothing comes after them,
+   * and their clients are told so.
+   */
+  async stop(signal: StopSignal = "SIGTERM"): Promise<void> {
     this.#isStopping = true;
     const graceMs = this.#config.drainMs + STOP_GRACE_MS;
-    await Promise.all(this.#agents.map((agent) => agent.end(graceMs)));
-    await this.#coordinator?.end(STOP_GRACE_MS);
-    await this.#manager?.end(graceMs);
+    await Promise.all(this.#agents.map((agent) => agent.end(graceMs, signal)));
+    await this.#coordinator?.end(STOP_GRACE_MS, signal);
+    await this.#manager?.end(graceMs, signal);
     this.#directory[Symbol.dispose]();
   }
 

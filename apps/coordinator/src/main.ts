@@ -96,7 +96,7 @@ async function start(config: CoordinatorConfig): Promise<RunningServer> {
       ({ message }) => `${message}\nnobody knows what is on disk until it is read again: start the coordinator anew`,
     ),
     endedExitCode: exitCodes.internal,
-    stop: () => shell.stop(config.drainMs),
+    stop: (until) => shell.stop(config.drainMs, until),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }

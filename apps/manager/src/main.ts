@@ -72,7 +72,7 @@ async function start(config: ManagerConfig): Promise<RunningServer> {
       ({ message }) => `${message}\nnobody knows what is on disk until it is read again: start the manager anew`,
     ),
     endedExitCode: exitCodes.internal,
-    stop: () => shell.stop(config.drainMs),
+    stop: (until) => shell.stop(config.drainMs, until),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }

@@ -52,6 +52,9 @@ export function endedError(end: SessionEnd, address: string): Error {
     case "goodbye":
       if (end.goodbye.code === "timeout")
         return new UnavailableError(`the coordinator at ${address} gave this client up: ${end.goodbye.message}`);
+      if (end.goodbye.code === "closed")
+        // for good: whoever comes back says "unavailable"
+        return new UnavailableError(`the coordinator at ${address} is gone: ${end.goodbye.message}`);
       return heddleError(end.goodbye.code, `the coordinator at ${address} said goodbye: ${end.goodbye.message}`);
     case "lost":
       return lostError(end, `cannot talk to the coordinator at ${address}: ${end.message}`);

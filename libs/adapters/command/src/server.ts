@@ -46,6 +46,12 @@ export interface ServerProgram<T extends ServerValues> {
   readonly start: (values: T) => Promise<RunningServer>;
 }
 
+/**
+ * Until when a server is stopped: "next" is started in its place, sooner or later, which whoever needs it waits for; or for good. Only `heddle up` says so, as Ctrl-C ends it, and what it
+ * has started with it.
+ */
+export type StopUntil = "next" | "for-good";
+
 /** A server that runs. Disposing releases everything at once. */
 export interface RunningServer extends AsyncDisposable {
   readonly log: Logger;
@@ -56,7 +62,7 @@ export interface RunningServer extends AsyncDisposable {
   /** The exit code of a server that is over so; that of an error unless given. */
   readonly endedExitCode?: number;
   /** Ends its work politely, in bounded time. */
-  readonly stop: () => Promise<void>;
+  readonly stop: (until: StopUntil) => Promise<void>;
 }
 
 /** What a server process is started with. */
@@ -98,7 +104,10 @@ export async function runServer<T extends ServerValues>(
   switch (reason.type) {
     case "signal":
       server.log.info("stopping", { signal: reason.signal });
-      await Promise.race([server.stop(), gone?.gone ?? new Promise<never>(() => undefined)]);
+      await Promise.race([
+        server.stop(stopUntil(reason.signal, gone)),
+        gone?.gone ?? new Promise<never>(() => undefined),
+      ]);
       await within(RELEASE_MS, server[Symbol.asyncDispose]());
       return process.exit(exitCodes.ok);
     case "ended":
@@ -110,6 +119,11 @@ export async function runServer<T extends ServerValues>(
       await within(ABANDON_MS, server[Symbol.asyncDispose]());
       return process.exit(exitCodes.error);
   }
+}
+
+/** A server that has been started by hand may be started so again, also one that was stopped by Ctrl-C. */
+function stopUntil(signal: StopSignal, parent: ParentLink | undefined): StopUntil {
+  return parent !== undefined && signal === "SIGINT" ? "for-good" : "next";
 }
 
 /** The settings; prints the help, or what is wrong with them, and exits. */

@@ -9,6 +9,7 @@ import {
   mintId,
   ProtocolError,
   StateError,
+  UnavailableError,
   unreachable,
 } from "@heddle/kernel";
 import {
@@ -318,6 +319,9 @@ class SessionLife {
     stream.fate.failure = errorOf(end) ?? stream.fate.failure;
     const { failure } = stream.fate;
     this.#drop(stream, wordsOf(end));
+    if (end.reason === "goodbye" && end.goodbye.code === "closed")
+      // for good: whoever comes back says "unavailable"
+      return this.#failed(new UnavailableError(`the manager is gone: ${end.goodbye.message}`));
     if (stream.openedMs === undefined)
       return isRefusal(failure) ? this.#next(failure) : this.#later(() => this.begin());
     if (clock.nowMs() - stream.openedMs > RETRY.maxMs) this.#failures = 0;

@@ -141,6 +141,14 @@ test("stopping waits for open jobs, not for what nodes still have of ended ones"
   expect(client.end).toMatchObject({ goodbye: { code: "unavailable" } });
 });
 
+test("one that is stopped for good says so", async () => {
+  const bench = await openBench(onTestFinished);
+  const client = await bench.client();
+  await bench.shell.stop(0, "for-good");
+  await settle();
+  expect(client.end).toMatchObject({ goodbye: { code: "closed", message: "the fabric was stopped" } });
+});
+
 test("while it stops, open jobs end and new ones are refused", async () => {
   const bench = await openBench(onTestFinished);
   const [client, node] = [await bench.client(), await bench.node("n1", 4)];

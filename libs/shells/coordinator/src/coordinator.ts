@@ -162,13 +162,16 @@ export class CoordinatorShell implements Watched {
 
   /**
    * Stops politely: new jobs are refused, open ones have `drainMs` to end; then every session is told goodbye,
-   * and what is left waits at its client for another coordinator, kept jobs on disk. Bounded in time, but for the disk.
+   * and what is left waits at its client for another coordinator, kept jobs on disk; for good, it fails there, as no other comes. Bounded in time, but for the disk.
    */
-  async stop(drainMs: number): Promise<void> {
+  async stop(drainMs: number, until: "next" | "for-good" = "next"): Promise<void> {
     this.#stopping = true;
     await this.#idle(drainMs);
     this.#clients.kept.freeze(); // before nodes leave: what they lose by that is nobody's failure
-    const goodbye: Goodbye = { code: "unavailable", message: "the coordinator was stopped" };
+    const goodbye: Goodbye =
+      until === "next"
+        ? { code: "unavailable", message: "the coordinator was stopped" }
+        : { code: "closed", message: "the fabric was stopped" };
     await Promise.all([this.#clientSessions.close(goodbye), this.#nodeSessions.close(goodbye), this.#relay?.close()]);
     this.#timer?.[Symbol.dispose]();
     this.#cordons[Symbol.dispose]();

@@ -140,9 +140,9 @@ export class ManagerShell implements Watched {
 
   /**
    * Stops politely: new sessions are refused, what is under way gets to the disk and is answered, then every stream is told goodbye. Leases go on
-   * with the next manager on the journal. `drainMs`: how long the disk may take. Bounded in time.
+   * with the next manager on the journal; for good, what its clients ask fails. `drainMs`: how long the disk may take. Bounded in time.
    */
-  async stop(drainMs: Millis): Promise<void> {
+  async stop(drainMs: Millis, until: "next" | "for-good" = "next"): Promise<void> {
     if (this.#isOver) return;
     this.#isStopping = true;
     this.#desk.stop();
@@ -152,7 +152,8 @@ export class ManagerShell implements Watched {
     await Promise.race([this.#replica.stop(), late.promise]);
     this.#replica.end();
     this.#leases.stop();
-    await this.#streams.close({ code: "unavailable", message: "the manager was stopped" });
+    const code = until === "next" ? "unavailable" : "closed";
+    await this.#streams.close({ code, message: "the manager was stopped" });
     this.#end();
     await Promise.all([...this.#beats].map((link) => link[Symbol.asyncDispose]()));
   }
