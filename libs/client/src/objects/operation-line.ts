@@ -1,4 +1,4 @@
-import { Fifo, LimitError } from "@heddle/kernel";
+import { Fifo, LimitError, OPERATIONS_BYTES_MAX } from "@heddle/kernel";
 import type { Reply } from "@heddle/wire";
 import {
   OPERATION_BYTES_IN_FLIGHT_MAX,
@@ -55,7 +55,7 @@ export class OperationLine {
     return this.size - this.#unflushedCount;
   }
 
-  /** Throws LimitError when there are too many. */
+  /** Throws LimitError when there are too many, or it is too large. */
   push(operation: PendingOperation): void {
     this.#checkRoom(operation);
     this.#queued.push(operation);
@@ -182,6 +182,8 @@ export class OperationLine {
   }
 
   #checkRoom({ isWaiting, bytes }: PendingOperation): void {
+    if (bytes > OPERATIONS_BYTES_MAX)
+      throw new LimitError("OPERATIONS_BYTES_MAX", OPERATIONS_BYTES_MAX, bytes, tooLargeWords(bytes));
     if (isWaiting && this.#waitingCount >= OPERATIONS_WAITING_MAX)
       throw new LimitError("OPERATIONS_WAITING_MAX", OPERATIONS_WAITING_MAX, this.#waitingCount + 1);
     const count = this.#queuedCount + 1;
@@ -199,6 +201,11 @@ export class OperationLine {
 }
 
 const NONE: number[] = [];
+
+/** Whoever sends so much is cut off, and would send it again on each new stream. */
+function tooLargeWords(bytes: number): string {
+  return `OPERATIONS_BYTES_MAX: one operation, or all that counts together, has ${OPERATIONS_BYTES_MAX} bytes at most, this has ${bytes}: write it in several`;
+}
 
 function queuedWords(limit: string): string {
   return `${limit}: too many operations on shared objects wait to be sent; await some of them now and then, or flush()`;

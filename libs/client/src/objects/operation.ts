@@ -7,6 +7,12 @@ const NONE: never[] = [];
 /** Fields of an operation beside its values, about. */
 const HEAD_BYTES = 48;
 
+function bytesOf(values: readonly Uint8Array[]): number {
+  let bytes = 0;
+  for (const { length } of values) bytes += length + 4;
+  return bytes;
+}
+
 /** What ends an operation that waits before it is so far. */
 export interface Impatience {
   /** What to reject with. */
@@ -63,9 +69,9 @@ export class PendingOperation implements Operation {
     this.isWrite = traits.changes;
     this.isAwaitedByFlush = !options.isWaiting || traits.isPut;
     this.#read = options.read;
-    let bytes = HEAD_BYTES;
-    for (const value of this.values) bytes += value.length + 4;
-    for (const inner of this.operations) for (const value of inner.values) bytes += value.length + HEAD_BYTES;
+    let bytes = HEAD_BYTES + bytesOf(this.values);
+    for (const { object, values: written } of this.operations) bytes += HEAD_BYTES + object.length + bytesOf(written);
+    for (const { object, key } of this.expectations) bytes += HEAD_BYTES + object.length + key.length;
     this.bytes = bytes;
   }
 

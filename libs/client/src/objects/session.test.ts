@@ -234,6 +234,21 @@ describe("operations of a session", () => {
     await expect(manager.session.wait(acquire)).rejects.toBeInstanceOf(LimitError);
   });
 
+  test("an operation that the manager would cut the stream for is refused, with all that is done together in it", async () => {
+    await using manager = await ScriptedManager.start();
+    const { asked, session } = manager;
+    manager.answer = () => ({});
+    const written = { verb: "list-append", object: "@list", values: [new Uint8Array(30 * 1024 * 1024)] } as const;
+    const together = (count: number) => ({
+      ...({ verb: "transaction", object: "" } as const),
+      operations: Array.from({ length: count }, () => written),
+    });
+    const limit = { name: "LimitError", limitName: "OPERATIONS_BYTES_MAX", limit: 80 * 1024 * 1024 };
+    await expect(session.call(together(3))).rejects.toMatchObject(limit);
+    await session.call(append);
+    expect(asked).toHaveLength(1);
+  });
+
   test("keep the process alive while they have no reply, and no longer", async () => {
     await using manager = await ScriptedManager.start();
     expect(manager.holds).toBe(0);
