@@ -9,19 +9,7 @@ import {
   unreachable,
 } from "@heddle/kernel";
 import type { SessionEnd } from "@heddle/port-rpc";
-import type {
-  EncodedPayload,
-  FabricError,
-  ItemFailed,
-  JobEnded,
-  JobKept,
-  KeptItemFailed,
-  KeptSpanDone,
-  Output,
-  Payload,
-  RunResponseEntry,
-  SpanDone,
-} from "@heddle/wire";
+import type { FabricError, ItemFailed, JobEnded, JobKept, Output, RunResponseEntry, SpanDone } from "@heddle/wire";
 import { endedError, noCoordinatorError, type SessionDial, unreachableText } from "./dial.ts";
 import { fabricErrorOf } from "./failure.ts";
 import type { JobRun } from "./job-run.ts";
@@ -36,6 +24,7 @@ import {
   type Line,
   newLine,
   type OfferedRun,
+  receive,
   recount,
   sendPayload,
   stopOffering,
@@ -360,12 +349,10 @@ export class Connection {
       case "jobKept":
         return this.#jobKept(line, kind.value);
       case "jobAttached":
-        this.#patience.regained();
-        return this.#kept.attached(line, kind.value);
       case "keptSpanDone":
-        return this.#keptSpanDone(line, kind.value);
       case "keptItemFailed":
-        return this.#keptItemFailed(line, kind.value);
+        this.#patience.regained();
+        return this.#kept.answer(line, kind);
       case undefined:
         return; // a newer peer's entry that this build does not know
       default:
@@ -399,7 +386,7 @@ export class Connection {
   }
 
   #spanDone(line: Line, done: SpanDone): void {
-    this.#receive(line, done.values, (values) => {
+    receive(line, done.values, (values) => {
       const request = line.jobs.get(done.job);
       if (request === undefined) return; // it was cancelled from here
       this.#take(line, request, (run) => run.spanDone(done, values));
@@ -418,7 +405,7 @@ export class Connection {
       this.#take(line, request, (run) => run.itemFailed({ ...failed, failure }, userError));
       if (line.unsealed.size > 0) this.#offering.schedule();
     };
-    if (failure.kind?.$case === "userError") this.#receive(line, failure.kind.value, (payload) => take(payload.bytes));
+    if (failure.kind?.$case === "userError") receive(line, failure.kind.value, (payload) => take(payload.bytes));
     else take(undefined);
   }
 
@@ -451,31 +438,6 @@ export class Connection {
       void this.#kept.verify(request, run);
     } else this.#offering.kept(line, request);
     this.#offering.schedule();
-  }
-
-  #keptSpanDone(line: Line, { job, span, values }: KeptSpanDone): void {
-    if (span === undefined) throw new ProtocolError("an answer of a kept job does not say which items it is of");
-    this.#receive(line, values, (payload) => {
-      this.#patience.regained();
-      this.#kept.take(line, job, (listener) => listener.spanDone(span, payload));
-    });
-  }
-
-  #keptItemFailed(line: Line, failed: KeptItemFailed): void {
-    const { failure } = failed;
-    if (failure === undefined) throw new ProtocolError("a failed item came without its failure");
-    const take = (userError: Uint8Array | undefined): void => {
-      this.#patience.regained();
-      this.#kept.take(line, failed.job, (listener) => listener.itemFailed(failed, failure, userError));
-    };
-    if (failure.kind?.$case === "userError") this.#receive(line, failure.kind.value, (payload) => take(payload.bytes));
-    else take(undefined);
-  }
-
-  #receive(line: Line, header: Payload | undefined, take: (payload: EncodedPayload) => void): void {
-    if (header === undefined) throw new ProtocolError("an entry lacks its payload");
-    const payload = line.assembler.open(header, take);
-    if (payload !== undefined) take(payload);
   }
 
   #capacityChanged(line: Line, capacity: FabricCapacity): void {

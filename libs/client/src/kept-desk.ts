@@ -1,11 +1,11 @@
-import { CLIENT_JOBS_MAX, type Environment, Fifo, type JobId, ProtocolError } from "@heddle/kernel";
-import { type JobAttached, type JobEnded, KEPT_JOBS_MINOR } from "@heddle/wire";
+import { CLIENT_JOBS_MAX, type Environment, Fifo, type JobId, ProtocolError, unreachable } from "@heddle/kernel";
+import { type JobEnded, KEPT_JOBS_MINOR, type KeptItemFailed, type RunResponseEntry } from "@heddle/wire";
 import { made, UnshippedFunctions } from "./argument-functions.ts";
 import { fabricErrorOf } from "./failure.ts";
 import type { KeptListener } from "./kept-listener.ts";
 import type { KeptSubmission } from "./kept-submission.ts";
 import { VERIFIED_CHUNKS_PER_TURN } from "./limits.ts";
-import { type JobRequest, jobsOf, type Line } from "./line.ts";
+import { type JobRequest, jobsOf, type Line, receive } from "./line.ts";
 import { keepsNoJobs } from "./offering.ts";
 
 /** What kept jobs need of their connection. */
@@ -74,13 +74,39 @@ export class KeptDesk {
     });
   }
 
-  /** Says of a job what it is. */
-  attached(line: Line, said: JobAttached): void {
-    this.take(line, said.job, (listener) => listener.attach(said));
+  /** What the coordinator says to whoever listens. Throws ProtocolError for what it cannot say. */
+  answer(
+    line: Line,
+    kind: Extract<RunResponseEntry["kind"], { $case: "jobAttached" | "keptSpanDone" | "keptItemFailed" }>,
+  ): void {
+    switch (kind.$case) {
+      case "jobAttached":
+        return this.#take(line, kind.value.job, (listener) => listener.attach(kind.value));
+      case "keptSpanDone": {
+        const { job, span, values } = kind.value;
+        if (span === undefined) throw new ProtocolError("an answer of a kept job does not say which items it is of");
+        return receive(line, values, (payload) =>
+          this.#take(line, job, (listener) => listener.spanDone(span, payload)),
+        );
+      }
+      case "keptItemFailed":
+        return this.#itemFailed(line, kind.value);
+      default:
+        return unreachable(kind);
+    }
+  }
+
+  #itemFailed(line: Line, failed: KeptItemFailed): void {
+    const { job, failure } = failed;
+    if (failure === undefined) throw new ProtocolError("a failed item came without its failure");
+    const take = (userError: Uint8Array | undefined): void =>
+      this.#take(line, job, (listener) => listener.itemFailed(failed, failure, userError));
+    if (failure.kind?.$case === "userError") receive(line, failure.kind.value, ({ bytes }) => take(bytes));
+    else take(undefined);
   }
 
   /** An answer for a listener. What cannot be taken fails that alone; what breaks the protocol ends the session, by being thrown on. */
-  take(line: Line, job: number, answer: (listener: KeptListener) => void): void {
+  #take(line: Line, job: number, answer: (listener: KeptListener) => void): void {
     const listener = line.listeners.get(job);
     if (listener === undefined) return; // it has left
     try {

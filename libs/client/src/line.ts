@@ -1,4 +1,4 @@
-import { CLIENT_CHUNKS_MAX, CLIENT_INPUT_BYTES_MAX } from "@heddle/kernel";
+import { CLIENT_CHUNKS_MAX, CLIENT_INPUT_BYTES_MAX, ProtocolError } from "@heddle/kernel";
 import type { Session } from "@heddle/port-rpc";
 import type { Artifact } from "@heddle/port-shipper";
 import {
@@ -112,6 +112,13 @@ export function hasRoomFor(line: Line, { openChunks, openBytes }: OfferedRun): b
 /** Numbers that are in use. */
 export function jobsOf({ jobs, listeners }: Line): number {
   return jobs.size + listeners.size;
+}
+
+/** Takes a payload once all of it is there: at once, or with its last part. */
+export function receive(line: Line, header: Payload | undefined, take: (payload: EncodedPayload) => void): void {
+  if (header === undefined) throw new ProtocolError("an entry lacks its payload");
+  const payload = line.assembler.open(header, take);
+  if (payload !== undefined) take(payload);
 }
 
 /** Sends a chunk of a job with its inputs. `settled`: items that need no run. */
