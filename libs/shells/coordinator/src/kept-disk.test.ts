@@ -73,6 +73,25 @@ test("a running job waits for a full disk, hands out nothing meanwhile, and goes
   expect(told(client).slice(3)).toEqual(["2 attached to 2", "2 0+1: 0", "2 1+1: 10", "2 ended 1"]);
 });
 
+test("a job that is cancelled while the last of it is being written is not kept, nor run", async () => {
+  const { disk, bench, node, client } = await openStage();
+  openKept(client, 1);
+  await settle();
+  offerAll(client, 1, [1]);
+  await settle();
+  const written = Promise.withResolvers<WriteOutcome>();
+  disk.outcome = () => written.promise;
+  seal(client, 1, 1);
+  await settle();
+  client.say({ $case: "cancelJob", value: { job: 1, reason: "" } });
+  await settle();
+  disk.outcome = () => "kept";
+  written.resolve("kept");
+  await settle();
+  expect(told(client)).toEqual(["1 kept 0", "1 kept 1", "1 ended 3 cancelled"]);
+  expect([node.said("assignChunk"), await bench.jobs(), disk.jobs.recovered().jobs]).toEqual([[], [], []]);
+});
+
 test("an answer is told when it is on disk, and not before", async () => {
   const { disk, node, client } = await openStage();
   await submit(client, 1, [1]);

@@ -1,4 +1,5 @@
 import { SettledSpans } from "@heddle/client";
+import { assert } from "@heddle/kernel";
 import { type EncodedPayload, flowOf, type IndexSpan, JobOutcome, type Span, slicePayload } from "@heddle/wire";
 import type { KeptJob } from "./kept-job.ts";
 import type { AnswerFacts } from "./kept-records.ts";
@@ -53,8 +54,8 @@ export class KeptListener {
   /** An answer is on disk, which is the last of its job so far. Who has heard all others is told from memory. */
   answered(answer: AnswerFacts, bytes: Uint8Array): void {
     if (this.#isTelling || this.#isOver) return; // it comes to that from the disk
-    const isNext = this.#isAttached && this.job.answers[this.#next] === answer;
-    if (!isNext || this.#isBehind) return this.wake();
+    if (this.#isBehind) return this.wake();
+    assert(this.job.answers[this.#next] === answer, "who is not being told has been told all others");
     this.#next++;
     this.#send(answer, this.#gapsOf(answer), bytes);
   }

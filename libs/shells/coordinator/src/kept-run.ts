@@ -75,8 +75,6 @@ export class KeptRun {
   #offered = 0;
   #nextAnswer: number;
   #isReading = false;
-  /** Answers that still come do not count. */
-  #isFailing = false;
   #isOver = false;
 
   constructor(options: KeptRunsOptions, job: KeptJob) {
@@ -130,7 +128,6 @@ export class KeptRun {
 
   /** It cannot go on. What is answered so far stays. */
   fail(error: FabricError): void {
-    this.#isFailing = true;
     this.#stop("failed", error);
   }
 
@@ -246,7 +243,6 @@ export class KeptRun {
   }
 
   #answer(facts: IndexSpan & Omit<AnswerFacts, "number" | "size">, bytes: Uint8Array): void {
-    if (this.#isFailing) return;
     const { space } = this.#options;
     const { job } = this;
     const size = bytes.byteLength;
