@@ -24,6 +24,8 @@ export interface CommittedEffects {
 }
 
 const ALL = { type: "all" } as const;
+/** None of the items is settled: what one has written may depend on what one before it has. */
+const ALL_FRESH = { object: "", key: new Uint8Array(), revision: 0 };
 
 /** What consecutive items of a job write, until it counts. They run one after the other. */
 export class CollectedEffects {
@@ -123,7 +125,7 @@ export class CollectedEffects {
       values: [this.#job, ...outcomes],
       numbers: [first, ...items.map(({ operations }) => operations.length)],
       operations: items.flatMap(({ operations }) => operations),
-      expectations: items.flatMap(({ expectations }) => expectations),
+      expectations: [...(items.length > 1 ? [ALL_FRESH] : []), ...items.flatMap(({ expectations }) => expectations)],
     };
   }
 }

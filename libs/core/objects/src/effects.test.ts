@@ -72,6 +72,22 @@ describe("writes that count once", () => {
     for (const code of codes) expect(met.get(code) ?? 0, code).toBeGreaterThan(20);
   });
 
+  test("are not done when some of their items are settled and none was to be, but told when all are", () => {
+    const world = new Bare();
+    const fresh = [{ object: "", key: new Uint8Array(), revision: 0 }];
+    const commit = (first: number, outcomes: readonly string[]): Reply | undefined =>
+      world.write("effects-commit", ["job", ...outcomes], [first, ...outcomes.map(() => 0)], fresh);
+    world.write("effects-open", ["job"], []);
+    expect(commit(1, ["b", "c"])?.numbers).toEqual([1, 1]);
+    expect(commit(0, ["a", "other b"])?.refusal?.code).toBe("conflict");
+    expect(world.read("effects-settled", ["job"], [0, 4])?.numbers).toEqual([0, 1, 1, 0]);
+    const again = commit(1, ["other b", "other c"]);
+    expect([again?.numbers, again?.values.map((value) => testCodec.decode(value))]).toEqual([
+      [0, 0],
+      ["b", "c"],
+    ]);
+  });
+
   test("settle twenty thousand items one by one, in any order, and know each of them", () => {
     const world = new Bare();
     world.write("effects-open", ["job"], []);
@@ -102,9 +118,15 @@ class Bare {
     return this.objects.step(command);
   }
 
-  write(verb: Verb, values: readonly unknown[], numbers: readonly number[]): void {
-    const operations = [operationOf(++this.#seq, verb, "", { values, numbers })];
-    this.step({ type: "operations-asked", session: 1, owner: 0, acknowledged: [1, this.#seq], operations });
+  write(
+    verb: Verb,
+    values: readonly unknown[],
+    numbers: readonly number[],
+    expectations: readonly Expectation[] = [],
+  ): Reply | undefined {
+    const operations = [{ ...operationOf(++this.#seq, verb, "", { values, numbers }), expectations }];
+    const acknowledged = [1, this.#seq - 1];
+    return repliesOf(this.step({ type: "operations-asked", session: 1, owner: 0, acknowledged, operations }))[0];
   }
 
   read(verb: Verb, values: readonly unknown[], numbers: readonly number[]): Reply | undefined {

@@ -41,7 +41,15 @@ export function effectsCommit(state: State, operation: Operation, partOf: PartOf
   const told = known.flatMap((outcome) => (outcome === undefined ? [] : [keep(outcome)]));
   needRoom(state, sumOf(told));
   if (fresh.length > 0) {
-    for (const expectation of operation.expectations) needUnchanged(state, expectation);
+    const isWhole = fresh.length === items.length;
+    for (const expectation of operation.expectations) {
+      if (expectation.object !== NO_OBJECT) needUnchanged(state, expectation);
+      else if (!isWhole)
+        throw refused(
+          "conflict",
+          `some items of job ${job.id} were settled meanwhile, and what others have written may depend on theirs`,
+        );
+    }
     allOrNothing(state, operation.operations, () => settle(state, job, fresh));
   }
   const settled = known.map((outcome) => (outcome === undefined ? 1 : 0));
@@ -97,6 +105,8 @@ function itemsOf(state: State, operation: Operation, partOf: PartOf): Item[] {
 }
 
 const NOTHING = new Uint8Array();
+/** What an expectation names that is about no object: that none of the items is settled. */
+const NO_OBJECT = "";
 
 function needItems(state: State, first: number, count: number): void {
   if (count > state.limits.EFFECTS_ITEMS_MAX)
