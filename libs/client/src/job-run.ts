@@ -1,6 +1,7 @@
 import { HeddleError, type JobId, LimitError, PAYLOAD_BYTES_MAX, ProtocolError } from "@heddle/kernel";
 import {
   type EncodedPayload,
+  Encoding,
   type FabricError,
   type Failure,
   type ItemFailed,
@@ -41,6 +42,8 @@ export interface JobParts {
   readonly failed?: (error: unknown) => void;
   /** Something of the counts changed. */
   readonly changed?: () => void;
+  /** Of a call whose items' writes count once: no run of an item that is answered by an error comes to count any more. Resolves to its value, encoded, where one does already. */
+  readonly giveUp?: (index: number) => Promise<Uint8Array | undefined>;
   /** Names the files in a worker's stack as they are called here. */
   readonly localStack?: (stack: string) => string;
 }
@@ -78,6 +81,10 @@ export class JobRun {
   #exhausted = false;
   #done = 0;
   #failed = 0;
+  /** Of failed items: they are being given up. */
+  #judged = 0;
+  /** What is to be done when none is any more. */
+  #afterJudging: (() => void) | undefined;
   #settled = false;
   #lowest: { readonly index: number; readonly error: unknown } | undefined;
 
@@ -168,8 +175,8 @@ export class JobRun {
    */
   restart(): boolean {
     if (this.#lowest !== undefined) this.fail(this.#lowest.error);
-    else if (this.#isWhole) this.#settle(() => this.#resolve());
-    if (this.#settled) return false;
+    else if (this.#isWhole) this.#whenJudged(() => this.#settle(() => this.#resolve()));
+    if (this.#settled || this.#afterJudging !== undefined) return false;
     this.#open.restart();
     return true;
   }
@@ -208,15 +215,39 @@ export class JobRun {
     this.#furthest = Math.max(this.#furthest, index + 1);
     if (isNews) {
       const context = { jobId: this.id, chunk: failed.chunk, index, localStack };
-      this.#itemError(index, failureError(failed.failure, userError, context));
+      const error = failureError(failed.failure, userError, context);
+      const { giveUp, onItemError } = this.#parts;
+      if (giveUp !== undefined && onItemError === "keep") void this.#judge(index, error, giveUp(index));
+      else this.#itemError(index, error);
     }
     this.#failed++;
     this.#answered();
   }
 
+  /** An item that failed may have come to count before, when nobody could tell of it any more: then it has its value. */
+  async #judge(index: number, error: unknown, givenUp: Promise<Uint8Array | undefined>): Promise<void> {
+    this.#judged++;
+    const bytes = await givenUp.catch(() => undefined); // whether it counts is not known then, and the error is all there is
+    this.#judged--;
+    if (this.#settled) return;
+    if (bytes === undefined) this.#itemError(index, error);
+    else {
+      this.#parts.sink.values(index, 1, { encoding: Encoding.MSGPACK, count: 1, bytes });
+      this.#failed--;
+      this.#done++;
+    }
+    this.#answered();
+    if (this.#judged === 0) this.#afterJudging?.();
+  }
+
+  #whenJudged(act: () => void): void {
+    if (this.#judged === 0) act();
+    else this.#afterJudging = act;
+  }
+
   /** The coordinator's last word. */
   ended(end: JobEnded): void {
-    if (end.outcome === JobOutcome.DONE && this.#isWhole) this.#settle(() => this.#resolve());
+    if (end.outcome === JobOutcome.DONE && this.#isWhole) this.#whenJudged(() => this.#settle(() => this.#resolve()));
     else this.fail(this.#lowest === undefined ? endError(this.id, end.outcome, end.error) : this.#lowest.error);
   }
 

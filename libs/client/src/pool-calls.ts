@@ -52,6 +52,8 @@ export interface CallJobs {
   checkCall(): void;
   /** The manager takes the job. Rejects with StateError where there is none. It is forgotten with this program's session with the manager, which `lost` is told once; without that it outlives it. */
   open(job: JobId, lost?: (error: Error) => void): Promise<void>;
+  /** An item is answered by an error: no run of it comes to count any more. Resolves to its result, encoded, where one does already. */
+  giveUp(job: JobId, index: number): Promise<Uint8Array | undefined>;
   /** The job is over: what still runs of it counts no more. */
   close(job: JobId): Promise<void>;
 }
@@ -244,7 +246,7 @@ export class PoolCalls {
     at: { readonly id: JobId; readonly connection: Connection; readonly functions: ArgumentFunctions },
   ): JobRun {
     const { options, total, stream, inputs, combine, sink, onItemError, changed } = plan;
-    const { env, shipper } = this.#host;
+    const { env, shipper, effects } = this.#host;
     const { processes, maxTasksPerChild } = this.#settings;
     const slots = (): number => Math.min(at.connection.slots, processes ?? Number.POSITIVE_INFINITY);
     const isFolded = combine !== undefined;
@@ -265,6 +267,9 @@ export class PoolCalls {
       isFolded,
       isPrime: plan.fn === undefined,
       localStack: (text) => shipper.localStack(text),
+      ...(options.effects === "once" && effects !== undefined
+        ? { giveUp: (index) => effects.giveUp(at.id, index) }
+        : {}),
       ...(window === undefined ? {} : { windowItems: () => window.items }),
       ...(stream === undefined ? {} : streamParts(stream)),
       ...(changed === undefined ? {} : { changed }),

@@ -121,6 +121,14 @@ export class EffectsJobs {
     }
   }
 
+  /** An item is answered by an error: no run of it comes to count any more. Resolves to what it has come to, where one does already. Rejects as operations do. */
+  async giveUp(job: string, index: number): Promise<Uint8Array | undefined> {
+    const home = this.#home();
+    const values = [home.encode(job), GIVEN_UP];
+    const reply = await home.live({ verb: "effects-commit", object: "", values, numbers: [index, 0] }, asIs);
+    return reply.numbers[0] === 0 && reply.values[0]?.length !== 0 ? reply.values[0] : undefined;
+  }
+
   /** The job is over: what still runs of it counts no more. Rejects as operations do. */
   async close(job: string): Promise<void> {
     this.#forget(job);
@@ -151,4 +159,6 @@ export class EffectsJobs {
   }
 }
 
+/** In the place of an outcome: the item was answered by an error. */
+const GIVEN_UP = new Uint8Array();
 const asIs = (reply: OperationReply): OperationReply => reply;

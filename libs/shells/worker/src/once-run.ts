@@ -1,3 +1,4 @@
+import { StateError } from "@heddle/kernel";
 import type { PayloadItems } from "@heddle/wire";
 import { type ChunkOutcome, ChunkState, type ChunkTask } from "./chunk-state.ts";
 import { type ItemFailure, userFailure } from "./failures.ts";
@@ -165,10 +166,14 @@ class OnceRun {
     }
   }
 
-  /** An outcome when there is no room for one of them among the values of the chunk. */
+  /** An outcome when there is no room for one of them among the values of the chunk, or its item was answered by an error before. */
   #keep(outcomes: readonly Uint8Array[]): ChunkOutcome | undefined {
     try {
-      for (const outcome of outcomes) this.#results.keep(outcome);
+      for (const outcome of outcomes) {
+        if (outcome.length === 0)
+          return this.#state.threw(new StateError("the item was given up before: its call has its error"));
+        this.#results.keep(outcome);
+      }
       return undefined;
     } catch (error) {
       return this.#state.refused(error, "result");
