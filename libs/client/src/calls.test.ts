@@ -274,7 +274,7 @@ describe("what a call is to run", () => {
 
   test("with an id that is in use rejects with ConflictError", async () => {
     const { fake, pool } = fabric();
-    const result = pool.mapAsync(square, [1], { jobId: "b" });
+    const result = pool.imap(square, [1], { jobId: "b" }).next();
     await settle();
     const words = {
       code: "conflict",
@@ -287,7 +287,7 @@ describe("what a call is to run", () => {
     };
     const error = { ...words, cause: new Uint8Array() };
     fake.tell({ $case: "jobEnded", value: { job: 1, outcome: JobOutcome.FAILED, error } });
-    await expect(result.get()).rejects.toMatchObject({ name: "ConflictError", message: "job b is there" });
+    await expect(result).rejects.toMatchObject({ name: "ConflictError", message: "job b is there" });
   });
 
   test("has the same random numbers for the same seed and number of the call, and for a seed of its own whatever came before", async () => {

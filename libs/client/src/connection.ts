@@ -91,7 +91,7 @@ export class Connection {
     this.#options = options;
     this.#clientId = mintId(options.env.random);
     this.#patience = new Patience(options.env, options.unavailableTimeoutMs);
-    this.#kept = new KeptDesk({ ...options, line: () => this.#line });
+    this.#kept = new KeptDesk({ ...options, line: () => this.#line, submit: (request) => this.submit(request) });
   }
 
   /** It takes no more jobs. */
@@ -371,7 +371,8 @@ export class Connection {
       this.#setAside(request, end.error);
     else {
       this.#patience.regained();
-      request?.run.ended(end);
+      if (request?.run.isKept && end.error?.code === "conflict") void this.#kept.contend(request, request.run, end);
+      else request?.run.ended(end);
     }
     this.#offering.schedule();
   }

@@ -1,8 +1,18 @@
-import { CLIENT_JOBS_MAX, type Environment, Fifo, type JobId, ProtocolError, unreachable } from "@heddle/kernel";
+import {
+  CLIENT_JOBS_MAX,
+  type Environment,
+  Fifo,
+  type JobId,
+  NotFoundError,
+  ProtocolError,
+  StateError,
+  UnavailableError,
+  unreachable,
+} from "@heddle/kernel";
 import { type JobEnded, KEPT_JOBS_MINOR, type KeptItemFailed, type RunResponseEntry } from "@heddle/wire";
 import { made, UnshippedFunctions } from "./argument-functions.ts";
 import { fabricErrorOf } from "./failure.ts";
-import type { KeptListener } from "./kept-listener.ts";
+import { KeptListener } from "./kept-listener.ts";
 import type { KeptSubmission } from "./kept-submission.ts";
 import { VERIFIED_CHUNKS_PER_TURN } from "./limits.ts";
 import { type JobRequest, jobsOf, type Line, receive } from "./line.ts";
@@ -14,6 +24,8 @@ export interface KeptDeskHost {
   readonly unavailableTimeoutMs: number;
   /** The session, if there is one. */
   readonly line: () => Line | undefined;
+  /** Submits a job once more. Throws ClosedError. */
+  readonly submit: (request: JobRequest) => void;
 }
 
 /** The kept jobs of a connection beside their submission: who listens to them, in whichever session there is, and who is compared with one that is there. */
@@ -181,6 +193,29 @@ export class KeptDesk {
     this.#verified.delete(run);
   }
 
+  /**
+   * The id is in use. Another client may be submitting it: then this submission follows when that is settled, for it may be the same job. Else the id is that of a job which is not
+   * kept, and `end` is the last word.
+   */
+  async contend(request: JobRequest, run: KeptSubmission, end: JobEnded): Promise<void> {
+    const listener = new KeptListener(run.id, {
+      results: () => ({ sink: { values: nothing, failed: nothing }, onItemError: "keep" }),
+      ...{ wasAccepted: false, changed: nothing, localStack: (text) => text },
+    });
+    this.listen(listener);
+    const rival = await Promise.race([listener.attached, run.outcome]).catch((error: unknown) => error);
+    listener.fail(new StateError("nobody listens"));
+    this.leave(listener);
+    try {
+      if (run.settled) return;
+      if (rival instanceof NotFoundError) run.ended(end);
+      else if (rival instanceof UnavailableError || rival instanceof ProtocolError) run.fail(rival);
+      else this.#host.submit(request);
+    } catch (error) {
+      run.fail(error);
+    }
+  }
+
   #pump(line: Line): void {
     while (jobsOf(line) < CLIENT_JOBS_MAX) {
       const listener = this.#waiting.shift();
@@ -209,6 +244,8 @@ export class KeptDesk {
     }
   }
 }
+
+const nothing = (): void => undefined;
 
 /** A span of indices on the wire, at most. */
 const INDEX_SPAN_BYTES = 24;

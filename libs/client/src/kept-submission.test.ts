@@ -168,13 +168,51 @@ describe("a call with a job's id", () => {
     await Promise.all([first?.accepted(), second?.accepted()]);
   });
 
-  test("is refused in words by the coordinator, and rejects as it is told", async () => {
+  test("that another client is submitting follows when that is settled, and is the same job then", async () => {
+    const digest = await digestOf([1]);
+    const { fake, pool, keep, refused, attached } = stage();
+    const result = pool.mapAsync(square, [1], { jobId: "a", detach: true });
+    await settle();
+    refused("conflict");
+    await settle();
+    expect(fake.said("attachJob")).toMatchObject([{ job: 2, jobId: "a" }]);
+    attached(1);
+    await settle();
+    expect([fake.said("leaveJob"), fake.said("openJob").map(({ job }) => job)]).toEqual([[{ job: 2 }], [1, 3]]);
+    keep(1, digest, 3);
+    await expect(result.accepted()).rejects.toThrow(ConflictError); // the other one was not detached
+  });
+
+  test("that another client gave up is submitted in its place", async () => {
+    const { fake, pool, keepAll, refused } = stage();
+    const result = pool.applyAsync(square, [1], { jobId: "a", detach: true });
+    await settle();
+    refused("conflict");
+    await settle();
+    refused("cancelled", 2);
+    await settle();
+    expect(fake.said("openJob").map(({ job }) => job)).toEqual([1, 3]);
+    await keepAll(3);
+    await result.accepted();
+  });
+
+  test("whose id a job has that is not kept is refused in the coordinator's words", async () => {
     const { pool, refused } = stage();
     const result = pool.applyAsync(square, [1], { jobId: "a" });
     await settle();
     refused("conflict");
+    await settle();
+    refused("not-found", 2);
     await expect(result.get()).rejects.toThrow(new ConflictError("said so"));
     await expect(result.accepted()).rejects.toThrow(new ConflictError("said so"));
+  });
+
+  test("that is refused rejects as it is told", async () => {
+    const { pool, refused } = stage();
+    const result = pool.applyAsync(square, [1], { jobId: "a" });
+    await settle();
+    refused("limit");
+    await expect(result.get()).rejects.toMatchObject({ code: "limit", message: "said so" });
   });
 
   test("rejects with both versions where the coordinator keeps no jobs", async () => {

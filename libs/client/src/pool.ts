@@ -198,7 +198,7 @@ export class FabricPool implements AsyncDisposable {
     inputs: Inputs<T>,
     options: ReduceOptions<Awaited<A>> = {},
   ): Promise<Awaited<A>> {
-    if ("effects" in options)
+    if (Object.hasOwn(Object(options), "effects"))
       throw new TypeError(
         "mapReduce has no option effects: items whose results are folded count together, not one by one",
       );
