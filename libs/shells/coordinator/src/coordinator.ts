@@ -45,6 +45,7 @@ import {
   ENDED_JOB_AGE_MS,
   ENDED_JOBS_MAX,
   KEPT_BYTES_MAX,
+  KEPT_FLUSH_MS_MAX,
   LACK_LENGTH_MAX,
   REASON_LENGTH_MAX,
 } from "./limits.ts";
@@ -162,7 +163,7 @@ export class CoordinatorShell implements Watched {
 
   /**
    * Stops politely: new jobs are refused, open ones have `drainMs` to end; then every session is told goodbye,
-   * and what is left waits at its client for another coordinator, kept jobs on disk; for good, it fails there, as no other comes. Bounded in time, but for the disk.
+   * and what is left waits at its client for another coordinator, kept jobs on disk; for good, it fails there, as no other comes. Bounded in time.
    */
   async stop(drainMs: number, until: "next" | "for-good" = "next"): Promise<void> {
     this.#stopping = true;
@@ -176,8 +177,15 @@ export class CoordinatorShell implements Watched {
     this.#timer?.[Symbol.dispose]();
     this.#cordons[Symbol.dispose]();
     this.#audit[Symbol.dispose]();
-    await Promise.all([this.#clients.kept.flushed(), this.#history.flushed()]);
+    await this.#flush();
     this.#space.end();
+  }
+
+  async #flush(): Promise<void> {
+    const { clock } = this.#env;
+    const late = Promise.withResolvers<void>();
+    using _deadline = clock.setTimer(clock.nowMs() + KEPT_FLUSH_MS_MAX, late.resolve);
+    await Promise.race([Promise.all([this.#clients.kept.flushed(), this.#history.flushed()]), late.promise]);
   }
 
   /** Whether it takes new jobs. */

@@ -15,7 +15,7 @@ import {
   told,
   work,
 } from "./kept-testing.ts";
-import { settle } from "./testing.ts";
+import { finish, settle } from "./testing.ts";
 
 const OTHER = "2".repeat(32);
 
@@ -69,6 +69,20 @@ test("who attaches again says what it has, and is told the rest; several may lis
   await settle();
   expect(told(one)).toEqual(["1 attached to 5", "1 0+1: 0", "1 4+1: 40", "1 ended 1"]);
   expect(told(other)).toEqual(["1 attached to 5", "1 0+2: 0,10", "1 2+3: 20,30,40", "1 ended 1"]);
+});
+
+test("values that are not what they claim fail who wants a part of them, and nobody else", async () => {
+  const { bench, node, client } = await openStage();
+  await submit(client, 1, [2]);
+  const broken = { encoding: 6 as const, count: 2, size: 1, data: new Uint8Array([0xc1]), partStream: 0 };
+  finish(node, node.said("assignChunk")[0]?.assignment, { $case: "done", value: broken });
+  await settle();
+  const whole = await bench.client();
+  attach(client, 2, "job-1", [{ firstIndex: 0, count: 1 }]);
+  attach(whole, 1);
+  await settle();
+  expect(client.said("jobEnded")).toMatchObject([{ job: 2, error: { code: "internal" } }]);
+  expect([whole.said("keptSpanDone").length, whole.said("jobEnded")[0]?.error]).toEqual([1, undefined]);
 });
 
 test("who attaches before all is on disk waits for that, and hears when it is given up", async () => {

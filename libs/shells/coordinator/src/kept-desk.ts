@@ -27,7 +27,7 @@ import { keptStatus } from "./kept-status.ts";
 import { KeptSubmission } from "./kept-submission.ts";
 import { KeptWriter } from "./kept-writer.ts";
 import type { ClientRecord, PoolRecord } from "./ledger.ts";
-import { KEPT_JOBS_MAX, REASON_LENGTH_MAX } from "./limits.ts";
+import { KEPT_JOBS_MAX, KEPT_RUNS_BYTES_MAX, REASON_LENGTH_MAX } from "./limits.ts";
 import { plainLine } from "./plain.ts";
 import { fabricError, sendJobEnded } from "./results.ts";
 
@@ -53,6 +53,9 @@ export class KeptDesk implements KeptHost {
   readonly #runs: KeptRunsOptions;
   /** All that are kept, and not being dropped. */
   readonly #jobs = new Map<JobId, KeptJob>();
+  readonly #running = new Set<KeptRun>();
+  /** Those that wait for others to let go of memory. */
+  readonly #starved = new Set<KeptRun>();
   readonly #ended: EndedKeptJobs;
   readonly #patience: KeptPatience;
   #isFrozen = false;
@@ -66,7 +69,7 @@ export class KeptDesk implements KeptHost {
     this.#patience = new KeptPatience({ clock, leaseMs, stop: (job, error) => this.stop(job, error) });
     this.#runs = {
       ...{ office, space, host },
-      heldBytes: () => this.#running().reduce((sum, { client }) => sum + client.heldBytes, 0),
+      mayHold: (run, bytes) => this.#mayHold(run, bytes),
       released: () => this.#wakeRuns(),
       answered: (job, answer, bytes) => this.#answered(job, answer, bytes),
       print: options.print,
@@ -191,15 +194,21 @@ export class KeptDesk implements KeptHost {
 
   /** What was taken is on disk. */
   async flushed(): Promise<void> {
-    await Promise.all([this.#ended.flushed(), ...this.#running().map((run) => run.flushed())]);
+    await Promise.all([this.#ended.flushed(), ...[...this.#running].map((run) => run.flushed())]);
   }
 
-  #running(): KeptRun[] {
-    return [...this.#jobs.values()].flatMap(({ run }) => (run === undefined ? [] : [run]));
+  #mayHold(run: KeptRun, bytes: number): boolean {
+    let heldBytes = 0;
+    for (const { client } of this.#running.values()) heldBytes += client.heldBytes;
+    if (heldBytes + bytes <= KEPT_RUNS_BYTES_MAX) return true;
+    this.#starved.add(run);
+    return false;
   }
 
   #wakeRuns(): void {
-    for (const run of this.#running()) run.wake();
+    const starved = [...this.#starved];
+    this.#starved.clear();
+    for (const run of starved) run.wake();
   }
 
   /** Why a new one cannot be kept. */
@@ -272,6 +281,7 @@ export class KeptDesk implements KeptHost {
   #start(job: KeptJob): void {
     const run = new KeptRun(this.#runs, job);
     job.run = run;
+    this.#running.add(run);
     run.start();
   }
 
@@ -299,6 +309,7 @@ export class KeptDesk implements KeptHost {
     const freed = job.inputBytes;
     job.inputBytes = 0;
     writer.push(changes, -freed, () => {
+      if (job.run !== undefined) this.#running.delete(job.run);
       job.run = undefined;
       job.forgetChunks(chunks, items);
       job.end = { outcome, error, endedMs: office.env.clock.nowMs() };

@@ -204,15 +204,15 @@ test("of a running job's inputs a bounded part is in memory, and all of it runs"
   const { node, client } = await openStage();
   openKept(client, 1);
   await settle();
-  const chunks = 2 * (KEPT_RUN_BYTES_MAX / (4 * MIB));
+  const chunks = 2 * (KEPT_RUN_BYTES_MAX / (16 * MIB));
   for (let chunk = 0; chunk < chunks; chunk++) {
-    offerBig(client, 1, chunk, 4 * MIB);
+    offerBig(client, 1, chunk, 16 * MIB);
     await settle();
   }
   node.say({ $case: "grantCredit", value: { chunks: 100 } });
   seal(client, 1, chunks);
   await settle();
-  expect(node.said("assignChunk")).toHaveLength(KEPT_RUN_BYTES_MAX / (4 * MIB));
+  expect(node.said("assignChunk")).toHaveLength(KEPT_RUN_BYTES_MAX / (16 * MIB));
   expect(await work(node)).toBe(chunks);
 });
 
@@ -314,6 +314,16 @@ test("a coordinator that is stopped has what it took on disk, and fails nothing 
   attach(listener, 1);
   await work(await later.node("n1", 1));
   expect(told(listener)).toEqual(["1 attached to 2", "1 0+1: 0", "1 1+1: 10", "1 ended 1"]);
+});
+
+test("a coordinator that is stopped while its disk is full does not wait for that", async () => {
+  const { disk, bench, node, client } = await openStage();
+  await submit(client, 1, [1]);
+  disk.outcome = () => "full";
+  await work(node);
+  const stopped = bench.shell.stop(0).then(() => "stopped");
+  await bench.clock.advance(10_000);
+  expect(await Promise.race([stopped, settle()])).toBe("stopped");
 });
 
 test("metrics tell of kept jobs, their bytes, and the answers that were written", async () => {

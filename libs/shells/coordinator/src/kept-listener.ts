@@ -1,6 +1,14 @@
 import { SettledSpans } from "@heddle/client";
-import { assert } from "@heddle/kernel";
-import { type EncodedPayload, flowOf, type IndexSpan, JobOutcome, type Span, slicePayload } from "@heddle/wire";
+import { assert, SerializationError } from "@heddle/kernel";
+import {
+  type EncodedPayload,
+  type Failure,
+  flowOf,
+  type IndexSpan,
+  JobOutcome,
+  type Span,
+  slicePayload,
+} from "@heddle/wire";
 import type { KeptJob } from "./kept-job.ts";
 import type { AnswerFacts } from "./kept-records.ts";
 import type { KeptSpace } from "./kept-space.ts";
@@ -57,7 +65,7 @@ export class KeptListener {
     if (this.#isBehind) return this.wake();
     assert(this.job.answers[this.#next] === answer, "who is not being told has been told all others");
     this.#next++;
-    this.#send(answer, this.#gapsOf(answer), bytes);
+    if (!this.#send(answer, this.#gapsOf(answer), bytes)) this.#giveUp(`a part of answer ${answer.number}`);
   }
 
   /** The job is over without having been accepted. */
@@ -95,7 +103,7 @@ export class KeptListener {
       const bytes = await space.read(what, (store) => store.answer(job.id, answer.number));
       if (this.#isOver) break;
       if (bytes === undefined) return this.#giveUp(what);
-      this.#send(answer, gaps, bytes);
+      if (!this.#send(answer, gaps, bytes)) return this.#giveUp(`a part of ${what}`);
     }
     this.#isTelling = false;
     const { end } = job;
@@ -123,11 +131,21 @@ export class KeptListener {
     return this.#told.add(firstIndex, count).map((gap) => ({ ...gap, offset: gap.offset - firstIndex }));
   }
 
-  #send(answer: AnswerFacts, gaps: readonly Span[], bytes: Uint8Array): void {
-    if (answer.failure !== undefined) return this.#sendFailure(answer, bytes);
-    const { encoding, count } = answer;
+  /** False: it is to be cut, and is not what it claims to be, which nobody has looked at before. */
+  #send(answer: AnswerFacts, gaps: readonly Span[], bytes: Uint8Array): boolean {
+    const { encoding, count, failure } = answer;
+    if (failure !== undefined) {
+      if (gaps.length > 0) this.#sendFailure(answer, failure, bytes);
+      return true;
+    }
     const payload = { encoding, count, bytes };
-    for (const gap of gaps) this.#sendValues(answer, gap, gap.count === count ? payload : slicePayload(payload, gap));
+    try {
+      for (const gap of gaps) this.#sendValues(answer, gap, gap.count === count ? payload : slicePayload(payload, gap));
+      return true;
+    } catch (error) {
+      if (error instanceof SerializationError) return false;
+      throw error;
+    }
   }
 
   #sendValues({ firstIndex }: AnswerFacts, { offset, count }: Span, payload: EncodedPayload): void {
@@ -138,8 +156,7 @@ export class KeptListener {
     outgoing.start();
   }
 
-  #sendFailure({ firstIndex: index, failure, encoding }: AnswerFacts, bytes: Uint8Array): void {
-    if (failure === undefined) return;
+  #sendFailure({ firstIndex: index, encoding }: AnswerFacts, failure: Failure, bytes: Uint8Array): void {
     if (failure.kind?.$case !== "userError") {
       const value = { job: this.number, index, failure };
       this.client.session.send({ kind: { $case: "keptItemFailed", value } }, failure.summary.length);

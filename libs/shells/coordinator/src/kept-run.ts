@@ -27,7 +27,7 @@ import type { KeptSpace } from "./kept-space.ts";
 import { noRoom, refusal } from "./kept-submission.ts";
 import { KeptWriter } from "./kept-writer.ts";
 import type { ClientRecord } from "./ledger.ts";
-import { KEPT_RUN_BYTES_MAX, KEPT_RUN_CHUNKS_MAX, KEPT_RUNS_BYTES_MAX } from "./limits.ts";
+import { KEPT_RUN_BYTES_MAX, KEPT_RUN_CHUNKS_MAX } from "./limits.ts";
 import { fabricError } from "./results.ts";
 
 /** What the runs of all kept jobs share. */
@@ -36,9 +36,9 @@ export interface KeptRunsOptions {
   readonly space: KeptSpace;
   /** Where clients are served: a run is one. */
   readonly host: ClientHost;
-  /** Input bytes of all runs that are in memory. */
-  readonly heldBytes: () => number;
-  /** Some of those are not any more. */
+  /** Whether the inputs of all runs that are in memory leave room for so many bytes. If not, the run is woken when some are released. */
+  readonly mayHold: (run: KeptRun, bytes: number) => boolean;
+  /** Some of those are not in memory any more. */
   readonly released: () => void;
   /** An answer is on disk. */
   readonly answered: (job: KeptJob, answer: AnswerFacts, bytes: Uint8Array) => void;
@@ -190,10 +190,11 @@ export class KeptRun {
 
   get #hasRoom(): boolean {
     const { heldBytes, heldChunks, jobs } = this.client;
-    if (!jobs.has(JOB) || this.#offered === this.#chunks.length) return false;
+    const next = this.#chunks[this.#offered];
+    if (!jobs.has(JOB) || next === undefined) return false;
     if (heldChunks === 0) return true;
-    const isFull = heldBytes >= KEPT_RUN_BYTES_MAX || this.#options.heldBytes() >= KEPT_RUNS_BYTES_MAX;
-    return heldChunks < KEPT_RUN_CHUNKS_MAX && !isFull;
+    if (heldChunks >= KEPT_RUN_CHUNKS_MAX || heldBytes + next.size > KEPT_RUN_BYTES_MAX) return false;
+    return this.#options.mayHold(this, next.size);
   }
 
   /** All of a chunk that is not answered; the last seals the job. */
@@ -215,9 +216,15 @@ export class KeptRun {
     const chunk = this.#chunks[number];
     if (chunk === undefined) return;
     const { offset, count } = span ?? { offset: 0, count: chunk.count };
-    for (const gap of this.job.settle(chunk, offset, count)) {
-      const at = { offset: gap.offset - offset, count: gap.count };
-      this.#answerValues(chunk.firstIndex + gap.offset, gap.count === count ? values : slicePayload(values, at));
+    const gaps = this.job.settle(chunk, offset, count);
+    try {
+      for (const gap of gaps) {
+        const at = { offset: gap.offset - offset, count: gap.count };
+        this.#answerValues(chunk.firstIndex + gap.offset, gap.count === count ? values : slicePayload(values, at));
+      }
+    } catch (error) {
+      if (!(error instanceof HeddleError)) throw error;
+      this.fail(fabricError(error.code, `results that came cannot be cut into pieces: ${error.message}`));
     }
     this.#look();
   }

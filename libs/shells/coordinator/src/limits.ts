@@ -1,3 +1,5 @@
+import { CLIENT_INPUT_BYTES_MAX } from "@heddle/kernel";
+
 /** Result bytes that wait for a client's window. Above, its jobs get no new chunk until half of it is gone. */
 export const CLIENT_RESULT_BACKLOG_BYTES = 8 * 1024 * 1024;
 /** Ended jobs that are remembered for `get jobs`. Older ones are forgotten. */
@@ -83,8 +85,8 @@ export const KEPT_JOB_CHUNKS_MAX = 16_384;
 export const KEEP_SHAPE_LENGTH_MAX = 32;
 /** How long, beside a lease, a kept job waits for a client that has yet to come back: one that was submitting it, or after a restart one that listened. */
 export const KEPT_COMEBACK_MS = 60_000;
-/** Input bytes of a running kept job that are in memory, one chunk always allowed. The rest waits on disk. */
-export const KEPT_RUN_BYTES_MAX = 16 * 1024 * 1024;
+/** Input bytes of a running kept job that are in memory, as of any client, one chunk always allowed. The rest waits on disk. */
+export const KEPT_RUN_BYTES_MAX = CLIENT_INPUT_BYTES_MAX;
 /** The same of all kept jobs. */
 export const KEPT_RUNS_BYTES_MAX = 256 * 1024 * 1024;
 /** Chunks of a running kept job that are in memory. The rest waits on disk. */
@@ -99,3 +101,5 @@ export const KEPT_WRITING_BYTES_MAX = 64 * 1024 * 1024;
 export const KEPT_FULL_PAUSE_MS = 1_000;
 /** Pause between two writes of what is said of jobs that ended: it leaves together. */
 export const HISTORY_PAUSE_MS = 250;
+/** How long a coordinator that is stopped waits for the disk. What is not there then is run again by the next. */
+export const KEPT_FLUSH_MS_MAX = 5_000;
