@@ -99,6 +99,7 @@ export class CollectedEffects {
       const { outcomes: one, end } = await this.#commit(first + at, at, [outcome]);
       done.push(...one);
       if (end.type !== "all") return { outcomes: done, end };
+      if (one[0] !== outcome) return { outcomes: done, end: { type: "conflict", error: settledError(first + at) } };
     }
     return { outcomes: done, end: ALL };
   }
@@ -134,6 +135,11 @@ export class CollectedEffects {
 function settledBy({ values, numbers }: OperationReply, outcomes: readonly Uint8Array[]): readonly Uint8Array[] {
   let next = 0;
   return outcomes.map((outcome, at) => (numbers[at] === 0 ? (values[next++] ?? outcome) : outcome));
+}
+
+/** Those after it may have read what its other run has written otherwise. */
+function settledError(index: number): ConflictError {
+  return new ConflictError(`item ${index} was settled by another run of it`);
 }
 
 /** The manager was not there to say more. */
