@@ -1,3 +1,4 @@
+import type { Verb } from "@heddle/wire";
 import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { PROBE_PAUSE_MS } from "./limits.ts";
 import { type Bench, nonceOf, openBench, operation, type Peer, settle } from "./testing.ts";
@@ -143,6 +144,26 @@ describe("a manager whose disk is full", () => {
     client.ask(Array.from({ length: 1_024 }, (_, at) => append(at)));
     await settle();
     expect(client.replies.slice(-1_024).filter(({ reply }) => reply.error !== undefined)).toEqual([]);
+  });
+
+  test("loses no answer that waited for what then found no room", async () => {
+    const other = await world.client("b");
+    world.disk.hold();
+    world.disk.isFull = true;
+    client.ask([append(2)]);
+    await settle();
+    const again = await world.stream();
+    again.attach(other.session ?? 0, nonceOf("b"));
+    again.ask([operation("list-length", LIST, { seq: 1 })]);
+    client.ask([{ ...append(3), verb: 9_999 as Verb }]);
+    const lost = await world.stream();
+    lost.attach(999_999, nonceOf("c"));
+    await settle();
+    world.disk.release();
+    await settle();
+    expect([again.session, again.replied()]).toEqual([other.session, [[1, 1]]]);
+    expect(client.replied().slice(2)).toEqual([[3, "limit"], expect.arrayContaining([4])]);
+    expect(lost.end).toMatchObject({ reason: "goodbye", goodbye: { code: "unavailable" } });
   });
 
   test("that was just opening a session refuses it", async () => {

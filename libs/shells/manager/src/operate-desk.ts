@@ -213,7 +213,9 @@ export class OperateDesk implements OperateHost {
       const message = `session ${session} is not known any more: it was closed, or its lease ran out`;
       const value = { code: "unknown", message };
       const tell = (): void => stream.wire.send({ kind: { $case: "sessionEnded", value } });
-      return this.#replica.say([{ type: "tell", tell, lost: () => undefined }]);
+      // the end of the session may be undone with what found no room: then it lives on, and who asks again hears so
+      const lost = (): void => this.#refuseStream(stream, "unavailable", fullText("the session may go on"));
+      return this.#replica.say([{ type: "tell", tell, lost }]);
     }
     this.#holders.attached(session, stream);
     this.#bind(stream, session);
@@ -253,7 +255,9 @@ export class OperateDesk implements OperateHost {
   }
 
   refuse({ session }: OperateStream, owner: number, reply: Reply): void {
-    if (session !== undefined) this.#replica.say([{ type: "reply", session, owner, reply }]);
+    if (session === undefined) return;
+    const tell = (): void => this.say([{ type: "reply", session, owner, reply }]);
+    this.#replica.say([{ type: "tell", tell, lost: tell }]); // it has nothing to do with the state
   }
 
   closeOwner(stream: OperateStream, owner: number): void {
@@ -293,13 +297,20 @@ export class OperateDesk implements OperateHost {
   undone(batches: readonly Batch[], error: HeddleError): void {
     for (const { commands, outcomes } of batches) {
       for (const command of commands) this.#undo(command);
-      for (const outcome of outcomes) if (outcome.type === "tell") outcome.lost(error);
+      for (const outcome of outcomes)
+        if (outcome.type === "tell") outcome.lost(error);
+        else if (outcome.type === "open-session") this.#attachedAgain(outcome);
     }
     for (const stream of this.#all)
       for (const [owner, reads] of stream.reads)
         for (const operation of [...reads.values()])
           if (stream.session !== undefined) this.#replica.read(stream.session, owner, operation);
     this.unpark();
+  }
+
+  /** Whoever attached to a session that is there heard nothing of it yet: what was to be on disk first is gone. New ones are gone, too. */
+  #attachedAgain(opened: Extract<Outcome, { type: "open-session" }>): void {
+    if (this.#replica.core.session(opened.session) !== undefined) this.#replica.say([opened]);
   }
 
   #undo(command: Command): void {
