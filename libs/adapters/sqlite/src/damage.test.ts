@@ -1,19 +1,11 @@
-import {
-  appendFileSync,
-  cpSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  truncateSync,
-  writeFileSync,
-} from "node:fs";
+import { appendFileSync, cpSync, readdirSync, readFileSync, rmSync, statSync, truncateSync } from "node:fs";
 import { join } from "node:path";
-import { type Random, seededRandom, silentLogger } from "@heddle/kernel";
+import { seededRandom, silentLogger } from "@heddle/kernel";
 import { type Journal, JournalDamagedError, JournalFailedError } from "@heddle/port-journal";
 import { recovered } from "@heddle/port-journal/contract";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openSqliteJournal } from "./index.ts";
+import { flip, refusedFlips } from "./testing/flips.ts";
 import { copyAsKilled } from "./testing/image.ts";
 import { checkRecords, recordAt } from "./testing/records.ts";
 import { keptLog, scratchDirectory } from "./testing/scratch.ts";
@@ -68,42 +60,17 @@ async function outcomeOf(directory: string, log = silentLogger): Promise<number 
   }
 }
 
-function flip(file: string, bit: number): void {
-  const bytes = readFileSync(file);
-  bytes[bit >> 3] = (bytes[bit >> 3] ?? 0) ^ (1 << (bit & 7));
-  writeFileSync(file, bytes);
-}
-
 const LOG_HEADER_BYTES = 32;
 const FRAME_BYTES = 24 + 4_096;
 const LOG = "journal.db-wal";
 const framesIn = (directory: string): number =>
   Math.floor((statSync(join(directory, LOG)).size - LOG_HEADER_BYTES) / FRAME_BYTES);
 
-/** A bit of a file, to be flipped. */
-interface Flip {
-  readonly file: string;
-  readonly bit: number;
-}
-
-/** Every file has its share, and the largest one the rest. */
-function flipsIn(original: string, count: number, random: Random): Flip[] {
-  const sizes = readdirSync(original).map((file) => ({ file, bits: 8 * statSync(join(original, file)).size }));
-  const largest = sizes.reduce((one, other) => (one.bits >= other.bits ? one : other));
-  return Array.from({ length: count }, (_, at) => {
-    const { file, bits } = sizes[at % (2 * sizes.length)] ?? largest;
-    return { file, bit: random.int(bits) };
-  });
-}
-
-/** Flips the bit in a copy and opens that: whether it was refused. Throws when it was neither refused nor read right. */
-async function isRefused(original: string, { file, bit }: Flip): Promise<boolean> {
-  const directory = copyOf(original);
-  flip(join(directory, file), bit);
+/** Whether a journal is refused. Throws when it was neither refused nor read right. */
+async function isRefused(directory: string): Promise<boolean> {
   const outcome = await outcomeOf(directory);
-  rmSync(directory, { recursive: true });
   if (outcome instanceof JournalDamagedError || outcome instanceof JournalFailedError) return true;
-  if (outcome !== RECORDS) throw new Error(`seed ${seed}: bit ${bit} of ${file}: ${outcome}`);
+  if (outcome !== RECORDS) throw new Error(`seed ${seed}: ${outcome}`);
   return false;
 }
 
@@ -114,14 +81,9 @@ describe("one bit that flips in any file", () => {
   ] as const)(
     "of a journal (%s; %i times) is a refusal or makes no difference: never a wrong value, never a lost record",
     async (name, count) => {
-      const flips = flipsIn(originals[name], count, seededRandom(seed, name));
-      let refusals = 0;
-      const lane = async (): Promise<void> => {
-        for (let next = flips.pop(); next !== undefined; next = flips.pop()) {
-          if (await isRefused(originals[name], next)) refusals++;
-        }
-      };
-      await Promise.all(Array.from({ length: 4 }, lane));
+      const random = seededRandom(seed, name);
+      const original = originals[name];
+      const refusals = await refusedFlips({ original, fresh: scratch.fresh, count, random, isRefused });
       console.log(`seed ${seed}, ${name}: ${refusals} of ${count} refused`);
       expect(refusals).toBeGreaterThan(0);
     },

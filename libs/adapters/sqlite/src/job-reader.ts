@@ -31,6 +31,12 @@ export class JobReader {
     return this.#rows.number(row, "count");
   }
 
+  /** Throws Damage when there is a note of no job. */
+  checkNotes(): void {
+    const row = this.#file.database.prepare("SELECT job FROM notes WHERE job NOT IN (SELECT job FROM jobs)").get();
+    if (row !== undefined) throw new Damage(`${this.#file.path} has a note of job ${row.job}, which is not there`);
+  }
+
   /** Puts the jobs that are kept into an empty index. Gives what was dropped and is not deleted yet. */
   fill(index: JobIndex): Dropped[] {
     const select = this.#file.database.prepare("SELECT job, state, id, length(spec) AS size FROM jobs ORDER BY job");

@@ -1,4 +1,4 @@
-import { readdirSync, statSync, watch, writeFileSync } from "node:fs";
+import { readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { setTimeout as delay } from "node:timers/promises";
@@ -9,6 +9,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import { openSqliteJournal } from "./index.ts";
 import { CHECKPOINT_IDLE_MS } from "./limits.ts";
 import { swapLog } from "./testing/broken-log.ts";
+import { changed } from "./testing/changed.ts";
 import { startChild } from "./testing/child.ts";
 import { copyAsKilled } from "./testing/image.ts";
 import { checkRecords } from "./testing/records.ts";
@@ -198,16 +199,3 @@ describe("a journal in SQLite", () => {
     expect(readdirSync(directory)).not.toContain("snapshot-0000000000000001.tmp");
   });
 });
-
-/** Resolves when something is so in a directory, at the change that makes it so. */
-function changed(directory: string, isSo: () => boolean): Promise<void> {
-  return new Promise((resolve) => {
-    const look = (): void => {
-      if (!isSo()) return;
-      watcher.close();
-      resolve();
-    };
-    const watcher = watch(directory, look);
-    look();
-  });
-}
