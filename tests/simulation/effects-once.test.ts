@@ -8,7 +8,7 @@ import { passed } from "../harness/whole-pool-calls.ts";
 
 vi.setConfig({ testTimeout: 120_000 }); // ten seconds alone, many more on a busy machine
 
-const SEEDS = Number(process.env.HEDDLE_SIM_SEEDS ?? 40);
+const SEEDS = Number(process.env.HEDDLE_SIM_SEEDS ?? 30);
 const FIRST = Number(process.env.HEDDLE_SIM_FIRST ?? 1);
 const ONLY = process.env.HEDDLE_SIM_SEED;
 /** Virtual time of trouble, at most. */

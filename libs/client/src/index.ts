@@ -37,7 +37,7 @@ export { Manager, type ManagerOptions, type NamedOptions } from "./objects/manag
 export { type LocateManager, managerOf } from "./objects/manager-address.ts";
 export { ManagerStream, type ManagerStreamOptions } from "./objects/manager-stream.ts";
 export { Namespace } from "./objects/namespace.ts";
-export { OnceEffects, type OnceEffectsOptions } from "./objects/once.ts";
+export { EffectsJobs, OnceEffects, type OnceEffectsOptions } from "./objects/once.ts";
 export { Pipe, type PipeOptions } from "./objects/pipe.ts";
 export { type ObjectsPipe, PipeTransport } from "./objects/pipe-transport.ts";
 export type { SharedOptions } from "./objects/place.ts";
@@ -74,6 +74,6 @@ export type { Progress } from "./progress.ts";
 export { Range, range } from "./range.ts";
 export { Repeat, repeat } from "./repeat.ts";
 export type { TypedArrayConstructor } from "./result-sinks.ts";
-export type { ChunkSize } from "./sizing.ts";
 export { SettledSpans } from "./settled-spans.ts";
+export type { ChunkSize } from "./sizing.ts";
 export { isReady, type Waitable, type WaitOptions, waitable, waitFor } from "./wait.ts";
