@@ -34,7 +34,7 @@ export class Dispatcher {
     this.#fleet = fleet;
     this.#credit = credit;
     this.#out = out;
-    this.#recruiter = new Recruiter(fleet, this.backlog);
+    this.#recruiter = new Recruiter(fleet, this.backlog, out);
   }
 
   /** The chunk may run: at the end of its pool's queue, or in its old place when it was there before. */
@@ -106,6 +106,12 @@ export class Dispatcher {
       if (worker.headSinceMs + LONG_HEAD_MS <= nowMs) this.#isLong(worker, head, worker.pool);
       this.#wakeForHead(worker, head);
     }
+  }
+
+  /** Pools from outside that have chunks here and wait for a worker. */
+  get starved(): number {
+    if (!this.#fleet.isFull) return 0;
+    return this.backlog.filter(({ depth, busy, idle }) => depth === 0 && busy.length + idle.length === 0).length;
   }
 
   /** The worker is asked to leave out a chunk that is not its head. */

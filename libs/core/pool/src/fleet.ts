@@ -1,6 +1,15 @@
-import { assert, NESTING_DEPTH_MAX } from "@heddle/kernel";
+import { assert, type Millis, NESTING_DEPTH_MAX } from "@heddle/kernel";
 import type { Chunk } from "./chunk.ts";
-import { KILL_GRACE_MS, SPAWN_READY_MS, WAITING_PER_SLOT_AND_LEVEL, WORKERS_PER_SLOT_MAX } from "./limits.ts";
+import {
+  IN_USE_MS,
+  KILL_GRACE_MS,
+  SPAWN_READY_MS,
+  TENURE_MAX_MS,
+  TENURE_MIN_MS,
+  TENURE_PER_START,
+  WAITING_PER_SLOT_AND_LEVEL,
+  WORKERS_PER_SLOT_MAX,
+} from "./limits.ts";
 import type { Outbox } from "./outbox.ts";
 import { type Ending, type PoolRecord, Worker } from "./records.ts";
 import { SpawnGate } from "./spawn-gate.ts";
@@ -29,6 +38,8 @@ export class Fleet {
   readonly #out: Outbox;
   #nextKey = 1;
   #open = false;
+  /** How long a worker that is bound now is not evicted. */
+  #tenureMs = TENURE_MIN_MS;
 
   constructor(slots: number, out: Outbox) {
     this.slots = slots;
@@ -49,6 +60,10 @@ export class Fleet {
   ready(worker: Worker): void {
     this.#leaveState(worker);
     worker.state = "blank";
+    this.#tenureMs = Math.min(
+      TENURE_MAX_MS,
+      Math.max(TENURE_MIN_MS, TENURE_PER_START * (this.#out.nowMs - worker.spawnedMs)),
+    );
     this.blanks.push(worker);
     this.gate.succeeded();
   }
@@ -66,7 +81,10 @@ export class Fleet {
     assert(worker.pool === undefined || worker.pool === pool, "a worker serves one pool");
     this.#leaveState(worker);
     worker.state = "busy";
-    if (worker.pool === undefined) worker.joined = !pool.hasInitializer;
+    if (worker.pool === undefined) {
+      worker.joined = !pool.hasInitializer;
+      worker.tenureUntilMs = this.#out.nowMs + this.#tenureMs;
+    }
     worker.pool = pool;
     worker.busyAt = pool.busy.push(worker) - 1;
     worker.occupiesSlot = true;
@@ -80,6 +98,7 @@ export class Fleet {
     this.vacate(worker);
     worker.state = "idle";
     worker.idleTurn = this.#out.turn;
+    worker.idleSinceMs = this.#out.nowMs;
     pool.idle.push(worker);
   }
 
@@ -142,6 +161,16 @@ export class Fleet {
     this.workers.delete(worker.key);
   }
 
+  /** Until when an idle worker stays with its pool unless that is through with it; in the past when it may go. */
+  keptUntilMs({ tenureUntilMs, idleSinceMs }: Worker): Millis {
+    return Math.min(tenureUntilMs, idleSinceMs + IN_USE_MS);
+  }
+
+  /** Who has no worker has to wait until one of another pool has ended. */
+  get isFull(): boolean {
+    return this.blanks.length === 0 && this.workers.size >= WORKERS_PER_SLOT_MAX * this.slots + this.waiting;
+  }
+
   /** Live workers beyond those there may be: tasks that waited go on, and others were started in their place. */
   get excess(): number {
     return this.workers.size - this.stopping - WORKERS_PER_SLOT_MAX * this.slots - this.waiting;
@@ -186,6 +215,7 @@ export class Fleet {
   #spawn(): boolean {
     if (!this.#maySpawn()) return false;
     const worker = new Worker(this.#nextKey++ as WorkerKey, this.gate.wave);
+    worker.spawnedMs = this.#out.nowMs;
     worker.deadlineMs = this.#out.nowMs + SPAWN_READY_MS;
     this.workers.set(worker.key, worker);
     this.spawning++;

@@ -17,6 +17,17 @@ export const WAITING_PER_SLOT_AND_LEVEL = 4;
  * passed, since no chunk starts that could; levels above NESTING_DEPTH_MAX count as that.
  */
 export const WAITING_PER_SLOT_MAX = (NESTING_DEPTH_MAX + 1) * WAITING_PER_SLOT_AND_LEVEL + 1;
+/**
+ * Times what the last worker took to start: for so long from its first chunk on a worker that is in use is not evicted for another pool. So
+ * of more pools than there may be workers some run while others wait for their turn, and starting workers takes a fifth of the time, not all.
+ */
+export const TENURE_PER_START = 4;
+/** A worker's tenure is at least so long, however quickly workers start. */
+export const TENURE_MIN_MS = 100;
+/** Nor is it longer: who waits for a worker waits for no more than this, and for one to start. */
+export const TENURE_MAX_MS = 2_000;
+/** A worker that has been idle for longer is not in use: it has no tenure. */
+export const IN_USE_MS = 50;
 /** Chunks that one worker may hold behind its head. More wait in the queue. */
 export const WORKER_DEPTH_MAX = 256;
 /**

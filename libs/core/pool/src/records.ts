@@ -125,8 +125,13 @@ export class Worker {
   deadlineMs: Millis = Number.POSITIVE_INFINITY;
   /** Index in its pool's `busy`. Means nothing in other states. */
   busyAt = 0;
-  /** Turn in which it became idle. Means nothing in other states. */
+  /** Turn in which it became idle, and when. Mean nothing in other states. */
   idleTurn = 0;
+  idleSinceMs: Millis = 0;
+  /** When it was to be started. */
+  spawnedMs: Millis = 0;
+  /** While it is in use it is not evicted before. 0 until it is bound to a pool. */
+  tenureUntilMs: Millis = 0;
 
   constructor(key: WorkerKey, wave: number) {
     this.key = key;

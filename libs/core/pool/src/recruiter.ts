@@ -1,4 +1,6 @@
+import type { Millis } from "@heddle/kernel";
 import type { Fleet } from "./fleet.ts";
+import type { Outbox } from "./outbox.ts";
 import type { PoolRecord, Worker } from "./records.ts";
 
 /**
@@ -9,14 +11,16 @@ export class Recruiter {
   readonly #fleet: Fleet;
   /** Pools with a queue. */
   readonly #backlog: readonly PoolRecord[];
+  readonly #out: Outbox;
   /** Workers wanted beyond those there are. */
   #lacking = 0;
   /** Workers of the worst off of the pools that want more. */
   #fewest = 0;
 
-  constructor(fleet: Fleet, backlog: readonly PoolRecord[]) {
+  constructor(fleet: Fleet, backlog: readonly PoolRecord[], out: Outbox) {
     this.#fleet = fleet;
     this.#backlog = backlog;
+    this.#out = out;
   }
 
   /** Starts workers, or has idle ones of other pools end when there are as many as may be. */
@@ -73,15 +77,25 @@ export class Recruiter {
     return spare;
   }
 
-  /** The longest idle worker: one that is not needed, or else of a pool that has more workers than the worst off. */
+  /**
+   * The longest idle worker: one that is not needed, or else of a pool that has more workers than the worst off. None that has a tenure: then it
+   * is looked again when the first of them ends.
+   */
   #victim(): Worker | undefined {
     let victim: Worker | undefined;
+    let keptUntilMs: Millis = Number.POSITIVE_INFINITY;
     for (const worker of this.#fleet.workers.values()) {
       const pool = worker.pool;
       if (worker.state !== "idle" || pool === undefined) continue;
       if (isNeeded(pool) && pool.running + pool.idle.length <= this.#fewest) continue;
+      const untilMs = pool.suspects.size > 0 ? 0 : this.#fleet.keptUntilMs(worker);
+      if (untilMs > this.#out.nowMs) {
+        keptUntilMs = Math.min(keptUntilMs, untilMs);
+        continue;
+      }
       if (victim === undefined || goesBefore(worker, victim)) victim = worker;
     }
+    if (victim === undefined) this.#out.wakeAt(keptUntilMs);
     return victim;
   }
 }
