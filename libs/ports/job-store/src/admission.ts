@@ -1,4 +1,4 @@
-import { InvalidArgumentError, type JobId } from "@heddle/kernel";
+import { InvalidArgumentError, type JobId, unreachable } from "@heddle/kernel";
 import type { JobChange } from "./index.ts";
 
 /** Of each job that is there: the number of its next chunk, or that its inputs were dropped. */
@@ -22,18 +22,10 @@ export class Admission {
     const changed = new Map<JobId, State>();
     for (const change of changes) {
       if (change.type === "history-added") continue;
-      const { type, job } = change;
-      const state = changed.has(job) ? changed.get(job) : this.#stateOf(job);
-      if (type === "job-added") {
-        if (state !== undefined) return new InvalidArgumentError(`job ${job} is added, and is there`);
-        changed.set(job, 0);
-      } else if (type === "job-dropped") changed.set(job, undefined);
-      else if (type === "inputs-dropped" && state !== undefined) changed.set(job, "ended");
-      else if (type === "chunk-added" && typeof state === "number") {
-        if (!Number.isInteger(change.chunk) || change.chunk < 0 || change.chunk > state)
-          return new InvalidArgumentError(`chunk ${change.chunk} of job ${job} is added, and the next one is ${state}`);
-        changed.set(job, Math.max(state, change.chunk + 1));
-      }
+      const { job } = change;
+      const state = stateAfter(change, changed.has(job) ? changed.get(job) : this.#stateOf(job));
+      if (state instanceof InvalidArgumentError) return state;
+      changed.set(job, state);
     }
     for (const [job, state] of changed) this.#changed.set(job, state);
     return undefined;
@@ -50,4 +42,36 @@ export class Admission {
   #stateOf(job: JobId): State {
     return this.#changed.has(job) ? this.#changed.get(job) : this.#kept.get(job);
   }
+}
+
+type ChangeOfJob = Exclude<JobChange, { readonly type: "history-added" }>;
+
+/** What a change makes of its job, or why it cannot be made. */
+function stateAfter(change: ChangeOfJob, state: State): State | InvalidArgumentError {
+  const { job } = change;
+  switch (change.type) {
+    case "job-added":
+      return state === undefined ? 0 : new InvalidArgumentError(`job ${job} is added, and is there`);
+    case "chunk-added":
+      if (typeof state !== "number") return state;
+      if (isNumber(change.chunk) && change.chunk <= state) return Math.max(state, change.chunk + 1);
+      return new InvalidArgumentError(`chunk ${change.chunk} of job ${job} is added, and the next one is ${state}`);
+    case "answer-added":
+      return isNumber(change.answer)
+        ? state
+        : new InvalidArgumentError(`answer ${change.answer} of job ${job} is added: they are numbered 0, 1, 2, ...`);
+    case "inputs-dropped":
+      return state === undefined ? state : "ended";
+    case "job-dropped":
+      return undefined;
+    case "job-noted":
+    case "code-added":
+      return state;
+    default:
+      return unreachable(change);
+  }
+}
+
+function isNumber(number: number): boolean {
+  return Number.isSafeInteger(number) && number >= 0;
 }

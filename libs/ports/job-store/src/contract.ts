@@ -319,6 +319,7 @@ export function jobStoreContract(name: string, make: () => Promise<JobStoreFixtu
         store.write([fed(A, 1, "next")]),
         store.write([added(B), fed(B, 1)]),
         store.write([added(B)]),
+        store.write([answered(A, 0.5)]),
       ];
       const settled = await Promise.allSettled(writes);
       expect(settled.map((one) => one.status === "fulfilled" || one.reason instanceof InvalidArgumentError)).toEqual(
@@ -331,6 +332,7 @@ export function jobStoreContract(name: string, make: () => Promise<JobStoreFixtu
         "fulfilled",
         "rejected",
         "fulfilled",
+        "rejected",
       ]);
       await place.kill();
       await using next = await place.open();

@@ -88,7 +88,8 @@ export interface JobStore extends AsyncDisposable {
    * Makes changes in order, all or none; resolves when they are on disk. The bytes must not change until then. Writes that come while a
    * commit is under way leave together in the next one, and resolve in order. Rejects with JobStoreFullError (nothing was changed, the store goes on),
    * JobStoreFailedError (the outcome is unknown, the store takes nothing more), LimitError (see limits.ts; nothing was changed) or
-   * InvalidArgumentError (a job is added that is there, or a chunk whose predecessor is not, as when that was refused; nothing was changed).
+   * InvalidArgumentError (a job is added that is there, a chunk whose predecessor is not, as when that was refused, or something with a number
+   * that is none; nothing was changed).
    */
   write(changes: readonly JobChange[]): Promise<void>;
   /**
