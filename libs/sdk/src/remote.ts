@@ -17,6 +17,7 @@ import {
   Fabric,
   noCoordinatorError,
   type ObjectsFacilities,
+  streamLeases,
   UNAVAILABLE_TIMEOUT_MS,
 } from "@heddle/client";
 import {
@@ -134,7 +135,12 @@ export function remoteFabric(address: string, options: ConnectOptions, holds?: H
     ...common(env, options, holds),
     client,
     address,
-    objects: { openScope, bootClock, leases: leasesFor(credentials), effects: holds?.effects },
+    objects: {
+      openScope,
+      bootClock,
+      leases: leasesFor(credentials, streamLeases(env, client)),
+      effects: holds?.effects,
+    },
     dispose,
   });
   scope.use(onProcessEnd(() => fabric.leave()));

@@ -1,5 +1,5 @@
 import { parentPort, Worker } from "node:worker_threads";
-import { type BackoffPolicy, backoffMs, type Environment, type Millis } from "@heddle/kernel";
+import { type BackoffPolicy, backoffMs, type Clock, type Environment, type Millis } from "@heddle/kernel";
 import { type Credentials, type KeptLease, type LeaseKeeper, type LeaseTerms, leaseUntilMs } from "@heddle/port-rpc";
 
 /** What the thread that keeps leases needs. */
@@ -37,15 +37,19 @@ interface Word {
 }
 
 const RESTART: BackoffPolicy = { firstMs: 100, maxMs: 5_000 };
+/** The thread has this part of a lease to begin; then this event loop beats, until it does. On a machine where many programs start at a time that may take seconds. */
+const BEGIN_SHARE = 1 / 4;
 const NS_PER_MS = 1_000_000;
 
 /**
  * Gives keepers, one for each client's credentials. They keep sessions alive from one thread for all of them: their beats go out, and it is known until when they live, while user code holds this event loop for as long as it likes.
- * It runs while there is a session to keep; one that dies is started anew. It does not keep the process alive, and ends with it.
+ * It runs while there is a session to keep; one that dies is started anew. It does not keep the process alive, and ends with it. `meanwhile` keeps sessions by this event loop where the thread takes long to begin.
  */
-export function threadLeases(options: LeaseThreadOptions): (credentials: Credentials) => LeaseKeeper {
+export function threadLeases(
+  options: LeaseThreadOptions,
+): (credentials: Credentials, meanwhile: LeaseKeeper) => LeaseKeeper {
   const thread = new LeaseThread(options);
-  return (credentials) => ({ keep: (terms) => thread.keep(terms, credentials) });
+  return (credentials, meanwhile) => ({ keep: (terms) => thread.keep(terms, credentials, meanwhile) });
 }
 
 class LeaseThread {
@@ -62,10 +66,10 @@ class LeaseThread {
     this.#entry = entry;
   }
 
-  keep(terms: LeaseTerms, credentials: Credentials): KeptLease {
+  keep(terms: LeaseTerms, credentials: Credentials, meanwhile: LeaseKeeper): KeptLease {
     const number = ++this.#lastNumber;
-    const nowMs = this.#env.clock.nowMs();
-    const lease = new ThreadLease({ number, terms, credentials, nowMs, drop: () => this.#drop(number) });
+    const { clock } = this.#env;
+    const lease = new ThreadLease({ number, terms, credentials, meanwhile, clock, drop: () => this.#drop(number) });
     this.#kept.set(number, lease);
     if (this.#worker !== undefined) this.#worker.postMessage(lease.order);
     else if (this.#restart === undefined) this.#start();
@@ -109,6 +113,7 @@ class LeaseThread {
     const { clock, log, random } = this.#env;
     const pauseMs = backoffMs(RESTART, ++this.#failures, random);
     this.#worker = undefined;
+    for (const lease of this.#kept.values()) lease.unkept();
     log.warn("the thread that keeps sessions with the manager alive is started anew", { cause, pauseMs });
     this.#restart = clock.setTimer(clock.nowMs() + pauseMs, () => this.#start());
   }
@@ -118,34 +123,51 @@ interface ThreadLeaseOptions {
   readonly number: number;
   readonly terms: LeaseTerms;
   readonly credentials: Credentials;
-  readonly nowMs: Millis;
+  readonly meanwhile: LeaseKeeper;
+  readonly clock: Clock;
   readonly drop: () => void;
 }
 
 class ThreadLease implements KeptLease {
-  trouble: string | undefined;
   readonly order: KeepOrder;
+  readonly #options: ThreadLeaseOptions;
   readonly #listeners = new Set<() => void>();
-  readonly #drop: () => void;
   /** From this process's clock to that of `process.hrtime`: both run alike. */
   readonly #offsetNs: bigint;
+  /** As the thread has said last. */
+  #trouble: string | undefined;
+  /** Set while the thread does not keep it: what its cell was as that began. */
+  #unkeptNs: bigint | undefined;
+  /** When this event loop begins to keep it. */
+  #timer: Disposable | undefined;
+  /** It is kept by this event loop. */
+  #bridge: KeptLease | undefined;
+  #bridgedUntilMs = 0;
+  #isOver = false;
 
-  constructor({ number, terms, credentials, nowMs, drop }: ThreadLeaseOptions) {
+  constructor(options: ThreadLeaseOptions) {
+    const { number, terms, credentials, clock } = options;
     const { session, nonce, ttlMs, sinceMs, addresses } = terms;
-    this.#drop = drop;
-    this.#offsetNs = process.hrtime.bigint() - nanoseconds(nowMs);
+    this.#options = options;
+    this.#offsetNs = process.hrtime.bigint() - nanoseconds(clock.nowMs());
     const cells = new BigInt64Array(new SharedArrayBuffer(CELLS * BigInt64Array.BYTES_PER_ELEMENT));
     cells[VALID_UNTIL] = nanoseconds(leaseUntilMs(sinceMs, ttlMs)) + this.#offsetNs;
     const sinceNs = nanoseconds(sinceMs) + this.#offsetNs;
     this.order = { type: "keep", number, cells, session, nonce, ttlMs, sinceNs, addresses, credentials };
+    this.unkept();
   }
 
   validUntilMs(): Millis {
-    return Number(Atomics.load(this.order.cells, VALID_UNTIL) - this.#offsetNs) / NS_PER_MS;
+    const untilMs = Number(Atomics.load(this.order.cells, VALID_UNTIL) - this.#offsetNs) / NS_PER_MS;
+    return Math.max(untilMs, this.#bridgedUntilMs);
   }
 
   get isOver(): boolean {
-    return Atomics.load(this.order.cells, IS_OVER) === 1n;
+    return this.#isOver || Atomics.load(this.order.cells, IS_OVER) === 1n;
+  }
+
+  get trouble(): string | undefined {
+    return this.#trouble ?? this.#bridge?.trouble;
   }
 
   onChange(listen: () => void): Disposable {
@@ -156,13 +178,51 @@ class ThreadLease implements KeptLease {
 
   /** The thread has said a word. */
   changed(trouble: string | undefined): void {
-    this.trouble = trouble;
-    for (const listen of [...this.#listeners]) listen();
+    this.#trouble = trouble;
+    if (this.#isExtended()) this.#endBridge();
+    this.#tell();
+  }
+
+  /** The thread does not keep it from now on, until it has extended it. */
+  unkept(): void {
+    const { clock, terms } = this.#options;
+    this.#trouble = undefined;
+    this.#unkeptNs ??= Atomics.load(this.order.cells, VALID_UNTIL);
+    this.#timer ??= clock.setTimer(clock.nowMs() + terms.ttlMs * BEGIN_SHARE, () => this.#beginBridge());
   }
 
   [Symbol.dispose](): void {
     this.#listeners.clear();
-    this.#drop();
+    this.#endBridge();
+    this.#options.drop();
+  }
+
+  #isExtended(): boolean {
+    return this.#unkeptNs !== undefined && Atomics.load(this.order.cells, VALID_UNTIL) > this.#unkeptNs;
+  }
+
+  #beginBridge(): void {
+    if (this.#isExtended()) return; // its word is on the way
+    const { meanwhile, terms } = this.#options;
+    const bridge = meanwhile.keep(terms);
+    this.#bridge = bridge;
+    bridge.onChange(() => {
+      this.#bridgedUntilMs = Math.max(this.#bridgedUntilMs, bridge.validUntilMs());
+      this.#isOver ||= bridge.isOver;
+      this.#tell();
+    });
+  }
+
+  #endBridge(): void {
+    this.#unkeptNs = undefined;
+    this.#timer?.[Symbol.dispose]();
+    this.#timer = undefined;
+    this.#bridge?.[Symbol.dispose]();
+    this.#bridge = undefined;
+  }
+
+  #tell(): void {
+    for (const listen of [...this.#listeners]) listen();
   }
 }
 
