@@ -81,7 +81,7 @@ export class KeptDesk implements KeptHost {
   get counts(): { readonly submitting: number; readonly running: number; readonly ended: number } {
     const ended = this.#ended.size;
     const submitting = [...this.#jobs.values()].filter(({ submission }) => submission !== undefined).length;
-    return { submitting, ended, running: this.#jobs.size - ended - submitting };
+    return { submitting, running: this.#jobs.size - ended - submitting, ended };
   }
 
   get(id: JobId): KeptJob | undefined {
