@@ -230,7 +230,7 @@ export class Fabric implements AsyncDisposable {
       effects: {
         checkCall: () => this.#checkCall(),
         open: (job, lost) => this.#callJobs.open(job, lost),
-        giveUp: (job, index) => this.#callJobs.giveUp(job, index),
+        writeOff: (job, index) => this.#callJobs.writeOff(job, index),
         close: (job) => this.#callJobs.close(job),
       },
       connection: (settings) => {

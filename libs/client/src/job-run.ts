@@ -43,7 +43,7 @@ export interface JobParts {
   /** Something of the counts changed. */
   readonly changed?: () => void;
   /** Of a call whose items' writes count once: no run of an item that is answered by an error comes to count any more. Resolves to its value, encoded, where one does already. */
-  readonly giveUp?: (index: number) => Promise<Uint8Array | undefined>;
+  readonly writeOff?: (index: number) => Promise<Uint8Array | undefined>;
   /** Names the files in a worker's stack as they are called here. */
   readonly localStack?: (stack: string) => string;
 }
@@ -81,7 +81,7 @@ export class JobRun {
   #exhausted = false;
   #done = 0;
   #failed = 0;
-  /** Of failed items: they are being given up. */
+  /** Of failed items: they are being written off. */
   #judged = 0;
   /** What is to be done when none is any more. */
   #afterJudging: (() => void) | undefined;
@@ -216,8 +216,8 @@ export class JobRun {
     if (isNews) {
       const context = { jobId: this.id, chunk: failed.chunk, index, localStack };
       const error = failureError(failed.failure, userError, context);
-      const { giveUp, onItemError } = this.#parts;
-      if (giveUp !== undefined && onItemError === "keep") void this.#judge(index, error, giveUp(index));
+      const { writeOff, onItemError } = this.#parts;
+      if (writeOff !== undefined && onItemError === "keep") void this.#judge(index, error, writeOff(index));
       else this.#itemError(index, error);
     }
     this.#failed++;
@@ -225,9 +225,9 @@ export class JobRun {
   }
 
   /** An item that failed may have come to count before, when nobody could tell of it any more: then it has its value. */
-  async #judge(index: number, error: unknown, givenUp: Promise<Uint8Array | undefined>): Promise<void> {
+  async #judge(index: number, error: unknown, writtenOff: Promise<Uint8Array | undefined>): Promise<void> {
     this.#judged++;
-    const bytes = await givenUp.catch(() => undefined); // whether it counts is not known then, and the error is all there is
+    const bytes = await writtenOff.catch(() => undefined); // whether it counts is not known then, and the error is all there is
     this.#judged--;
     if (this.#settled) return;
     if (bytes === undefined) this.#itemError(index, error);

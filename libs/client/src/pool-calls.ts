@@ -53,7 +53,7 @@ export interface CallJobs {
   /** The manager takes the job. Rejects with StateError where there is none. It is forgotten with this program's session with the manager, which `lost` is told once; without that it outlives it. */
   open(job: JobId, lost?: (error: Error) => void): Promise<void>;
   /** An item is answered by an error: no run of it comes to count any more. Resolves to its result, encoded, where one does already. */
-  giveUp(job: JobId, index: number): Promise<Uint8Array | undefined>;
+  writeOff(job: JobId, index: number): Promise<Uint8Array | undefined>;
   /** The job is over: what still runs of it counts no more. */
   close(job: JobId): Promise<void>;
 }
@@ -268,7 +268,7 @@ export class PoolCalls {
       isPrime: plan.fn === undefined,
       localStack: (text) => shipper.localStack(text),
       ...(options.effects === "once" && effects !== undefined
-        ? { giveUp: (index) => effects.giveUp(at.id, index) }
+        ? { writeOff: (index) => effects.writeOff(at.id, index) }
         : {}),
       ...(window === undefined ? {} : { windowItems: () => window.items }),
       ...(stream === undefined ? {} : streamParts(stream)),

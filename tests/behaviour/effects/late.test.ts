@@ -132,14 +132,14 @@ test("of two that only add, append and set, neither meets a conflict", async () 
   expect(await one.list.toArray()).toEqual(["one", "other"]);
 });
 
-test("an item that is given up does not come to count, and one that counts is not given up", async () => {
+test("an item that is written off does not come to count, and one that counts is not written off", async () => {
   const [one] = workers();
   const early = await one.ran(() => one.dict.set("early", 1));
   await early.commit(0, [bytesOf("early")]);
-  expect(text([(await jobs.giveUp("job", 0)) ?? bytesOf("nothing")])).toEqual(["early"]);
+  expect(text([(await jobs.writeOff("job", 0)) ?? bytesOf("nothing")])).toEqual(["early"]);
   const zombie = await one.ran(() => one.dict.set("late", 1));
-  expect(await jobs.giveUp("job", 1)).toBeUndefined();
-  expect(await jobs.giveUp("job", 1)).toBeUndefined();
+  expect(await jobs.writeOff("job", 1)).toBeUndefined();
+  expect(await jobs.writeOff("job", 1)).toBeUndefined();
   expect((await zombie.commit(1, [bytesOf("late")])).outcomes).toEqual([new Uint8Array()]);
   expect(await one.dict.keys()).toEqual(["early"]);
 });

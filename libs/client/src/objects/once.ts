@@ -122,9 +122,9 @@ export class EffectsJobs {
   }
 
   /** An item is answered by an error: no run of it comes to count any more. Resolves to what it has come to, where one does already. Rejects as operations do. */
-  async giveUp(job: string, index: number): Promise<Uint8Array | undefined> {
+  async writeOff(job: string, index: number): Promise<Uint8Array | undefined> {
     const home = this.#home();
-    const values = [home.encode(job), GIVEN_UP];
+    const values = [home.encode(job), WRITTEN_OFF];
     const reply = await home.live({ verb: "effects-commit", object: "", values, numbers: [index, 0] }, asIs);
     return reply.numbers[0] === 0 && reply.values[0]?.length !== 0 ? reply.values[0] : undefined;
   }
@@ -160,5 +160,5 @@ export class EffectsJobs {
 }
 
 /** In the place of an outcome: the item was answered by an error. */
-const GIVEN_UP = new Uint8Array();
+const WRITTEN_OFF = new Uint8Array();
 const asIs = (reply: OperationReply): OperationReply => reply;

@@ -138,7 +138,7 @@ describe("items whose writes count once", () => {
     expect(await bench.run(1, [0])).toMatchObject({ done: ["theirs"] });
   });
 
-  test("that were given up fail, and do not run", async () => {
+  test("that were written off fail, and do not run", async () => {
     const { bench, effects } = benchOf();
     effects.outcomes.set(1, new Uint8Array());
     bench.job(1, (n: number) => n, false, JOB);

@@ -171,7 +171,7 @@ class OnceRun {
     try {
       for (const outcome of outcomes) {
         if (outcome.length === 0)
-          return this.#state.threw(new StateError("the item was given up before: its call has its error"));
+          return this.#state.threw(new StateError("the item was written off: its call has its error"));
         this.#results.keep(outcome);
       }
       return undefined;
