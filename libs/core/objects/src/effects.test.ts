@@ -40,8 +40,8 @@ const step = fc.oneof(
       job: fc.nat(2),
       first: fc.nat(7),
       items: fc.array(fc.array(writes, { maxLength: 3 }), { minLength: 1, maxLength: 4 }),
-      /** Of what it expects: a key, or the whole list; as it is, or as it was. */
-      expects: fc.array(fc.record({ key: fc.nat(3), isOld: fc.nat(4).map((one) => one === 0) }), { maxLength: 2 }),
+      /** Of what it expects: a key, or the whole list; as it is, or as it was. Or that none of the items is settled. */
+      expects: fc.array(fc.record({ key: fc.nat(4), isOld: fc.nat(4).map((one) => one === 0) }), { maxLength: 2 }),
     }),
   },
   { weight: 3, arbitrary: fc.record({ type: fc.constant("again"), back: fc.nat(3), asNew: fc.boolean(), who }) },
@@ -288,6 +288,7 @@ class World {
     });
     const operations = marked.flat().map((each, at) => ({ ...each, seq: at + 1 }));
     const expectations = expects.map(({ key, isOld }): Expectation => {
+      if (key > KEYS.length) return { object: "", key: new Uint8Array(), revision: 0 };
       const name = KEYS[key];
       const is = name === undefined ? this.#model.listChanged : (this.#model.revisions.get(name) ?? 0);
       const bytes = name === undefined ? new Uint8Array() : testCodec.encode(name);
@@ -338,7 +339,7 @@ class World {
     const job = this.#jobs.get(id);
     if (job === undefined) return this.#refused(reply, "not-found");
     const fresh = items.map((_, place) => !job.settled.has(first + place));
-    if (fresh.includes(true) && !operation.expectations.every((each) => this.#holds(each)))
+    if (fresh.includes(true) && !operation.expectations.every((each) => this.#holds(each, fresh)))
       return this.#refused(reply, "conflict");
     const before = structuredClone(this.#model);
     for (const [place, own] of items.entries()) {
@@ -363,7 +364,8 @@ class World {
     expect(expects.length).toBe(operation.expectations.length);
   }
 
-  #holds({ object, key, revision }: Expectation): boolean {
+  #holds({ object, key, revision }: Expectation, fresh: readonly boolean[]): boolean {
+    if (object === "") return !fresh.includes(false);
     const is = object === "@l" ? this.#model.listChanged : (this.#model.revisions.get(textOf(key)) ?? 0);
     return is === revision;
   }
