@@ -36,7 +36,7 @@ export interface KeptNote {
 }
 
 /** How it ended. */
-export interface KeptEnd {
+interface KeptEnd {
   readonly outcome: JobOutcome;
   /** As its listeners hear it. */
   readonly error: FabricError | undefined;

@@ -11,7 +11,6 @@ import {
   type Node,
   openBench,
   openJob,
-  POOL,
   settle,
 } from "./testing.ts";
 
@@ -143,5 +142,3 @@ export async function work(node: Node, from = 0, max = Number.POSITIVE_INFINITY)
   }
   return at;
 }
-
-export { POOL };
