@@ -16,7 +16,9 @@ import { type Bench, type BenchOptions, type Client, finish, inline, type Node, 
 /** A disk that answers as a test wants. */
 class Disk {
   outcome: () => WriteOutcome | Promise<WriteOutcome> = () => "kept";
-  readonly jobs = new MemoryJobs(() => this.outcome());
+  /** Nothing is too much for it that brings no bytes. */
+  mayDrop = false;
+  readonly jobs = new MemoryJobs((bytes) => (this.mayDrop && bytes === 0 ? "kept" : this.outcome()));
 }
 
 async function openStage(options: BenchOptions = {}) {
@@ -57,6 +59,22 @@ test("a job that finds the disk full is refused in words, and another is kept on
   disk.outcome = () => "kept";
   await submit(client, 2, [1]);
   expect(told(client).at(-1)).toBe("2 kept 1 whole");
+});
+
+test("ended jobs go one by one where the disk has no room for what runs, and for what is submitted", async () => {
+  const { disk, node, client } = await openStage();
+  for (const job of [1, 2, 3]) await submit(client, job, [1]);
+  await work(node);
+  await submit(client, 4, [1]);
+  const kept = () => disk.jobs.recovered().jobs.map(({ id }) => id);
+  disk.outcome = () => (kept().includes("job-1") ? "full" : "kept");
+  disk.mayDrop = true;
+  await work(node, 3);
+  expect(kept()).toEqual(["job-2", "job-3", "job-4"]);
+  disk.outcome = () => (kept().includes("job-2") ? "full" : "kept");
+  openKept(client, 5);
+  await settle();
+  expect([kept(), told(client).at(-1)]).toEqual([["job-3", "job-4", "job-5"], "5 kept 0"]);
 });
 
 test("a running job waits for a full disk, hands out nothing meanwhile, and goes on when there is room", async () => {

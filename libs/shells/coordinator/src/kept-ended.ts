@@ -26,7 +26,7 @@ export class EndedKeptJobs {
   constructor(options: EndedKeptJobsOptions) {
     const { env, space } = options;
     this.#options = options;
-    this.#drops = new KeptWriter({ env, space, job: "", waits: true, refused: () => undefined });
+    this.#drops = new KeptWriter({ env, space, job: "", waits: true, isDropping: true, refused: () => undefined });
     space.makeRoom = () => this.#makeRoom();
   }
 
@@ -88,12 +88,12 @@ export class EndedKeptJobs {
   }
 
   /** For others: the one that has ended longest ago, if nobody listens to it. */
-  #makeRoom(): boolean {
+  #makeRoom(): Promise<void> | undefined {
     for (const job of this.#ended) {
       if (job.listeners.size > 0) continue;
       this.drop(job);
-      return true;
+      return this.gone(job.id);
     }
-    return false;
+    return undefined;
   }
 }

@@ -22,8 +22,8 @@ interface Write {
 
 /** The store, with what it may hold: lets so much under way at a time, in order, and ends the coordinator when the store fails. */
 export class KeptSpace {
-  /** Drops the ended job that may go first; false when there is none. Set by whoever has them. */
-  makeRoom: () => boolean = () => false;
+  /** Drops the ended job that may go first, and says when it is gone; undefined when there is none. Set by whoever has them. */
+  makeRoom: () => Promise<void> | undefined = () => undefined;
   readonly #options: KeptSpaceOptions;
   readonly #waiting = new Fifo<Write>();
   #writingBytes = 0;
@@ -46,7 +46,7 @@ export class KeptSpace {
 
   /** Whether so many bytes more may be kept. Ended jobs go for them, the one that has ended longest ago first. */
   hasRoom(bytes: number): boolean {
-    while (this.bytes + bytes > this.#options.bytesMax) if (!this.makeRoom()) return false;
+    while (this.bytes + bytes > this.#options.bytesMax) if (this.makeRoom() === undefined) return false;
     return true;
   }
 

@@ -10,8 +10,10 @@ export interface KeptWriterOptions {
   readonly space: KeptSpace;
   /** What they are for, for the log. */
   readonly job: string;
-  /** A full disk is waited for; otherwise it is a refusal. */
+  /** Where the disk is full, and no ended job can go for it: whether that is waited for, or is a refusal. */
   readonly waits: boolean;
+  /** Set: these are those that go. */
+  readonly isDropping?: true;
   /** Nothing of what was still to be written is. */
   readonly refused: (error: HeddleError) => void;
   /** Nothing is written before that. */
@@ -116,7 +118,7 @@ export class KeptWriter {
 
   /** Undefined: they are on disk. */
   async #write(batch: readonly Item[]): Promise<HeddleError | undefined> {
-    const { env, space, job, waits } = this.#options;
+    const { env, space, job, waits, isDropping = false } = this.#options;
     const bytes = batch.reduce((sum, item) => sum + item.bytes, 0);
     const changes = batch.flatMap((item) => item.changes);
     for (let isTold = false; ; isTold = true) {
@@ -126,11 +128,13 @@ export class KeptWriter {
         return undefined;
       } catch (error) {
         if (!(error instanceof HeddleError)) throw error;
-        if (!waits || !(error instanceof JobStoreFullError)) return error;
+        if (!(error instanceof JobStoreFullError)) return error;
+        const gone = isDropping ? undefined : space.makeRoom();
+        if (gone === undefined && !waits) return error;
         if (!isTold) env.log.warn("the store of jobs is full: the job waits", { job, cause: error.message });
+        await (gone ?? pause(env));
       }
       if (this.#isOver) return undefined;
-      if (!space.makeRoom()) await pause(env);
     }
   }
 
