@@ -82,6 +82,8 @@ test("F17 an attempt that fails when the one after it has succeeded fails nothin
   cluster.resumeAgent(firstNode);
   await eventually("its node has told", () => hasTold(fabric, cluster.nodes[firstNode]));
   expect(map.progress).toMatchObject({ failed: 0 });
+  const { attempts } = await jobsAdmin(fabric).chunk(map.jobId, { chunk: 0 });
+  expect(attempts).toMatchObject([{ attempt: 1, state: "overtaken" }]);
   letGo();
   expect(await cluster.drive(map.get())).toEqual(numbers);
   expect(await fabric.jobs()).toMatchObject([{ state: "done", itemsDone: ITEMS }]);

@@ -88,6 +88,7 @@ describe("why a job is where it is", () => {
     [{ state: "excluded" }, "taken back, as the node is excluded, after 3s"],
     [{ state: "handed-back" }, "handed back unbegun, to go where a slot idles, after 3s"],
     [{ state: "stopped" }, "stopped after 3s"],
+    [{ state: "overtaken" }, "another attempt had answered, so it does not count: ended after 3s"],
   ])("tells how an attempt ended: %j", (more, words) => {
     const lines = whyJobLines({ ...idle, attempts: [{ ...attempt, ...more }] });
     expect(lines.at(-1)).toContain(words);
@@ -114,6 +115,13 @@ test("why a chunk is where it is, is said of each of its parts", () => {
     "  items 40-44 on node b, attempt 1 (a worker died under it once, its node was lost 2 times)",
     "  item 45 tried 3 times, again in 900ms (failed by its own error 3 times)",
     "  items 46-49 waiting, tried once",
+  ]);
+  const backup = { ...span, offset: 0, count: 10, attempt: 2, node: "a", deaths: 0, losses: 0 };
+  const twice: Chunk = { ...chunk, spans: [{ ...backup, attempt: 1, node: "b" }, backup] };
+  expect(whyChunkLines({ ...idle, chunk: twice })).toEqual([
+    "chunk 4 of job/nightly has items 40-49. Not settled:",
+    "  items 40-49 on node b, attempt 1",
+    "  items 40-49 on node a, attempt 2",
   ]);
   const unknown: Chunk = { chunk: undefined, state: "not-offered", firstIndex: 0, count: 0, spans: [] };
   const line = "the chunk of that item of job/nightly is not there yet: its program has not sent it.";

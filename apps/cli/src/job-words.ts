@@ -148,6 +148,8 @@ function endText({ state, summary, exitCode, signal }: Attempt): string {
       return "taken back, as the node is excluded,";
     case "handed-back":
       return "handed back unbegun, to go where a slot idles,";
+    case "overtaken":
+      return `another attempt had answered${more}, so it does not count: ended`;
     default:
       return state;
   }
@@ -157,7 +159,8 @@ function chunkText({ chunk, state, firstIndex, count, spans }: ChunkReport["chun
   const what = chunk === undefined ? "the chunk of that item" : `chunk ${chunk}`;
   if (state === "settled") return `${what} of ${job} is settled: each of its items has its result, or was given up.`;
   if (state === "not-offered") return `${what} of ${job} is not there yet: its program has not sent it.`;
-  const parts = spans.length === 1 ? "" : `, in ${spans.length} parts`;
+  const places = new Set(spans.map(({ offset }) => offset)).size; // two attempts may run of one
+  const parts = places === 1 ? "" : `, in ${places} parts`;
   return `${what} of ${job} has ${itemsText(firstIndex, count)}. Not settled${parts}:`;
 }
 

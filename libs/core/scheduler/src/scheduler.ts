@@ -34,7 +34,7 @@ import { watchStragglers } from "./speculation.ts";
 import type { Job, Share, State } from "./state.ts";
 import { watchTail } from "./tail.ts";
 import { type Alarm, Timers } from "./timers.ts";
-import type { Effect, Input, JobKey, JobView, NodeKey, NodeView } from "./types.ts";
+import type { AssignmentId, Effect, Input, JobKey, JobView, NodeKey, NodeView } from "./types.ts";
 import { validateState } from "./validate.ts";
 import { jobView, nodeView } from "./views.ts";
 
@@ -106,6 +106,11 @@ export class Scheduler {
   spans(key: JobKey, chunk: number): SpanView[] {
     const job = this.#state.jobs.get(key);
     return job === undefined ? [] : spansOf(job, chunk);
+  }
+
+  /** Whether its items were answered by another attempt: what it says changes nothing. */
+  isOvertaken(id: AssignmentId): boolean {
+    return this.#state.assignments.get(id)?.overtaken === true;
   }
 
   /** A node, as `nodes` shows it; undefined for one that is not there. */

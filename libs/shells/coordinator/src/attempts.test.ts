@@ -82,7 +82,7 @@ describe("the book of attempts", () => {
     expect(book.of(one)[0]?.summary).toBe("y".repeat(ATTEMPT_SUMMARY_LENGTH_MAX));
   });
 
-  test("tells why something was taken back by the state of its node, and keeps nothing that was done", () => {
+  test("tells why something was taken back by the state of its node, and keeps nothing that was done, unless another attempt was done before", () => {
     const book = new AttemptBook();
     const one = job(1);
     const finish = { ...died(one, {}), failure: undefined };
@@ -94,8 +94,11 @@ describe("the book of attempts", () => {
     book.finished(finish, { type: "stopped" }, "ready", 0);
     book.finished(finish, { type: "done", bytes: 0 }, "ready", 0);
     book.finished(finish, { type: "part-done", completed: 1, bytes: 0 }, "ready", 0);
+    book.finished({ ...finish, failure: died(one, {}).failure }, death, "overtaken", 0);
+    book.finished(finish, { type: "done", bytes: 0 }, "overtaken", 0);
     const told = book.of(one).map(({ end, summary }) => [end, summary]);
     const ends = ["drained", "excluded", "handed-back", "start-fault", "drained", "stopped"];
-    expect(told.reverse()).toEqual(ends.map((end) => [end, end === "start-fault" ? "no memory" : ""]));
+    const usual = ends.map((end) => [end, end === "start-fault" ? "no memory" : ""]);
+    expect(told.reverse()).toEqual([...usual, ["overtaken", "died"], ["overtaken", ""]]);
   });
 });

@@ -18,7 +18,9 @@ type AttemptEnd =
   | "drained"
   | "excluded"
   | "handed-back"
-  | "stopped";
+  | "stopped"
+  /** Another attempt had answered before, whatever this one said. */
+  | "overtaken";
 
 /** One placement that did not simply succeed. All texts may be shown. */
 export interface Attempt {
@@ -48,9 +50,9 @@ export class AttemptBook {
   readonly #all = new Set<Attempt>();
   readonly #ofJob = new Map<JobRecord, Set<Attempt>>();
 
-  /** An assignment is over. `state`: of its node now. What was simply done, and what is stopped because its job is over, is not kept. */
-  finished(finish: Finish, outcome: Outcome, state: NodeView["state"] | undefined, nowMs: Millis): void {
-    const end = endOf(outcome, state);
+  /** An assignment is over. `state`: of its node now, or "overtaken". What was simply done, and what is stopped because its job is over, is not kept. */
+  finished(finish: Finish, outcome: Outcome, state: NodeView["state"] | "overtaken" | undefined, nowMs: Millis): void {
+    const end = state === "overtaken" ? state : endOf(outcome, state);
     if (end === undefined) return;
     const { assignment, failure, pid } = finish;
     const loss = failure?.kind?.$case === "workerLoss" ? failure.kind.value : undefined;

@@ -260,8 +260,9 @@ export class CoordinatorShell implements Watched {
     assignment.node.assignments.delete(wireAssignment(assignment.id));
     this.#counts.chunksFinished[outcome.type]++;
     noteEnd(assignment.node, outcome);
-    if (outcome.type === "stopped") this.#cordons.chunkStopped(assignment);
-    this.#note(finish, outcome);
+    const isOvertaken = this.#core.isOvertaken(assignment.id);
+    if (outcome.type === "stopped" && !isOvertaken) this.#cordons.chunkStopped(assignment);
+    this.#note(finish, outcome, isOvertaken);
     this.#finish = finish;
     this.#delivered = false;
     this.#driver.feed({ type: "chunk-finished", assignment: assignment.id, outcome, runMs });
@@ -271,10 +272,11 @@ export class CoordinatorShell implements Watched {
   }
 
   /** Keeps what went wrong, unless its job is over: then nobody asks why it does not go on. */
-  #note(finish: Finish, outcome: Outcome): void {
+  #note(finish: Finish, outcome: Outcome, isOvertaken: boolean): void {
     const { node, job } = finish.assignment;
-    if (outcome.type === "done" || !this.#ledger.jobs.has(job.key)) return;
-    this.#ledger.attempts.finished(finish, outcome, this.#core.node(node.key)?.state, this.#env.clock.nowMs());
+    if ((outcome.type === "done" && !isOvertaken) || !this.#ledger.jobs.has(job.key)) return;
+    const state = isOvertaken ? "overtaken" : this.#core.node(node.key)?.state;
+    this.#ledger.attempts.finished(finish, outcome, state, this.#env.clock.nowMs());
   }
 
   #perform(effect: Effect): void {
