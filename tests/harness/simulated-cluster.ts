@@ -1,6 +1,7 @@
 import { openScope } from "@heddle/adapter-processes";
 import { Fabric } from "@heddle/client";
 import { memoryBlobs, sha256Hex } from "@heddle/port-blobs";
+import { MemoryJobs, memoryJobStore } from "@heddle/port-job-store";
 import { memoryShipper } from "@heddle/port-shipper";
 import { AgentShell } from "@heddle/shell-agent";
 import { CoordinatorShell } from "@heddle/shell-coordinator";
@@ -15,8 +16,9 @@ import {
 } from "@heddle/sim";
 import { protocolVersion } from "@heddle/wire";
 import type { Cluster, Tasks } from "./cluster.ts";
+import { calmDisk, type DiskPlan, SimulatedDisk } from "./simulated-disk.ts";
 import { simulatedInside } from "./simulated-inside.ts";
-import { calmDisk, type DiskPlan, MANAGER, SimulatedManager } from "./simulated-manager.ts";
+import { MANAGER, SimulatedManager } from "./simulated-manager.ts";
 import { simulatedTasks } from "./simulated-tasks.ts";
 
 /** How a simulated cluster is made. */
@@ -35,7 +37,7 @@ export interface SimulatedOptions {
   readonly spawnFault?: () => string | undefined;
   /** Longest wait of clients for a vanished coordinator; 60 s unless given. */
   readonly unavailableTimeoutMs?: number;
-  /** A manager of shared objects, with such a disk, which crashes with the coordinator: `coordinatorCrashes`. There is none unless given. */
+  /** A manager of shared objects, which may crash when the coordinator may; both have such a disk. There is no manager unless given, and the coordinator's disk is a calm one. */
   readonly disk?: DiskPlan;
 }
 
@@ -66,6 +68,9 @@ export class SimulatedCluster implements Cluster {
   readonly world: World;
   /** Undefined where there are no shared objects. */
   readonly manager: SimulatedManager | undefined;
+  /** Where the coordinator keeps jobs. */
+  readonly disk: SimulatedDisk;
+  readonly #jobs: MemoryJobs;
   readonly #options: SimulatedOptions;
   readonly #ship = memoryShipper(sha256Hex);
   readonly #coordinator: SimHost;
@@ -90,6 +95,9 @@ export class SimulatedCluster implements Cluster {
     const { disk } = options;
     const build = { build: BUILD, nodeMajor: NODE_MAJOR };
     this.manager = disk === undefined ? undefined : new SimulatedManager(this.world, { ...build, disk, mayCrash });
+    const host = (): SimHost => this.#coordinator;
+    this.disk = new SimulatedDisk(this.world, { name: "coordinator's disk", plan: disk ?? calmDisk, host });
+    this.#jobs = new MemoryJobs(this.disk.write);
     this.#coordinator = this.world.host("coordinator", (context) => this.#bootCoordinator(context), { mayCrash });
     this.#agents = this.nodes.map((name) => this.world.host(name, (context) => this.#bootAgent(context, name, slots)));
     this.#observer = this.#connect("observer").fabric;
@@ -120,7 +128,7 @@ export class SimulatedCluster implements Cluster {
 
   /** Ends all faults of the plan and undoes them, but not what the test did by hand. */
   heal(): void {
-    this.manager?.setDisk(calmDisk);
+    for (const disk of [this.disk, this.manager?.disk]) disk?.set(calmDisk);
     this.world.heal();
   }
 
@@ -277,11 +285,18 @@ export class SimulatedCluster implements Cluster {
     return simulatedInside({ shipper, build: BUILD, nodeMajor: NODE_MAJOR, made });
   }
 
-  async #bootCoordinator({ env, rpc }: HostContext): Promise<AsyncDisposable> {
+  async #bootCoordinator({ env, rpc, life }: HostContext): Promise<AsyncDisposable> {
     const scope = new AsyncDisposableStack();
     const blobs = scope.use(memoryBlobs());
     const manager = this.manager === undefined ? {} : { manager: { address: MANAGER, client: rpc } };
-    const shell = new CoordinatorShell({ env, blobs, build: BUILD, nodeMajor: NODE_MAJOR, pid: 1, ...manager });
+    this.#jobs.kill();
+    this.disk.mount(life);
+    const jobs = scope.use(memoryJobStore(this.#jobs));
+    const { nowMs: timeOfDayMs } = this.world.clock;
+    const build = { build: BUILD, nodeMajor: NODE_MAJOR, pid: 1 };
+    const shell = new CoordinatorShell({ env, blobs, jobs, timeOfDayMs, ...build, ...manager });
+    void shell.failed.then(() => this.disk.restart(life));
+    await shell.start();
     scope.use(await rpc.listen(COORDINATOR, shell.routes));
     scope.defer(() => shell.stop(DRAIN_MS));
     return scope;

@@ -3,7 +3,7 @@ import { type FaultPlan, swarmPlan } from "@heddle/sim";
 import type { Dict, Fabric, List } from "heddle";
 import { describe, expect, test, vi } from "vitest";
 import { SimulatedCluster } from "../harness/simulated-cluster.ts";
-import { calmDisk } from "../harness/simulated-manager.ts";
+import { calmDisk } from "../harness/simulated-disk.ts";
 import { passed } from "../harness/whole-pool-calls.ts";
 
 vi.setConfig({ testTimeout: 120_000 }); // ten seconds alone, many more on a busy machine

@@ -1,7 +1,7 @@
 import { LimitError, TimeoutError, UnavailableError } from "@heddle/kernel";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { SimulatedCluster } from "../../harness/simulated-cluster.ts";
-import { calmDisk } from "../../harness/simulated-manager.ts";
+import { calmDisk } from "../../harness/simulated-disk.ts";
 import { passed } from "./lane.ts";
 
 /** A fabric with a manager, and two clients of it. */
@@ -23,18 +23,18 @@ describe("while the manager's disk is full", () => {
     const guard = await cluster.drive(lock.acquire());
     const next = theirs.manager().lock({ name: "ledger" }).acquire();
     await cluster.drive(passed(cluster, 1_000));
-    manager.setDisk({ ...calmDisk, full: 1 });
+    manager.disk.set({ ...calmDisk, full: 1 });
     await expect(cluster.drive(guard.release())).rejects.toThrow(LimitError);
-    manager.setDisk(calmDisk);
+    manager.disk.set(calmDisk);
     expect((await cluster.drive(next)).token).toBeGreaterThan(guard.token);
   });
 
   test("a permit that could not be given back is another's as soon as there is room", async () => {
     const { cluster, manager, ours, theirs } = await opened();
     const permit = await cluster.drive(ours.manager().semaphore(1, { name: "licences" }).acquire());
-    manager.setDisk({ ...calmDisk, full: 1 });
+    manager.disk.set({ ...calmDisk, full: 1 });
     await expect(cluster.drive(permit.release())).rejects.toThrow(LimitError);
-    manager.setDisk(calmDisk);
+    manager.disk.set(calmDisk);
     await cluster.drive(passed(cluster, 5_000));
     const other = theirs.manager().semaphore(1, { name: "licences" });
     expect((await cluster.drive(other.acquire({ timeoutMs: 1_000 }))).token).toBeGreaterThan(permit.token);
@@ -47,10 +47,10 @@ describe("while the manager's disk is full", () => {
     const startedMs = clock.nowMs();
     const waiting = theirs.manager().lock({ name: "ledger" }).acquire({ timeoutMs: 3_000 });
     await cluster.drive(passed(cluster, 1_000));
-    manager.setDisk({ ...calmDisk, full: 1 });
+    manager.disk.set({ ...calmDisk, full: 1 });
     await expect(cluster.drive(waiting)).rejects.toThrow(TimeoutError);
     expect(clock.nowMs() - startedMs).toBeLessThan(4_000);
-    manager.setDisk(calmDisk);
+    manager.disk.set(calmDisk);
     await cluster.drive(passed(cluster, 3_000));
     await cluster.drive(guard.release());
     expect(await cluster.drive(ours.manager().lock({ name: "ledger" }).tryAcquire())).not.toBe(null);

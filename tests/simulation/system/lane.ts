@@ -1,5 +1,13 @@
 import type { Fabric, FabricPool } from "@heddle/client";
-import type { Random } from "@heddle/kernel";
+import {
+  LimitError,
+  LockLostError,
+  OutcomeUnknownError,
+  type Random,
+  SessionLostError,
+  UnavailableError,
+  WorkerLostError,
+} from "@heddle/kernel";
 import type { SimulatedCluster } from "../../harness/simulated-cluster.ts";
 import type { SystemPlan } from "./plan.ts";
 
@@ -30,6 +38,18 @@ export interface Lane {
 export function passed(cluster: SimulatedCluster, ms: number): Promise<void> {
   const { clock } = cluster.world;
   return new Promise((resolve) => clock.setTimer(clock.nowMs() + ms, resolve));
+}
+
+/** Whether it is an error by which the system may end a call in a storm. */
+export function isOfSystem(error: unknown): error is Error {
+  return (
+    error instanceof UnavailableError ||
+    error instanceof WorkerLostError ||
+    error instanceof SessionLostError ||
+    error instanceof OutcomeUnknownError ||
+    error instanceof LockLostError ||
+    (error instanceof LimitError && error.limitName === "DISK_SPACE")
+  );
 }
 
 /** The system has broken a promise. */

@@ -1,9 +1,10 @@
+import { keptLanes } from "./kept-lanes.ts";
 import type { Lane, LaneStage } from "./lane.ts";
 import { poolLanes } from "./pool-lanes.ts";
 import { sharedLanes } from "./shared-lanes.ts";
 
 /** Everything that clients of a simulated fabric do. */
-const lanes = { ...poolLanes, ...sharedLanes } as const;
+const lanes = { ...poolLanes, ...sharedLanes, ...keptLanes } as const;
 
 export type LaneName = keyof typeof lanes;
 

@@ -1,6 +1,6 @@
 import { type Random, seededRandom } from "@heddle/kernel";
 import { calmPlan, type FaultPlan, swarmPlan } from "@heddle/sim";
-import { calmDisk, type DiskPlan } from "../../harness/simulated-manager.ts";
+import { calmDisk, type DiskPlan } from "../../harness/simulated-disk.ts";
 import { type LaneName, laneNames } from "./lanes.ts";
 
 /** What a seed is made of: a fabric, what its clients do, and what goes wrong meanwhile. */

@@ -1,16 +1,8 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Fabric } from "@heddle/client";
-import {
-  LimitError,
-  LockLostError,
-  OutcomeUnknownError,
-  SessionLostError,
-  seededRandom,
-  UnavailableError,
-  WorkerLostError,
-} from "@heddle/kernel";
+import { seededRandom } from "@heddle/kernel";
 import { SimulatedCluster } from "../../harness/simulated-cluster.ts";
-import { type Lane, PromiseBroken, passed, promised } from "./lane.ts";
+import { isOfSystem, type Lane, PromiseBroken, passed, promised } from "./lane.ts";
 import { laneOf } from "./lanes.ts";
 import type { SystemPlan } from "./plan.ts";
 
@@ -62,7 +54,8 @@ class SystemRun {
   /** Of machines of one kind together. */
   get faults(): ReadonlyMap<string, number> {
     const counts = new Map<string, number>();
-    for (const [kind, count] of [...this.#cluster.world.faults, ...(this.#cluster.manager?.faults ?? [])]) {
+    const { world, disk, manager } = this.#cluster;
+    for (const [kind, count] of [...world.faults, ...disk.faults, ...(manager?.disk.faults ?? [])]) {
       const name = kind.replace(/ n\d+$/, " agent").replace(/ (client-\d+|observer)$/, " client");
       counts.set(name, (counts.get(name) ?? 0) + count);
     }
@@ -130,15 +123,7 @@ class SystemRun {
 
   /** The name of an error of the system that may end a lane in such weather. Throws what is none. */
   #excused(error: unknown): string {
-    const isExcused =
-      this.#plan.weather === "storm" &&
-      (error instanceof UnavailableError ||
-        error instanceof WorkerLostError ||
-        error instanceof SessionLostError ||
-        error instanceof OutcomeUnknownError ||
-        error instanceof LockLostError ||
-        (error instanceof LimitError && error.limitName === "DISK_SPACE"));
-    if (!isExcused) throw error;
+    if (this.#plan.weather !== "storm" || !isOfSystem(error)) throw error;
     return error.name;
   }
 
