@@ -47,10 +47,10 @@ function endOf(lines: readonly string[]): [number, string] {
 
 describe("a full disk", () => {
   test("refuses writes, gives what it has, and takes more as soon as there is space", async (context) => {
-    const disk = smallDisk(scratch.fresh());
+    using disk = smallDisk(scratch.fresh());
     if (disk === undefined) return context.skip("a disk of 2 MiB takes the right to mount; the limit below stands in");
-    const directory = join(disk, "jobs");
-    const filler = join(disk, "filler");
+    const directory = join(disk.path, "jobs");
+    const filler = join(disk.path, "filler");
     writeFileSync(filler, new Uint8Array(500_000));
     {
       await using store = await openReady(directory);
@@ -70,10 +70,10 @@ describe("a full disk", () => {
   });
 
   test("that was full when its owner was killed opens again, with all that was acknowledged", async (context) => {
-    const disk = smallDisk(scratch.fresh());
+    using disk = smallDisk(scratch.fresh());
     if (disk === undefined) return context.skip("a disk of 2 MiB takes the right to mount");
-    const directory = join(disk, "jobs");
-    writeFileSync(join(disk, "filler"), new Uint8Array(1_900_000));
+    const directory = join(disk.path, "jobs");
+    writeFileSync(join(disk.path, "filler"), new Uint8Array(1_900_000));
     const writer = startChild("job-writer", [directory, "count", "1000000"]);
     onTestFinished(() => writer[Symbol.asyncDispose]());
     const [acknowledged, last] = endOf(await writer.rest());

@@ -40,10 +40,10 @@ function endOf(lines: readonly string[]): [number, string] {
 
 describe("a full disk", () => {
   test("refuses records, keeps those before, and takes more as soon as there is space", async (context) => {
-    const disk = smallDisk(scratch.fresh());
+    using disk = smallDisk(scratch.fresh());
     if (disk === undefined) return context.skip("a disk of 2 MiB takes the right to mount; the quota below stands in");
-    const directory = join(disk, "journal");
-    const filler = join(disk, "filler");
+    const directory = join(disk.path, "journal");
+    const filler = join(disk.path, "filler");
     writeFileSync(filler, new Uint8Array(500_000));
     {
       await using journal = await openReady(directory);
@@ -65,9 +65,9 @@ describe("a full disk", () => {
   });
 
   test("that was full when its owner was killed opens again, with all that was acknowledged", async (context) => {
-    const disk = smallDisk(scratch.fresh());
+    using disk = smallDisk(scratch.fresh());
     if (disk === undefined) return context.skip("a disk of 2 MiB takes the right to mount");
-    const directory = join(disk, "journal");
+    const directory = join(disk.path, "journal");
     const appender = startChild("appender", [directory, "count", "1000000"]);
     onTestFinished(() => appender[Symbol.asyncDispose]());
     const [acknowledged, last] = endOf(await appender.rest());

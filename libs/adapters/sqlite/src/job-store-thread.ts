@@ -2,60 +2,34 @@
 import { Damage } from "./damage.ts";
 import { JobDatabase } from "./job-database.ts";
 import type { JobAnswer, JobRequest } from "./job-messages.ts";
-import { type Served, serve } from "./serve.ts";
+import { serve } from "./serve.ts";
 
-class ServedJobs implements Served<JobRequest, JobAnswer> {
-  readonly #database: JobDatabase;
+serve<JobRequest, JobAnswer>((directory, bytesMax) => {
+  const database = new JobDatabase(directory, bytesMax);
+  return {
+    database,
+    opened: { type: "opened", bytes: database.bytes, notes: database.notes },
+    answer: (request) => answerTo(database, request),
+    isReading: ({ type }) => type !== "commit" && type !== "close",
+    // bytes of one piece are wrong: SQLite finds the database whole
+    isAlone: ({ type }, error) => type === "read" && error instanceof Damage,
+    transferOf: (answer) => (answer.type === "piece" && answer.bytes !== undefined ? [answer.bytes.buffer] : []),
+  };
+});
 
-  constructor(database: JobDatabase) {
-    this.#database = database;
-  }
-
-  get opened(): JobAnswer {
-    return { type: "opened", bytes: this.#database.bytes, notes: this.#database.notes };
-  }
-
-  get wantsTidying(): boolean {
-    return this.#database.wantsTidying;
-  }
-
-  get needsTidying(): boolean {
-    return this.#database.needsTidying;
-  }
-
-  tidy(): void {
-    this.#database.tidy();
-  }
-
-  answer(request: JobRequest): JobAnswer {
-    switch (request.type) {
-      case "recover":
-        return { type: "rows", ...this.#database.recover() };
-      case "recover-on":
-        return { type: "rows", ...this.#database.recoverOn() };
-      case "commit":
-        this.#database.commit(request.changes, request.historyMax);
-        return { type: "committed", bytes: this.#database.bytes };
-      case "read":
-        return { type: "piece", bytes: this.#database.read(request.name) };
-      case "close":
-        this.#database.close();
-        return { type: "done" };
-    }
-  }
-
-  isFound({ type }: JobRequest): boolean {
-    return type !== "commit" && type !== "close";
-  }
-
-  /** Bytes of one piece are wrong: SQLite finds the database whole. */
-  isAlone({ type }: JobRequest, error: unknown): boolean {
-    return type === "read" && error instanceof Damage;
-  }
-
-  transferOf(answer: JobAnswer): ArrayBuffer[] {
-    return answer.type === "piece" && answer.bytes !== undefined ? [answer.bytes.buffer] : [];
+function answerTo(database: JobDatabase, request: JobRequest): JobAnswer {
+  switch (request.type) {
+    case "recover":
+      return { type: "rows", ...database.recover() };
+    case "recover-on":
+      return { type: "rows", ...database.recoverOn() };
+    case "commit":
+      database.commit(request.changes, request.historyMax);
+      return { type: "committed", bytes: database.bytes };
+    case "read":
+      return { type: "piece", bytes: database.read(request.name) };
+    case "close":
+      database.close();
+      return { type: "done" };
   }
 }
-
-serve((directory, bytesMax) => new ServedJobs(new JobDatabase(directory, bytesMax)));

@@ -4,18 +4,23 @@ import { CHECKPOINT_IDLE_MS } from "./limits.ts";
 import type { AnyRequest, ErrorAnswer, ErrorKind, ThreadOptions } from "./messages.ts";
 import { kindOf } from "./sqlite-errors.ts";
 
-/** A database that a thread serves. */
+/** What a thread serves. */
 export interface Served<Request, Answer> {
+  readonly database: Tidied;
   /** What is said first. */
   readonly opened: Answer;
   /** Throws what SQLite throws, and Damage. */
-  answer(request: Request): Answer;
-  /** Whether such an error says what was found, and not that nobody knows what became of a write. */
-  isFound(request: Request): boolean;
-  /** Whether such an error is of this request alone, and nothing is wrong for others. */
-  isAlone(request: Request, error: unknown): boolean;
+  readonly answer: (request: Request) => Answer;
+  /** Whether an error of such a request, that says damage, tells what was found, and not that nobody knows what became of a write. */
+  readonly isReading: (request: Request) => boolean;
+  /** Whether an error is of this request alone, and nothing is wrong for others. */
+  readonly isAlone: (request: Request, error: unknown) => boolean;
   /** Buffers that go with the answer. */
-  transferOf(answer: Answer): ArrayBuffer[];
+  readonly transferOf: (answer: Answer) => ArrayBuffer[];
+}
+
+/** A database that has things to do when nobody asks. */
+export interface Tidied {
   /** Whether there is something to do when nothing comes for CHECKPOINT_IDLE_MS. */
   readonly wantsTidying: boolean;
   /** Whether it is to be done at once, whatever waits. */
@@ -70,7 +75,7 @@ class Service<Request extends { readonly type: string }, Answer> {
   }
 
   get #wantsTidying(): boolean {
-    return this.#failure === undefined && this.#served.wantsTidying;
+    return this.#failure === undefined && this.#served.database.wantsTidying;
   }
 
   /** Answers what has come. Says whether more may come. */
@@ -80,7 +85,7 @@ class Service<Request extends { readonly type: string }, Answer> {
       const request = next.message as Request;
       isOpen &&= request.type !== "close";
       this.#answer(request);
-      if (isOpen && this.#failure === undefined && this.#served.needsTidying) this.#tidy();
+      if (isOpen && this.#failure === undefined && this.#served.database.needsTidying) this.#tidy();
     }
     return isOpen;
   }
@@ -97,7 +102,7 @@ class Service<Request extends { readonly type: string }, Answer> {
       const words = inWords(error);
       if (words.kind === "full" || this.#served.isAlone(request, error)) this.#port.postMessage(words);
       else {
-        const isFound = words.kind === "damaged" && this.#served.isFound(request); // else it was being written
+        const isFound = words.kind === "damaged" && this.#served.isReading(request); // else it was being written
         this.#port.postMessage(this.#fail(isFound ? "damaged" : "failed", words.message));
       }
     }
@@ -106,7 +111,7 @@ class Service<Request extends { readonly type: string }, Answer> {
   /** Nobody asked: an error is for whoever asks next. */
   #tidy(): void {
     try {
-      this.#served.tidy();
+      this.#served.database.tidy();
     } catch (error) {
       this.#fail("failed", inWords(error).message);
     }

@@ -15,9 +15,7 @@ import {
   type StoredPiece,
 } from "@heddle/port-job-store";
 import type { JobAnswer, JobRequest, JobRow } from "./job-messages.ts";
-import { becomeOwner, checkOwner, resign } from "./owner.ts";
 import { packed } from "./packing.ts";
-import { privateDirectory } from "./private-directory.ts";
 import { type StorageKind, threadBeside } from "./storage.ts";
 import { ThreadClient } from "./thread-client.ts";
 
@@ -43,35 +41,19 @@ export interface SqliteJobStoreOptions {
  * written.
  */
 export async function sqliteJobStore(directory: string, { log, bytesMax }: SqliteJobStoreOptions): Promise<JobStore> {
-  privateDirectory(directory);
-  checkOwner(directory, KIND);
   const start = { kind: KIND, directory, bytesMax, log };
   const { thread, opened } = await ThreadClient.start<JobRequest, JobAnswer>(start);
-  try {
-    const nonce = becomeOwner(directory, KIND, log);
-    return jobStoreOn(new SqliteShelf({ directory, log, thread, nonce, bytes: opened.bytes }));
-  } catch (error) {
-    await thread.stop();
-    throw error;
-  }
-}
-
-interface Opened {
-  readonly directory: string;
-  readonly log: Logger;
-  readonly thread: ThreadClient<JobRequest, JobAnswer>;
-  readonly nonce: string;
-  readonly bytes: number;
+  return jobStoreOn(new SqliteShelf(thread, opened.bytes));
 }
 
 class SqliteShelf implements JobShelf {
   readonly isKilled = false;
-  readonly #opened: Opened;
+  readonly #thread: ThreadClient<JobRequest, JobAnswer>;
   #bytes: number;
 
-  constructor(opened: Opened) {
-    this.#opened = opened;
-    this.#bytes = opened.bytes;
+  constructor(thread: ThreadClient<JobRequest, JobAnswer>, bytes: number) {
+    this.#thread = thread;
+    this.#bytes = bytes;
   }
 
   get bytes(): number {
@@ -79,10 +61,9 @@ class SqliteShelf implements JobShelf {
   }
 
   async recover(): Promise<ShelvedJobs> {
-    const { thread } = this.#opened;
     const gathered = new Gathered();
     for (let type: "recover" | "recover-on" = "recover"; ; type = "recover-on") {
-      const { rows, isLast } = await thread.ask({ type }, "rows");
+      const { rows, isLast } = await this.#thread.ask({ type }, "rows");
       for (const row of rows) gathered.add(row);
       if (isLast) return gathered;
     }
@@ -91,22 +72,15 @@ class SqliteShelf implements JobShelf {
   async commit(changes: readonly JobChange[]): Promise<void> {
     const { changes: copies, transfer } = packed(changes);
     const request: JobRequest = { type: "commit", changes: copies, historyMax: HISTORY_MAX };
-    this.#bytes = (await this.#opened.thread.ask(request, "committed", transfer)).bytes;
+    this.#bytes = (await this.#thread.ask(request, "committed", transfer)).bytes;
   }
 
   async read(name: PieceName): Promise<Uint8Array | undefined> {
-    return (await this.#opened.thread.ask({ type: "read", name }, "piece")).bytes;
+    return (await this.#thread.ask({ type: "read", name }, "piece")).bytes;
   }
 
-  async close(): Promise<void> {
-    const { directory, log, thread, nonce } = this.#opened;
-    try {
-      await thread.ask({ type: "close" }, "done");
-    } catch (error) {
-      log.warn("the job store could not be closed in order", { directory, why: String(error) });
-    }
-    await thread.stop();
-    resign(directory, nonce);
+  async close(isInOrder: boolean): Promise<void> {
+    await this.#thread.close(isInOrder);
   }
 }
 

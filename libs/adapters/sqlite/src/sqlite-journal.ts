@@ -14,8 +14,6 @@ import { Batch } from "./batch.ts";
 import { Damage } from "./damage.ts";
 import { framesOf } from "./frames.ts";
 import type { JournalAnswer, JournalRequest, Row } from "./messages.ts";
-import { becomeOwner, checkOwner, resign } from "./owner.ts";
-import { privateDirectory } from "./private-directory.ts";
 import { SnapshotFiles } from "./snapshot-files.ts";
 import { type StorageKind, threadBeside } from "./storage.ts";
 import { ThreadClient } from "./thread-client.ts";
@@ -45,19 +43,10 @@ export interface SqliteJournalOptions {
  * when the directory is another user's, JournalFullError or JournalFailedError when it cannot be written.
  */
 export async function openSqliteJournal(options: SqliteJournalOptions): Promise<Journal> {
-  const { directory, log } = options;
-  privateDirectory(directory);
-  checkOwner(directory, KIND);
-  const { bytesMax } = options;
+  const { directory, log, bytesMax } = options;
   const start = { kind: KIND, directory, bytesMax, log };
   const { thread, opened } = await ThreadClient.start<JournalRequest, JournalAnswer>(start);
-  const { position } = opened;
-  try {
-    return new SqliteJournal({ directory, log, thread, position, nonce: becomeOwner(directory, KIND, log) });
-  } catch (error) {
-    await thread.stop();
-    throw error;
-  }
+  return new SqliteJournal({ directory, log, thread, position: opened.position });
 }
 
 interface Opened {
@@ -65,14 +54,12 @@ interface Opened {
   readonly log: Logger;
   readonly thread: JournalThread;
   readonly position: number;
-  readonly nonce: string;
 }
 
 class SqliteJournal implements Journal {
   readonly #directory: string;
   readonly #log: Logger;
   readonly #thread: JournalThread;
-  readonly #nonce: string;
   readonly #files: SnapshotFiles;
   /** What leaves with the next commit. */
   #batch = new Batch();
@@ -90,12 +77,11 @@ class SqliteJournal implements Journal {
   /** Positions of the snapshots that count, ascending. */
   #snapshots: readonly number[] = [];
 
-  constructor({ directory, log, thread, position, nonce }: Opened) {
+  constructor({ directory, log, thread, position }: Opened) {
     this.#directory = directory;
     this.#log = log;
     this.#thread = thread;
     this.#position = position;
-    this.#nonce = nonce;
     this.#files = new SnapshotFiles(directory);
   }
 
@@ -263,13 +249,7 @@ class SqliteJournal implements Journal {
   async #close(): Promise<void> {
     while (this.#committing !== undefined) await this.#committing;
     await this.#saving;
-    try {
-      if (this.#failure === undefined) await this.#thread.ask({ type: "close" }, "done");
-    } catch (error) {
-      this.#log.warn("the journal could not be closed in order", { directory: this.#directory, why: String(error) });
-    }
-    await this.#thread.stop();
-    resign(this.#directory, this.#nonce);
+    await this.#thread.close(this.#failure === undefined);
   }
 
   /** The bytes of it all, if this may be stored now. */

@@ -1,12 +1,14 @@
 import { Worker } from "node:worker_threads";
 import { Fifo, type HeddleError, type Logger, unreachable } from "@heddle/kernel";
 import type { AnyRequest, ErrorAnswer, Note, ThreadOptions } from "./messages.ts";
-import { lockedError } from "./owner.ts";
+import { becomeOwner, checkOwner, lockedError, resign } from "./owner.ts";
+import { privateDirectory } from "./private-directory.ts";
 import type { StorageKind } from "./storage.ts";
 
 /** How a thread is started. */
 export interface ThreadStart {
   readonly kind: StorageKind;
+  /** Where it is kept, and nothing else. Made (0700) unless it is there. */
   readonly directory: string;
   /** Largest size of the database, in bytes. */
   readonly bytesMax: number | undefined;
@@ -27,18 +29,22 @@ interface Asker<Answer> {
   readonly reject: (error: HeddleError) => void;
 }
 
-/** The thread of some storage, seen from outside. It keeps the process alive while it owes an answer. */
+/** The thread of some storage whose owner this is, seen from outside. It keeps the process alive while it owes an answer. */
 export class ThreadClient<Request extends Typed, Answer extends Typed> {
   readonly #kind: StorageKind;
   readonly #directory: string;
+  readonly #log: Logger;
   readonly #worker: Worker;
   readonly #signal = new Int32Array(new SharedArrayBuffer(4));
   readonly #askers = new Fifo<Asker<Answer>>();
   readonly #exited: Promise<unknown>;
   #failure: HeddleError | undefined;
+  /** What makes the owner's record this one's, once it is written. */
+  #nonce: string | undefined;
 
-  private constructor({ kind, directory, bytesMax }: ThreadStart) {
+  private constructor({ kind, directory, bytesMax, log }: ThreadStart) {
     this.#kind = kind;
+    this.#log = log;
     this.#directory = directory;
     const workerData: ThreadOptions = { directory, bytesMax, signal: this.#signal };
     this.#worker = new Worker(kind.thread, { workerData, execArgv: [], name: `heddle-${kind.what.replace(" ", "-")}` });
@@ -48,18 +54,25 @@ export class ThreadClient<Request extends Typed, Answer extends Typed> {
     this.#worker.on("exit", () => this.#end(undefined));
   }
 
-  /** Starts the thread. Resolves when it has opened the database, with what it says of it. */
+  /**
+   * Becomes the owner of the directory, in which nobody else can open the storage until the thread is stopped or this process ends, and
+   * starts the thread. Resolves when it has opened the database, with what it says of it. Rejects with the kind's errors, and
+   * PermissionError when the directory is another user's.
+   */
   static async start<Request extends Typed, Answer extends Typed>(
     start: ThreadStart,
   ): Promise<{ readonly thread: ThreadClient<Request, Answer>; readonly opened: OfType<Answer, "opened"> }> {
+    const { directory, kind, log } = start;
+    privateDirectory(directory);
+    checkOwner(directory, kind);
     const thread = new ThreadClient<Request, Answer>(start);
     try {
       const opened = await thread.#expect("opened");
-      for (const { message, bytes } of opened.notes ?? [])
-        start.log.warn(message, { directory: start.directory, bytes });
+      for (const { message, bytes } of opened.notes ?? []) log.warn(message, { directory, bytes });
+      thread.#nonce = becomeOwner(directory, kind, log);
       return { thread, opened };
     } catch (error) {
-      await thread.stop();
+      await thread.#stop();
       throw error;
     }
   }
@@ -78,8 +91,21 @@ export class ThreadClient<Request extends Typed, Answer extends Typed> {
     return answered;
   }
 
+  /** Ends the thread and gives the directory free. In order: what was asked before is done, and the database is closed. Does not reject. */
+  async close(isInOrder: boolean): Promise<void> {
+    const closing: AnyRequest = { type: "close" };
+    try {
+      if (isInOrder) await this.ask(closing, "done");
+    } catch (error) {
+      const fields = { directory: this.#directory, why: String(error) };
+      this.#log.warn(`the ${this.#kind.what} could not be closed in order`, fields);
+    }
+    await this.#stop();
+    if (this.#nonce !== undefined) resign(this.#directory, this.#nonce);
+  }
+
   /** Ends the thread at once, whatever it does. */
-  async stop(): Promise<void> {
+  async #stop(): Promise<void> {
     this.#worker.ref();
     await this.#worker.terminate();
     await this.#exited;

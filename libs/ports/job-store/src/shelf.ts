@@ -30,8 +30,8 @@ export interface JobShelf {
   commit(changes: readonly JobChange[]): Promise<void>;
   /** Rejects with JobStoreDamagedError when only this piece is not what was stored; any other error ends the store. */
   read(name: PieceName): Promise<Uint8Array | undefined>;
-  /** Waits for what was asked before it, and gives the shelf free. Asked once. Does not reject. */
-  close(): Promise<void>;
+  /** Gives the shelf free, in order or after an error that ended the store: nothing is written then. Asked once. Does not reject. */
+  close(isInOrder: boolean): Promise<void>;
   /** As JobStore says. */
   readonly bytes: number;
   /** Whether its process is to be taken for killed: nothing that was asked of it is answered any more. */
@@ -181,7 +181,7 @@ class ShelvedJobStore implements JobStore {
   async #close(): Promise<void> {
     await this.#recovering?.catch(() => undefined); // whoever asked for it knows
     while (this.#committing !== undefined && !this.#shelf.isKilled) await this.#committing;
-    if (!this.#shelf.isKilled) await this.#shelf.close();
+    if (!this.#shelf.isKilled) await this.#shelf.close(this.#failure === undefined);
   }
 
   #checkReady(): void {
