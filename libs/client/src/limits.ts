@@ -122,3 +122,5 @@ export const KEPT_CHUNK_ITEMS = 1_000;
 export const KEPT_SETTLED_SPANS_MAX = 4_096;
 /** Chunks of inputs that are compared with a kept job in one turn of the event loop. */
 export const VERIFIED_CHUNKS_PER_TURN = 8;
+/** How long `wait` waits for what is slow to say whether it is ready, where another may be ready now. Above: that one is told without it. */
+export const LOOK_MS = 200;

@@ -8,6 +8,8 @@ const { host } = fabric;
 /** Something to wait for, in the hands of the test. */
 class Door implements Waitable {
   isOpen = false;
+  /** It does not answer whether it is open. */
+  isMute = false;
   readonly signals: AbortSignal[] = [];
   #waiters: PromiseWithResolvers<void>[] = [];
 
@@ -20,7 +22,7 @@ class Door implements Waitable {
   }
 
   [isReady](): boolean | Promise<boolean> {
-    return Promise.resolve(this.isOpen);
+    return this.isMute ? new Promise(() => undefined) : Promise.resolve(this.isOpen);
   }
 
   /** `isOpen`: false when another one was quicker to go through. */
@@ -52,6 +54,22 @@ test("wait goes on until one is ready, gives others that are by then, and lets g
   c.open();
   expect(await waiting).toEqual([b, c]);
   expect(a.signals.map(({ aborted }) => aborted)).toEqual([true]);
+});
+
+test("one that does not answer holds up none of the others, neither at the first look nor when they are ready later", async () => {
+  const [mute, open, late] = doors(3) as [Door, Door, Door];
+  mute.isMute = true;
+  open.open();
+  for (const options of [{}, { timeoutMs: 0 }, { timeoutMs: 60_000 }]) {
+    const looking = waitFor(host, [mute, open], options);
+    await env.clock.advance(1_000);
+    expect(await looking).toEqual([open]);
+  }
+  const waiting = waitFor(host, [mute, late]);
+  await env.clock.advance(30_000);
+  late.open();
+  await env.clock.advance(1_000);
+  expect(await waiting).toEqual([late]);
 });
 
 test("one that somebody else was quicker to take is waited for again", async () => {

@@ -1,4 +1,6 @@
+import type { Clock } from "@heddle/kernel";
 import { described } from "./describe.ts";
+import { LOOK_MS } from "./limits.ts";
 import { checkWait } from "./options.ts";
 import type { PoolHost } from "./pool-calls.ts";
 
@@ -54,19 +56,65 @@ export async function waitFor<T extends Waitable>(
   const over = new AbortController();
   scope.defer(() => over.abort());
   const isOnlyLook = timeoutMs <= 0 || all.length === 0;
-  for (;;) {
-    const ready = await Promise.race([ended, readyOf(all)]);
-    if (ready === "late") return [];
-    if (ready.length > 0 || isOnlyLook) return ready;
-    const waits = all.map((object) => object[waitable](over.signal));
-    // one may be ready and no more when it is looked at: another taker was first
-    if ((await Promise.race([ended, ...waits])) === "late") return await readyOf(all);
-  }
+  const first = new Look(all, env.clock);
+  const seen = await Promise.race([ended, isOnlyLook ? first.anyOrAll() : first.soon()]);
+  if (seen === "late") return [];
+  if (seen.length > 0 || isOnlyLook) return seen;
+  const found = await Promise.race([ended, firstOf(all, over.signal)]);
+  if (found === "late") return [];
+  const others = await new Look(all, env.clock).soon();
+  return all.filter((object) => object === found || others.includes(object));
 }
 
-async function readyOf<T extends Waitable>(all: readonly T[]): Promise<T[]> {
-  const flags = await Promise.all(all.map((object) => object[isReady]()));
-  return all.filter((_, at) => flags[at]);
+/**
+ * The first that is ready. Each is looked at by itself: whose answer is slow to come, as that of a connection whose manager is out of reach, holds up none of the others. One may be ready
+ * and no more when it is looked at, since another taker was first: then it is waited for again.
+ */
+function firstOf<T extends Waitable>(all: readonly T[], signal: AbortSignal): Promise<T> {
+  const watch = async (object: T): Promise<T> => {
+    for (;;) {
+      if (await object[isReady]()) return object;
+      if (signal.aborted) return await new Promise<never>(() => undefined); // nobody looks at it any more
+      await object[waitable](signal);
+    }
+  };
+  return Promise.race(all.map(watch));
+}
+
+/** A look at many, some of which may take long to say whether they are ready. */
+class Look<T extends Waitable> {
+  readonly #objects: readonly T[];
+  readonly #clock: Clock;
+  readonly #ready = new Set<T>();
+  /** Resolves when all have answered. Rejects with what looking at one throws. */
+  readonly #all: Promise<unknown>;
+
+  constructor(objects: readonly T[], clock: Clock) {
+    this.#objects = objects;
+    this.#clock = clock;
+    this.#all = Promise.all(
+      objects.map(async (object) => {
+        if (await object[isReady]()) this.#ready.add(object);
+      }),
+    );
+    this.#all.catch(() => undefined); // one that answers later than anybody waits
+  }
+
+  /** Those of which it is known within LOOK_MS. */
+  async soon(): Promise<T[]> {
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    using _timer = this.#clock.setTimer(this.#clock.nowMs() + LOOK_MS, resolve);
+    await Promise.race([this.#all, late]);
+    return this.#objects.filter((object) => this.#ready.has(object));
+  }
+
+  /** The same; where it is known of none then, all of them, once all have answered. */
+  async anyOrAll(): Promise<T[]> {
+    const ready = await this.soon();
+    if (ready.length > 0) return ready;
+    await this.#all;
+    return this.#objects.filter((object) => this.#ready.has(object));
+  }
 }
 
 function checkIterable<T>(objects: Iterable<T>): Iterable<T> {

@@ -1,10 +1,12 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { Pipe, Process, wait } from "heddle";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { Gate } from "../../harness/gate.ts";
 import { ProcessCluster } from "../../harness/process-cluster.ts";
 import { isThere } from "../../harness/reports.ts";
 import { eventually } from "../../harness/waiting.ts";
+import { sleeps } from "../process-tasks.ts";
 import { placed } from "./placed.ts";
 import { noted, notedItems, notesIn, runCounts, squares } from "./run-notes.ts";
 
@@ -67,4 +69,28 @@ test("F12 a coordinator, and a manager, that are stopped for less than a lease c
   expect(guard.signal.aborted).toBe(false);
   guard.assertHeld();
   await guard.release();
+});
+
+test("that a process has ended is told by wait while the manager stands still, which a pipe beside it asks", async () => {
+  const leaseMs = 15_000;
+  await using cluster = await ProcessCluster.start({ leaseMs, manager: true });
+  const fabric = await cluster.fabric();
+  const [here, there] = Pipe<number>({ fabric });
+  await there.send(1);
+  expect(await here.recv()).toBe(1);
+  const child = new Process({ target: sleeps, fabric });
+  await child.start();
+  const { managerPid } = cluster;
+  process.kill(managerPid, "SIGSTOP");
+  onTestFinished(() => {
+    if (isThere(managerPid)) process.kill(managerPid, "SIGCONT");
+  });
+  const sinceMs = performance.now();
+  const told = wait<typeof here | Process>([here, child], { timeoutMs: 2 * leaseMs });
+  process.kill(child.pid ?? Number.NaN, "SIGKILL");
+  expect(await cluster.drive(told)).toEqual([child]);
+  expect(performance.now() - sinceMs).toBeLessThan(leaseMs);
+  expect(child.exitCode).toBe(-9);
+  process.kill(managerPid, "SIGCONT");
+  await here.close();
 });
