@@ -135,6 +135,11 @@ export class Connection {
     this.#kept.leave(listener);
   }
 
+  /** Cancels a job that is listened to, for all who do. The listener must be settled by the caller. False: it is listened to in no session. */
+  cancelKept(listener: KeptListener, reason: string): boolean {
+    return this.#kept.cancel(listener, reason);
+  }
+
   /** Stops a job that was submitted. Its run must be settled by the caller. False: it is open in no session. */
   cancel(run: OfferedRun, reason: string): boolean {
     const line = this.#line;

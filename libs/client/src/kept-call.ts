@@ -113,7 +113,11 @@ export class KeptCall {
 
   /** As `cancel`, when nobody waits for the coordinator to be told. */
   cancelSoon(reason: unknown): void {
-    const { log } = this.#parts.host.env;
+    const { connection, host } = this.#parts;
+    const { log } = host.env;
+    const listener = this.#listener;
+    const isTold = this.#state === "listening" && listener !== undefined && connection.cancelKept(listener, CANCELLED);
+    if (isTold) return this.#end(reason);
     this.cancel(reason).catch((cause: unknown) =>
       log.error("a job could not be cancelled", { job: this.id, cause: String(cause) }),
     );

@@ -75,6 +75,16 @@ export class KeptDesk {
     line.session.send({ kind: { $case: "leaveJob", value: { job: listener.number } } }, 0);
   }
 
+  /** Cancels the job for all who listen: it must be settled by the caller. False: it is listened to in no session. */
+  cancel(listener: KeptListener, reason: string): boolean {
+    const line = this.#host.line();
+    if (line?.listeners.get(listener.number) !== listener) return false;
+    line.listeners.delete(listener.number);
+    // in the bulk lane, as what attaches it
+    line.session.send({ kind: { $case: "cancelJob", value: { job: listener.number, reason } } }, 0);
+    return true;
+  }
+
   /** There may be room, or a session: looks soon, once. */
   schedule(): void {
     if (this.#pumping || this.#waiting.size === 0) return;

@@ -252,6 +252,17 @@ describe("a call with a job's id", () => {
   });
 });
 
+test("a kept call that is not detached is cancelled by the termination of its pool, before its fabric can be closed", async () => {
+  const { fake, pool, keepAll } = stage();
+  const running = pool.applyAsync(square, [5], { jobId: "running" });
+  await keepAll();
+  void pool.terminate();
+  await fake.fabric.close();
+  await expect(running.get()).rejects.toThrow(PoolTerminatedError);
+  await settle();
+  expect([fake.said("cancelJob").map(({ job }) => job), fake.said("leaveJob"), fake.logged]).toEqual([[2], [], []]);
+});
+
 describe("what tells a job from another", () => {
   test("are its function, its inputs and the options that decide about its results, not its slots nor its name", async () => {
     const same = await digestOf(range(1_000));
