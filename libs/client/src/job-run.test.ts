@@ -1,10 +1,10 @@
 import { JobId, PAYLOAD_BYTES_MAX } from "@heddle/kernel";
-import { Encoding, encodePayload, JobOutcome, type SpanDone } from "@heddle/wire";
+import { Encoding, encodePayload, encodeValue, JobOutcome, type SpanDone } from "@heddle/wire";
 import { expect, test } from "vitest";
 import { type JobParts, JobRun } from "./job-run.ts";
 import { range } from "./range.ts";
 import { RangeReader, type Reader } from "./readers.ts";
-import { ArraySink } from "./result-sinks.ts";
+import { ArraySink, SettledSink } from "./result-sinks.ts";
 import { chunkSizer } from "./sizing.ts";
 import { IterableReader } from "./stream-readers.ts";
 import { userFailure } from "./testing.ts";
@@ -176,4 +176,36 @@ test("a job without a function has no values, or one for each item", async () =>
     await run.outcome;
     expect(sink.results).toEqual(new Array(1));
   }
+});
+
+test("an item whose writes count once and that fails is written off before it is answered: it has its value when it counts already", async () => {
+  const asked = new Map<number, PromiseWithResolvers<Uint8Array | undefined>>();
+  const writeOff = (index: number): Promise<Uint8Array | undefined> => {
+    const answer = Promise.withResolvers<Uint8Array | undefined>();
+    asked.set(index, answer);
+    return answer.promise;
+  };
+  const sink = new SettledSink(4);
+  const { run } = runOf(new RangeReader(range(4)), { sink, onItemError: "keep", writeOff });
+  takeAll(run);
+  for (const [chunk, offset] of [
+    [0, 0],
+    [0, 1],
+    [1, 0],
+  ] as const)
+    run.itemFailed({ job: 1, chunk, failure: userFailure(offset, new Error(`${chunk}.${offset}`)) }, undefined);
+  run.spanDone(done(1, { offset: 1, count: 1 }), values("three"));
+  run.ended(end(JobOutcome.DONE));
+  expect([run.settled, run.restart()]).toEqual([false, false]); // all of it is answered, and nothing left to be run
+  asked.get(0)?.resolve(undefined);
+  asked.get(1)?.resolve(encodeValue("one", "result"));
+  asked.get(2)?.reject(new Error("the manager is away"));
+  await run.outcome;
+  expect(run.counts).toEqual({ done: 2, failed: 2, total: 4 });
+  expect(sink.results).toMatchObject([
+    { status: "rejected", reason: { message: "Error: 0.0" } },
+    { status: "fulfilled", value: "one" },
+    { status: "rejected", reason: { message: "Error: 1.0" } },
+    { status: "fulfilled", value: "three" },
+  ]);
 });
