@@ -123,6 +123,18 @@ test("types may be named, the item's and the result's", async () => {
   expect(unknowns).toEqual([1]);
 });
 
+test("a job that somebody else has submitted gives what one says it does", () => {
+  const fake = new FakeCoordinator();
+  onTestFinished(() => fake[Symbol.asyncDispose]());
+  const { fabric } = fake;
+  expectTypeOf(fabric.attach("a")).toEqualTypeOf<AsyncResult<unknown>>();
+  expectTypeOf(fabric.attach<number[]>("a")).toEqualTypeOf<AsyncResult<number[]>>();
+  expectTypeOf(fabric.attach("a").accepted).returns.toEqualTypeOf<Promise<void>>();
+  const detached = fabric.pool().mapAsync(double, [1], { detach: true, jobId: "a" });
+  expectTypeOf(detached).toEqualTypeOf<AsyncResult<number[]>>();
+  expect(detached.jobId).toBe("a");
+});
+
 test("what does not fit is an error of the compiler", () => {
   const check = (pool: ReturnType<typeof poolOf>): void => {
     // @ts-expect-error: the inputs are no numbers
@@ -133,6 +145,10 @@ test("what does not fit is an error of the compiler", () => {
     pool.imap(double, [1], { into: Float64Array });
     // @ts-expect-error: there is no such option
     void pool.map(double, [1], { chunksize: 1 });
+    // @ts-expect-error: its results are read by this program
+    pool.imap(double, [1], { detach: true });
+    // @ts-expect-error: its results are combined in this program
+    void pool.mapReduce(double, (a, b) => a + b, [1], { detach: true });
     // @ts-expect-error: one argument is missing
     void pool.apply(join, [1]);
   };
