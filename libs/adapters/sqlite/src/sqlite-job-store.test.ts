@@ -131,7 +131,11 @@ describe("a job store in SQLite", () => {
     {
       await using store = await openReady(directory);
       await store.write([added, chunk(0, new Uint8Array(9)), { ...added, job: OTHER }]);
-      await store.write([{ type: "code-added", job: OTHER, hash: "f00", bytes: new Uint8Array(9) }]);
+      const bytes = new Uint8Array(9);
+      await store.write([
+        { type: "code-added", job: OTHER, hash: "f00", bytes },
+        { type: "answer-added", job: OTHER, answer: 0, about: bytes, bytes },
+      ]);
       await store.write([
         { type: "job-dropped", job: JOB },
         { type: "inputs-dropped", job: OTHER },
@@ -139,14 +143,15 @@ describe("a job store in SQLite", () => {
       copyAsKilled(directory, killed);
     }
     await using store = await openReady(killed);
-    expect(store.bytes).toBe(added.spec.byteLength);
+    expect(store.bytes).toBe(added.spec.byteLength + 9);
     await changed(killed, () => {
       const copy = scratch.fresh(); // the store lets nobody else look
       copyAsKilled(killed, copy);
       using database = new DatabaseSync(join(copy, "job-store.db"));
       const count = (table: string): unknown => database.prepare(`SELECT count(*) AS count FROM ${table}`).get()?.count;
-      return count("jobs") === 1 && count("pieces") === 0;
+      return count("jobs") === 1 && count("pieces") === 1;
     });
+    expect(await store.answer(OTHER, 0)).toEqual(new Uint8Array(9));
   });
 
   test("a second process is refused at once and told who owns what; when the first was killed it takes over", async () => {
