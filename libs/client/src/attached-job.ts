@@ -2,7 +2,7 @@ import { JobId, StateError } from "@heddle/kernel";
 import { AsyncResult } from "./async-result.ts";
 import type { Connection } from "./connection.ts";
 import { type JobKeeper, KeptCall } from "./kept-call.ts";
-import type { KeptResults } from "./kept-listener.ts";
+import type { KeptJobFacts, KeptResults } from "./kept-listener.ts";
 import type { PoolHost } from "./pool-calls.ts";
 import { progressOf } from "./progress.ts";
 import { ArraySink, SettledSink, type TypedArrayConstructor, TypedSink } from "./result-sinks.ts";
@@ -20,15 +20,21 @@ export function attachedResult<R>(
   const { clock } = host.env;
   const sinceMs = clock.nowMs();
   let results: AttachedResults | undefined;
+  let isOnce = false;
   const call = new KeptCall({
     ...{ ...at, id: JobId(at.id), host, submission: undefined, isDetached: true },
     results: (job) => {
       results = attachedResults(host, job);
+      isOnce = job.isOnce;
       return results;
     },
     wanted: () => undefined,
   });
   const outcome = call.outcome.then(() => results?.value() as R);
+  const close = (): void => {
+    if (isOnce && call.hasEnded) host.effects?.close(call.id).catch(() => undefined); // its outcomes are kept no longer; it may have been closed by another
+  };
+  void call.outcome.then(close, close);
   outcome.catch(() => undefined); // an AsyncResult that nobody awaits is no unhandled rejection
   return new AsyncResult<R>(
     {
@@ -41,10 +47,7 @@ export function attachedResult<R>(
   );
 }
 
-function attachedResults(
-  { results: hooks }: PoolHost,
-  { shape, items }: { readonly shape: string; readonly items: number },
-): AttachedResults {
+function attachedResults({ results: hooks }: PoolHost, { shape, items }: KeptJobFacts): AttachedResults {
   switch (shape) {
     case "item": {
       const sink = new ArraySink(items, hooks);

@@ -254,7 +254,7 @@ describe("what a call is to run", () => {
         ...{ job: 1, jobId: "my.job", poolId: pooled?.poolId, retries: 2, name: "squares", spread: false, depth: 0 },
         ...{ collect: true, itemTimeoutMs: 2, concurrency: 4, combine: undefined, unreadBytesMax: 0, ordered: false },
         ...{ unreadBytes: 0, gapChunks: 0, speculate: true, effectsOnce: false },
-        keep: { detached: false, shape: "settled", timeoutMs: 0 },
+        keep: { detached: false, shape: "settled", timeoutMs: 0, effectsOnce: false },
         ...{ requirements: { labels: { zone: "a" }, resources: { gpu: 0.5 } }, prime: false },
         seedLow: expect.any(Number),
         seedHigh: expect.any(Number),

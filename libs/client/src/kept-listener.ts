@@ -22,10 +22,19 @@ export interface KeptResults {
   readonly onItemError: OnItemError;
 }
 
+/** What whoever listens to a kept job has to know of it. */
+export interface KeptJobFacts {
+  /** What its results are: "item", "list", "settled", or the name of a typed array. */
+  readonly shape: string;
+  readonly items: number;
+  /** What its items write counts once. */
+  readonly isOnce: boolean;
+}
+
 /** How a kept job is listened to. */
 export interface KeptListenerParts {
   /** Asked once, when the coordinator has said what the job is. Throws StateError for results that this build does not know. */
-  readonly results: (job: { readonly shape: string; readonly items: number }) => KeptResults;
+  readonly results: (job: KeptJobFacts) => KeptResults;
   /** This client has submitted the job: that its coordinator does not know it means that it has lost it. */
   readonly wasAccepted: boolean;
   /** Something of the counts changed. */
@@ -91,7 +100,7 @@ export class KeptListener {
       throw new ProtocolError(`job ${this.id} had ${this.#items} items, and now has ${items}`);
     this.#items = items;
     this.name = name;
-    this.#results ??= this.#parts.results({ shape: keep?.shape ?? "", items });
+    this.#results ??= this.#parts.results({ shape: keep?.shape ?? "", items, isOnce: keep?.effectsOnce ?? false });
     this.#attached.resolve();
     this.#parts.changed();
   }

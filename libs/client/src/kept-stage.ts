@@ -28,7 +28,7 @@ export function keptStage(slots?: number) {
   const attached = (items: number, { job = 2, shape = "list", name = "" } = {}): void =>
     fake.tell({
       $case: "jobAttached",
-      value: { job, keep: { detached: true, shape, timeoutMs: 0 }, items, name, ageMs: 0 },
+      value: { job, keep: { detached: true, shape, timeoutMs: 0, effectsOnce: false }, items, name, ageMs: 0 },
     });
   const values = (firstIndex: number, all: readonly unknown[], job = 2): void =>
     fake.tell({

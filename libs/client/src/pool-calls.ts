@@ -438,8 +438,8 @@ function noEffectsError(): StateError {
 
 function ignore(): void {}
 
-function keepOf({ detach: detached = false, timeoutMs = 0 }: MapOptions, shape = ""): Keep {
-  return { detached, shape, timeoutMs: Math.ceil(timeoutMs) };
+function keepOf({ detach: detached = false, timeoutMs = 0, effects }: MapOptions, shape = ""): Keep {
+  return { detached, shape, timeoutMs: Math.ceil(timeoutMs), effectsOnce: effects === "once" };
 }
 
 function streamParts({ inputsBroke, failed, unreadBytes }: StreamPlan) {

@@ -63,7 +63,7 @@ export async function sendCode(client: Client): Promise<void> {
 }
 
 export function openKept(client: Client, job: number, keep: Partial<Keep> = {}, open: Partial<OpenJob> = {}): void {
-  const value = { detached: true, shape: "list", timeoutMs: 0, ...keep };
+  const value = { detached: true, shape: "list", timeoutMs: 0, effectsOnce: false, ...keep };
   const fn = {
     ...{ artifact: HASH, exportName: "default", displayName: "fn" },
     ...{ closure: false, captured: new Uint8Array(0), capturedArtifact: "" },
