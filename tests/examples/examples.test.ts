@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { describe, expect, test } from "vitest";
+import { ProcessCluster } from "../harness/process-cluster.ts";
 import { processesWith } from "../harness/process-table.ts";
 import { eventually } from "../harness/waiting.ts";
 
@@ -12,11 +13,11 @@ const root = join(import.meta.dirname, "../..");
 /** Runs an example as the README says, and checks that it leaves no process. */
 async function run(
   path: string,
-  ...args: readonly string[]
+  { args = [], env = {} }: { readonly args?: readonly string[]; readonly env?: Readonly<Record<string, string>> } = {},
 ): Promise<{ readonly code: number | null; readonly output: string }> {
   const mark = `${process.pid}-${path}`;
   const child = spawn(process.execPath, ["--conditions=@heddle/source", join(root, path), ...args], {
-    env: { ...process.env, FABRIC_TEST_EXAMPLE: mark },
+    env: { ...process.env, ...env, FABRIC_TEST_EXAMPLE: mark },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const ended = once(child, "close");
@@ -34,6 +35,23 @@ describe("the examples", () => {
     expect(code).toBe(0);
   });
 
+  test("the detached job runs once, whichever program asks for its result", { timeout: 120_000 }, async () => {
+    await using cluster = await ProcessCluster.start();
+    const env = { HEDDLE_ADDRESS: cluster.address };
+    const path = "examples/detached/detached.ts";
+    expect(await run(path, { args: ["--submit"], env })).toEqual({
+      code: 0,
+      output: "job walks-1e6 is on the coordinator's disk\n",
+    });
+    for (let again = 0; again < 2; again++) {
+      const { code, output } = await run(path, { env });
+      expect(output).toMatch(/^the longest walk below a million takes 524 steps$/m);
+      expect(code).toBe(0);
+    }
+    const [job, ...others] = await (await cluster.fabric()).jobs();
+    expect([job, others]).toMatchObject([{ state: "done", itemsDone: 100, detached: true }, []]);
+  });
+
   test.for<readonly [over: string, args: readonly string[], told: string]>([
     ["gRPC", [], "HEDDLE_ADDRESS=127.0.0.1:"],
     ["mutual TLS", ["--tls"], "/client"],
@@ -41,7 +59,7 @@ describe("the examples", () => {
     "the demo computes on two agents over %s, checks its results and stops everything",
     { timeout: 180_000 },
     async ([, args, told]) => {
-      const { code, output } = await run("examples/demo/demo.ts", ...args);
+      const { code, output } = await run("examples/demo/demo.ts", { args });
       expect(output).toContain(told);
       for (const words of [
         "two node agents",
