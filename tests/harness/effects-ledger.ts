@@ -9,13 +9,14 @@ export interface Ledger {
   readonly cells: SharedArray<"i32">;
 }
 
-/** An empty one, for so many items. */
-export function ledgerOf(manager: Manager, items: number): Ledger {
+/** An empty one, for so many items; or the one of this name, which outlives its program. */
+export function ledgerOf(manager: Manager, items: number, name?: string): Ledger {
+  const named = (part: string) => (name === undefined ? {} : { name: `${name} ${part}` });
   return {
-    marks: manager.dict<number, string>(),
-    lines: manager.list<string>(),
-    count: manager.dict<string, number>(),
-    cells: manager.array("i32", items),
+    marks: manager.dict<number, string>(undefined, named("marks")),
+    lines: manager.list<string>(undefined, named("lines")),
+    count: manager.dict<string, number>(undefined, named("count")),
+    cells: manager.array("i32", items, { ...named("cells"), lock: false }),
   };
 }
 
