@@ -68,7 +68,7 @@ export const jobs: Kind<JobStatus> = {
 };
 
 /** Whether the fabric keeps it: what becomes of it without its client. */
-export function keptText({ kept, detached }: Pick<JobStatus, "kept" | "detached">): string {
+function keptText({ kept, detached }: Pick<JobStatus, "kept" | "detached">): string {
   if (!kept) return "no";
   return detached ? "detached" : "yes";
 }
