@@ -166,7 +166,6 @@ export class KeptSubmission {
     }
     this.#letGo(chunks);
     this.#kept = chunks;
-    this.#again = Math.max(this.#again, chunks);
     this.onWake();
     return false;
   }
