@@ -3,7 +3,9 @@ import { join } from "node:path";
 import { JobId, seededRandom, silentLogger } from "@heddle/kernel";
 import { type JobStore, JobStoreDamagedError, JobStoreFailedError } from "@heddle/port-job-store";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { DatabaseFile } from "./database-file.ts";
 import { sqliteJobStore } from "./index.ts";
+import { JOB_STORE } from "./job-rows.ts";
 import { flip, refusedFlips } from "./testing/flips.ts";
 import { copyAsKilled } from "./testing/image.ts";
 import { checkSteps, stepOf } from "./testing/jobs.ts";
@@ -127,6 +129,15 @@ describe("damage to a job store", () => {
     expect(String(refused[0])).toMatch(/(input|answer) 14 of job (left|right)-0 is not what was stored/);
     await step(store, 0, STEPS, STEPS + 1);
     expect(await store.answer(right, last + 1)).toEqual(recordAt(STEPS));
+  });
+
+  test("is not looked for in all of a large one when it is opened, which it says", () => {
+    const kind = { ...JOB_STORE, checkBytesMax: 4_096 };
+    const file = new DatabaseFile(copyOf(originals.closed), kind, undefined);
+    expect(file.notes).toEqual([
+      { message: expect.stringContaining("too large to be checked as a whole"), bytes: expect.any(Number) },
+    ]);
+    file.close();
   });
 
   test("by removing a file is a refusal", async () => {

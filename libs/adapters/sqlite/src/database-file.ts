@@ -30,6 +30,8 @@ export interface DatabaseKind {
   readonly schema: string;
   /** Whether it gives space back to the disk; see `vacuum`. */
   readonly isShrinking: boolean;
+  /** Size above which it is not looked at as a whole when it is opened, in bytes: what its rows are is for who reads them. */
+  readonly checkBytesMax: number;
 }
 
 /** A database that no one else can open meanwhile, with what makes damage to it be noticed. Synchronous: lives in a thread of its own. */
@@ -134,7 +136,7 @@ export class DatabaseFile {
 
   /** Whether this is a database of ours that SQLite finds whole. A new one is made. */
   #check(): void {
-    const { what, applicationId, format, schema } = this.#kind;
+    const { what, applicationId, format, schema, checkBytesMax } = this.#kind;
     if (this.#pragma("journal_mode") !== "wal") throw new Error(`${this.path} cannot have a write-ahead log here`);
     if (this.#pragma("application_id") === 0 && this.#pragma("schema_version") === 0) {
       this.database.exec(`BEGIN; PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${format};
@@ -143,6 +145,11 @@ export class DatabaseFile {
     if (this.#pragma("application_id") !== applicationId) throw new Damage(`${this.path} is not a ${what}`);
     const found = this.#pragma("user_version");
     if (found !== format) throw new Damage(`${this.path} has format ${found}, this version knows ${format}`);
+    const bytes = Number(this.#pragma("page_count")) * PAGE_BYTES;
+    if (bytes > checkBytesMax) {
+      this.notes.push({ message: `the ${what} is too large to be checked as a whole: what is read of it is`, bytes });
+      return;
+    }
     const state = this.#pragma("integrity_check(1)");
     if (state !== "ok") throw new Damage(`${this.path}: ${state}`);
   }

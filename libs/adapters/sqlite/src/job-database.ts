@@ -32,7 +32,7 @@ export class JobDatabase {
     this.#reader = new JobReader(this.#file);
     this.#writes = this.#reader.writes();
     this.#file.checkLast(this.#writes);
-    this.#reader.checkNotes();
+    this.#reader.checkRows();
     this.#writer = new JobWriter(this.#file, this.#index);
     this.#sweeper = new JobSweeper(this.#file);
     this.#updateWrites = this.#file.database.prepare("UPDATE writes SET count = ?");

@@ -31,10 +31,16 @@ export class JobReader {
     return this.#rows.number(row, "count");
   }
 
-  /** Throws Damage when there is a note of no job. */
-  checkNotes(): void {
-    const row = this.#file.database.prepare("SELECT job FROM notes WHERE job NOT IN (SELECT job FROM jobs)").get();
-    if (row !== undefined) throw new Damage(`${this.#file.path} has a note of job ${row.job}, which is not there`);
+  /** Throws Damage when rows are missing that others tell of. */
+  checkRows(): void {
+    const { database, path } = this.#file;
+    const note = database.prepare("SELECT job FROM notes WHERE job NOT IN (SELECT job FROM jobs)").get();
+    if (note !== undefined) throw new Damage(`${path} has a note of job ${note.job}, which is not there`);
+    const counts = database
+      .prepare(`SELECT (SELECT count(*) FROM pieces NOT INDEXED) AS rows,
+        (SELECT count(*) FROM pieces INDEXED BY pieces_by_name) AS names`)
+      .get();
+    if (counts?.rows !== counts?.names) throw new Damage(`${path} has ${counts?.rows} of ${counts?.names} pieces`);
   }
 
   /** Puts the jobs that are kept into an empty index. Gives what was dropped and is not deleted yet. */

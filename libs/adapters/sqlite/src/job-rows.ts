@@ -2,6 +2,7 @@
 import { crc32 } from "node:zlib";
 import { Damage } from "./damage.ts";
 import type { DatabaseKind } from "./database-file.ts";
+import { JOBS_CHECK_BYTES_MAX } from "./limits.ts";
 
 export const JOB_STORE: DatabaseKind = {
   what: "job store",
@@ -16,6 +17,7 @@ export const JOB_STORE: DatabaseKind = {
     CREATE UNIQUE INDEX pieces_by_name ON pieces (job, kind, number);
     CREATE TABLE history (entry INTEGER PRIMARY KEY, sum INTEGER NOT NULL, bytes BLOB NOT NULL) STRICT`,
   isShrinking: true,
+  checkBytesMax: JOBS_CHECK_BYTES_MAX,
 };
 
 /** What is kept of a job. No flipped bit makes one of these another. */

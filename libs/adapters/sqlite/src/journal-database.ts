@@ -13,6 +13,7 @@ const KIND: DatabaseKind = {
   format: 1,
   schema: "CREATE TABLE rows (first INTEGER PRIMARY KEY, last INTEGER NOT NULL, frames BLOB NOT NULL) STRICT",
   isShrinking: false,
+  checkBytesMax: Number.POSITIVE_INFINITY,
 };
 
 /** The records of a journal in an SQLite database that no one else can open meanwhile. Synchronous: lives in a thread of its own. */

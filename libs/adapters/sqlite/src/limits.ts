@@ -16,6 +16,11 @@ export const CHECKPOINT_IDLE_MS = 50;
 export const CHECKPOINT_PAGES_MAX = 1_024;
 /** What the file of a job store's write-ahead log is cut to, in bytes, as it is written from its start again: one large write grew it. */
 export const LOG_BYTES_KEPT = 16 * 1024 * 1024;
+/**
+ * Size of a job store's database above which it is not read as a whole when it is opened: a coordinator would not be there for as long as that takes.
+ * Above: only its rows are checked then, and bytes as they are read.
+ */
+export const JOBS_CHECK_BYTES_MAX = 1024 * 1024 * 1024;
 /** Free pages that a job store keeps for what comes next: 16 MiB. More go back to the disk as soon as nothing else comes. */
 export const FREE_PAGES_KEPT = 4_096;
 /** Free pages that go back to the disk in one step: 4 MiB. Requests go on between the steps. */
