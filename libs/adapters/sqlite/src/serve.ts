@@ -20,7 +20,7 @@ export interface Served<Request, Answer> {
 }
 
 /** A database that has things to do when nobody asks. */
-export interface Tidied {
+interface Tidied {
   /** Whether there is something to do when nothing comes for CHECKPOINT_IDLE_MS. */
   readonly wantsTidying: boolean;
   /** Whether it is to be done at once, whatever waits. */

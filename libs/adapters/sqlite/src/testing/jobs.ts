@@ -3,7 +3,7 @@ import type { JobChange, JobStore, StoredJob } from "@heddle/port-job-store";
 import { recordAt } from "./records.ts";
 
 /** Answers that a pair of jobs gets before it is dropped and another takes its ids. */
-export const ANSWERS_MAX = 40;
+const ANSWERS_MAX = 40;
 
 const textOf = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
 const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
