@@ -1,4 +1,4 @@
-import { adminListJobs } from "@heddle/wire";
+import { adminListJobs, encodeValue } from "@heddle/wire";
 import { expect, onTestFinished, test } from "vitest";
 import {
   attach,
@@ -15,7 +15,7 @@ import {
   told,
   work,
 } from "./kept-testing.ts";
-import { finish, settle } from "./testing.ts";
+import { finish, inline, settle } from "./testing.ts";
 
 const OTHER = "2".repeat(32);
 
@@ -170,6 +170,34 @@ test("a client that comes back goes on where the disk is, and what it offers aga
     "10 3+3: 30,40,50",
     "10 ended 1",
   ]);
+});
+
+test("a chunk whose parts did not all come is offered again by its client, which comes back, and what stood behind it too", async () => {
+  const { bench, node, client } = await openStage();
+  openKept(client, 1);
+  await settle();
+  const bytes = encodeValue("x".repeat(200_000), "value");
+  const header = { encoding: 6 as const, count: 1, size: bytes.byteLength, data: new Uint8Array(0), partStream: 7 };
+  const first = { job: 1, chunk: 0, firstIndex: 0, input: header, grain: 0, settled: [] };
+  client.say({ $case: "offerChunk", value: first }, 0);
+  const part = { partStream: 7, data: bytes.subarray(0, 100_000), last: false, aborted: false };
+  client.say({ $case: "part", value: part }, 100_000);
+  offerAll(client, 1, [1, 1], 1);
+  await settle();
+  const again = await keeper(bench);
+  openKept(again, 2, {}, { jobId: "job-1" });
+  await settle();
+  expect([told(client), told(again)]).toEqual([["1 kept 0"], ["2 kept 0"]]);
+  again.say({ $case: "offerChunk", value: { ...first, job: 2 } }, 0);
+  again.say({ $case: "part", value: part }, 100_000);
+  offerAll(again, 2, [1, 1], 1);
+  await settle();
+  const rest = { ...part, data: bytes.subarray(100_000), last: true };
+  again.say({ $case: "part", value: rest }, rest.data.byteLength);
+  seal(again, 2, 2);
+  await settle();
+  expect(told(again)).toEqual(["2 kept 0", "2 kept 2", "2 kept 2 whole"]);
+  expect(node.said("assignChunk").map(({ input }) => input?.size)).toEqual([bytes.byteLength, inline([1]).size]);
 });
 
 test("a client that says goodbye before its job is kept takes it along", async () => {

@@ -2,7 +2,20 @@ import { HEARTBEAT_MS, type WriteOutcome } from "@heddle/kernel";
 import { MemoryJobs, PIECE_BYTES_MAX } from "@heddle/port-job-store";
 import { adminListJobs } from "@heddle/wire";
 import { expect, onTestFinished, test } from "vitest";
-import { attach, CODE, keeper, Lives, offerAll, openKept, seal, sendCode, submit, told, work } from "./kept-testing.ts";
+import {
+  attach,
+  CODE,
+  ID,
+  keeper,
+  Lives,
+  offerAll,
+  openKept,
+  seal,
+  sendCode,
+  submit,
+  told,
+  work,
+} from "./kept-testing.ts";
 import {
   CLIENT_RESULT_BACKLOG_BYTES,
   HISTORY_PAUSE_MS,
@@ -59,6 +72,30 @@ test("a job that finds the disk full is refused in words, and another is kept on
   disk.outcome = () => "kept";
   await submit(client, 2, [1]);
   expect(told(client).at(-1)).toBe("2 kept 1 whole");
+});
+
+test("what is on disk of a job stays while the disk is full and its client is away", async () => {
+  const { disk, bench, client } = await openStage();
+  openKept(client, 1);
+  await settle();
+  offerAll(client, 1, [1, 2]);
+  await settle();
+  const written = Promise.withResolvers<WriteOutcome>();
+  disk.outcome = () => written.promise;
+  offerAll(client, 1, [1, 2, 3], 2);
+  await settle();
+  const again = await bench.client({}, undefined, ID);
+  await settle();
+  disk.outcome = () => "full";
+  written.resolve("full");
+  await settle();
+  disk.outcome = () => "kept";
+  openKept(again, 2, {}, { jobId: "job-1" });
+  await settle();
+  offerAll(again, 2, [1, 2, 3], 2);
+  seal(again, 2, 3);
+  await settle();
+  expect([told(client).at(-1), told(again)]).toEqual(["1 kept 2", ["2 kept 2", "2 kept 3", "2 kept 3 whole"]]);
 });
 
 test("ended jobs go one by one where the disk has no room for what runs, and for what is submitted", async () => {

@@ -117,6 +117,11 @@ export class KeptJob implements KeptFacts {
 
   /** The chunk that an item belongs to; undefined for none. */
   chunkOf(index: number): KeptChunkRecord | undefined {
+    return this.chunks[this.chunkNumberOf(index)];
+  }
+
+  /** Number of the chunk with this item. */
+  chunkNumberOf(index: number): number {
     let [from, to] = [0, this.chunks.length];
     while (from < to) {
       const middle = (from + to) >> 1;
@@ -124,7 +129,7 @@ export class KeptJob implements KeptFacts {
       if (chunk !== undefined && chunk.firstIndex + chunk.count <= index) from = middle + 1;
       else to = middle;
     }
-    return this.chunks[from];
+    return from;
   }
 
   /** Nothing ends it any more. */

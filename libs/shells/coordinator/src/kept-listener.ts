@@ -156,9 +156,9 @@ export class KeptListener {
     outgoing.start();
   }
 
-  #sendFailure({ firstIndex: index, encoding }: AnswerFacts, failure: Failure, bytes: Uint8Array): void {
+  #sendFailure({ firstIndex: index, encoding, chunk }: AnswerFacts, failure: Failure, bytes: Uint8Array): void {
     if (failure.kind?.$case !== "userError") {
-      const value = { job: this.number, index, failure };
+      const value = { job: this.number, index, failure, chunk };
       this.client.session.send({ kind: { $case: "keptItemFailed", value } }, failure.summary.length);
       return;
     }
@@ -167,6 +167,7 @@ export class KeptListener {
       job: this.number,
       index,
       failure: { ...failure, kind: { ...failure.kind, value: outgoing.header } },
+      chunk,
     };
     const size = outgoing.inlineBytes + failure.summary.length;
     this.client.session.send({ kind: { $case: "keptItemFailed", value } }, size);

@@ -70,8 +70,13 @@ class World {
   #runs = 0;
   #isSlow = true;
   #isFull = false;
+  #wasFull = false;
+  /** Nothing was heard of the submission in this session. */
+  #isNew = true;
   #bench: Bench | undefined;
   #submitter: Client | undefined;
+  /** Chunks of which it was told that they are on disk. */
+  #acknowledged = 0;
   #node: Node | undefined;
   readonly #finished = new Set<number>();
 
@@ -117,10 +122,12 @@ class World {
         if (one?.client === undefined) return one?.attach(this.#live);
         return one.leave();
       case 2:
+        this.#hearKept();
         this.#submitter = undefined; // the next session of it takes its place
         break;
       case 3:
         this.#isFull = this.#random.int(3) === 0;
+        this.#wasFull ||= this.#isFull; // what is refused then may not have been heard
         break;
       case 4:
         return this.#loseNode();
@@ -138,6 +145,7 @@ class World {
   async #restart(): Promise<void> {
     for (const listener of this.listeners) listener.hear();
     for (const listener of this.listeners) listener.client = undefined;
+    this.#hearKept();
     this.#bench = await this.#lives.next();
     this.#submitter = undefined;
     this.#node = undefined;
@@ -148,18 +156,32 @@ class World {
     const submitter = this.#submitter ?? (await keeper(this.#live));
     if (this.#submitter === undefined) {
       this.#submitter = submitter;
+      this.#isNew = true;
       openKept(submitter, 1, {}, { jobId: JOB, collect: true });
       return settle();
     }
     const [word] = submitter.said("jobKept");
+    if (word !== undefined && this.#isNew && !this.#wasFull)
+      expect(word.chunks).toBeGreaterThanOrEqual(this.#acknowledged);
+    if (word !== undefined) this.#isNew = false;
+    this.#hearKept();
+    if (word !== undefined) this.#wasFull = this.#isFull;
     const refused = submitter.said("jobEnded").length > 0; // the disk was full
-    if (refused) this.#submitter = undefined;
+    if (refused) {
+      this.#submitter = undefined;
+      this.#acknowledged = 0;
+    }
     if (refused || word === undefined || word.digest !== "") return settle();
-    offerAll(submitter, 1, CHUNKS, word.chunks);
-    if (this.#random.int(2) === 0) return settle();
+    const until = this.#random.int(2 * CHUNKS.length);
+    offerAll(submitter, 1, CHUNKS.slice(0, until), word.chunks);
+    if (until < CHUNKS.length) return; // more may come while the disk is slow
     seal(submitter, 1, CHUNKS.length);
     submitter.heard.length = 0; // all was said
     await settle();
+  }
+
+  #hearKept(): void {
+    for (const { chunks } of this.#submitter?.said("jobKept") ?? []) this.#acknowledged = chunks;
   }
 
   async #loseNode(): Promise<void> {

@@ -51,6 +51,8 @@ export interface AnswerFacts {
   readonly encoding: EncodedPayload["encoding"];
   /** The one item failed for good. */
   readonly failure: Failure | undefined;
+  /** Number of its chunk in the job; 0 for values. */
+  readonly chunk: number;
   /** Its number in the store. */
   readonly number: number;
   readonly size: number;
@@ -89,15 +91,15 @@ export function chunkOf(job: JobId, { about, size }: StoredPiece): ChunkFacts {
   return { ...read(job, "one of its chunks", () => KeptChunk.decode(about)), size };
 }
 
-export function answerBytes({ firstIndex, count, encoding, failure }: Omit<AnswerFacts, "number" | "size">) {
-  return KeptAnswer.encode({ span: { firstIndex, count }, encoding, failure }).finish();
+export function answerBytes({ firstIndex, count, encoding, failure, chunk }: Omit<AnswerFacts, "number" | "size">) {
+  return KeptAnswer.encode({ span: { firstIndex, count }, encoding, failure, chunk }).finish();
 }
 
 /** Throws JobStoreDamagedError. */
 export function answerOf(job: JobId, { about, size, number }: StoredPiece): AnswerFacts {
-  const { span, encoding, failure } = read(job, "one of its answers", () => KeptAnswer.decode(about));
+  const { span, encoding, failure, chunk } = read(job, "one of its answers", () => KeptAnswer.decode(about));
   if (span === undefined) throw damaged(job, "one of its answers");
-  return { ...span, encoding, failure, number, size };
+  return { ...span, encoding, failure, chunk, number, size };
 }
 
 export function noteBytes({ digest, chunks, items, end }: KeptNote): Uint8Array {

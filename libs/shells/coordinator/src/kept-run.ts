@@ -233,7 +233,7 @@ export class KeptRun {
   #answerValues(firstIndex: number, values: EncodedPayload): void {
     const { count, bytes, encoding } = values;
     if (bytes.byteLength <= PIECE_BYTES_MAX || count < 2)
-      return this.#answer({ firstIndex, count, encoding, failure: undefined }, bytes);
+      return this.#answer({ firstIndex, count, encoding, failure: undefined, chunk: 0 }, bytes);
     const half = count >> 1;
     this.#answerValues(firstIndex, slicePayload(values, { offset: 0, count: half }));
     this.#answerValues(firstIndex + half, slicePayload(values, { offset: half, count: count - half }));
@@ -245,7 +245,8 @@ export class KeptRun {
     const bytes = userError?.bytes ?? new Uint8Array(0);
     const kind = userError === undefined ? failure.kind : ({ $case: "userError", value: bare(userError) } as const);
     const about = { firstIndex: chunk.firstIndex + offset, count: 1, encoding: userError?.encoding ?? 0 };
-    this.#answer({ ...about, failure: { ...failure, offset: undefined, kind } }, bytes);
+    const inJob = this.job.chunkNumberOf(chunk.firstIndex);
+    this.#answer({ ...about, failure: { ...failure, offset: undefined, kind }, chunk: inJob }, bytes);
     this.#look();
   }
 

@@ -42,13 +42,15 @@ export class KeptSubmission {
   /** That one's number for it. */
   number = 0;
   readonly #options: KeptSubmissionOptions;
-  readonly #writer: KeptWriter;
+  #writer: KeptWriter;
   /** In the order of their numbers, behind those given to the writer. */
   readonly #coming = new Fifo<Coming>();
   /** Chunks that are given to the writer, and their items. */
   #given: number;
   #itemsGiven: number;
-  /** The same, with those that come. */
+  /** Of inputs and code. */
+  #bytesOnDisk: number;
+  /** Chunks and items that were given to the writer or come. */
   #due: number;
   #itemsDue: number;
   readonly #fetching = new Set<string>();
@@ -60,25 +62,31 @@ export class KeptSubmission {
   #isOver = false;
 
   constructor(options: KeptSubmissionOptions) {
-    const { office, space, job, isStored, after } = options;
+    const { job, isStored, after } = options;
     this.#options = options;
     this.job = job;
     this.#given = job.chunkCount;
     this.#itemsGiven = job.items;
+    this.#bytesOnDisk = job.inputBytes;
     this.#due = job.chunkCount;
     this.#itemsDue = job.items;
     this.#isStored = isStored;
-    this.#writer = new KeptWriter({
-      ...{ env: office.env, space, job: job.id, waits: false, after },
-      refused: (error) => this.drop(JobOutcome.FAILED, refusal(error)),
-      wrote: () => this.#tell(),
-    });
+    this.#writer = this.#newWriter(after);
     if (isStored) return;
     const spec = specBytes(job.spec);
     job.specBytes = spec.byteLength;
     this.#writer.push({ type: "job-added", job: job.id, spec }, spec.byteLength, () => {
       this.#isStored = true;
       this.#isNews = true;
+    });
+  }
+
+  #newWriter(after?: Promise<void>): KeptWriter {
+    const { office, space } = this.#options;
+    return new KeptWriter({
+      ...{ env: office.env, space, job: this.job.id, waits: false, after },
+      refused: (error) => this.#refused(error),
+      wrote: () => this.#tell(),
     });
   }
 
@@ -98,6 +106,19 @@ export class KeptSubmission {
     this.#dropComing();
     this.#due = this.#given;
     this.#itemsDue = this.#itemsGiven;
+  }
+
+  /** Something cannot be written. Without its client, who could be told, it stays as it is on disk until that comes back. */
+  #refused(error: HeddleError): void {
+    if (this.client !== undefined || !this.#isStored) return this.drop(JobOutcome.FAILED, refusal(error));
+    const { job } = this;
+    this.#writer = this.#newWriter();
+    this.#fetching.clear();
+    this.#isNoted = false;
+    this.#given = job.chunkCount;
+    this.#itemsGiven = job.items;
+    job.inputBytes = this.#bytesOnDisk;
+    this.pause();
   }
 
   /** Whether a chunk is new. One below the number that is due is on disk, or will be. Throws ProtocolError for one that cannot be. */
@@ -167,6 +188,7 @@ export class KeptSubmission {
     const change = { type: "chunk-added", job: job.id, chunk, about: chunkBytes(facts), input } as const;
     this.#writer.push(change, facts.size, () => {
       job.addChunk(facts);
+      this.#bytesOnDisk += facts.size;
       this.#release(coming);
       this.#isNews = true;
       this.#finish();
@@ -206,6 +228,7 @@ export class KeptSubmission {
     job.inputBytes += bytes.byteLength;
     this.#writer.push({ type: "code-added", job: job.id, hash, bytes }, bytes.byteLength, () => {
       this.#fetching.delete(hash);
+      this.#bytesOnDisk += bytes.byteLength;
       job.code.add(hash);
       this.#finish();
     });
