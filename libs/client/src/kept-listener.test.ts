@@ -56,7 +56,10 @@ describe("whoever attaches to a job", () => {
     settled.fake.end(1);
     expect(await settled.got).toMatchObject([
       { status: "fulfilled", value: 5 },
-      { status: "rejected", reason: { message: "no", remote: { jobId: "nightly", index: 1, node: "n1", attempt: 1 } } },
+      {
+        status: "rejected",
+        reason: { message: "no", remote: { jobId: "nightly", chunk: 3, index: 1, node: "n1", attempt: 1 } },
+      },
     ]);
     const typed = await listening(2, "Float64Array");
     typed.values(0, [1, 2.5]);

@@ -121,12 +121,12 @@ export class KeptListener {
   }
 
   /** An item failed for good. */
-  itemFailed({ index }: KeptItemFailed, failure: Failure, userError: Uint8Array | undefined): void {
+  itemFailed({ index, chunk }: KeptItemFailed, failure: Failure, userError: Uint8Array | undefined): void {
     const { sink, onItemError } = this.#checked(index, 1);
     if (this.#answered.add(index, 1).length === 0) return; // it came in a session before
     this.#failed++;
     const error = (): unknown =>
-      failureError(failure, userError, { jobId: this.id, chunk: 0, index, localStack: this.#parts.localStack });
+      failureError(failure, userError, { jobId: this.id, chunk, index, localStack: this.#parts.localStack });
     if (onItemError === "keep") sink.failed(index, error());
     else if (this.#lowest === undefined || index < this.#lowest.index) this.#lowest = { index, error: error() };
     this.#parts.changed();

@@ -36,7 +36,7 @@ export function keptStage(slots?: number) {
       value: { job, span: { firstIndex, count: all.length }, values: inline(all) },
     });
   const failed = (index: number, error: unknown, job = 2): void =>
-    fake.tell({ $case: "keptItemFailed", value: { job, index, failure: userFailure(0, error) } });
+    fake.tell({ $case: "keptItemFailed", value: { job, index, failure: userFailure(0, error), chunk: 3 } });
   const refused = (code: string, job = 1, outcome = JobOutcome.FAILED): void => {
     const nothing = { path: "", side: "", limitName: "", limit: 0, actual: 0, cause: new Uint8Array() };
     fake.tell({ $case: "jobEnded", value: { job, outcome, error: { code, message: "said so", ...nothing } } });

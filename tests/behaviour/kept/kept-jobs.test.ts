@@ -127,7 +127,9 @@ describe("a detached job", () => {
     expect(results.map((one) => (one.status === "fulfilled" ? one.value : String(one.reason)))).toEqual(
       numbers(30).map((n) => (n % 3 === 0 ? `RangeError: no ${n}` : n * n)),
     );
-    expect(results[9]).toMatchObject({ reason: { remote: { jobId: submitted.jobId, index: 9, attempt: 1 } } });
+    expect(results[9]).toMatchObject({
+      reason: { remote: { jobId: submitted.jobId, chunk: 2, index: 9, attempt: 1 } },
+    });
     expect(await cluster.drive(submitted.get())).toEqual(results);
   });
 
