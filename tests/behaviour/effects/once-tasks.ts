@@ -81,6 +81,12 @@ export async function large(total: Dict<string, number>, bytes: number): Promise
   return new Uint8Array(bytes);
 }
 
+/** So many writes, which nobody awaits. */
+export function appendMany(lines: List<number>, count: number): number {
+  for (let n = 0; n < count; n++) void lines.append(n);
+  return count;
+}
+
 /** What an item sees that was written before it. */
 export async function appendAndRead(lines: List<number>, n: number): Promise<number[]> {
   await lines.append(n);

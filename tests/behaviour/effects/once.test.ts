@@ -55,6 +55,24 @@ describe.each(clusters)('with effects: "once" on %s', (_name, start) => {
     expect(await total.get("sum")).toBe(1);
   });
 
+  test("T04: an item that writes more than 10,000 times is a LimitError, and nothing of it counts; those before it in its chunk do", async () => {
+    const lines: List<number> = managed().list();
+    const inputs: [List<number>, number][] = [
+      [lines, 10_000],
+      [lines, 3],
+      [lines, 10_001],
+    ];
+    const settled = await fabric
+      .pool()
+      .starmap(tasks.appendMany, inputs, { effects: "once", chunkSize: 3, onError: "collect" });
+    expect(settled).toMatchObject([
+      { value: 10_000 },
+      { value: 3 },
+      { reason: { limitName: "EFFECTS_OPERATIONS_MAX", limit: 10_000, actual: 10_001 } },
+    ]);
+    expect(await lines.length()).toBe(10_003);
+  });
+
   test("an item is answered as it would be without, by all that can be asked, and leaves the same", async () => {
     const manager = managed();
     const world = (): Parameters<typeof tasks.askEverything> => [
