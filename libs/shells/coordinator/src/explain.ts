@@ -18,9 +18,10 @@ export function unknownJob(id: string): NotFoundError {
 }
 
 /** Why what waits waits. */
-export function jobWaits(core: Scheduler, { key }: JobRecord, nowMs: Millis): JobWait[] {
+export function jobWaits(core: Scheduler, { key, pool }: JobRecord, nowMs: Millis): JobWait[] {
   return core.waits(key).map((wait) => {
-    const detail = plainLine(waitText(wait), 2 * ATTEMPT_SUMMARY_LENGTH_MAX);
+    const isForDisk = wait.type === "throttled-client" && pool.client.keptFor !== undefined;
+    const detail = plainLine(isForDisk ? DISK_WAIT : waitText(wait), 2 * ATTEMPT_SUMMARY_LENGTH_MAX);
     return { cause: wait.type, chunks: wait.chunks, detail, leftMs: leftMs(endOf(wait), nowMs) };
   });
 }
@@ -98,6 +99,9 @@ function chunkOf({ attempts }: Ledger, job: JobRecord, item: number): number | u
   for (const [chunk, { firstIndex, count }] of job.chunks) if (has(firstIndex, count)) return chunk;
   return attempts.of(job).find(({ firstIndex, count }) => has(firstIndex, count))?.chunk;
 }
+
+/** Of a job that is kept. */
+const DISK_WAIT = "its answers wait for the coordinator's disk: nothing new begins until they are there";
 
 function waitText(wait: Wait): string {
   switch (wait.type) {

@@ -1,6 +1,6 @@
 import { HEARTBEAT_MS, type WriteOutcome } from "@heddle/kernel";
 import { MemoryJobs, PIECE_BYTES_MAX } from "@heddle/port-job-store";
-import { adminListJobs } from "@heddle/wire";
+import { adminDescribeJob, adminListJobs } from "@heddle/wire";
 import { expect, onTestFinished, test } from "vitest";
 import {
   attach,
@@ -272,7 +272,7 @@ test("of a running job's inputs a bounded part is in memory, and all of it runs"
 });
 
 test("a job whose answers wait for the disk is held back alone, another goes on", async () => {
-  const { disk, node, client } = await openStage();
+  const { disk, bench, node, client } = await openStage();
   node.say({ $case: "grantCredit", value: { chunks: 2 } });
   await submit(client, 1, [1, 1, 1, 1]);
   const written = Promise.withResolvers<WriteOutcome>();
@@ -282,6 +282,9 @@ test("a job whose answers wait for the disk is held back alone, another goes on"
   finishBig(node, 1, 1);
   await settle();
   expect(node.said("assignChunk")).toHaveLength(3);
+  const asked = { jobId: "job-1", chunk: undefined, item: undefined };
+  const { waits } = await bench.network.call(adminDescribeJob, "coordinator", asked, { timeoutMs: 1_000 });
+  expect(waits).toMatchObject([{ cause: "throttled-client", detail: expect.stringContaining("coordinator's disk") }]);
   small(client, 5);
   await settle();
   expect(node.said("describeJob").map(({ jobId }) => jobId)).toEqual(["job-1", "job-5"]);
