@@ -50,7 +50,7 @@ export interface ServerProgram<T extends ServerValues> {
  * Until when a server is stopped: "next" is started in its place, sooner or later, which whoever needs it waits for; or for good. Only `heddle up` says so, as Ctrl-C ends it, and what it
  * has started with it.
  */
-export type StopUntil = "next" | "for-good";
+type StopUntil = "next" | "for-good";
 
 /** A server that runs. Disposing releases everything at once. */
 export interface RunningServer extends AsyncDisposable {
