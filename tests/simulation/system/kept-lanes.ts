@@ -1,7 +1,7 @@
 import type { AsyncResult, Dict, Fabric, List } from "@heddle/client";
 import { NotFoundError } from "@heddle/kernel";
 import { range } from "heddle";
-import { isOfSystem, type Lane, type LaneStage, passed, promised } from "./lane.ts";
+import { isOfSystem, type Lane, type LaneStage, PromiseBroken, passed, promised } from "./lane.ts";
 import { pick } from "./plan.ts";
 
 /** What outlives programs, and what counts once. */
@@ -32,8 +32,10 @@ function detached({ cluster, fabric, pool, random, plan, name }: LaneStage): Lan
     try {
       await check(of.attach(jobId));
     } catch (error) {
-      // one that was never accepted need not be there; items may be given up for workers that died by chance
-      const isExcused = isAccepted ? plan.weather === "storm" && isOfSystem(error) : error instanceof NotFoundError;
+      // ended jobs make room where there is none
+      if (plan.disk.full > 0 && error instanceof NotFoundError) return;
+      // items may be given up for workers that died by chance; one that was never accepted need not be there, nor be whole
+      const isExcused = isAccepted ? plan.weather === "storm" && isOfSystem(error) : !(error instanceof PromiseBroken);
       if (!isExcused) throw error;
     }
   };

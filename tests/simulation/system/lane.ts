@@ -1,6 +1,6 @@
 import type { Fabric, FabricPool } from "@heddle/client";
 import {
-  LimitError,
+  HeddleError,
   LockLostError,
   OutcomeUnknownError,
   type Random,
@@ -48,8 +48,14 @@ export function isOfSystem(error: unknown): error is Error {
     error instanceof SessionLostError ||
     error instanceof OutcomeUnknownError ||
     error instanceof LockLostError ||
-    (error instanceof LimitError && error.limitName === "DISK_SPACE")
+    (error instanceof HeddleError && error.code === "limit" && /disk is full|no space for/.test(error.message))
   );
+}
+
+/** Whether it is one that calls may have where nothing is away for longer than a lease: a first contact waits 10 s, and who lost four nodes is given up. */
+export function isOfOutages(error: unknown): error is Error {
+  if (error instanceof UnavailableError) return / for 10000 ms: /.test(error.message);
+  return error instanceof WorkerLostError && /given up after \d+ attempts: node/.test(error.message);
 }
 
 /** The system has broken a promise. */

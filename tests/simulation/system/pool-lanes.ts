@@ -114,7 +114,8 @@ function poisoned({ cluster, pool, random, plan }: LaneStage): Lane {
     for (const [n, result] of results.entries()) {
       const isLost = result.status === "rejected" && result.reason instanceof WorkerLostError;
       if (n === bad) promised(isLost, () => `item ${n} kills its worker and gave ${JSON.stringify(result)}`);
-      else if (plan.weather === "outages" || !isLost) same(result, { status: "fulfilled", value: n * n }, `item ${n}`);
+      else if (plan.faults.killWorker + plan.faults.crash === 0 || !isLost)
+        same(result, { status: "fulfilled", value: n * n }, `item ${n}`);
     }
   };
   return { run };

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { Fabric } from "@heddle/client";
 import { seededRandom } from "@heddle/kernel";
 import { SimulatedCluster } from "../../harness/simulated-cluster.ts";
-import { isOfSystem, type Lane, PromiseBroken, passed, promised } from "./lane.ts";
+import { isOfOutages, isOfSystem, type Lane, PromiseBroken, passed, promised } from "./lane.ts";
 import { laneOf } from "./lanes.ts";
 import type { SystemPlan } from "./plan.ts";
 
@@ -45,6 +45,8 @@ class SystemRun {
   readonly #plan: SystemPlan;
   readonly #lanes: Lane[] = [];
   readonly #running: Promise<void>[] = [];
+  /** Names of lanes that have not settled. */
+  readonly #pending = new Set<string>();
 
   constructor(cluster: SimulatedCluster, plan: SystemPlan) {
     this.#cluster = cluster;
@@ -70,7 +72,10 @@ class SystemRun {
     await cluster.drive(Promise.race([settled, passed(cluster, this.#plan.stormMs)]));
     cluster.heal();
     for (const leave of gone) leave();
-    const outcomes = await cluster.drive(settled);
+    await cluster.drive(passed(cluster, 1_000)); // servers whose disks broke last are started again
+    const outcomes = await cluster.drive(settled).catch((cause: unknown) => {
+      throw new PromiseBroken(`still pending: ${[...this.#pending].join(", ")}`, { cause });
+    });
     const ended = new Map<string, number>();
     for (const outcome of outcomes) {
       if (outcome.status === "fulfilled") continue;
@@ -113,7 +118,11 @@ class SystemRun {
         name,
       );
       running.catch(() => undefined);
-      if (!isGoner) this.#running.push(running);
+      if (isGoner) continue;
+      this.#running.push(running);
+      this.#pending.add(name);
+      const settled = (): boolean => this.#pending.delete(name);
+      running.then(settled, settled);
     }
     if (!isGoner) return () => undefined;
     const leave = (): void => client.host.crash();
@@ -123,7 +132,8 @@ class SystemRun {
 
   /** The name of an error of the system that may end a lane in such weather. Throws what is none. */
   #excused(error: unknown): string {
-    if (this.#plan.weather !== "storm" || !isOfSystem(error)) throw error;
+    const isExcuse = this.#plan.weather === "storm" ? isOfSystem : isOfOutages;
+    if (!isExcuse(error)) throw error;
     return error.name;
   }
 
