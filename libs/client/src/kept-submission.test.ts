@@ -62,6 +62,13 @@ describe("a call with a job's id", () => {
     expect(fake.holds).toBe(0);
   });
 
+  test("with a timeout that never ends has none", async () => {
+    const { fake, pool } = stage();
+    void pool.applyAsync(square, [1], { jobId: "a", timeoutMs: Number.POSITIVE_INFINITY });
+    await settle();
+    expect(fake.said("openJob")).toMatchObject([{ keep: { timeoutMs: 0, shape: "item" } }]);
+  });
+
   test("gets no further ahead of the disk than its bound, and lets go of what is there", async () => {
     const { pool, keep, offered } = stage();
     void pool.mapAsync(square, range(200), { jobId: "a", chunkSize: 1 });

@@ -439,7 +439,8 @@ function noEffectsError(): StateError {
 function ignore(): void {}
 
 function keepOf({ detach: detached = false, timeoutMs = 0, effects }: MapOptions, shape = ""): Keep {
-  return { detached, shape, timeoutMs: Math.ceil(timeoutMs), effectsOnce: effects === "once" };
+  const boundMs = timeoutMs > Number.MAX_SAFE_INTEGER ? 0 : Math.ceil(timeoutMs); // 0 is none
+  return { detached, shape, timeoutMs: boundMs, effectsOnce: effects === "once" };
 }
 
 function streamParts({ inputsBroke, failed, unreadBytes }: StreamPlan) {
