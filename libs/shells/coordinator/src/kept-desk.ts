@@ -161,9 +161,8 @@ export class KeptDesk implements KeptHost {
 
   /** Ends it as cancelled, if it has not ended. False: it has. */
   stop(job: KeptJob, error: FabricError): boolean {
-    if (job.run === undefined && job.submission === undefined) return false;
-    job.submission?.drop(JobOutcome.CANCELLED, error);
-    job.run?.cancel(error);
+    if (job.submission === undefined) return job.run?.cancel(error) === true;
+    job.submission.drop(JobOutcome.CANCELLED, error);
     return true;
   }
 

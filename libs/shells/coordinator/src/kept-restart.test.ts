@@ -85,13 +85,18 @@ describe("a coordinator that is killed at any of its writes, and started again",
   });
 });
 
-/** What is on a disk, on one that works. */
-function healedCopy(disk: MemoryJobs): MemoryJobs {
+/** What is on a disk, on one that works. `otherCode`: instead of what is there. */
+function healedCopy(disk: MemoryJobs, otherCode?: Uint8Array): MemoryJobs {
   const copy = new MemoryJobs();
   for (const { id, spec, note, chunks, answers, code } of disk.recovered().jobs) {
     copy.apply({ type: "job-added", job: id, spec });
     for (const hash of code)
-      copy.apply({ type: "code-added", job: id, hash, bytes: bytesOf(disk.find({ type: "code", job: id, hash })) });
+      copy.apply({
+        type: "code-added",
+        job: id,
+        hash,
+        bytes: otherCode ?? bytesOf(disk.find({ type: "code", job: id, hash })),
+      });
     for (const { number, about } of chunks) {
       const input = bytesOf(disk.find({ type: "input", job: id, chunk: number }));
       copy.apply({ type: "chunk-added", job: id, chunk: number, about, input });
@@ -202,6 +207,24 @@ test("a job that an item has failed for good ends as failed after a restart, wit
   expect([answers, node2.said("assignChunk").length]).toEqual([1, 0]);
   expect(told(listener)).toEqual(["1 attached to 2", "1 0 failed: Error: no", "1 ended 2"]);
   expect((await later.jobs())[0]).toMatchObject({ jobId: "job-1", state: "failed", kept: true });
+});
+
+test("a job whose code is not on disk as it was fails in words", async () => {
+  const disk = new MemoryJobs();
+  const first = await new Lives(onTestFinished, disk).next();
+  await submit(await keeper(first), 1, [1]);
+  const copy = healedCopy(disk, new TextEncoder().encode("export default 2"));
+  const later = await new Lives(onTestFinished, copy).next();
+  const listener = await later.client();
+  attach(listener, 1);
+  const node = await later.node("n1", 1);
+  await settle();
+  const hash = node.said("describeJob")[0]?.function?.artifact ?? "";
+  node.say({ $case: "wantArtifact", value: { hash } });
+  await settle();
+  expect(told(listener)).toEqual(["1 attached to 1", "1 ended 2 internal"]);
+  expect(listener.said("jobEnded")[0]?.error?.message).toContain("was refused");
+  expect((await later.jobs())[0]).toMatchObject({ jobId: "job-1", state: "failed" });
 });
 
 test("the client of a job that is not detached finds it again after a restart", async () => {

@@ -121,9 +121,9 @@ export class KeptRun {
     this.#pump();
   }
 
-  /** Its end is the caller's: cancelled, or out of time. */
-  cancel(error: FabricError): void {
-    this.#stop("cancelled", error);
+  /** Its end is the caller's: cancelled, or out of time. False: it is over, but for the disk. */
+  cancel(error: FabricError): boolean {
+    return this.#stop("cancelled", error);
   }
 
   /** It cannot go on. What is answered so far stays. */
@@ -131,11 +131,12 @@ export class KeptRun {
     this.#stop("failed", error);
   }
 
-  #stop(outcome: "failed" | "cancelled", error: FabricError): void {
+  #stop(outcome: "failed" | "cancelled", error: FabricError): boolean {
     const record = this.client.jobs.get(JOB);
-    if (record === undefined) return;
+    if (record === undefined) return false;
     record.verdict ??= { outcome, error };
     this.#options.office.feed({ type: "job-cancel-requested", job: record.key });
+    return true;
   }
 
   /** Nothing is taken any more: the coordinator ends, and the job goes on with the next. */

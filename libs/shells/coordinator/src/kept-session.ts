@@ -78,10 +78,9 @@ export class KeptSession implements Session<RunResponseEntry> {
     }
   }
 
+  /** The job's end is heard all the same. */
   async close(goodbye?: Goodbye): Promise<void> {
-    if (this.#isOver) return;
-    this.end();
-    this.#ears.closed(goodbye);
+    if (!this.#isOver) this.#ears.closed(goodbye);
   }
 
   /** Nothing is heard any more. */
