@@ -14,7 +14,7 @@ import { made, UnshippedFunctions } from "./argument-functions.ts";
 import { fabricErrorOf } from "./failure.ts";
 import { KeptListener } from "./kept-listener.ts";
 import type { KeptSubmission } from "./kept-submission.ts";
-import { VERIFIED_CHUNKS_PER_TURN } from "./limits.ts";
+import { CONTEND_PAUSE_MS, VERIFIED_CHUNKS_PER_TURN } from "./limits.ts";
 import { type JobRequest, jobsOf, type Line, receive } from "./line.ts";
 import { keepsNoJobs } from "./offering.ts";
 
@@ -204,7 +204,7 @@ export class KeptDesk {
   }
 
   /**
-   * The id is in use. Another client may be submitting it: then this submission follows when that is settled, for it may be the same job. Else the id is that of a job which is not
+   * The id is in use. Another client may be submitting it: then this submission follows when that is settled, for it may be the same job, or when that client is away. Else the id is that of a job which is not
    * kept, and `end` is the last word.
    */
   async contend(request: JobRequest, run: KeptSubmission, end: JobEnded): Promise<void> {
@@ -213,7 +213,11 @@ export class KeptDesk {
       ...{ wasAccepted: false, changed: nothing, localStack: (text) => text },
     });
     this.listen(listener);
-    const rival = await Promise.race([listener.attached, run.outcome]).catch((error: unknown) => error);
+    const { clock } = this.#host.env;
+    const later = Promise.withResolvers<void>();
+    using _timer = clock.setTimer(clock.nowMs() + CONTEND_PAUSE_MS, later.resolve); // it may be away by then
+    const settled = Promise.race([listener.attached, run.outcome, later.promise]);
+    const rival = await settled.catch((error: unknown) => error);
     listener.fail(new StateError("nobody listens"));
     this.leave(listener);
     try {

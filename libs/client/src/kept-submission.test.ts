@@ -203,6 +203,22 @@ describe("a call with a job's id", () => {
     await result.accepted();
   });
 
+  test("that another client is submitting is tried again now and then, for that may be gone", async () => {
+    const { fake, pool, keepAll, refused } = stage();
+    const result = pool.applyAsync(square, [1], { jobId: "a", detach: true });
+    await settle();
+    for (const job of [1, 3]) {
+      refused("conflict", job);
+      await settle();
+      await fake.env.clock.advance(5_000);
+      await settle();
+    }
+    expect(fake.said("openJob").map(({ job }) => job)).toEqual([1, 3, 5]);
+    expect(fake.said("leaveJob").map(({ job }) => job)).toEqual([2, 4]);
+    await keepAll(5);
+    await result.accepted();
+  });
+
   test("whose id a job has that is not kept is refused in the coordinator's words", async () => {
     const { pool, refused } = stage();
     const result = pool.applyAsync(square, [1], { jobId: "a" });

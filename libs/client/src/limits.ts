@@ -74,8 +74,8 @@ export const TRANSACTION_OPERATIONS_MAX = 128;
 export const EFFECTS_AHEAD_OPERATIONS = 256;
 /** Their bytes. */
 export const EFFECTS_AHEAD_BYTES = 4 * 1024 * 1024;
-/** So often effects are made to count when nobody knows what became of them, for the session with the manager ended. Then the item fails with that. */
-export const EFFECTS_COMMIT_TRIES = 5;
+/** So often what a lost session has interrupted is asked again, where that may be. Then it fails with SessionLostError or OutcomeUnknownError. */
+export const ASK_AGAIN_MAX = 5;
 /** So long items run again and again whose effects meet conflicts. Then the first of them fails with ConflictError. */
 export const EFFECTS_CONFLICT_MS = 60_000;
 /** Changes that one reading of a watch brings, at most; the next brings more. */
@@ -120,6 +120,8 @@ export const KEPT_CHUNKS = 256;
 export const KEPT_CHUNK_ITEMS = 1_000;
 /** Spans of answered items that are told to a kept job's coordinator in a new session. Of more only the largest: what comes again is dropped. */
 export const KEPT_SETTLED_SPANS_MAX = 4_096;
+/** So often a job is submitted again whose id another client is submitting: that may have gone away. */
+export const CONTEND_PAUSE_MS = 5_000;
 /** Chunks of inputs that are compared with a kept job in one turn of the event loop. */
 export const VERIFIED_CHUNKS_PER_TURN = 8;
 /** How long `wait` waits for what is slow to say whether it is ready, where another may be ready now. Above: that one is told without it. */

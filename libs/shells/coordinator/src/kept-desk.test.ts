@@ -146,6 +146,31 @@ test("an id that is being submitted is another client's conflict, and so is one 
   expect(told(client)).toEqual(["1 kept 0", "2 ended 2 conflict"]);
 });
 
+test("an id that a client was submitting which is away is begun anew by another, and is that one's when the first comes back", async () => {
+  const lives = new Lives(onTestFinished);
+  const before = await keeper(await lives.next());
+  openKept(before, 1);
+  await settle();
+  offerAll(before, 1, [1]);
+  await settle();
+  const bench = await lives.next();
+  const other = await keeper(bench, OTHER);
+  openKept(other, 1);
+  await settle();
+  const again = await keeper(bench);
+  openKept(again, 1);
+  attach(again, 2);
+  await settle();
+  expect([told(other), told(again)]).toEqual([["1 kept 0"], ["1 ended 2 conflict"]]);
+  offerAll(other, 1, [2]);
+  seal(other, 1, 1);
+  await settle();
+  openKept(again, 3, {}, { jobId: "job-1" });
+  await settle();
+  expect(told(other)).toEqual(["1 kept 0", "1 kept 1", "1 kept 1 whole"]);
+  expect(told(again).slice(1)).toEqual(["2 attached to 2", "3 kept 1 whole"]);
+});
+
 test("a client that comes back goes on where the disk is, and what it offers again is not kept twice", async () => {
   const { bench, node, client } = await openStage();
   openKept(client, 1);

@@ -105,7 +105,7 @@ export class KeptDesk implements KeptHost {
   open(pool: PoolRecord, opened: OpenJob, id: JobId): void {
     const { client } = pool;
     const { job: number } = opened;
-    const known = this.#jobs.get(id);
+    const known = this.#takenOver(this.#jobs.get(id), client);
     const refusal = known === undefined ? this.#newRefusal(client, id) : this.#openRefusal(known, client);
     if (refusal !== undefined) return sendJobEnded(client, number, JobOutcome.FAILED, refusal);
     if (known?.digest !== undefined) {
@@ -236,6 +236,15 @@ export class KeptDesk implements KeptHost {
       return fabricError("conflict", `another client is submitting job ${job.id}: ${spec.description}`);
     if (submission.client === client)
       return fabricError("conflict", `another call of this client is submitting job ${job.id}`);
+    return undefined;
+  }
+
+  /** The job of an id, but one that a client was submitting which is away: whoever comes with the same id begins it anew. */
+  #takenOver(job: KeptJob | undefined, client: ClientRecord): KeptJob | undefined {
+    const submission = job?.submission;
+    if (job === undefined || submission === undefined || submission.client !== undefined) return job;
+    if (job.spec.clientId === client.id || !isEntitled(job.spec.caller, client.caller)) return job;
+    submission.drop(JobOutcome.CANCELLED, fabricError("cancelled", `another client submits job ${job.id} anew`));
     return undefined;
   }
 
