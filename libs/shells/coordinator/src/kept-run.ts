@@ -1,12 +1,10 @@
 import type { ClientKey } from "@heddle/core-scheduler";
 import { ArtifactHash, CHUNK_SETTLED_SPANS_MAX, ClientId, HeddleError, mintId } from "@heddle/kernel";
-import { PIECE_BYTES_MAX } from "@heddle/port-job-store";
 import {
   type EncodedPayload,
   type FabricError,
   type Failure,
   flowOf,
-  type IndexSpan,
   type JobEnded,
   JobOutcome,
   type JobStatus,
@@ -15,16 +13,16 @@ import {
   PayloadOutflow,
   type RunRequestEntry,
   type SpanDone,
-  slicePayload,
 } from "@heddle/wire";
 import { endedStatus } from "./admin.ts";
 import { type ClientHost, takeClientEntry } from "./client-entries.ts";
 import type { Office } from "./desk.ts";
+import { KeptAnswers } from "./kept-answers.ts";
 import type { KeptChunkRecord, KeptJob } from "./kept-job.ts";
-import { type AnswerFacts, answerBytes } from "./kept-records.ts";
+import type { AnswerFacts } from "./kept-records.ts";
 import { KeptSession } from "./kept-session.ts";
 import type { KeptSpace } from "./kept-space.ts";
-import { noRoom, refusal } from "./kept-submission.ts";
+import { refusal } from "./kept-submission.ts";
 import { KeptWriter } from "./kept-writer.ts";
 import type { ClientRecord } from "./ledger.ts";
 import { KEPT_RUN_BYTES_MAX, KEPT_RUN_CHUNKS_MAX } from "./limits.ts";
@@ -67,21 +65,23 @@ export class KeptRun {
   readonly client: ClientRecord;
   readonly #options: KeptRunsOptions;
   readonly #writer: KeptWriter;
+  readonly #answers: KeptAnswers;
   readonly #session: KeptSession;
   /** Chunks to be offered, by their numbers on the session. */
   readonly #chunks: KeptChunkRecord[] = [];
   /** The same, by their numbers in the store. */
   readonly #stored: number[] = [];
   #offered = 0;
-  #nextAnswer: number;
   #isReading = false;
   #isOver = false;
 
   constructor(options: KeptRunsOptions, job: KeptJob) {
     this.#options = options;
     this.job = job;
-    this.#nextAnswer = (job.answers.at(-1)?.number ?? -1) + 1;
     this.#writer = this.#newWriter();
+    const { space, answered } = options;
+    const fail = (error: FabricError): void => this.fail(error);
+    this.#answers = new KeptAnswers({ space, job, writer: this.#writer, answered, fail });
     this.#session = new KeptSession(
       {
         spanDone: (done, values) => this.#spanDone(done, values),
@@ -213,57 +213,16 @@ export class KeptRun {
       this.#say({ $case: "sealJob", value: { job: JOB, chunkCount: this.#offered } });
   }
 
-  #spanDone({ chunk: number, span }: SpanDone, values: EncodedPayload): void {
-    const chunk = this.#chunks[number];
-    if (chunk === undefined) return;
-    const { offset, count } = span ?? { offset: 0, count: chunk.count };
-    const gaps = this.job.settle(chunk, offset, count);
-    try {
-      for (const gap of gaps) {
-        const at = { offset: gap.offset - offset, count: gap.count };
-        this.#answerValues(chunk.firstIndex + gap.offset, gap.count === count ? values : slicePayload(values, at));
-      }
-    } catch (error) {
-      if (!(error instanceof HeddleError)) throw error;
-      this.fail(fabricError(error.code, `results that came cannot be cut into pieces: ${error.message}`));
-    }
+  #spanDone(done: SpanDone, values: EncodedPayload): void {
+    const chunk = this.#chunks[done.chunk];
+    if (chunk !== undefined) this.#answers.spanDone(chunk, done, values);
     this.#look();
   }
 
-  /** In pieces that the store takes: a value alone always fits. */
-  #answerValues(firstIndex: number, values: EncodedPayload): void {
-    const { count, bytes, encoding } = values;
-    if (bytes.byteLength <= PIECE_BYTES_MAX || count < 2)
-      return this.#answer({ firstIndex, count, encoding, failure: undefined, chunk: 0 }, bytes);
-    const half = count >> 1;
-    this.#answerValues(firstIndex, slicePayload(values, { offset: 0, count: half }));
-    this.#answerValues(firstIndex + half, slicePayload(values, { offset: half, count: count - half }));
-  }
-
-  #itemFailed(number: number, { offset = 0, ...failure }: Failure, userError: EncodedPayload | undefined): void {
+  #itemFailed(number: number, failure: Failure, userError: EncodedPayload | undefined): void {
     const chunk = this.#chunks[number];
-    if (chunk === undefined || this.job.settle(chunk, offset, 1).length === 0) return;
-    const bytes = userError?.bytes ?? new Uint8Array(0);
-    const kind = userError === undefined ? failure.kind : ({ $case: "userError", value: bare(userError) } as const);
-    const about = { firstIndex: chunk.firstIndex + offset, count: 1, encoding: userError?.encoding ?? 0 };
-    const inJob = this.job.chunkNumberOf(chunk.firstIndex);
-    this.#answer({ ...about, failure: { ...failure, offset: undefined, kind }, chunk: inJob }, bytes);
+    if (chunk !== undefined) this.#answers.itemFailed(chunk, failure, userError);
     this.#look();
-  }
-
-  #answer(facts: IndexSpan & Omit<AnswerFacts, "number" | "size">, bytes: Uint8Array): void {
-    const { space } = this.#options;
-    const { job } = this;
-    const size = bytes.byteLength;
-    if (!space.hasRoom(size)) return this.fail(noRoom(space, size));
-    const number = this.#nextAnswer++;
-    job.answerBytes += size;
-    const change = { type: "answer-added", job: job.id, answer: number, about: answerBytes(facts), bytes } as const;
-    this.#writer.push(change, size, () => {
-      const answer = { ...facts, number, size };
-      job.answers.push(answer);
-      this.#options.answered(job, answer, bytes);
-    });
   }
 
   /** What it was held for is released once the scheduler has been told. */
@@ -316,10 +275,6 @@ const OUTCOMES: Readonly<Record<JobOutcome, "done" | "failed" | "cancelled">> = 
   [JobOutcome.FAILED]: "failed",
   [JobOutcome.CANCELLED]: "cancelled",
 };
-
-function bare({ encoding, count, bytes }: EncodedPayload) {
-  return { encoding, count, size: bytes.byteLength, data: new Uint8Array(0), partStream: 0 };
-}
 
 function internalClient({ env, ledger }: Office, job: KeptJob, session: KeptSession): ClientRecord {
   const { caller, description } = job.spec;
