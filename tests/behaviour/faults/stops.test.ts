@@ -11,7 +11,7 @@ import { noted, notedItems, notesIn, runCounts } from "./run-notes.ts";
 vi.setConfig({ testTimeout: 90_000 });
 
 /** What a machine that is busy may take beyond what a server has to drain. */
-const GRACE_MS = 2_000;
+const GRACE_MS = 5_000;
 /** Exit codes of servers that two signals ended, whichever of them came second. */
 const AT_ONCE = [130, 143];
 
