@@ -10,8 +10,8 @@ import {
 } from "@heddle/wire";
 import type { KeptChunkRecord, KeptJob } from "./kept-job.ts";
 import { type AnswerFacts, answerBytes } from "./kept-records.ts";
+import { noRoom } from "./kept-refusals.ts";
 import type { KeptSpace } from "./kept-space.ts";
-import { noRoom } from "./kept-submission.ts";
 import type { KeptWriter } from "./kept-writer.ts";
 import { fabricError } from "./results.ts";
 

@@ -1,6 +1,6 @@
 import type { ErrorCode, JobId, Millis } from "@heddle/kernel";
 import type { StoredJob } from "@heddle/port-job-store";
-import { type Caller, callerText } from "@heddle/port-rpc";
+import { callerText } from "@heddle/port-rpc";
 import {
   type AttachJob,
   type FabricError,
@@ -21,6 +21,7 @@ import { KeptListener } from "./kept-listener.ts";
 import { KeptPatience } from "./kept-patience.ts";
 import { type AnswerFacts, noteBytes } from "./kept-records.ts";
 import { recoveredJob } from "./kept-recovery.ts";
+import { foreign, noRoom, openRefusal, tooManyJobs } from "./kept-refusals.ts";
 import { KeptRun, type KeptRunEnd, type KeptRunsOptions } from "./kept-run.ts";
 import type { KeptSpace } from "./kept-space.ts";
 import { keptStatus } from "./kept-status.ts";
@@ -106,7 +107,7 @@ export class KeptDesk implements KeptHost {
     const { client } = pool;
     const { job: number } = opened;
     const known = this.#takenOver(this.#jobs.get(id), client);
-    const refusal = known === undefined ? this.#newRefusal(client, id) : this.#openRefusal(known, client);
+    const refusal = known === undefined ? this.#newRefusal(client, id) : openRefusal(known, client);
     if (refusal !== undefined) return sendJobEnded(client, number, JobOutcome.FAILED, refusal);
     if (known?.digest !== undefined) {
       const value = { job: number, chunks: known.chunkCount, digest: known.digest };
@@ -132,7 +133,8 @@ export class KeptDesk implements KeptHost {
         "not-found",
         `no job ${id} is kept: only calls with detach or a jobId are, for an hour after they end`,
       );
-    if (!isEntitled(job.spec.caller, client.caller)) return refuse("permission", foreignText(job, client.caller));
+    if (!isEntitled(job.spec.caller, client.caller))
+      return sendJobEnded(client, number, JobOutcome.FAILED, foreign(job, client.caller));
     const { office, space } = this.#options;
     const over = (gone: KeptListener): void => this.leave(gone);
     const nowMs = office.env.clock.nowMs;
@@ -215,28 +217,9 @@ export class KeptDesk implements KeptHost {
     const { office, space, isTaken } = this.#options;
     if (!office.open()) return fabricError("unavailable", "the coordinator is stopping and takes no new jobs");
     if (isTaken(client, id)) return fabricError("conflict", `a job with the id ${id} is open or was before`);
-    const actual = this.#jobs.size - this.#ended.size + 1;
-    const limit = KEPT_JOBS_MAX;
-    if (actual > limit) {
-      const message = `${limit} kept jobs have not ended (KEPT_JOBS_MAX): wait for some, or cancel them`;
-      return { ...fabricError("limit", message), limitName: "KEPT_JOBS_MAX", limit, actual };
-    }
-    if (space.hasRoom(1)) return undefined;
-    const message = `the coordinator keeps ${space.bytes} bytes of jobs, as many as it may (KEPT_BYTES_MAX)`;
-    const { bytes, bytesMax } = space;
-    return { ...fabricError("limit", message), limitName: "KEPT_BYTES_MAX", limit: bytesMax, actual: bytes + 1 };
-  }
-
-  /** Why the client may not submit what is there. */
-  #openRefusal(job: KeptJob, client: ClientRecord): FabricError | undefined {
-    const { submission, spec } = job;
-    if (!isEntitled(spec.caller, client.caller)) return fabricError("permission", foreignText(job, client.caller));
-    if (submission === undefined) return undefined;
-    if (spec.clientId !== client.id)
-      return fabricError("conflict", `another client is submitting job ${job.id}: ${spec.description}`);
-    if (submission.client === client)
-      return fabricError("conflict", `another call of this client is submitting job ${job.id}`);
-    return undefined;
+    const open = this.#jobs.size - this.#ended.size;
+    if (open >= KEPT_JOBS_MAX) return tooManyJobs(open + 1);
+    return space.hasRoom(1) ? undefined : noRoom(space, 1);
   }
 
   /** The job of an id, but one that a client was submitting which is away: whoever comes with the same id begins it anew. */
@@ -350,8 +333,4 @@ export class KeptDesk implements KeptHost {
     const writer = new KeptWriter({ env: office.env, space, job: job.id, waits: true, refused: () => undefined });
     this.#runEnded(job, { outcome: JobOutcome.FAILED, error: undefined, status: undefined }, writer);
   }
-}
-
-function foreignText(job: KeptJob, caller: Caller): string {
-  return `job ${job.id} belongs to ${callerText(job.spec.caller)}, not to ${callerText(caller)}`;
 }

@@ -1,9 +1,10 @@
-import { ArtifactHash, Fifo, type HeddleError, LimitError, ProtocolError } from "@heddle/kernel";
+import { ArtifactHash, Fifo, type HeddleError, ProtocolError } from "@heddle/kernel";
 import { PIECE_BYTES_MAX } from "@heddle/port-job-store";
 import { type FabricError, flowBytes, JobOutcome, type OfferChunk, type PayloadFlow } from "@heddle/wire";
 import type { Office } from "./desk.ts";
 import type { KeptJob } from "./kept-job.ts";
 import { type ChunkFacts, chunkBytes, codeNames, noteBytes, specBytes } from "./kept-records.ts";
+import { noRoom, refusal, tooLargeChunk, tooManyChunks } from "./kept-refusals.ts";
 import type { KeptSpace } from "./kept-space.ts";
 import { KeptWriter } from "./kept-writer.ts";
 import type { ClientRecord } from "./ledger.ts";
@@ -135,8 +136,8 @@ export class KeptSubmission {
       throw new ProtocolError(
         `chunk ${chunk} of job ${this.job.id} begins at item ${firstIndex} where ${this.#itemsDue} was due`,
       );
-    if (chunk >= KEPT_JOB_CHUNKS_MAX) return this.#tooMany(chunk + 1);
-    if (size > PIECE_BYTES_MAX) return this.#tooLarge(chunk, size);
+    if (chunk >= KEPT_JOB_CHUNKS_MAX) return this.drop(JobOutcome.FAILED, tooManyChunks(chunk + 1));
+    if (size > PIECE_BYTES_MAX) return this.drop(JobOutcome.FAILED, tooLargeChunk(chunk, size));
     if (!this.#options.space.hasRoom(size)) return this.drop(JobOutcome.FAILED, noRoom(this.#options.space, size));
     this.#due++;
     this.#itemsDue += count;
@@ -258,29 +259,4 @@ export class KeptSubmission {
     const value = { job: this.number, chunks: this.job.chunkCount, digest: "" };
     this.client.session.send({ kind: { $case: "jobKept", value } }, 0);
   }
-
-  #tooMany(actual: number): void {
-    const limit = KEPT_JOB_CHUNKS_MAX;
-    const message = `a kept job has ${limit} chunks at most (KEPT_JOB_CHUNKS_MAX): give the call a larger chunkSize`;
-    this.drop(JobOutcome.FAILED, { ...fabricError("limit", message), limitName: "KEPT_JOB_CHUNKS_MAX", limit, actual });
-  }
-
-  #tooLarge(chunk: number, actual: number): void {
-    const limit = PIECE_BYTES_MAX;
-    const message = `chunk ${chunk} of a kept job has ${actual} bytes, ${limit} are possible (PIECE_BYTES_MAX): give the call a smaller chunkSize`;
-    this.drop(JobOutcome.FAILED, { ...fabricError("limit", message), limitName: "PIECE_BYTES_MAX", limit, actual });
-  }
-}
-
-/** Why something does not fit into the space for kept jobs. */
-export function noRoom({ bytesMax, bytes }: KeptSpace, more: number): FabricError {
-  const message = `the coordinator keeps ${bytes} bytes of jobs, and ${more} more would be above KEPT_BYTES_MAX, which is ${bytesMax}: cancel jobs that are not needed, or give it more (--kept-bytes)`;
-  return { ...fabricError("limit", message), limitName: "KEPT_BYTES_MAX", limit: bytesMax, actual: bytes + more };
-}
-
-/** What the store said, for a client. */
-export function refusal(error: HeddleError): FabricError {
-  const said = fabricError(error.code, `the coordinator cannot keep the job: ${error.message}`);
-  if (!(error instanceof LimitError)) return said;
-  return { ...said, limitName: error.limitName, limit: error.limit, actual: error.actual };
 }
