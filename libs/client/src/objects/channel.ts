@@ -1,4 +1,4 @@
-import type { LockLostError } from "@heddle/kernel";
+import type { Environment, LockLostError } from "@heddle/kernel";
 import type { VerbName } from "@heddle/wire";
 
 /** One operation, before it has a number. What `values` and `numbers` hold is told at the wire's Verb. */
@@ -44,14 +44,18 @@ export interface HeldLock {
   readonly loss?: LockLostError | undefined;
 }
 
+/** Where operations are asked at once. */
+export interface AskingHome {
+  readonly env: Pick<Environment, "clock" | "random">;
+  /** Keeps the caller's process alive until disposed. */
+  readonly keepAlive: () => Disposable;
+  live<T>(request: OperationRequest, read: (reply: OperationReply) => T): Promise<T>;
+}
+
 /** What takes the place of asking the manager, in a task whose writes count once. */
 export interface CallEffects {
-  /** As the channel's `call`; `home.live` asks at once. Throws StateError for what such a task may not ask. */
-  call<T>(
-    home: { live<L>(request: OperationRequest, read: (reply: OperationReply) => L): Promise<L> },
-    request: OperationRequest,
-    read: (reply: OperationReply) => T,
-  ): Promise<T>;
+  /** As the channel's `call`. Throws StateError for what such a task may not ask. */
+  call<T>(home: AskingHome, request: OperationRequest, read: (reply: OperationReply) => T): Promise<T>;
   /** Why such a task cannot ask for what may wait. */
   refusalOf(verb: VerbName, object: string): Error;
 }

@@ -1,16 +1,15 @@
 import {
   type AsyncScope,
-  backoffMs,
   ConflictError,
   OutcomeUnknownError,
   SessionLostError,
   UnavailableError,
 } from "@heddle/kernel";
-import { EFFECTS_AHEAD_BYTES, EFFECTS_AHEAD_OPERATIONS, EFFECTS_COMMIT_TRIES } from "../limits.ts";
+import { EFFECTS_AHEAD_BYTES, EFFECTS_AHEAD_OPERATIONS } from "../limits.ts";
 import type { CallEffects, OperationReply, OperationRequest } from "./channel.ts";
 import type { ObjectsHome } from "./home.ts";
 import { ItemEffects, type ObjectEffects } from "./item-effects.ts";
-import { pause, SESSION_BACKOFF } from "./retry.ts";
+import { askAgain } from "./retry.ts";
 
 /** What came of making effects count. */
 export interface CommittedEffects {
@@ -107,15 +106,10 @@ export class CollectedEffects {
   /** Commits items from the one at place `from` on. A commit of which nobody knows what became is made again: of items that it has settled nothing is done twice. */
   async #commit(first: number, from: number, outcomes: readonly Uint8Array[]): Promise<CommittedEffects> {
     const request = this.#request(first, this.#items.slice(from, from + outcomes.length), outcomes);
-    for (let tries = 1; ; tries++) {
-      try {
-        return { outcomes: settledBy(await this.#home.live(request, asIs), outcomes), end: ALL };
-      } catch (error) {
-        if (error instanceof ConflictError) return { outcomes: [], end: { type: "conflict", error } };
-        const isUnknown = error instanceof OutcomeUnknownError || error instanceof SessionLostError;
-        if (!isUnknown || tries >= EFFECTS_COMMIT_TRIES) return { outcomes: [], end: { type: "error", error } };
-        await pause(this.#home, backoffMs(SESSION_BACKOFF, tries, this.#home.env.random));
-      }
+    try {
+      return { outcomes: settledBy(await askAgain(this.#home, request), outcomes), end: ALL };
+    } catch (error) {
+      return { outcomes: [], end: { type: error instanceof ConflictError ? "conflict" : "error", error } };
     }
   }
 
@@ -146,5 +140,3 @@ function settledError(index: number): ConflictError {
 function isAway(error: unknown): boolean {
   return error instanceof UnavailableError || error instanceof OutcomeUnknownError || error instanceof SessionLostError;
 }
-
-const asIs = (reply: OperationReply): OperationReply => reply;

@@ -1,9 +1,10 @@
 import { HeddleError, objectText, StateError } from "@heddle/kernel";
 import type { VerbName } from "@heddle/wire";
-import type { CallEffects, OperationReply, OperationRequest } from "./channel.ts";
+import type { AskingHome, CallEffects, OperationReply, OperationRequest } from "./channel.ts";
 import { keyText } from "./keys.ts";
 import { keysOf, onceWayOf, partOf } from "./once-verbs.ts";
 import { OperationPromise } from "./operation-promise.ts";
+import { askAgain } from "./retry.ts";
 import { SharedObject } from "./shared-object.ts";
 import { Unheard } from "./unheard.ts";
 
@@ -24,11 +25,6 @@ export interface ObjectEffects {
   readonly noted: Noted[];
   /** Settled once what was asked of the object is answered: what is asked then knows what became of it. Never rejects. */
   tail: Promise<void> | undefined;
-}
-
-/** Asks the manager at once, as a home does. */
-interface Asking {
-  live<T>(request: OperationRequest, read: (reply: OperationReply) => T): Promise<T>;
 }
 
 /** One operation under way that needs an answer. */
@@ -68,7 +64,7 @@ export class ItemEffects implements CallEffects {
     return [...this.#expected.values()];
   }
 
-  call<T>(home: Asking, request: OperationRequest, read: (reply: OperationReply) => T): Promise<T> {
+  call<T>(home: AskingHome, request: OperationRequest, read: (reply: OperationReply) => T): Promise<T> {
     const { verb, handle } = request;
     if (this.#isOver) return tooLate(request); // said to whoever looks: no other item is to fail for it
     if (handle instanceof SharedObject && !handle.isCreated) this.#handles.add(handle);
@@ -104,7 +100,7 @@ export class ItemEffects implements CallEffects {
     for (const noted of this.#noted) noted.isDropped = true;
   }
 
-  #look<T>(home: Asking, request: OperationRequest, read: (reply: OperationReply) => T): Promise<T> {
+  #look<T>(home: AskingHome, request: OperationRequest, read: (reply: OperationReply) => T): Promise<T> {
     const { noted = [] } = this.#objects.get(request.object) ?? {};
     if (noted.every(({ isDropped }) => isDropped)) return home.live(request, read);
     return this.#ask(home, { request, read, before: this.#before(request) });
@@ -119,7 +115,7 @@ export class ItemEffects implements CallEffects {
   }
 
   /** One that writes nothing asks whether what it has read is as it was. */
-  #transaction<T>(home: Asking, request: OperationRequest, read: (reply: OperationReply) => T): Promise<T> {
+  #transaction<T>(home: AskingHome, request: OperationRequest, read: (reply: OperationReply) => T): Promise<T> {
     const { operations = [], expectations = [] } = request;
     if (operations.length === 0) return home.live(request, read);
     for (const operation of operations) this.#note(operation);
@@ -161,7 +157,7 @@ export class ItemEffects implements CallEffects {
 
   /** Asks what the answer would be, in the order in which an object was asked. `answered`: called without a reply when it is refused. */
   #ask<T>(
-    home: Asking,
+    home: AskingHome,
     { request, read, before }: Question<T>,
     answered: (reply: OperationReply | undefined) => void = ignore,
   ): Promise<T> {
@@ -177,7 +173,7 @@ export class ItemEffects implements CallEffects {
       await tail;
       let reply: OperationReply;
       try {
-        reply = await home.live(tryOf(request, before()), asIs);
+        reply = await askAgain(home, tryOf(request, before()));
         answered(reply);
       } catch (error) {
         answered(undefined);
@@ -257,5 +253,4 @@ function foreignError({ object }: Pick<OperationRequest, "object">): StateError 
 
 const WHOLE = new Uint8Array();
 const NO_REPLY: OperationReply = { values: [], numbers: [], revision: 0 };
-const asIs = (reply: OperationReply): OperationReply => reply;
 function ignore(): void {}

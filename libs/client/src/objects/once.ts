@@ -4,7 +4,7 @@ import type { CallEffects, OperationReply } from "./channel.ts";
 import { CollectedEffects } from "./collected-effects.ts";
 import type { ObjectsHome } from "./home.ts";
 import { foreignEffects } from "./item-effects.ts";
-import { pause, RETRY_BACKOFF } from "./retry.ts";
+import { askAgain, pause, RETRY_BACKOFF } from "./retry.ts";
 import { nothing } from "./shared-object.ts";
 import { takeTurn } from "./transaction.ts";
 
@@ -36,7 +36,7 @@ export class OnceEffects {
   async settled(job: string, first: number, count: number): Promise<readonly (Uint8Array | undefined)[]> {
     const home = this.#home();
     const values = [home.encode(job)];
-    const reply = await home.live({ verb: "effects-settled", object: "", values, numbers: [first, count] }, asIs);
+    const reply = await askAgain(home, { verb: "effects-settled", object: "", values, numbers: [first, count] });
     let next = 0;
     return Array.from({ length: count }, (_, at) => (reply.numbers[at] === 1 ? reply.values[next++] : undefined));
   }
