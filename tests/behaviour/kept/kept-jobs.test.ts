@@ -72,6 +72,18 @@ describe("F03: a program that is killed (-9) in the middle of", () => {
     await eventually("it is cancelled", async () => (await stateOf("orphan")) === "cancelled" || undefined);
     await expect(fabric.attach("orphan").get()).rejects.toMatchObject({ code: "cancelled" });
   });
+
+  test("its inputs leaves the id to whoever submits the job next", async () => {
+    const runs = runsFile();
+    const program = submitter("stuck", "half", "30", runs);
+    await says(program, "stuck");
+    await eventually("some of it is there", async () => (await stateOf("half")) === "submitting" || undefined);
+    program.child.kill("SIGKILL");
+    const next = submitter("detach", "half", "10", runs);
+    const sum = squares(10).reduce((all, n) => all + n, 0);
+    expect([await next.code(), next.said]).toEqual([0, `accepted\nsum ${sum}\n`]);
+    expect(sorted(tasks.runsIn(runs))).toEqual(numbers(10));
+  });
 });
 
 describe("a detached job", () => {
