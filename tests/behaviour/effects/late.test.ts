@@ -49,6 +49,8 @@ class Worker {
 let world: ObjectsWorld;
 let client: ObjectsClient;
 let jobs: EffectsJobs;
+/** That of worker a. */
+let node: ObjectsClient;
 let [a, b]: Worker[] = [];
 let lost: Error | undefined;
 
@@ -64,7 +66,8 @@ beforeEach(async () => {
   await jobs.open("job", (error) => {
     lost = error;
   });
-  a = new Worker(await world.client("a"), world);
+  node = await world.client("a");
+  a = new Worker(node, world);
   b = new Worker(await world.client("b"), world);
 });
 
@@ -157,6 +160,25 @@ test("a commit of several items of which another run has settled one is made for
     end: { type: "conflict" },
   });
   expect(await one.list.toArray()).toEqual(["other 0"]);
+});
+
+test("a node whose session was lost meanwhile makes what it collected count in its next one, and asks there what it has to know", async () => {
+  const [one, other] = workers();
+  await one.dict.set("sum", 1);
+  const collected = await one.ran(() => one.dict.increment("sum"));
+  node.cutOff();
+  await world.clock.advance(40_000);
+  const next = other.dict.set("seen", 1); // others go on
+  node.reconnect();
+  const [committed, known] = [collected.commit(0, [bytesOf("done")]), one.effects.settled("job", 1, 1)];
+  await world.clock.advance(20_000);
+  await next;
+  expect(await committed).toMatchObject({ end: { type: "all" } });
+  expect(await known).toEqual([undefined]);
+  expect(await other.dict.entries()).toEqual([
+    ["sum", 2],
+    ["seen", 1],
+  ]);
 });
 
 test("once the program's session is over the call is told, and what its items write counts no more", async () => {
