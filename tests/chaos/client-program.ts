@@ -5,6 +5,7 @@ import { CalledObjects } from "../harness/called-objects.ts";
 import type { Wanted } from "../harness/caller.ts";
 import { type ClientEvent, type ClientSettings, machineMs } from "./client-events.ts";
 import { errorWords, serve, tell } from "./companion-side.ts";
+import { attachKept, type KeptJob, submitKept } from "./kept-job.ts";
 import { type Lane, type LaneContext, WrongResult } from "./lane.ts";
 import { laneGroups } from "./lanes.ts";
 import { vitals } from "./vitals.ts";
@@ -24,6 +25,7 @@ const startMs = machineMs();
 const done = new Map<string, number>();
 const underWay = new Map<object, { readonly lane: string; readonly sinceMs: number }>();
 const counters = new Map<string, { acknowledged: number; unknown: number }>();
+const tally = { jobs: 0, items: 0, overtaken: 0 };
 let isFinishing = false;
 
 async function counted(key: string, change: { acknowledged?: number; unknown?: number }): Promise<void> {
@@ -90,6 +92,7 @@ function progress(): ClientEvent {
   return {
     type: "progress",
     done: Object.fromEntries(done),
+    tally: { ...tally },
     oldest: oldest && { lane: oldest.lane, ageMs: machineMs() - oldest.sinceMs },
   };
 }
@@ -101,12 +104,22 @@ const objects = new CalledObjects(manager);
 const contextOf = (random: Random): LaneContext => ({
   ...{ fabric, pool, manager, name, random, counted },
   leaseMs: ttlMs,
+  once: (state) => say({ type: "once", ...state }),
+  tally: (jobs, items) => {
+    tally.jobs += jobs;
+    tally.items += items;
+  },
+  overtaken: (attempts) => {
+    tally.overtaken += attempts;
+  },
 });
 const lanes = laneGroups.map((group, at) => run(group, contextOf(seededRandom(seed, `${name} ${at}`))));
 setInterval(() => void say(progress()), PROGRESS_MS).unref();
 
 serve({
   call: (wanted: Wanted) => objects.call(wanted),
+  submitKept: (job: KeptJob) => submitKept(pool, manager, job).accepted(),
+  attachKept: (job: KeptJob) => attachKept(fabric, job),
   vitals,
   /** Begins nothing more. Resolves when all that was begun is over, and everything is closed. */
   finish: async () => {

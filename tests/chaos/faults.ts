@@ -68,6 +68,7 @@ export async function beginFault(fault: PlannedFault, tools: FaultTools): Promis
     case "kill-coordinator":
       return await killServer(tools, target);
     case "full-manager-disk":
+    case "full-coordinator-disk":
     case "full-agent-disk":
       return fillDisk(tools, target);
     case "no-forks":

@@ -17,15 +17,23 @@ export interface Sample {
   readonly timers: number;
 }
 
-/** How one process has changed: of its first quarter and its last, once it was warm, and by the minute. */
+/** How one process has changed: of its first quarter and its last, once it was warm, and by the hour. */
 export interface Growth {
   readonly party: string;
   readonly pid: number;
   readonly minutes: number;
-  readonly heapMiBPerMinute: number;
-  readonly rssMiBPerMinute: number;
+  readonly heapMiBPerHour: number;
+  readonly rssMiBPerHour: number;
   readonly first: Omit<Sample, "atMs">;
   readonly last: Omit<Sample, "atMs">;
+}
+
+/** What one process held all along. */
+export interface Series {
+  readonly party: string;
+  readonly pid: number;
+  /** In seconds of the run. */
+  readonly samples: readonly ({ readonly atS: number } & Omit<Sample, "atMs">)[];
 }
 
 const measures = ["heapBytes", "rssBytes", "files", "threads", "timers"] as const;
@@ -77,9 +85,17 @@ export class Gauges {
       const [first, last] = [middleOf(warm.slice(0, quarter(warm))), middleOf(warm.slice(-quarter(warm)))];
       const minutes = ((warm.at(-1)?.atMs ?? 0) - (warm[0]?.atMs ?? 0)) / 60_000;
       if (warm.length < 4 || first === undefined || last === undefined) return [];
-      const heapMiBPerMinute = slope(warm, "heapBytes") / MIB;
-      const rssMiBPerMinute = slope(warm, "rssBytes") / MIB;
-      return [{ party, pid: Number(pid), minutes, heapMiBPerMinute, rssMiBPerMinute, first, last }];
+      const [heapMiBPerHour, rssMiBPerHour] = [slope(warm, "heapBytes") / MIB, slope(warm, "rssBytes") / MIB];
+      return [{ party, pid: Number(pid), minutes, heapMiBPerHour, rssMiBPerHour, first, last }];
+    });
+  }
+
+  /** All that was seen of each process, by seconds of a run that began then. */
+  series(startMs: number): Series[] {
+    return [...this.#samples].map(([key, all]) => {
+      const [party = "", pid] = key.split(" ");
+      const samples = all.map(({ atMs, ...held }) => ({ atS: Math.round((atMs - startMs) / 100) / 10, ...held }));
+      return { party, pid: Number(pid), samples };
     });
   }
 
@@ -159,10 +175,10 @@ function middleOf(samples: readonly Sample[]): Omit<Sample, "atMs"> | undefined 
   return { heapBytes, rssBytes, files, threads, timers };
 }
 
-/** Of the line through the samples with the least squares, by the minute. */
+/** Of the line through the samples with the least squares, by the hour. */
 function slope(samples: readonly Sample[], measure: "heapBytes" | "rssBytes"): number {
   const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
-  const times = samples.map(({ atMs }) => atMs / 60_000);
+  const times = samples.map(({ atMs }) => atMs / 3_600_000);
   const values = samples.map((sample) => sample[measure]);
   const [time, value] = [mean(times), mean(values)];
   const spread = times.reduce((sum, each) => sum + (each - time) ** 2, 0);

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
+import { existsSync, readlinkSync } from "node:fs";
 import { promisify } from "node:util";
 
 const execute = promisify(execFile);
@@ -49,9 +49,12 @@ interface Host {
 export class Hosts implements AsyncDisposable {
   readonly #hosts = new Map<string, Host>();
   readonly #middle: ChildProcess;
+  /** Of the network and the mounts of each, as the links in /proc name them: also when they are over. */
+  readonly namespaces: string[] = [];
 
   private constructor(middle: ChildProcess) {
     this.#middle = middle;
+    this.namespaces.push(...namespacesOf(middle));
   }
 
   /** Resolves when all reach each other. */
@@ -151,6 +154,7 @@ export class Hosts implements AsyncDisposable {
     const address = `${NETWORK}.${number}`;
     const holder = await hold(["ip link set lo up"]);
     this.#hosts.set(name, { address, holder });
+    this.namespaces.push(...namespacesOf(holder));
     const port = `port${number}`;
     await inNamespacesOf(holder, ...words(`ip link add eth0 type veth peer name ${port} netns ${this.#middle.pid}`));
     await inNamespacesOf(holder, ...words(`ip addr add ${address}/24 dev eth0`));
@@ -184,6 +188,10 @@ async function hold(steps: readonly string[]): Promise<ChildProcess> {
   ]);
   if (!isReady) throw new Error(`no host: ${script} failed`);
   return holder;
+}
+
+function namespacesOf({ pid }: ChildProcess): string[] {
+  return ["net", "mnt"].map((kind) => readlinkSync(`/proc/${pid}/ns/${kind}`));
 }
 
 async function inNamespacesOf({ pid }: ChildProcess, program: string, ...args: readonly string[]): Promise<string> {

@@ -1,7 +1,18 @@
 import { range } from "heddle";
 import { shared } from "./client-events.ts";
 import { type Lane, type LaneContext, mustBe, WrongResult } from "./lane.ts";
-import { countRun, failThirds, flakySquare, lazySquare, plus, slowSquare, square, turned } from "./tasks.ts";
+import {
+  countRun,
+  failThirds,
+  flakySquare,
+  lazySquare,
+  markedSquare,
+  plus,
+  slowSquare,
+  square,
+  straggle,
+  turned,
+} from "./tasks.ts";
 
 const squaresOf = (count: number): number[] => Array.from({ length: count }, (_, n) => n * n);
 
@@ -10,21 +21,24 @@ function* numbers(count: number): Generator<number> {
   for (let n = 0; n < count; n++) yield n;
 }
 
-async function map({ pool, random }: LaneContext): Promise<void> {
+async function map({ pool, random, tally }: LaneContext): Promise<void> {
   const count = 1 + random.int(3_000);
+  tally(1, count);
   mustBe("map", await pool.map(square, range(count)), squaresOf(count));
 }
 
-async function mapSlowly({ pool, random }: LaneContext): Promise<void> {
+async function mapSlowly({ pool, random, tally }: LaneContext): Promise<void> {
   const count = 10 + random.int(100);
+  tally(1, count);
   const chunkSize = 1 + random.int(8);
   mustBe("map of tasks that wait", await pool.map(lazySquare, range(count), { chunkSize }), squaresOf(count));
 }
 
-async function mapLarge({ pool, random }: LaneContext): Promise<void> {
+async function mapLarge({ pool, random, tally }: LaneContext): Promise<void> {
   const inputs = Array.from({ length: 1 + random.int(4) }, (_, at) =>
     new Uint8Array(1_000 + random.int(600_000)).fill(at + 1).fill(7, 0, 1),
   );
+  tally(1, inputs.length);
   const outputs = await pool.map(turned, inputs, { chunkSize: 1 });
   for (const [at, input] of inputs.entries()) {
     const output = outputs[at];
@@ -33,8 +47,9 @@ async function mapLarge({ pool, random }: LaneContext): Promise<void> {
   }
 }
 
-async function imap({ pool, random }: LaneContext): Promise<void> {
+async function imap({ pool, random, tally }: LaneContext): Promise<void> {
   const count = 20 + random.int(150);
+  tally(1, count);
   const seen: number[] = [];
   const isSlow = random.int(2) === 0;
   for await (const value of pool.imap(lazySquare, numbers(count), { chunkSize: 1 + random.int(5) })) {
@@ -44,8 +59,9 @@ async function imap({ pool, random }: LaneContext): Promise<void> {
   mustBe("imap", seen, squaresOf(count));
 }
 
-async function imapUnordered({ pool, random }: LaneContext): Promise<void> {
+async function imapUnordered({ pool, random, tally }: LaneContext): Promise<void> {
   const count = 20 + random.int(150);
+  tally(1, count);
   const seen: number[] = [];
   for await (const value of pool.imapUnordered(lazySquare, numbers(count))) seen.push(value);
   mustBe(
@@ -55,19 +71,22 @@ async function imapUnordered({ pool, random }: LaneContext): Promise<void> {
   );
 }
 
-async function mapReduce({ pool, random }: LaneContext): Promise<void> {
+async function mapReduce({ pool, random, tally }: LaneContext): Promise<void> {
   const count = 1 + random.int(30_000);
+  tally(1, count);
   const sum = await pool.mapReduce(square, plus, range(count));
   mustBe("mapReduce", sum, ((count - 1) * count * (2 * count - 1)) / 6);
 }
 
-async function retries({ pool, random }: LaneContext): Promise<void> {
+async function retries({ pool, random, tally }: LaneContext): Promise<void> {
   const count = 1 + random.int(30);
+  tally(1, count);
   mustBe("map with retries", await pool.map(flakySquare, range(count), { retries: 3 }), squaresOf(count));
 }
 
-async function collect({ pool, random }: LaneContext): Promise<void> {
+async function collect({ pool, random, tally }: LaneContext): Promise<void> {
   const count = 1 + random.int(60);
+  tally(1, count);
   const results = await pool.map(failThirds, range(count), { onError: "collect", chunkSize: 1 + random.int(9) });
   const short = results.map((result) => {
     if (result.status === "fulfilled") return result.value;
@@ -82,8 +101,9 @@ async function collect({ pool, random }: LaneContext): Promise<void> {
   );
 }
 
-async function apply({ pool, random }: LaneContext): Promise<void> {
+async function apply({ pool, random, tally }: LaneContext): Promise<void> {
   const calls = Array.from({ length: 1 + random.int(6) }, () => [random.int(1_000), random.int(150)] as const);
+  tally(calls.length, calls.length);
   const values = await Promise.all(calls.map(([n, ms]) => pool.apply(slowSquare, [n, ms])));
   mustBe(
     "apply",
@@ -93,8 +113,9 @@ async function apply({ pool, random }: LaneContext): Promise<void> {
 }
 
 /** Tasks write to a shared dict, at least once each. */
-async function writingTasks({ pool, manager, random, name }: LaneContext): Promise<void> {
+async function writingTasks({ pool, manager, random, name, tally }: LaneContext): Promise<void> {
   const count = 1 + random.int(30);
+  tally(1, count);
   const key = `${name} ${random.int(2 ** 31)}`;
   const runs = manager.dict<string, number>([], { name: shared.runs });
   const values = await pool.starmap(
@@ -104,6 +125,37 @@ async function writingTasks({ pool, manager, random, name }: LaneContext): Promi
   mustBe("tasks that write", values, squaresOf(count));
   const counted = await runs.pop(key, 0);
   if (counted < count) throw new WrongResult(`${count} tasks have counted ${counted} of their runs`);
+}
+
+/** First attempts of some items take for ever, as it seems: second ones elsewhere answer. */
+async function stragglers({ pool, random, tally, overtaken, leaseMs }: LaneContext): Promise<void> {
+  const count = 30 + random.int(30);
+  tally(1, count);
+  const inputs = squaresOf(count).map((_, n): [number, number] => [n, leaseMs / 2]);
+  const answers = await pool.starmap(straggle, inputs, { speculate: true, chunkSize: 1 + random.int(2) });
+  overtaken(answers.filter(({ isSecond }) => isSecond).length);
+  mustBe(
+    "map with stragglers",
+    answers.map(({ square }) => square),
+    squaresOf(count),
+  );
+}
+
+/** Two submissions under one id are one job: whoever listens hears the same answers, of the same runs. */
+async function twice({ fabric, pool, random, tally, name }: LaneContext): Promise<void> {
+  const count = 1 + random.int(40);
+  tally(1, count);
+  const inputs = squaresOf(count).map((_, n): [number, number] => [n, 5]);
+  const options = { jobId: `twice-${name}-${random.int(2 ** 31)}`, detach: random.int(2) === 0, chunkSize: 3 };
+  const calls = [0, 1].map(() => pool.starmapAsync(markedSquare, inputs, options));
+  const [first = [], second] = await Promise.all(calls);
+  mustBe(
+    "a job that was submitted twice",
+    first.map(([square]) => square),
+    squaresOf(count),
+  );
+  mustBe("what its second caller hears", second, first);
+  mustBe("what is heard when it is over", await fabric.attach(options.jobId).get(), first);
 }
 
 export const jobLanes: readonly (readonly [name: string, lane: Lane])[] = [
@@ -117,4 +169,6 @@ export const jobLanes: readonly (readonly [name: string, lane: Lane])[] = [
   ["collect", collect],
   ["apply", apply],
   ["writing-tasks", writingTasks],
+  ["stragglers", stragglers],
+  ["twice", twice],
 ];

@@ -92,7 +92,7 @@ describe("counters", () => {
         ["client-2.0", theirs],
         ["under lock", together],
       ],
-      log: [],
+      ...{ log: [], once: [], together: 0 },
     });
 
   test("have what was acknowledged, and at most what nobody knows beside it", () => {
@@ -115,9 +115,11 @@ describe("counters", () => {
   test("a call that does not settle is told once of each life", () => {
     const problems: string[] = [];
     const all = new Ledger(60_000, { wrong: () => undefined, hangs: (problem) => void problems.push(problem) });
+    const tally = { jobs: 1, items: 10, overtaken: 0 };
     for (const ageMs of [59_000, 61_000, 62_000])
-      all.hear({ type: "progress", done: { map: 1 }, oldest: { lane: "map", ageMs } }, "client-1", "client-1.0");
+      all.hear({ type: "progress", done: { map: 1 }, tally, oldest: { lane: "map", ageMs } }, "client-1", "client-1.0");
     expect(problems).toEqual(["client-1.0: map has not settled for 61 s"]);
     expect(all.done()).toEqual({ map: 1 });
+    expect(all.tally()).toEqual(tally);
   });
 });

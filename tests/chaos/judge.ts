@@ -30,9 +30,11 @@ interface Excuse {
 }
 
 /** Lanes that ask the manager, and those that have processes: what only has jobs sees nothing of most faults. */
-const sharing = ["history", "count", "lock", "pipe", "writing-tasks", "close"];
+const sharing = ["history", "count", "lock", "pipe", "writing-tasks", "once", "kept-once", "close"];
 const processes = ["process", "pipe"];
-const everybody = [...sharing, ...processes, ...jobLanes.map(([name]) => name)];
+/** Those whose jobs are on the coordinator's disk before they run. */
+const kept = ["kept", "kept-once", "twice"];
+const everybody = [...sharing, ...processes, ...kept, ...jobLanes.map(([name]) => name)];
 
 function excuse(lanes: readonly string[], isLong: boolean, ...kinds: readonly FaultKind[]): Excuse {
   return { lanes: new Set(lanes), isLong, kinds: new Set(kinds) };
@@ -60,7 +62,7 @@ const excuses: ReadonlyMap<string, readonly Excuse[]> = new Map([
   ["OutcomeUnknownError", [sessionOver, excuse(sharing, false, ...deaths)]],
   ["LockLostError", [sessionOver, nodeOver]],
   ["NotFoundError", [sessionOver, nodeOver]],
-  ["LimitError", [excuse(sharing, false, "full-manager-disk")]],
+  ["LimitError", [excuse(sharing, false, "full-manager-disk"), excuse(kept, false, "full-coordinator-disk")]],
   ["WorkerLostError", [excuse(everybody, true, ...silence, ...stops), excuse(everybody, false, ...deaths)]],
   ["ProcessKilled", processOver],
   ["ProcessEndless", [excuse(processes, true, "stop-worker")]],

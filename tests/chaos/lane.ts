@@ -1,5 +1,6 @@
 import type { Random } from "@heddle/kernel";
 import type { Fabric, Manager } from "heddle";
+import type { OnceState } from "./client-events.ts";
 
 /** What a lane works with. */
 export interface LaneContext {
@@ -12,6 +13,12 @@ export interface LaneContext {
   readonly name: string;
   /** Counts what is acknowledged, and what may or may not be done, of a counter. */
   counted(key: string, change: { readonly acknowledged?: number; readonly unknown?: number }): Promise<void>;
+  /** Tells of a job whose writes count once. */
+  once(state: OnceState): Promise<void>;
+  /** Counts jobs that are begun, and their items. */
+  tally(jobs: number, items: number): void;
+  /** Counts second attempts that answered. */
+  overtaken(attempts: number): void;
 }
 
 /** Does one thing, and throws WrongResult when that is not as it must be. */

@@ -1,5 +1,6 @@
 import { jobLanes } from "./job-lanes.ts";
 import type { Lane } from "./lane.ts";
+import { onceLane } from "./once-lane.ts";
 import { pipeLane, processLane } from "./process-lanes.ts";
 import { countLane, lockLane } from "./shared-lanes.ts";
 
@@ -7,7 +8,10 @@ import { countLane, lockLane } from "./shared-lanes.ts";
 export const laneGroups: readonly (readonly (readonly [name: string, lane: Lane])[])[] = [
   jobLanes,
   jobLanes,
-  [["count", countLane]],
+  [
+    ["count", countLane],
+    ["once", onceLane],
+  ],
   [["lock", lockLane]],
   [
     ["process", processLane],

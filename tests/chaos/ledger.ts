@@ -1,6 +1,7 @@
-import type { ClientEvent } from "./client-events.ts";
+import type { ClientEvent, Tally } from "./client-events.ts";
 import type { FailedCall } from "./judge.ts";
 import type { Contents } from "./observer-program.ts";
+import { OnceBooks } from "./once-books.ts";
 import { checkLog } from "./shared-lanes.ts";
 
 /** What is known of one counter, of one life of a client. */
@@ -19,8 +20,11 @@ interface Told {
 /** What all clients have told. */
 export class Ledger {
   readonly failed: FailedCall[] = [];
+  readonly once = new OnceBooks();
   /** By lane, of all lives. */
   readonly #done = new Map<string, Readonly<Record<string, number>>>();
+  /** By life. */
+  readonly #tallies = new Map<string, Tally>();
   /** By life of a client, and key. */
   readonly #counters = new Map<string, Map<string, Counter>>();
   /** Lives that were killed: of each, one more write may be done that it could not tell of. */
@@ -50,8 +54,12 @@ export class Ledger {
         this.#counters.set(life, counters.set(event.key, event));
         return;
       }
+      case "once":
+        this.once.hear(event);
+        return;
       case "progress": {
         this.#done.set(life, event.done);
+        this.#tallies.set(life, event.tally);
         const { oldest } = event;
         if (oldest === undefined || oldest.ageMs < this.#hangMs || this.#hanging.has(life)) return;
         this.#hanging.add(life);
@@ -73,8 +81,15 @@ export class Ledger {
     return sums;
   }
 
+  /** Jobs, items and second attempts that answered, of all lives: what is done within a second of a death is not told. */
+  tally(): Tally {
+    const sum = (part: keyof Tally): number =>
+      [...this.#tallies.values()].reduce((total, tally) => total + tally[part], 0);
+    return { jobs: sum("jobs"), items: sum("items"), overtaken: sum("overtaken") };
+  }
+
   /** What is wrong with what the clients have shared, in words: every acknowledged write is there once, and every other one of which nobody knows at most once. */
-  complaints({ counts, log }: Contents): string[] {
+  complaints({ counts, log, once, together }: Contents): string[] {
     const held = new Map(counts);
     const keys = new Set([...this.#counters.values()].flatMap((counters) => [...counters.keys()]));
     const wrong = [...keys].flatMap((key) => {
@@ -87,6 +102,7 @@ export class Ledger {
       const words = `counter ${key} is ${value}, and ${least} to ${most} were counted`;
       return value >= least && value <= most ? [] : [words];
     });
+    wrong.push(...this.once.complaints(once, together));
     try {
       checkLog(log);
     } catch (error) {

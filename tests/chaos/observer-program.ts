@@ -3,18 +3,19 @@ import { createHash } from "node:crypto";
 import { connect, type Fabric, Manager, objectsAdmin } from "heddle";
 import { type LogEntry, shared } from "./client-events.ts";
 import { serve } from "./companion-side.ts";
+import type { JobFacts } from "./job-facts.ts";
+import type { OnceLeft } from "./once-books.ts";
+import { onceObjects } from "./once-lane.ts";
+import { TOGETHER } from "./tasks.ts";
 
 /** What clients have shared, as it is now. */
 export interface Contents {
   readonly counts: readonly (readonly [string, number])[];
   readonly log: readonly LogEntry[];
-}
-
-/** A job, as the coordinator tells of it. */
-export interface JobFacts {
-  readonly jobId: string;
-  readonly state: string;
-  readonly client: string;
+  /** Of the jobs that were asked for. */
+  readonly once: readonly OnceLeft[];
+  /** The sum of all that counts once. */
+  readonly together: number;
 }
 
 const [address = "", directory = ""] = process.argv.slice(2);
@@ -25,9 +26,17 @@ const fabric = (): Promise<Fabric> => {
   return opened;
 };
 
-async function contents(manager: Manager): Promise<Contents> {
+async function contents(manager: Manager, onceKeys: readonly string[]): Promise<Contents> {
   const counts = await manager.dict<string, number>([], { name: shared.counts }).entries();
-  return { counts, log: await manager.list<LogEntry>([], { name: shared.log }).toArray() };
+  const log = await manager.list<LogEntry>([], { name: shared.log }).toArray();
+  const once = await Promise.all(
+    onceKeys.map(async (key): Promise<OnceLeft> => {
+      const { sums, lines } = onceObjects(manager, key);
+      return { key, sum: await sums.get(key, 0), lines: await lines.toArray() };
+    }),
+  );
+  const together = await onceObjects(manager, "").sums.get(TOGETHER, 0);
+  return { counts, log, once, together };
 }
 
 serve({
@@ -37,7 +46,12 @@ serve({
     return nodes.filter(({ state }) => state === "ready" || state === "excluded").map(({ name }) => name);
   },
   jobs: async () =>
-    (await (await fabric()).jobs()).map(({ jobId, state, client }): JobFacts => ({ jobId, state, client })),
+    (await (await fabric()).jobs()).map(
+      ({ jobId, state, client, itemsDone, itemsOffered, ageMs, detached, kept }): JobFacts => ({
+        ...{ jobId, state, client, detached, kept },
+        ...{ items: `${itemsDone}/${itemsOffered}`, ageMs: Number(ageMs) },
+      }),
+    ),
   /** What runs, and where, in words: for who looks into a call that does not settle. */
   state: async () => {
     const [jobs, nodes] = await Promise.all([(await fabric()).jobs(), (await fabric()).nodes()]);
@@ -53,14 +67,14 @@ serve({
       ),
     ];
   },
-  contents: async () => {
+  contents: async (onceKeys: readonly string[]) => {
     await using manager = new Manager({ fabric: await fabric() });
-    return await contents(manager);
+    return await contents(manager, onceKeys);
   },
   /** Of every object there is, and what those of the clients hold. */
-  digest: async () => {
+  digest: async (onceKeys: readonly string[]) => {
     await using manager = new Manager({ fabric: await fabric() });
-    const held = await contents(manager);
+    const held = await contents(manager, onceKeys);
     const objects = await objectsAdmin(await fabric()).objects();
     const facts = objects.map(({ object, kind, items, bytes }) => [object, kind, items, bytes].join(" "));
     const text = JSON.stringify([facts, held], (_, value) => (typeof value === "bigint" ? `${value}n` : value));

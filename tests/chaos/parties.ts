@@ -1,19 +1,26 @@
+import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { createAuthority, writeIdentity } from "@heddle/adapter-certificates";
 import type { Role } from "@heddle/kernel";
 import { eventually } from "../harness/waiting.ts";
 import { type ClientOptions, ClientRunner } from "./client-runner.ts";
 import { Companion } from "./companion.ts";
 import { Hosts, MIDDLE } from "./hosts.ts";
-import { AGENT_DISK_BYTES, MANAGER_DISK_BYTES, UNAVAILABLE_LEASES } from "./limits.ts";
+import type { KeptJob, SubmitterSettings } from "./kept-job.ts";
+import type { Submitter } from "./kept-jobs.ts";
+import { AGENT_DISK_BYTES, COORDINATOR_DISK_BYTES, KEPT_BYTES, MANAGER_DISK_BYTES, unavailableMs } from "./limits.ts";
 import type { ChaosOptions } from "./options.ts";
 import { partiesOf } from "./plan.ts";
 import { makeCgroup, type RunDirectory, whyNoCgroup } from "./run-directory.ts";
 import { ServerProgram } from "./server-program.ts";
+import type { SubmitterEvent } from "./submitter-program.ts";
 
 export const COORDINATOR_PORT = 7433;
 export const MANAGER_PORT = 7435;
 const HTTP_PORT = 7434;
+/** So many clients have one identity. */
+const TEAM_SIZE = 4;
 
 export interface PartiesOptions {
   readonly options: ChaosOptions;
@@ -48,6 +55,7 @@ export class Parties implements AsyncDisposable {
       TMPDIR: directory.in("tmp"),
       NODE_COMPILE_CACHE: directory.in("cache"),
       CHAOS_VITALS: directory.in("vitals"),
+      CHAOS_RUNS: directory.in("runs"),
     };
     this.#env = { ...Object.fromEntries(clean), ...own };
     this.wire = this.#companion("wire", [
@@ -60,7 +68,10 @@ export class Parties implements AsyncDisposable {
     ]);
     this.manager = this.#server("manager", "manager", ["--listen", this.#at("manager", MANAGER_PORT), ...this.#timing]);
     const listen = ["--listen", this.#at("coordinator", COORDINATOR_PORT), "--manager", `${MIDDLE}:${MANAGER_PORT}`];
-    this.coordinator = this.#server("coordinator", "coordinator", [...listen, ...this.#timing]);
+    this.coordinator = this.#server("coordinator", "coordinator", [
+      ...[...listen, ...this.#timing],
+      ...["--kept-bytes", String(KEPT_BYTES)],
+    ]);
     const slots = String(Math.max(2, Math.ceil(options.clients / 2))); // a node keeps twice as many workers: one of each client's pool
     this.agents = partiesOf("agent", options).map((name, at) =>
       this.#server("agent", name, ["--name", name, "--processes", slots, "--coordinator", this.#coordinatorFor(at)]),
@@ -76,6 +87,7 @@ export class Parties implements AsyncDisposable {
     const hosts = scope.use(await Hosts.open(names));
     await certify(hosts, directory);
     await hosts.mount("manager", directory.in("data", "manager"), MANAGER_DISK_BYTES);
+    await hosts.mount("coordinator", directory.in("data", "coordinator"), COORDINATOR_DISK_BYTES);
     for (const name of partiesOf("agent", options))
       await hosts.mount(name, directory.in("data", name), AGENT_DISK_BYTES);
     const parties = scope.use(new Parties(hosts, context));
@@ -99,9 +111,49 @@ export class Parties implements AsyncDisposable {
     return party;
   }
 
-  /** Where a server has its metrics. */
-  httpOf(name: string): string {
-    return this.#at(name, HTTP_PORT);
+  /** Clients by the identity that they have in common: a kept job is for those alone that have its submitter's. */
+  get teams(): readonly (readonly ClientRunner[])[] {
+    return [...Map.groupBy(this.clients, ({ name }) => teamOf(name)).values()];
+  }
+
+  /** Starts a program on a client's host that submits a job. */
+  submitter(name: string, job: KeptJob, hears: (event: SubmitterEvent) => void): Submitter {
+    const { options, directory } = this.#context;
+    const settings: SubmitterSettings = {
+      address: this.#coordinatorFor(numberOf(name) - 1),
+      tlsDirectory: directory.in("tls", name),
+      ttlMs: options.leaseMs,
+      unavailableTimeoutMs: unavailableMs(options.leaseMs),
+      job,
+    };
+    const main = fileURLToPath(new URL("submitter-program.ts", import.meta.url));
+    const [program, ...rest] = this.hosts.within(name);
+    const { child, gone } = new Companion<SubmitterEvent>({
+      command: [program, ...rest, process.execPath, "--conditions=@heddle/source", main, JSON.stringify(settings)],
+      log: directory.in("logs", `${name}.log`),
+      env: this.#env,
+      hears,
+    });
+    return { gone, kill: () => void child.kill("SIGKILL") };
+  }
+
+  /** Resolves with what the command `heddle` says in the middle. Rejects unless it ends well. */
+  async heddle(...args: readonly string[]): Promise<string> {
+    const main = fileURLToPath(new URL("../../apps/cli/src/main.ts", import.meta.url));
+    const fabric = ["--address", this.#at("coordinator", COORDINATOR_PORT)];
+    const [program, ...rest] = this.hosts.within(undefined);
+    const command = [process.execPath, "--conditions=@heddle/source", main, ...args, ...fabric];
+    const tls = ["--tls-dir", this.#context.directory.in("tls", "observer")];
+    const { stdout } = await promisify(execFile)(program, [...rest, ...command, ...tls], {
+      env: this.#env,
+      maxBuffer: 1 << 24,
+    });
+    return stdout;
+  }
+
+  /** The numbers of a server's page of metrics. Rejects when it does not answer. */
+  async metrics(name: string): Promise<Record<string, number>> {
+    return (await this.observer.ask("metrics", this.#at(name, HTTP_PORT))) as Record<string, number>;
   }
 
   /** Counts the processes of an agent; undefined where that cannot be. */
@@ -185,7 +237,7 @@ export class Parties implements AsyncDisposable {
         tlsDirectory: directory.in("tls", name),
         seed,
         ttlMs: leaseMs,
-        unavailableTimeoutMs: UNAVAILABLE_LEASES * leaseMs,
+        unavailableTimeoutMs: unavailableMs(leaseMs),
         pauseMsMax: 700,
       },
       log: directory.in("logs", `${name}.log`),
@@ -210,15 +262,19 @@ export class Parties implements AsyncDisposable {
 /** Makes an authority, and for each party what proves who it is. */
 async function certify(hosts: Hosts, directory: RunDirectory): Promise<void> {
   const authority = await createAuthority();
-  const issue = async (name: string, role: Role, addresses: readonly string[]): Promise<void> =>
-    writeIdentity(directory.in("tls", name), await authority.issue({ role, name, hosts: addresses }));
+  const issue = async (party: string, name: string, role: Role, addresses: readonly string[]): Promise<void> =>
+    writeIdentity(directory.in("tls", party), await authority.issue({ role, name, hosts: addresses }));
   for (const name of hosts.names) {
     const role = (["coordinator", "manager", "agent", "client"] as const).find((each) => name.startsWith(each));
     const isServer = role === "coordinator" || role === "manager";
-    await issue(name, role ?? "client", isServer ? [hosts.addressOf(name), MIDDLE] : []);
+    const holder = role === "client" ? `team-${teamOf(name)}` : name;
+    await issue(name, holder, role ?? "client", isServer ? [hosts.addressOf(name), MIDDLE] : []);
   }
-  await issue("observer", "client", []);
+  await issue("observer", "observer", "client", []);
 }
+
+const numberOf = (party: string): number => Number(party.slice(party.lastIndexOf("-") + 1));
+const teamOf = (client: string): number => Math.ceil(numberOf(client) / TEAM_SIZE);
 
 function killQuietly(pid: number): void {
   try {

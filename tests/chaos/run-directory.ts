@@ -1,4 +1,14 @@
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmdirSync, rmSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmdirSync,
+  rmSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -68,6 +78,30 @@ export function removeLeftovers(): void {
   for (const name of readdirSync(tmpdir()))
     if (isOver(pidIn(name) ?? process.pid)) rmSync(join(tmpdir(), name), { recursive: true, force: true });
   for (const directory of cgroupsOf(isOver)) rmdirSync(directory);
+}
+
+/** What there is in the system of a run that is over: its directory, mounts in it, processes in its namespaces, cgroups. */
+export function leftInSystem(directory: string, namespaces: readonly string[]): string[] {
+  const ours = new Set(namespaces);
+  const holders = readdirSync("/proc").filter(
+    (pid) => /^\d+$/.test(pid) && namespacesOf(pid).some((of) => ours.has(of)),
+  );
+  const mounts = readFileSync("/proc/self/mounts", "utf8").split("\n");
+  return [
+    ...holders.map((pid) => `a namespace of process ${pid}`),
+    ...mounts.filter((line) => line.includes(directory)).map((line) => `mount ${line}`),
+    ...cgroupsOf((pid) => pid === process.pid).map((cgroup) => `cgroup ${cgroup}`),
+    ...(existsSync(directory) ? [directory] : []),
+  ];
+}
+
+/** None for a process that has ended meanwhile. */
+function namespacesOf(pid: string): string[] {
+  try {
+    return ["net", "mnt"].map((kind) => readlinkSync(`/proc/${pid}/ns/${kind}`));
+  } catch {
+    return [];
+  }
 }
 
 function cgroupsOf(isWanted: (pid: number) => boolean): string[] {

@@ -2,19 +2,21 @@ import { setTimeout } from "node:timers/promises";
 import { systemEnvironment } from "@heddle/adapter-system";
 import { settles } from "../harness/waiting.ts";
 import { machineMs } from "./client-events.ts";
+import { Ending } from "./ending.ts";
 import { beginFault, FaultSkipped, type Heal } from "./faults.ts";
 import { Gauges } from "./gauges.ts";
 import { Histories } from "./histories.ts";
+import { isOpen, type JobFacts } from "./job-facts.ts";
 import { explaining, type FaultRecord } from "./judge.ts";
+import { type KeptCounts, KeptJobs, type KeptJobsOptions } from "./kept-jobs.ts";
 import { Ledger } from "./ledger.ts";
-import { ABANDONED_LEASES, HANG_LEASES, QUIET_LEASES, UNDECIDED_SHARE_MAX } from "./limits.ts";
-import type { Contents, JobFacts } from "./observer-program.ts";
+import { ABANDONED_LEASES, HANG_LEASES, KEPT_COMEBACK_MS, QUIET_LEASES, UNDECIDED_SHARE_MAX } from "./limits.ts";
 import type { ChaosOptions } from "./options.ts";
 import { Parties } from "./parties.ts";
 import { type PlannedFault, planOf } from "./plan.ts";
-import { replayed, stateNumbers } from "./replay.ts";
 import type { ExplainedCall, Report } from "./report.ts";
-import { RunDirectory, removeCgroups, removeLeftovers } from "./run-directory.ts";
+import { leftInSystem, RunDirectory, removeCgroups, removeLeftovers } from "./run-directory.ts";
+import { runsIn } from "./runs.ts";
 
 /** Between two looks at all processes: a twentieth of a short run. */
 const SAMPLE_MS_MAX = 15_000;
@@ -27,11 +29,15 @@ export type Say = (line: string) => void;
 export async function runChaos(options: ChaosOptions, say: Say, signal: AbortSignal, logs: string): Promise<Report> {
   removeLeftovers();
   const run = new Run(options, say, signal);
+  let report: Report;
   try {
-    return await run.through(logs);
+    report = await run.through(logs);
   } finally {
     await run[Symbol.asyncDispose]();
   }
+  const left = run.leftInSystem();
+  for (const what of left) say(`WRONG: ${what} is left`);
+  return { ...report, problems: [...report.problems, ...left.map((what) => `${what} is left`)] };
 }
 
 class Run implements AsyncDisposable {
@@ -63,28 +69,38 @@ class Run implements AsyncDisposable {
     const parties = await this.#start();
     const gauges = new Gauges(parties, this.#directory);
     const histories = this.#histories(parties);
-    const told = histories.run();
+    const kept = this.#keptJobs(parties);
+    const lines = [histories, ...kept];
+    const told = Promise.all(lines.map((line) => line.run())).then(() => undefined);
     const sampling = this.#sampling(gauges);
     await this.#makeFaults(parties);
     this.#say("every fault is over; what was begun is to end");
-    histories.finish();
+    for (const line of lines) line.finish();
     await this.#becomeQuiet(parties, told);
     await sampling[Symbol.asyncDispose]();
-    await this.#step("a look at all that is left", () => this.#lookAtEnd(parties, gauges));
-    await this.#step("the end of the servers", () => this.#stopServers(parties));
+    await this.#countLost();
+    const ending = new Ending(parties, { directory: this.#directory, wrong: (problem) => this.#wrong(problem) });
+    await ending.look(this.#ledger, gauges);
+    await ending.stopServers(this.#ledger.once.open());
     const explained = this.#judgeErrors();
     const { undecided, histories: judged } = histories.counts;
     if (undecided > UNDECIDED_SHARE_MAX * judged) this.#wrong(`${undecided} of ${judged} histories are undecided`);
     for (const complaint of gauges.complaints()) this.#wrong(complaint);
-    await this.#lookForLeftovers(parties);
+    await ending.lookForLeftovers();
     if (this.#problems.length > 0) this.#directory.keepLogs(logs);
-    return this.#report(gauges, histories, explained);
+    return this.#report(gauges, { histories, kept }, explained);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#parties?.[Symbol.asyncDispose]();
     removeCgroups();
     this.#directory[Symbol.dispose]();
+  }
+
+  /** What there is in the system of a run that is over. */
+  leftInSystem(): string[] {
+    const { namespaces = [] } = this.#parties?.hosts ?? {};
+    return leftInSystem(this.#directory.path, namespaces);
   }
 
   async #start(): Promise<Parties> {
@@ -117,6 +133,18 @@ class Run implements AsyncDisposable {
     });
   }
 
+  #keptJobs(parties: Parties): KeptJobs[] {
+    const { seed, leaseMs } = this.#options;
+    const options: Omit<KeptJobsOptions, "clients" | "line"> = {
+      ...{ seed, leaseMs },
+      submitter: (client, job, hears) => parties.submitter(client, job, hears),
+      failed: (call) => this.#ledger.failed.push(call),
+      once: (state) => this.#ledger.once.hear(state),
+      wrong: (message) => this.#wrong(message),
+    };
+    return parties.teams.map((clients, line) => new KeptJobs({ ...options, clients, line }));
+  }
+
   #sampling(gauges: Gauges): AsyncDisposable {
     const everyMs = Math.min(SAMPLE_MS_MAX, (this.#options.minutes * 60_000) / 20);
     let last = Promise.resolve();
@@ -133,17 +161,13 @@ class Run implements AsyncDisposable {
 
   /** A coordinator that was started anew counts from 0 again. */
   async #countLost(): Promise<void> {
-    const page = await this.#metrics("coordinator").catch(() => undefined);
+    const page = await this.#parties?.metrics("coordinator").catch(() => undefined);
     if (page === undefined) return;
     const now = Object.entries(page)
       .filter(([name]) => name.startsWith(ATTEMPTS_LOST))
       .reduce((sum, [, count]) => sum + count, 0);
     if (now < this.#lost.now) this.#lost.before += this.#lost.now;
     this.#lost.now = now;
-  }
-
-  async #metrics(party: string): Promise<Record<string, number>> {
-    return (await this.#parties?.observer.ask("metrics", this.#parties.httpOf(party))) as Record<string, number>;
   }
 
   async #makeFaults(parties: Parties): Promise<void> {
@@ -187,14 +211,17 @@ class Run implements AsyncDisposable {
   /** The jobs of a client that is gone must end. */
   #watchAbandoned({ observer }: Parties, life: string, pid: number): void {
     this.#ledger.killed(life);
-    const untilMs = machineMs() + ABANDONED_LEASES * this.#options.leaseMs;
+    const sinceMs = machineMs();
     const look = async (): Promise<void> => {
       for (;;) {
         const jobs = (await observer.ask("jobs").catch(() => undefined)) as readonly JobFacts[] | undefined;
-        const running = jobs?.filter(({ client, state }) => state === "running" && client.endsWith(` pid ${pid}`));
+        const running = jobs?.filter((job) => isOpen(job) && !job.detached && job.client.endsWith(` pid ${pid}`));
         if (running?.length === 0) return;
-        if (machineMs() > untilMs && running !== undefined) {
-          this.#wrong(`${running.length} jobs of ${life} run ${ABANDONED_LEASES} leases after it was killed`);
+        const comebackMs = running?.some(({ kept }) => kept) ? KEPT_COMEBACK_MS : 0;
+        const ageMs = machineMs() - sinceMs;
+        if (running !== undefined && ageMs > ABANDONED_LEASES * this.#options.leaseMs + comebackMs) {
+          const seconds = Math.round(ageMs / 1_000);
+          this.#wrong(`${running.map(({ jobId }) => jobId)} of ${life} are open ${seconds} s after it was killed`);
           return;
         }
         await setTimeout(1_000);
@@ -203,14 +230,9 @@ class Run implements AsyncDisposable {
     this.#abandoned.add(look());
   }
 
-  /** What cannot be looked at is wrong, and does not keep the others from being looked at. */
-  async #step(what: string, act: () => Promise<void>): Promise<void> {
-    await act().catch((error: unknown) => this.#wrong(`${what} failed: ${String(error)}`));
-  }
-
   /** Lets everything end that was begun. */
   async #becomeQuiet(parties: Parties, told: Promise<void>): Promise<void> {
-    const quietMs = QUIET_LEASES * this.#options.leaseMs + 30_000;
+    const quietMs = QUIET_LEASES * this.#options.leaseMs + KEPT_COMEBACK_MS;
     const finish = async (name: string, ending: Promise<unknown>): Promise<void> => {
       try {
         const code = await settles(ending, () => "it hangs", quietMs);
@@ -219,49 +241,10 @@ class Run implements AsyncDisposable {
         this.#wrong(`${name}: ${error instanceof Error ? error.message : String(error)}`);
       }
     };
-    await finish("the last histories", told);
+    await finish("the last histories and kept jobs", told);
     await Promise.all(parties.clients.map((client) => finish(client.name, client.finish())));
     await Promise.all([...this.#abandoned].map((look) => finish("jobs of killed clients", look)));
     await finish("the fabric", parties.whole(quietMs));
-  }
-
-  /** Every job is over, every sum is right, nothing is left open. */
-  async #lookAtEnd(parties: Parties, gauges: Gauges): Promise<void> {
-    const { observer } = parties;
-    const jobs = (await observer.ask("jobs")) as readonly JobFacts[];
-    for (const { jobId, state, client } of jobs.filter(({ state }) => state === "running"))
-      this.#wrong(`job ${jobId} of ${client} is ${state} when everything is over`);
-    for (const complaint of this.#ledger.complaints((await observer.ask("contents")) as Contents))
-      this.#wrong(complaint);
-    for (const complaint of await gauges.leftovers()) this.#wrong(complaint);
-    await this.#countLost();
-  }
-
-  /** Agents first; the manager is killed and its journal replayed, by this process and by itself, before everybody is gone. */
-  async #stopServers(parties: Parties): Promise<void> {
-    const { agents, coordinator, manager, observer, hosts } = parties;
-    for (const agent of agents) await this.#stop(agent);
-    const digest = await observer.ask("digest");
-    const live = stateNumbers(await this.#metrics("manager"));
-    await manager.kill();
-    const journal = hosts.path("manager", this.#directory.in("data", "manager", "journal"));
-    const again = await replayed(journal, this.#directory.in("journal"));
-    this.#mustEqual("the state that follows from the manager's journal", again, live);
-    await manager.start();
-    this.#mustEqual("what is shared after the manager's last restart", await observer.ask("digest"), digest);
-    await observer.ask("close");
-    await this.#stop(coordinator);
-    await this.#stop(manager);
-  }
-
-  async #stop(server: Parties["manager"]): Promise<void> {
-    const code = await settles(server.stop(), () => `${server.name} does not stop`, 30_000).catch(String);
-    if (code !== 0) this.#wrong(`${server.name} ended with ${String(code)}: ${server.lastWords()}`);
-  }
-
-  #mustEqual(what: string, got: unknown, expected: unknown): void {
-    const [seen, wanted] = [JSON.stringify(got), JSON.stringify(expected)];
-    if (seen !== wanted) this.#wrong(`${what} is ${seen}, and was ${wanted}`);
   }
 
   /** Each error is told with the faults that explain it, or is wrong. */
@@ -276,14 +259,6 @@ class Run implements AsyncDisposable {
       const told = faults.map(({ number, kind, target }) => `${number} ${kind} of ${target}`);
       return faults.length === 0 ? [] : [{ client, lane, error: `${name}: ${message}`, fromS, untilS, faults: told }];
     });
-  }
-
-  async #lookForLeftovers({ wire, observer, hosts }: Parties): Promise<void> {
-    const ours = [wire.pid, observer.pid];
-    const processes = [...(await hosts.processes())].filter(([pid]) => !ours.includes(pid));
-    for (const [pid, command] of processes) this.#wrong(`process ${pid} is left: ${command.slice(0, 200)}`);
-    for (const port of await hosts.listening()) this.#wrong(`somebody listens at ${port}`);
-    for (const name of this.#directory.leftTemporary()) this.#wrong(`${name} is left in the temporary directory`);
   }
 
   /** With all that runs at that time. */
@@ -303,22 +278,38 @@ class Run implements AsyncDisposable {
     await setTimeout(pauseMs, undefined, { signal: this.#signal });
   }
 
-  #report(gauges: Gauges, { counts }: Histories, explained: readonly ExplainedCall[]): Report {
+  #report(gauges: Gauges, { histories, kept }: Lines, explained: readonly ExplainedCall[]): Report {
     const { failed } = this.#ledger;
+    const { jobs, items, overtaken } = this.#ledger.tally();
+    const counts = kept.map((line) => line.counts);
+    const sum = (part: keyof KeptCounts): number => counts.reduce((total, each) => total + each[part], 0);
+    const runs = runsIn(this.#directory.in("runs"));
     return {
       options: this.#options,
       seconds: (machineMs() - this.#startMs) / 1_000,
       faults: countBy(this.#faults, ({ kind }) => kind),
       skipped: this.#skipped,
       done: this.#ledger.done(),
-      histories: { ...counts },
+      histories: { ...histories.counts },
+      work: { jobs: jobs + sum("jobs"), items: items + sum("items"), overtaken },
+      kept: {
+        ...{ jobs: sum("jobs"), items: sum("items"), submissions: sum("submissions") },
+        ...{ killedSubmitters: sum("killedSubmitters"), listeners: sum("listeners") },
+      },
+      runs: { noted: runs.runs, items: runs.items, again: runs.runs - runs.items },
       attemptsLost: this.#lost.before + this.#lost.now,
       errors: countBy(failed, ({ name, lane }) => `${name} of ${lane}`),
       explained,
       growth: gauges.growths(),
+      samples: gauges.series(this.#startMs),
       problems: this.#problems,
     };
   }
+}
+
+interface Lines {
+  readonly histories: Histories;
+  readonly kept: readonly KeptJobs[];
 }
 
 function countBy<T>(all: readonly T[], of: (each: T) => string): Record<string, number> {

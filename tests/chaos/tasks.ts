@@ -1,12 +1,17 @@
 /** What workers and processes of a run's clients do. */
-import { type Connection, type Dict, task } from "heddle";
+import { randomUUID } from "node:crypto";
+import { type Connection, type Dict, type List, task } from "heddle";
+import { noteRun } from "./runs.ts";
 
 export const square = (n: number): number => n * n;
 export const plus = (a: number, b: number): number => a + b;
 
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
 /** Squares, and takes as long as it is told. */
 export async function slowSquare(n: number, ms: number): Promise<number> {
-  await new Promise((resolve) => setTimeout(resolve, ms));
+  noteRun();
+  await pause(ms);
   return n * n;
 }
 
@@ -34,8 +39,52 @@ export function turned(bytes: Uint8Array): { readonly sum: number; readonly byte
 
 /** Counts a run under a key, at least once for each item. */
 export async function countRun(n: number, runs: Dict<string, number>, key: string): Promise<number> {
+  noteRun();
   await runs.increment(key);
   return n * n;
+}
+
+/** Of each item that has its result: which run of it that was. */
+export type Marked = readonly [square: number, mark: string];
+
+/** Squares after a while, with a mark that no other run of the item leaves. */
+export async function markedSquare(n: number, ms: number): Promise<Marked> {
+  return [await slowSquare(n, ms), randomUUID()];
+}
+
+/** First attempts of every thirteenth item take as long as they are told, all others hardly anything. */
+export async function straggle(
+  n: number,
+  ms: number,
+): Promise<{ readonly square: number; readonly isSecond: boolean }> {
+  const isSecond = task().attempt > 1;
+  return { square: await slowSquare(n, n % 13 === 7 && !isSecond ? ms : 10 + (n % 5)), isSecond };
+}
+
+/** Where items write that count once: in two dicts under a key, and in a list. */
+export interface OnceObjects {
+  readonly sums: Dict<string, number>;
+  readonly key: string;
+  readonly lines: List<number>;
+  /** It reads what it adds to, so that what others do in the middle is a conflict. */
+  readonly isModifying: boolean;
+}
+
+/** Key of the sum of all items of all jobs whose writes count once. */
+export const TOGETHER = "together";
+
+/** Adds one to two sums and a line to a list; then every seventh item fails for good, and every fifth at its first attempt. */
+export async function writeOnce(n: number, { sums, key, lines, isModifying }: OnceObjects): Promise<Marked> {
+  const isFirst = task().attempt === 1;
+  const fails = n % 7 === 6 || (n % 5 === 4 && isFirst);
+  if (!fails) noteRun();
+  await sums.increment(TOGETHER);
+  await lines.append(n);
+  if (isModifying) await sums.modify(key, (sum = 0) => sum + 1);
+  else await sums.increment(key);
+  await pause(n % 4);
+  if (fails) throw new RangeError(`${n} fails at attempt ${task().attempt}`);
+  return [n * n, randomUUID()];
 }
 
 export function exitWith(code: number): void {
