@@ -9,8 +9,8 @@ import { boundedRunMs } from "./run-time.ts";
  * the levels of those pools that did at least CREDIT_SHARE_MIN of the recent work. The smallest, because whatever is
  * granted fills with the slowest chunks: they stay. A share, because a rare long chunk must not cost a busy pool of
  * tiny ones its prefetch. It rises at once and falls only when a whole window of work asked for less, so that one
- * pause of a worker moves nothing. On top comes one for each task from outside that waits, and for each pool that waits for
- * a worker: these hold one of the chunks, but no slot, and else nobody would send another one. (What is inside of tasks is
+ * pause of a worker moves nothing. On top comes one for each task from outside that waits, and for what waits for the first
+ * worker of its pool: these hold chunks, but no slot, and else nobody would send another one. (What is inside of tasks is
  * not held against the credit.) These rise and fall at once: what would come for a slot that was taken back could run elsewhere.
  */
 export class Credit {
@@ -47,7 +47,7 @@ export class Credit {
     else if (isHigher && !this.#closed && this.#wanted() > this.#granted) this.settle();
   }
 
-  /** So many tasks from outside and pools wait. */
+  /** So many tasks from outside, and chunks of pools without a worker, wait. */
   lend(count: number): void {
     if (count === this.#lent) return;
     this.#lent = count;

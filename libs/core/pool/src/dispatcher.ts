@@ -2,7 +2,7 @@ import type { Millis } from "@heddle/kernel";
 import type { Chunk, ChunkList } from "./chunk.ts";
 import type { Credit } from "./credit.ts";
 import type { Fleet } from "./fleet.ts";
-import { LONG_HEAD_MS, REPORT_STARTED_MS, STOOD_STILL_MS } from "./limits.ts";
+import { LONG_HEAD_MS, REPORT_STARTED_MS, STOOD_STILL_MS, WORKERLESS_CREDIT_MAX } from "./limits.ts";
 import type { Outbox } from "./outbox.ts";
 import type { PoolRecord, Worker } from "./records.ts";
 import { Recruiter } from "./recruiter.ts";
@@ -108,10 +108,15 @@ export class Dispatcher {
     }
   }
 
-  /** Pools from outside that have chunks here and wait for a worker. */
-  get starved(): number {
+  /** Chunks of pools from outside that wait for the first worker of their pool; for each pool rounded up to a power of two, so that it changes rarely. */
+  get workerless(): number {
     if (!this.#fleet.isFull) return 0;
-    return this.backlog.filter(({ depth, busy, idle }) => depth === 0 && busy.length + idle.length === 0).length;
+    let sum = 0;
+    for (const { depth, busy, idle, queue, suspects } of this.backlog) {
+      if (depth > 0 || busy.length + idle.length > 0) continue;
+      sum += Math.min(WORKERLESS_CREDIT_MAX, 2 ** Math.ceil(Math.log2(queue.size + suspects.size)));
+    }
+    return sum;
   }
 
   /** The worker is asked to leave out a chunk that is not its head. */

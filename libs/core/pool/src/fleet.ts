@@ -161,9 +161,12 @@ export class Fleet {
     this.workers.delete(worker.key);
   }
 
-  /** Until when an idle worker stays with its pool unless that is through with it; in the past when it may go. */
-  keptUntilMs({ tenureUntilMs, idleSinceMs }: Worker): Millis {
-    return Math.min(tenureUntilMs, idleSinceMs + IN_USE_MS);
+  /**
+   * Until when an idle worker stays with its pool; in the past when it may go. For a pool that has its share already it goes only when it
+   * has been idle for as long as a tenure: to start another one for its own pool costs as much as what is won.
+   */
+  keptUntilMs({ tenureUntilMs, idleSinceMs }: Worker, isForShare: boolean): Millis {
+    return isForShare ? Math.min(tenureUntilMs, idleSinceMs + IN_USE_MS) : idleSinceMs + this.#tenureMs;
   }
 
   /** Who has no worker has to wait until one of another pool has ended. */

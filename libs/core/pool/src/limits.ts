@@ -28,6 +28,8 @@ export const TENURE_MIN_MS = 100;
 export const TENURE_MAX_MS = 2_000;
 /** A worker that has been idle for longer is not in use: it has no tenure. */
 export const IN_USE_MS = 50;
+/** Credit that is lent for chunks of one pool that wait for its first worker, at most. More are held against the node's credit. */
+export const WORKERLESS_CREDIT_MAX = 32;
 /** Chunks that one worker may hold behind its head. More wait in the queue. */
 export const WORKER_DEPTH_MAX = 256;
 /**

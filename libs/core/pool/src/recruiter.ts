@@ -14,6 +14,8 @@ export class Recruiter {
   readonly #out: Outbox;
   /** Workers wanted beyond those there are. */
   #lacking = 0;
+  /** Those of them that pools want that have less than their share of the slots. */
+  #forShares = 0;
   /** Workers of the worst off of the pools that want more. */
   #fewest = 0;
 
@@ -31,8 +33,10 @@ export class Recruiter {
       this.#fleet.stop(spare, "asked");
     }
     this.#assess();
-    for (let lacking = this.#fleet.replenish(this.#lacking); lacking > 0; lacking--) {
-      const victim = this.#victim();
+    const lacking = this.#fleet.replenish(this.#lacking);
+    const forShares = this.#forShares - (this.#lacking - lacking); // what is on its way is for shares first
+    for (let at = 0; at < lacking; at++) {
+      const victim = this.#victim(at < forShares);
       if (victim === undefined) return;
       this.#fleet.stop(victim, "asked");
     }
@@ -64,6 +68,7 @@ export class Recruiter {
       }
       if (useful > idle && pool.running + idle < this.#fewest) this.#fewest = pool.running + idle;
     }
+    this.#forShares = fairly - blanks.length;
     this.#lacking = Math.min(slots, Math.max(fairly, Math.min(greedily, slots - running))) - blanks.length;
   }
 
@@ -81,14 +86,14 @@ export class Recruiter {
    * The longest idle worker: one that is not needed, or else of a pool that has more workers than the worst off. None that has a tenure: then it
    * is looked again when the first of them ends.
    */
-  #victim(): Worker | undefined {
+  #victim(isForShare: boolean): Worker | undefined {
     let victim: Worker | undefined;
     let keptUntilMs: Millis = Number.POSITIVE_INFINITY;
     for (const worker of this.#fleet.workers.values()) {
       const pool = worker.pool;
       if (worker.state !== "idle" || pool === undefined) continue;
       if (isNeeded(pool) && pool.running + pool.idle.length <= this.#fewest) continue;
-      const untilMs = pool.suspects.size > 0 ? 0 : this.#fleet.keptUntilMs(worker);
+      const untilMs = pool.suspects.size > 0 ? 0 : this.#fleet.keptUntilMs(worker, isForShare);
       if (untilMs > this.#out.nowMs) {
         keptUntilMs = Math.min(keptUntilMs, untilMs);
         continue;

@@ -58,7 +58,7 @@ export class WorkerPool {
   step(nowMs: Millis, input: Input): readonly Effect[] {
     this.#out.begin(nowMs);
     this.#take(input);
-    this.#credit.lend(this.#fleet.waitingOuter + this.#dispatcher.starved);
+    this.#credit.lend(this.#fleet.waitingOuter + this.#dispatcher.workerless);
     // Whatever happened may have made room or work. Who has just answered is filled up first.
     this.#dispatcher.pump(input.type === "chunk-returned" ? this.#fleet.workers.get(input.worker) : undefined);
     return this.#out.end();
