@@ -46,6 +46,14 @@ test(`twenty-four seconds of faults on real hosts loses, doubles and leaves noth
     expect(made + report.skipped.length).toBe(planned.length);
     expect(Object.keys(report.faults).length).toBeGreaterThan(faultKinds.length / 3);
     const lanes = Object.keys(report.done);
+    for (const count of [
+      report.kept.jobs,
+      report.kept.listeners,
+      report.work.items,
+      report.runs.noted,
+      report.samples.length,
+    ])
+      expect(count).toBeGreaterThan(0);
     for (const lane of ["count", "lock", "process", "pipe"]) expect(lanes).toContain(lane);
   } finally {
     rmSync(directory, { recursive: true, force: true });

@@ -4,7 +4,7 @@ import { machineMs, type OnceState } from "./client-events.ts";
 import type { ClientRunner } from "./client-runner.ts";
 import type { FailedCall } from "./judge.ts";
 import type { Heard, KeptJob, RemoteError } from "./kept-job.ts";
-import { HANG_LEASES } from "./limits.ts";
+import { hangMs } from "./limits.ts";
 import { UNKNOWN_WRITES } from "./once-lane.ts";
 import { pick } from "./plan.ts";
 import type { SubmitterEvent } from "./submitter-program.ts";
@@ -145,7 +145,7 @@ export class KeptJobs {
   /** Asks one client after the other until one could answer. Rejects when none has for longer than any fault explains. */
   async #asked(job: KeptJob, random: Random, method: string, begins: () => void): Promise<unknown> {
     const { clients, leaseMs, failed } = this.#options;
-    const endMs = machineMs() + HANG_LEASES * leaseMs;
+    const endMs = machineMs() + hangMs(leaseMs);
     while (machineMs() < endMs) {
       const client = pick(random, clients);
       const fromMs = machineMs();
@@ -156,7 +156,7 @@ export class KeptJobs {
         failed({ ...answer.error, client: client.name, lane: laneOf(job), fromMs, untilMs: machineMs() });
       await setTimeout(200);
     }
-    throw new Error(`${method} has not settled for ${(HANG_LEASES * leaseMs) / 1_000} s`);
+    throw new Error(`${method} has not settled for ${hangMs(leaseMs) / 1_000} s`);
   }
 
   /** All heard the same, and that is right but for the errors that are given back. */

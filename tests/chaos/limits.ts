@@ -10,8 +10,10 @@ export const KEPT_BYTES = 64 * 1024 * 1024;
 export const AGENT_DISK_BYTES = 64 * 1024 * 1024;
 /** Clients' connections that are lost for so long, in milliseconds, reject what waits: longer than any fault lasts, or than several right after each other. */
 export const unavailableMs = (leaseMs: number): number => Math.max(40_000, 4 * leaseMs);
-/** A call that has not settled after so many leases hangs: the run fails. What a fault holds up goes on within two of them, and may meet the next one. */
-export const HANG_LEASES = 12;
+/** A call that has not settled after so many milliseconds hangs: the run fails. What a fault holds up goes on within two leases, and may meet the next one; servers take their time to start where many do. */
+export const hangMs = (leaseMs: number): number => Math.max(90_000, 12 * leaseMs);
+/** A process ends, and an end of a pipe has something to say, within so many milliseconds: else something is wrong with it. */
+export const processMs = (leaseMs: number): number => Math.max(45_000, 6 * leaseMs);
 /** From the end of the last fault until everything that was begun is over, in leases. Above it the run fails. */
 export const QUIET_LEASES = 8;
 /** From the death of a client until its jobs have ended, in leases. Above it the run fails. */

@@ -1,9 +1,7 @@
 import { type Connection, Pipe, Process, wait } from "heddle";
 import { FaultSeen, type LaneContext, mustBe, WrongResult } from "./lane.ts";
+import { processMs } from "./limits.ts";
 import { doubleAll, exitWith } from "./tasks.ts";
-
-/** A process has ended, and an end of a pipe has something to say, within so many leases: else something is wrong with it. */
-const PATIENCE_LEASES = 6;
 
 /** A process exits with the code that it was told, or was killed. */
 export async function processLane({ fabric, random, leaseMs }: LaneContext): Promise<void> {
@@ -35,7 +33,7 @@ export async function pipeLane({ fabric, random, leaseMs }: LaneContext): Promis
 
 /** Whether something has come before the process was over, or the time was. A process that died before it had its end never lets go of it. */
 async function speaks(here: Connection<number>, child: Process, leaseMs: number): Promise<boolean> {
-  const told = await wait<Connection<number> | Process>([here, child], { timeoutMs: PATIENCE_LEASES * leaseMs });
+  const told = await wait<Connection<number> | Process>([here, child], { timeoutMs: processMs(leaseMs) });
   return told.includes(here) || (told.length > 0 && (await here.poll(leaseMs)));
 }
 
@@ -44,7 +42,7 @@ function silence({ node, exitCode }: Process, done: number, count: number): stri
 }
 
 async function ended(child: Process, code: number, leaseMs: number): Promise<void> {
-  await child.join({ timeoutMs: PATIENCE_LEASES * leaseMs });
+  await child.join({ timeoutMs: processMs(leaseMs) });
   const { exitCode } = child;
   if (exitCode === null) throw new FaultSeen("ProcessEndless", `a process on ${child.node} did not end`);
   if (exitCode < 0) throw new FaultSeen("ProcessKilled", `a process on ${child.node} ended by signal ${-exitCode}`);

@@ -10,7 +10,7 @@ import { isOpen, type JobFacts } from "./job-facts.ts";
 import { explaining, type FaultRecord } from "./judge.ts";
 import { type KeptCounts, KeptJobs, type KeptJobsOptions } from "./kept-jobs.ts";
 import { Ledger } from "./ledger.ts";
-import { ABANDONED_LEASES, HANG_LEASES, KEPT_COMEBACK_MS, QUIET_LEASES, UNDECIDED_SHARE_MAX } from "./limits.ts";
+import { ABANDONED_LEASES, hangMs, KEPT_COMEBACK_MS, QUIET_LEASES, UNDECIDED_SHARE_MAX } from "./limits.ts";
 import type { ChaosOptions } from "./options.ts";
 import { Parties } from "./parties.ts";
 import { type PlannedFault, planOf } from "./plan.ts";
@@ -59,7 +59,7 @@ class Run implements AsyncDisposable {
     this.#options = options;
     this.#say = say;
     this.#signal = signal;
-    this.#ledger = new Ledger(HANG_LEASES * options.leaseMs, {
+    this.#ledger = new Ledger(hangMs(options.leaseMs), {
       wrong: (problem) => this.#wrong(problem),
       hangs: (problem) => void this.#tellHang(problem),
     });
