@@ -67,8 +67,10 @@ test("a job that finds the disk full is refused in words, and another is kept on
   disk.outcome = () => "full";
   offerAll(client, 1, [1]);
   await settle();
-  expect(client.said("jobEnded")).toMatchObject([{ job: 1, error: { code: "limit" } }]);
-  expect(client.said("jobEnded")[0]?.error?.message).toContain("the coordinator cannot keep the job: no space for");
+  expect(client.said("jobEnded")).toMatchObject([{ job: 1, error: { code: "limit", limitName: "DISK_SPACE" } }]);
+  expect(client.said("jobEnded")[0]?.error?.message).toContain(
+    "the coordinator's disk is full, it cannot keep the job",
+  );
   disk.outcome = () => "kept";
   await submit(client, 2, [1]);
   expect(told(client).at(-1)).toBe("2 kept 1 whole");

@@ -1,5 +1,5 @@
 import { type HeddleError, LimitError } from "@heddle/kernel";
-import { PIECE_BYTES_MAX } from "@heddle/port-job-store";
+import { JobStoreFullError, PIECE_BYTES_MAX } from "@heddle/port-job-store";
 import { type Caller, callerText } from "@heddle/port-rpc";
 import type { FabricError } from "@heddle/wire";
 import { isEntitled } from "./checks.ts";
@@ -21,6 +21,8 @@ export function noRoom({ bytesMax, bytes }: KeptSpace, more: number): FabricErro
 
 /** The store takes no more, or not this. */
 export function refusal(error: HeddleError): FabricError {
+  if (error instanceof JobStoreFullError)
+    return overLimit("DISK_SPACE", 0, 0, `the coordinator's disk is full, it cannot keep the job: ${error.message}`);
   const message = `the coordinator cannot keep the job: ${error.message}`;
   if (!(error instanceof LimitError)) return fabricError(error.code, message);
   return overLimit(error.limitName, error.limit, error.actual, message);
