@@ -14,6 +14,19 @@ const STOP_MS_MAX = 30_000;
 /** Ended jobs go after an hour: older ones may be gone from one look to the next. */
 const KEPT_AGE_MS_MAX = 50 * 60_000;
 
+/** Numbers of pages of metrics that are 0 when nothing is to be done any more. */
+const idle = [
+  [
+    "coordinator",
+    [
+      "heddle_coordinator_jobs",
+      'heddle_coordinator_kept_jobs{state="submitting"}',
+      'heddle_coordinator_kept_jobs{state="running"}',
+    ],
+  ],
+  ["manager", ["heddle_manager_effects_jobs", 'heddle_manager_waits{what="lock"}']],
+] as const;
+
 interface EndingOptions {
   readonly directory: RunDirectory;
   readonly wrong: (problem: string) => void;
@@ -71,9 +84,10 @@ export class Ending {
     const open = shown.filter(isOpen);
     if (shown.length === 0 || open.length > 0)
       this.#wrong(`heddle get jobs shows ${shown.length} jobs, ${open.length} of them open`);
-    const page = await this.#parties.metrics("coordinator");
-    for (const name of ["heddle_coordinator_jobs", ...["submitting", "running"].map(keptJobs)])
-      if (page[name] !== 0) this.#wrong(`${name} is ${page[name]} when everything is over`);
+    for (const [party, names] of idle) {
+      const page = await this.#parties.metrics(party);
+      for (const name of names) if (page[name] !== 0) this.#wrong(`${name} is ${page[name]} when everything is over`);
+    }
   }
 
   /** Every job that it keeps is there again, as it was. */
@@ -119,5 +133,3 @@ export class Ending {
     await act().catch((error: unknown) => this.#wrong(`${what} failed: ${String(error)}`));
   }
 }
-
-const keptJobs = (state: string): string => `heddle_coordinator_kept_jobs{state="${state}"}`;

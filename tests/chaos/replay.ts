@@ -11,6 +11,7 @@ const followed = [
   "heddle_manager_objects",
   "heddle_manager_data_bytes",
   "heddle_manager_locks_held",
+  "heddle_manager_effects_jobs",
 ] as const;
 
 /** What a state is known by. */
