@@ -37,7 +37,7 @@ import { ProcessDesk } from "./process-desk.ts";
 import { fabricError, sendJobEnded } from "./results.ts";
 
 /** What keeping jobs needs beside what clients are served by. */
-type Keeping = Pick<KeptDeskOptions, "space" | "history" | "leaseMs" | "timeOfDayMs">;
+type Keeping = Pick<KeptDeskOptions, "space" | "history" | "leaseMs" | "timeOfDayMs" | "closer">;
 
 /** Where clients are served: turns what they say into facts. */
 export class ClientDesk implements ClientHost {

@@ -38,6 +38,7 @@ import { CordonDesk } from "./cordon-desk.ts";
 import { description } from "./describe.ts";
 import type { Office } from "./desk.ts";
 import { JobHistory } from "./history.ts";
+import { KeptCloser } from "./kept-closer.ts";
 import { KeptSpace } from "./kept-space.ts";
 import { type AssignmentRecord, type JobRecord, Ledger, wireAssignment } from "./ledger.ts";
 import {
@@ -81,6 +82,7 @@ export class CoordinatorShell implements Watched {
   readonly #cordons: CordonDesk;
   readonly #driver: CoreDriver<Input, Effect>;
   readonly #relay: ManagerRelay | undefined;
+  readonly #closer: KeptCloser | undefined;
   readonly #jobs: JobStore;
   readonly #space: KeptSpace;
   readonly #history: JobHistory;
@@ -121,7 +123,11 @@ export class CoordinatorShell implements Watched {
     this.#jobs = jobs;
     this.#space = new KeptSpace({ store: jobs, log: env.log, bytesMax, failed });
     this.#history = new JobHistory({ env, space: this.#space, timeOfDayMs });
-    const keeping = { space: this.#space, history: this.#history, leaseMs, timeOfDayMs };
+    const { manager } = options;
+    const version = protocolVersion(options.build, options.nodeMajor);
+    const closed = (): void => this.#clients.kept.closed();
+    this.#closer = manager === undefined ? undefined : new KeptCloser({ env, manager, version, closed });
+    const keeping = { space: this.#space, history: this.#history, leaseMs, timeOfDayMs, closer: this.#closer };
     this.#clients = new ClientDesk(office, keeping, () => this.#idled());
     this.#cordons = new CordonDesk(office, this.#clients.processes);
     const nodes = new NodeDesk(office, this.#clients, this.#cordons, (finish, outcome, runMs) =>
@@ -129,13 +135,13 @@ export class CoordinatorShell implements Watched {
     );
     const serverId = mintId(options.env.random);
     const startedMs = options.env.clock.nowMs();
-    const { build, pid, manager } = options;
+    const { build, pid } = options;
     const identity = { build, serverId, pid, startedMs, manager: manager?.address };
     const sessions = {
       env: options.env,
       audit: this.#audit,
       serverId,
-      version: protocolVersion(options.build, options.nodeMajor),
+      version,
       leaseMs: options.leaseMs ?? LEASE_MS,
       heartbeatMs: options.heartbeatMs ?? HEARTBEAT_MS,
     };
@@ -174,6 +180,7 @@ export class CoordinatorShell implements Watched {
         ? { code: "unavailable", message: "the coordinator was stopped" }
         : { code: "closed", message: "the fabric was stopped" };
     await Promise.all([this.#clientSessions.close(goodbye), this.#nodeSessions.close(goodbye), this.#relay?.close()]);
+    await this.#closer?.stop();
     this.#timer?.[Symbol.dispose]();
     this.#cordons[Symbol.dispose]();
     this.#audit[Symbol.dispose]();

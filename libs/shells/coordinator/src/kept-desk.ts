@@ -14,6 +14,7 @@ import { isEntitled } from "./checks.ts";
 import type { ClientHost } from "./client-entries.ts";
 import type { Office } from "./desk.ts";
 import type { JobHistory } from "./history.ts";
+import type { KeptCloser } from "./kept-closer.ts";
 import { EndedKeptJobs } from "./kept-ended.ts";
 import type { KeptHost } from "./kept-entries.ts";
 import { KeptJob } from "./kept-job.ts";
@@ -46,6 +47,8 @@ export interface KeptDeskOptions {
   readonly isTaken: (client: ClientRecord, id: JobId) => boolean;
   /** Lines of what its tasks print, for a client. */
   readonly print: KeptRunsOptions["print"];
+  /** Closes those at the manager whose items' writes count once; undefined without a manager. */
+  readonly closer: KeptCloser | undefined;
 }
 
 /** Where jobs are kept: takes them to the disk, has them run once they are there, and tells their answers to whoever listens. */
@@ -65,7 +68,8 @@ export class KeptDesk implements KeptHost {
     const { office, space, host, leaseMs } = options;
     this.#options = options;
     const { env } = office;
-    this.#ended = new EndedKeptJobs({ env, space, dropped: (job) => this.#forget(job) });
+    const isNeeded = ({ id }: KeptJob): boolean => this.#isClosing(id);
+    this.#ended = new EndedKeptJobs({ env, space, isNeeded, dropped: (job) => this.#forget(job) });
     const { clock } = env;
     this.#patience = new KeptPatience({ clock, leaseMs, stop: (job, error) => this.stop(job, error) });
     this.#runs = {
@@ -108,7 +112,11 @@ export class KeptDesk implements KeptHost {
     const { job: number } = opened;
     const known = this.#takenOver(this.#jobs.get(id), client);
     const refusal = known === undefined ? this.#newRefusal(client, id) : openRefusal(known, client);
-    if (refusal !== undefined) return sendJobEnded(client, number, JobOutcome.FAILED, refusal);
+    if (refusal !== undefined) {
+      if (known === undefined && refusal.code !== "conflict") this.#close(opened, id);
+      return sendJobEnded(client, number, JobOutcome.FAILED, refusal);
+    }
+    if (known?.end !== undefined) this.#close(opened, id); // who submits it has opened it at the manager again
     if (known?.digest !== undefined) {
       const value = { job: number, chunks: known.chunkCount, digest: known.digest };
       client.session.send({ kind: { $case: "jobKept", value } }, 0);
@@ -182,6 +190,11 @@ export class KeptDesk implements KeptHost {
     }
   }
 
+  /** Some jobs were closed at the manager. */
+  closed(): void {
+    this.#ended.look();
+  }
+
   /** Nothing is taken any more: the coordinator ends. What has not ended goes on with the next. */
   freeze(): void {
     this.#isFrozen = true;
@@ -217,6 +230,8 @@ export class KeptDesk implements KeptHost {
     const { office, space, isTaken } = this.#options;
     if (!office.open()) return fabricError("unavailable", "the coordinator is stopping and takes no new jobs");
     if (isTaken(client, id)) return fabricError("conflict", `a job with the id ${id} is open or was before`);
+    if (this.#isClosing(id))
+      return fabricError("unavailable", `an earlier job with the id ${id} is being closed at the manager: try again`);
     const open = this.#jobs.size - this.#ended.size;
     if (open >= KEPT_JOBS_MAX) return tooManyJobs(open + 1);
     return space.hasRoom(1) ? undefined : noRoom(space, 1);
@@ -266,6 +281,9 @@ export class KeptDesk implements KeptHost {
   #refused(job: KeptJob, outcome: JobOutcome, error: FabricError): void {
     job.submission = undefined;
     this.#ended.drop(job);
+    queueMicrotask(() => {
+      if (!this.#jobs.has(job.id)) this.#close(job.spec.opened, job.id); // else another client goes on with the id, which it has opened at the manager
+    });
     for (const listener of [...job.listeners]) listener.refuse(outcome, error);
   }
 
@@ -305,9 +323,19 @@ export class KeptDesk implements KeptHost {
       job.forgetChunks(chunks, items);
       job.end = { outcome, error, endedMs: office.env.clock.nowMs() };
       office.env.log.info("kept job has ended", { job: id, state: last.state, failure: last.failure });
+      this.#close(job.spec.opened, id);
       this.#ended.add(job);
       for (const listener of [...job.listeners]) listener.wake();
     });
+  }
+
+  /** It is over, or never was: where its items' writes were to count once, the manager need not know it any more. */
+  #close({ effectsOnce }: OpenJob, id: JobId): void {
+    if (effectsOnce) this.#options.closer?.close(id);
+  }
+
+  #isClosing(id: JobId): boolean {
+    return this.#options.closer?.isClosing(id) === true;
   }
 
   #forget(job: KeptJob): void {
@@ -318,7 +346,10 @@ export class KeptDesk implements KeptHost {
   /** What was left on disk goes on. */
   #found(job: KeptJob): void {
     this.#jobs.set(job.id, job);
-    if (job.end !== undefined) return this.#ended.add(job);
+    if (job.end !== undefined) {
+      this.#close(job.spec.opened, job.id);
+      return this.#ended.add(job);
+    }
     if (job.digest === undefined) this.#submit(job, true);
     else this.#goOn(job);
     this.#patience.begin(job);

@@ -8,6 +8,8 @@ import { ENDED_JOB_AGE_MS, ENDED_JOBS_MAX } from "./limits.ts";
 export interface EndedKeptJobsOptions {
   readonly env: Environment;
   readonly space: KeptSpace;
+  /** Somebody may still want it: it goes for the room alone. */
+  readonly isNeeded: (job: KeptJob) => boolean;
   /** It is not kept any more. */
   readonly dropped: (job: KeptJob) => void;
 }
@@ -39,7 +41,7 @@ export class EndedKeptJobs {
     this.look();
   }
 
-  /** Time has passed, or somebody listens no more. */
+  /** Time has passed, or somebody wants one no more. */
   look(): void {
     const { clock } = this.#options.env;
     this.#expiry?.[Symbol.dispose]();
@@ -53,7 +55,7 @@ export class EndedKeptJobs {
         this.#expiry = clock.setTimer(dueMs, () => this.look());
         return;
       }
-      if (job.listeners.size > 0) continue;
+      if (job.listeners.size > 0 || this.#options.isNeeded(job)) continue;
       count--;
       this.drop(job);
     }

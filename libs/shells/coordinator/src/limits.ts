@@ -99,6 +99,8 @@ export const KEPT_BATCH_CHANGES_MAX = 1_024;
 export const KEPT_WRITING_BYTES_MAX = 64 * 1024 * 1024;
 /** Pause before a write is tried again for which the disk had no space. */
 export const KEPT_FULL_PAUSE_MS = 1_000;
+/** Jobs that are over and still to be closed at the manager, or being closed. One more stays open there until the next coordinator finds it on disk, or for good. */
+export const KEPT_CLOSINGS_MAX = 4_096;
 /** Pause between two writes of what is said of jobs that ended: it leaves together. */
 export const HISTORY_PAUSE_MS = 250;
 /** How long a coordinator that is stopped waits for the disk. What is not there then is run again by the next. */

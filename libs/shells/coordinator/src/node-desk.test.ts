@@ -41,7 +41,7 @@ test("what a node held is known until the core has heard of its loss, also when 
   const store = memoryJobStore();
   const space = new KeptSpace({ store, log: silentLogger, bytesMax: 1, failed: () => undefined });
   const history = new JobHistory({ env, space, timeOfDayMs: undefined });
-  const keeping = { space, history, leaseMs: 15_000, timeOfDayMs: undefined };
+  const keeping = { space, history, leaseMs: 15_000, timeOfDayMs: undefined, closer: undefined };
   const clients = new ClientDesk(office, keeping, () => undefined);
   using cordons = new CordonDesk(office, clients.processes);
   const desk = new NodeDesk(office, clients, cordons, () => undefined);

@@ -97,7 +97,11 @@ export type Client = Peer<RunRequestEntry, RunResponseEntry>;
 export type Node = Peer<AttachRequestEntry, AttachResponseEntry>;
 
 /** What a test may want otherwise. */
-export type BenchOptions = Pick<CoordinatorOptions, "keptBytesMax" | "timeOfDayMs"> & { readonly disk?: MemoryJobs };
+export type BenchOptions = Pick<CoordinatorOptions, "keptBytesMax" | "timeOfDayMs"> & {
+  readonly disk?: MemoryJobs;
+  /** Where on its network its manager is: without it, it has none. */
+  readonly managerAt?: string;
+};
 
 /** A coordinator whose clients and nodes are the test. */
 export class Bench {
@@ -114,7 +118,7 @@ export class Bench {
   readonly shell: CoordinatorShell;
 
   /** `disk`: where its jobs are kept; one of its own unless given. */
-  constructor({ disk, ...more }: BenchOptions = {}) {
+  constructor({ disk, managerAt, ...more }: BenchOptions = {}) {
     this.shell = new CoordinatorShell({
       env: this.env,
       blobs: memoryBlobs(),
@@ -123,6 +127,7 @@ export class Bench {
       nodeMajor: 24,
       pid: 1,
       unschedulableMs: 5_000,
+      ...(managerAt === undefined ? {} : { manager: { address: managerAt, client: this.network } }),
       ...more,
     });
   }
