@@ -14,6 +14,9 @@ import {
   turned,
 } from "./tasks.ts";
 
+/** A straggler is known as one by half of this. */
+const STRAGGLER_MS = 4_000;
+
 const squaresOf = (count: number): number[] => Array.from({ length: count }, (_, n) => n * n);
 
 /** A generator that is read now and then. */
@@ -127,11 +130,11 @@ async function writingTasks({ pool, manager, random, name, tally }: LaneContext)
   if (counted < count) throw new WrongResult(`${count} tasks have counted ${counted} of their runs`);
 }
 
-/** First attempts of some items take for ever, as it seems: second ones elsewhere answer. */
-async function stragglers({ pool, random, tally, overtaken, leaseMs }: LaneContext): Promise<void> {
+/** The first attempt of one item takes for ever, as it seems: a second one elsewhere answers. */
+async function stragglers({ pool, random, tally, overtaken }: LaneContext): Promise<void> {
   const count = 30 + random.int(30);
   tally(1, count);
-  const inputs = squaresOf(count).map((_, n): [number, number] => [n, leaseMs / 2]);
+  const inputs = squaresOf(count).map((_, n): [number, number] => [n, STRAGGLER_MS]);
   const answers = await pool.starmap(straggle, inputs, { speculate: true, chunkSize: 1 + random.int(2) });
   overtaken(answers.filter(({ isSecond }) => isSecond).length);
   mustBe(

@@ -19,6 +19,8 @@ import type { SubmitterEvent } from "./submitter-program.ts";
 export const COORDINATOR_PORT = 7433;
 export const MANAGER_PORT = 7435;
 const HTTP_PORT = 7434;
+/** Longest pause of a lane, for each client: many do as much together as few. */
+const PAUSE_MS_OF_CLIENT = 350;
 /** So many clients have one identity. */
 const TEAM_SIZE = 4;
 
@@ -238,7 +240,7 @@ export class Parties implements AsyncDisposable {
         seed,
         ttlMs: leaseMs,
         unavailableTimeoutMs: unavailableMs(leaseMs),
-        pauseMsMax: 700,
+        pauseMsMax: PAUSE_MS_OF_CLIENT * options.clients,
       },
       log: directory.in("logs", `${name}.log`),
       env: this.#env,

@@ -52,13 +52,16 @@ export async function markedSquare(n: number, ms: number): Promise<Marked> {
   return [await slowSquare(n, ms), randomUUID()];
 }
 
-/** First attempts of every thirteenth item take as long as they are told, all others hardly anything. */
+/** Index of an item that straggles. */
+const STRAGGLER = 7;
+
+/** The first attempt of one item takes as long as it is told, all others hardly anything. */
 export async function straggle(
   n: number,
   ms: number,
 ): Promise<{ readonly square: number; readonly isSecond: boolean }> {
   const isSecond = task().attempt > 1;
-  return { square: await slowSquare(n, n % 13 === 7 && !isSecond ? ms : 10 + (n % 5)), isSecond };
+  return { square: await slowSquare(n, n === STRAGGLER && !isSecond ? ms : 10 + (n % 5)), isSecond };
 }
 
 /** Where items write that count once: in two dicts under a key, and in a list. */
