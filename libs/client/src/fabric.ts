@@ -113,7 +113,8 @@ export class Fabric implements AsyncDisposable {
     checkJobId(jobId);
     const { host } = this;
     const { keeper } = host;
-    if (keeper === undefined) throw new StateError("attach() is for programs: a task's own session ends with it");
+    if (keeper === undefined)
+      throw new StateError("attach() is for programs: the session of a task or a Process ends with it");
     return attachedResult<R>(host, { id: jobId, keeper, connection: this.#connection });
   }
 

@@ -444,7 +444,7 @@ describe("a detached call", () => {
     const inside = new Fabric({ ...fake.fabricOptions, dial });
     onTestFinished(() => inside.close());
     expect(() => inside.pool().applyAsync(square, [1], { detach: true })).toThrow(
-      /^apply in a task cannot be detached/,
+      /^apply in a task or a Process cannot be detached/,
     );
     expect(() => inside.attach("a")).toThrow(/^attach\(\) is for programs/);
   });

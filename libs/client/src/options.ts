@@ -230,9 +230,7 @@ export function checkDetach(what: string, options: unknown, { isTask }: { readon
       `${what} cannot be detached: its results are ${isCombined ? "combined" : "read one by one"} in this program. Use mapAsync with detach`,
     );
   if (isTask)
-    throw new TypeError(
-      `${what} in a task cannot be detached: what a task calls ends with it, and begins anew when it runs again`,
-    );
+    throw new TypeError(`${what} in a task or a Process cannot be detached: what is called there ends with it`);
 }
 
 /** Throws TypeError or RangeError for what is no job's id. Undefined is left to the caller. */
