@@ -59,11 +59,12 @@ async function run(seed: number, { plan, patienceMs }: Case): Promise<Outcome> {
   });
   const fabric = await cluster.drive(cluster.fabric());
   const isReady = (): Promise<boolean> =>
-    fabric.ready().then(
+    fabric.ready({ timeoutMs: 60_000 }).then(
       () => true,
       () => false,
     );
-  while (!(await cluster.drive(isReady())));
+  // who never reached a coordinator is not patient; where machines are down more than up it may never be so far
+  for (let tries = 1; !(await cluster.drive(isReady())); tries++) if (tries === 5) cluster.heal();
   await using pool = fabric.pool();
   const { byItem, lines, sums } = marksOf(fabric);
   let runs = 0;
