@@ -76,11 +76,6 @@ export class KeptJob implements KeptFacts {
     return this.spec.opened.keep?.detached === true;
   }
 
-  /** What its items write counts once. */
-  get isOnce(): boolean {
-    return this.spec.opened.effectsOnce;
-  }
-
   get timeoutMs(): Millis {
     return this.spec.opened.keep?.timeoutMs ?? 0;
   }
