@@ -71,7 +71,7 @@ test("F15 a straggler's second attempt is first, the other one is stopped, and i
 });
 
 test("F17 an attempt that fails when the one after it has succeeded fails nothing", async () => {
-  await using cluster = await ProcessCluster.start({ slots: 4 });
+  await using cluster = await ProcessCluster.start({ slots: 4, leaseMs: 10_000 }); // it is paused for less
   const { fabric, map, letGo, firstNode } = await called(cluster, "fails late");
   const file = (name: string): string => join(cluster.directory, name);
   cluster.pauseAgent(firstNode); // it hears that it is to stop the first attempt when that has failed
