@@ -49,6 +49,13 @@ describe("an error is explained", () => {
     expect(explained(call("UnavailableError", "process"), killed)).toBe(true);
   });
 
+  test("by a coordinator's full disk where a job is to be kept, and nowhere else", () => {
+    const full = fault("full-coordinator-disk", "coordinator", 12_000, 13_000);
+    for (const lane of ["kept", "kept-once", "twice"]) expect(explained(call("LimitError", lane), full)).toBe(true);
+    for (const lane of ["map", "once"]) expect(explained(call("LimitError", lane), full)).toBe(false);
+    expect(explained(call("NotFoundError", "kept"), full)).toBe(false);
+  });
+
   test("not at all when it is none that the pages know", () => {
     expect(explained(call("TypeError", "lock"), fault("cut", "manager", 10_000, 29_000))).toBe(false);
   });
