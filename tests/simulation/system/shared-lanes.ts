@@ -1,4 +1,13 @@
-import type { Dict, Fabric, List, Lock, Manager, Queue, Value } from "@heddle/client";
+import {
+  type Dict,
+  type Fabric,
+  type List,
+  type Lock,
+  type Manager,
+  objectsAdmin,
+  type Queue,
+  type Value,
+} from "@heddle/client";
 import { EmptyError } from "@heddle/kernel";
 import { CalledObjects } from "../../harness/called-objects.ts";
 import type { Calls } from "../../harness/caller.ts";
@@ -79,10 +88,15 @@ function counted({ cluster, fabric, pool, random, name }: LaneStage): Lane {
 }
 
 /** Tasks that read, wait and write under a lock, which loses no update: each section sees what the one before it wrote. */
-function exclusive({ cluster, fabric, pool, random, name }: LaneStage): Lane {
+function exclusive({ cluster, fabric, pool, random, name, plan }: LaneStage): Lane {
   const count = 2 + random.int(10);
   const pauseMs = pick(random, [0, 5, 100, 3_000]);
   const heard = new Set<string>();
+  /** An operator takes the lock away from whoever has it, just as that writes: whichever is at the manager first. */
+  const isBroken = plan.weather === "storm" && random.int(3) === 0;
+  const breakLock = (): void => {
+    if (isBroken && random.int(3) === 0) objectsAdmin(fabric).breakLock(`@lock ${name}`).catch(ignore);
+  };
   let begun = 0;
   const task = async (lock: Lock, cell: Value<"f64">, log: List<readonly [bigint, number]>): Promise<void> => {
     const { sleep } = cluster.world.processes.here();
@@ -90,6 +104,7 @@ function exclusive({ cluster, fabric, pool, random, name }: LaneStage): Lane {
       begun++;
       const next = (await cell.get()) + 1;
       await sleep(pauseMs);
+      breakLock();
       await cell.set(next);
       await log.append([token, next]);
       return [token, next] as const;
@@ -267,3 +282,5 @@ function caller(fabric: Fabric): Calls {
   const objects = new CalledObjects(fabric.manager());
   return { call: (object, method, args = [], under) => objects.call({ id: 0, object, method, args, under }) };
 }
+
+function ignore(): void {}
