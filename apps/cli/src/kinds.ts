@@ -55,12 +55,12 @@ export const jobs: Kind<JobStatus> = {
     { heading: "ID", cell: ({ jobId }) => jobId },
     { heading: "NAME", cell: ({ name }) => name },
     { heading: "STATE", cell: ({ state }) => state },
+    { heading: "KEPT", cell: (job) => keptText(job) },
     { heading: "ITEMS", cell: ({ itemsDone, itemsOffered }) => `${itemsDone}/${itemsOffered}` },
     { heading: "CHUNKS", cell: ({ chunksDone, chunksOffered }) => `${chunksDone}/${chunksOffered}` },
     { heading: "AGE", cell: ({ ageMs }) => duration(ageMs) },
     { heading: "DURATION", cell: ({ durationMs }) => (durationMs === 0 ? "-" : duration(durationMs)) },
     { heading: "PLACED", cell: ({ chunksPlaced }) => String(chunksPlaced), isWide: true },
-    { heading: "KEPT", cell: (job) => keptText(job), isWide: true },
     { heading: "CLIENT", cell: ({ client }) => client, isWide: true },
     { heading: "IDENTITY", cell: ({ identity }) => identity, isWide: true },
     { heading: "FAILURE", cell: ({ failure }) => (failure === "" ? "-" : failure), isWide: true },
@@ -69,7 +69,7 @@ export const jobs: Kind<JobStatus> = {
 
 /** Whether the fabric keeps it: what becomes of it without its client. */
 function keptText({ kept, detached }: Pick<JobStatus, "kept" | "detached">): string {
-  if (!kept) return "no";
+  if (!kept) return "-";
   return detached ? "detached" : "yes";
 }
 
