@@ -5,7 +5,7 @@ import { isThere } from "../../harness/reports.ts";
 import { eventually } from "../../harness/waiting.ts";
 import { noted, notedItems, notesIn, runCounts, squares } from "./run-notes.ts";
 
-vi.setConfig({ testTimeout: 90_000 });
+vi.setConfig({ testTimeout: 180_000 });
 
 test("F01 an agent that is killed (-9) with its process group in the middle of chunks loses nothing, and leaves no worker", async () => {
   await using cluster = await ProcessCluster.start({ slots: 2, agentsWithin: ["setsid"] });

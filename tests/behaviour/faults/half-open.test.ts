@@ -6,7 +6,7 @@ import { isThere } from "../../harness/reports.ts";
 import { eventually, settles } from "../../harness/waiting.ts";
 import { machineMs, notesIn, squares } from "./run-notes.ts";
 
-vi.setConfig({ testTimeout: 90_000, hookTimeout: 90_000 });
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
 const LEASE_MS = 3_000;
 /** What a machine that is busy may take beyond a lease. */

@@ -8,7 +8,7 @@ import { eventually } from "../../harness/waiting.ts";
 import { placed } from "./placed.ts";
 import { noted, notedItems, notesIn, runCounts, squares } from "./run-notes.ts";
 
-vi.setConfig({ testTimeout: 90_000 });
+vi.setConfig({ testTimeout: 180_000 });
 
 /**
  * Agents whose connections can be cut around what they and their coordinator say. Nothing is lost of a connection but its end, so a word that is lost is one that was under way as the

@@ -10,7 +10,7 @@ import { sleeps } from "../process-tasks.ts";
 import { placed } from "./placed.ts";
 import { noted, notedItems, notesIn, runCounts, squares } from "./run-notes.ts";
 
-vi.setConfig({ testTimeout: 90_000 });
+vi.setConfig({ testTimeout: 180_000 });
 
 test("F04 what an agent tells that was stopped for two leases comes too late: it counts nothing, and the rest of its work ends", async () => {
   await using cluster = await ProcessCluster.start({ slots: 2, leaseMs: 1_500 });
@@ -48,7 +48,7 @@ test("F04 what an agent tells that was stopped for two leases comes too late: it
 
 test("F12 a coordinator, and a manager, that are stopped for less than a lease cost no run and no lock", async () => {
   const leaseMs = 4_000;
-  await using cluster = await ProcessCluster.start({ slots: 2, leaseMs, manager: true });
+  await using cluster = await ProcessCluster.start({ slots: 2, leaseMs, manager: true, unavailableTimeoutMs: 60_000 });
   const fabric = await cluster.fabric();
   await using manager = fabric.manager({ ttlMs: leaseMs });
   const guard = await manager.lock({ name: "held" }).acquire();
@@ -73,7 +73,7 @@ test("F12 a coordinator, and a manager, that are stopped for less than a lease c
 
 test("that a process has ended is told by wait while the manager stands still, which a pipe beside it asks", async () => {
   const leaseMs = 15_000;
-  await using cluster = await ProcessCluster.start({ leaseMs, manager: true });
+  await using cluster = await ProcessCluster.start({ leaseMs, manager: true, unavailableTimeoutMs: 60_000 });
   const fabric = await cluster.fabric();
   const [here, there] = Pipe<number>({ fabric });
   await there.send(1);

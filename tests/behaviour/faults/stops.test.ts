@@ -8,7 +8,7 @@ import { eventually } from "../../harness/waiting.ts";
 import { placed } from "./placed.ts";
 import { noted, notedItems, notesIn, runCounts } from "./run-notes.ts";
 
-vi.setConfig({ testTimeout: 90_000 });
+vi.setConfig({ testTimeout: 180_000 });
 
 /** What a machine that is busy may take beyond what a server has to drain. */
 const GRACE_MS = 5_000;
@@ -92,7 +92,7 @@ test("G05 an agent that is told to stop ends what runs, gives back the rest, and
 });
 
 test("G05 a manager that is told to stop in the middle of writes ends with 0 and has what it acknowledged; one that is told so twice ends at once, and has it, too", async () => {
-  await using cluster = await ProcessCluster.start({ manager: true });
+  await using cluster = await ProcessCluster.start({ manager: true, unavailableTimeoutMs: 60_000 });
   const fabric = await cluster.fabric();
   await using manager = fabric.manager({ ttlMs: 30_000 });
   const dict = manager.dict<string, number>([], { name: "counts" });
