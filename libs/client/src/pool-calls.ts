@@ -47,7 +47,7 @@ export interface PoolHost {
 }
 
 /** Jobs whose items' writes count once, as the manager knows them. */
-export interface CallJobs {
+interface CallJobs {
   /** Throws StateError where no call may be made: in a task whose own writes count once. */
   checkCall(): void;
   /** The manager takes the job. Rejects with StateError where there is none. It is forgotten with this program's session with the manager, which `lost` is told once; without that it outlives it. */

@@ -33,7 +33,7 @@ export async function addByCompare(total: Dict<string, number>, n: number): Prom
 }
 
 /** Leaves the same mark, that no other run of it leaves, wherever it can write. */
-export async function markAll({ marks, lines, count, cells }: Ledger, n: number): Promise<string> {
+async function markAll({ marks, lines, count, cells }: Ledger, n: number): Promise<string> {
   const mark = `${n} ${randomUUID()}`;
   await marks.set(n, mark);
   await lines.append(mark);
