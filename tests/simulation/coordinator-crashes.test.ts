@@ -53,6 +53,7 @@ async function run(seed: number, { plan, patienceMs, trouble }: Case): Promise<O
   cluster.heal();
   cluster.startCoordinator();
   const outcomes = await cluster.drive(settled);
+  await cluster.drive(pool.terminate()); // a stream that gave the error of an item waits for whoever reads on
   await cluster.drive(cluster.settled());
   await cluster[Symbol.asyncDispose]();
   expect([...cluster.world.processes.live]).toEqual([]);

@@ -60,6 +60,7 @@ async function run(seed: number): Promise<number> {
     else if (!(outcome.reason instanceof UnavailableError || outcome.reason instanceof WorkerLostError))
       throw outcome.reason;
   }
+  await cluster.drive(pool.terminate()); // a stream that gave the error of an item waits for whoever reads on
   await cluster.drive(cluster.settled());
   return kept;
 }
