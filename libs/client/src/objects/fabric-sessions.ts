@@ -5,7 +5,7 @@ import { allSettled } from "./all-settled.ts";
 import type { CallEffects, HeldLock, ObjectsChannel } from "./channel.ts";
 import { managerOf } from "./manager-address.ts";
 import { ManagerStream } from "./manager-stream.ts";
-import { ObjectsSession } from "./session.ts";
+import { type ManagerSeen, ObjectsSession } from "./session.ts";
 import { streamLeases } from "./stream-leases.ts";
 import type { ObjectsTransport } from "./transport.ts";
 
@@ -45,6 +45,7 @@ export interface FabricSessionsOptions {
 export class FabricSessions {
   readonly #options: FabricSessionsOptions;
   readonly #open = new Set<ObjectsSession>();
+  readonly #seen: ManagerSeen = { hasAnswered: false };
   #default: ObjectsSession | undefined;
   #guards: AsyncScope<readonly HeldLock[]> | undefined;
   readonly #bootClock: (() => Millis) | undefined;
@@ -96,6 +97,7 @@ export class FabricSessions {
     this.#guards ??= openScope<readonly HeldLock[]>();
     const session: ObjectsSession = new ObjectsSession({
       ...{ env, transport, leases, openScope, guards: this.#guards, lend, unavailableTimeoutMs, bootClock },
+      seen: this.#seen,
       hold: lend === undefined ? hold : notHeld,
       closed: () => void this.#open.delete(session),
     });

@@ -30,10 +30,18 @@ export interface ObjectsSessionOptions {
   readonly lend?: (() => Disposable) | undefined;
   /** Longest wait for a manager that vanished, or that lets this side in no more. Then what is pending rejects with UnavailableError, or its refusal, and the session is given up. */
   readonly unavailableTimeoutMs: number;
+  /** What sessions of one program have in common of the manager; nothing unless given. */
+  readonly seen?: ManagerSeen;
   /** Time that goes on while the machine is suspended. */
   readonly bootClock?: (() => Millis) | undefined;
   /** Called once, when it was closed. */
   readonly closed?: () => void;
+}
+
+/** What a program knows of the manager. */
+export interface ManagerSeen {
+  /** It has answered before, in whatever session: it is there, though it may be away. */
+  hasAnswered: boolean;
 }
 
 /** Where the session stands. "idle": there is none, the next operation opens it. "opening", "down": there is no stream to send on. */
@@ -66,8 +74,7 @@ export class ObjectsSession implements ObjectsChannel {
   #scope: AsyncScope<readonly HeldLock[]> | undefined;
   #state: State = "idle";
   #session: number | undefined;
-  /** The manager has answered before: it is there, though it may be away. */
-  #hasAnswered = false;
+  readonly #seen: ManagerSeen;
   #lastSeq = 0;
   #isFlushing = false;
   /** Alive while operations have no reply. */
@@ -87,6 +94,7 @@ export class ObjectsSession implements ObjectsChannel {
 
   constructor(options: ObjectsSessionOptions) {
     this.#options = options;
+    this.#seen = options.seen ?? { hasAnswered: false };
     this.#lending = options.lend === undefined ? undefined : new Lending(options.env.clock, options.lend);
     this.#scope = options.guards;
     this.#leases = new LeaseWatch({
@@ -292,7 +300,7 @@ export class ObjectsSession implements ObjectsChannel {
 
   #opened(terms: LeaseTerms): void {
     this.#session = terms.session;
-    this.#hasAnswered = true;
+    this.#seen.hasAnswered = true;
     this.#state = "open";
     this.#isAway = false;
     this.#managerIsThere();
@@ -463,7 +471,7 @@ export class ObjectsSession implements ObjectsChannel {
   #awaitManager(): void {
     if (this.#patience !== undefined) return;
     const { env, transport, unavailableTimeoutMs } = this.#options;
-    const isSomewhere = this.#hasAnswered || transport.isCertain === true;
+    const isSomewhere = this.#seen.hasAnswered || transport.isCertain === true;
     const timeoutMs = isSomewhere ? unavailableTimeoutMs : Math.min(FIRST_CONNECT_TIMEOUT_MS, unavailableTimeoutMs);
     const deadlineMs = env.clock.nowMs() + timeoutMs;
     this.#patience = env.clock.setTimer(deadlineMs, () => {
