@@ -93,85 +93,26 @@ export async function appendAndRead(lines: List<number>, n: number): Promise<num
   return await lines.toArray();
 }
 
+type Ask = (answer: Promise<unknown>) => Promise<void>;
+
+interface Cells {
+  readonly array: SharedArray<"i32">;
+  readonly value: Value<"i64">;
+  readonly space: Namespace<Record<string, unknown>>;
+}
+
 /** Everything there is to be asked of objects that count once. Gives each answer. */
-export async function askEverything(
-  dict: Dict,
-  list: List<number>,
-  {
-    array,
-    value,
-    space,
-  }: { array: SharedArray<"i32">; value: Value<"i64">; space: Namespace<Record<string, unknown>> },
-): Promise<unknown[]> {
+export async function askEverything(dict: Dict, list: List<number>, cells: Cells): Promise<unknown[]> {
   const seen: unknown[] = [];
-  const ask = async (answer: Promise<unknown>): Promise<void> => {
+  const ask: Ask = async (answer) => {
     seen.push(
       await answer.catch((error: Error) => `${error.name}: ${error.message.replace(/operation \d+[^:]*: /, "")}`),
     );
   };
   for (const round of [1, 2]) {
-    await ask(dict.get("a"));
-    await ask(dict.set("a", round));
-    await ask(dict.get("a"));
-    await ask(
-      dict.update([
-        ["b", 2],
-        ["c", 3],
-        ["b", 4],
-      ]),
-    );
-    await ask(dict.get("b"));
-    await ask(dict.has("nothing"));
-    await ask(dict.increment("a", 5));
-    await ask(dict.increment("n", 1n));
-    await ask(dict.increment("text"));
-    await ask(dict.setDefault("d", [1]));
-    await ask(dict.setDefault("d", [2]));
-    await ask(dict.compareAndSet("d", [1], [3]));
-    await ask(dict.compareAndSet("d", [1], [4]));
-    await ask(dict.modify("a", (a) => Number(a) * 2));
-    await ask(dict.entries());
-    await ask(dict.delete("b"));
-    await ask(dict.delete("b"));
-    await ask(dict.pop("c"));
-    await ask(dict.pop("c"));
-    await ask(dict.pop("c", "none"));
-    await ask(dict.keys());
-    await ask(dict.popItem());
-    await ask(dict.size());
-    await ask(dict.values());
-    await ask(list.append(5));
-    await ask(list.extend([3, 4, 1]));
-    await ask(list.length());
-    await ask(list.at(-1));
-    await ask(list.set(0, 9));
-    await ask(list.set(77, 9));
-    await ask(list.insert(1, 8));
-    await ask(list.pop());
-    await ask(list.pop(0));
-    await ask(list.pop(99));
-    await ask(list.remove(4));
-    await ask(list.remove(4_000));
-    await ask(list.sort());
-    await ask(list.toArray());
-    await ask(list.reverse());
-    await ask(list.slice(1, 3));
-    await ask(list.delete(0));
-    await ask(list.index(3));
-    await ask(list.count(3));
-    await ask(array.set(0, 7));
-    await ask(array.add(0, 2 ** 31 - 1));
-    await ask(array.get(0));
-    await ask(array.setSlice(1, [1, 2]));
-    await ask(array.slice());
-    await ask(value.add(3n));
-    await ask(value.compareExchange(3n, 4n));
-    await ask(value.compareExchange(3n, 5n));
-    await ask(value.get());
-    await ask(value.set(10n));
-    await ask(space.set("x", round));
-    await ask(space.get("x"));
-    await ask(space.delete("y"));
+    await askDict(ask, dict, round);
+    await askList(ask, list);
+    await askCells(ask, cells, round);
   }
   await ask(dict.clear());
   await ask(dict.set("last", true));
@@ -182,6 +123,77 @@ export async function askEverything(
   await ask(list.append(1));
   await ask(list.toArray());
   return seen;
+}
+
+async function askDict(ask: Ask, dict: Dict, round: number): Promise<void> {
+  await ask(dict.get("a"));
+  await ask(dict.set("a", round));
+  await ask(dict.get("a"));
+  await ask(
+    dict.update([
+      ["b", 2],
+      ["c", 3],
+      ["b", 4],
+    ]),
+  );
+  await ask(dict.get("b"));
+  await ask(dict.has("nothing"));
+  await ask(dict.increment("a", 5));
+  await ask(dict.increment("n", 1n));
+  await ask(dict.increment("text"));
+  await ask(dict.setDefault("d", [1]));
+  await ask(dict.setDefault("d", [2]));
+  await ask(dict.compareAndSet("d", [1], [3]));
+  await ask(dict.compareAndSet("d", [1], [4]));
+  await ask(dict.modify("a", (a) => Number(a) * 2));
+  await ask(dict.entries());
+  await ask(dict.delete("b"));
+  await ask(dict.delete("b"));
+  await ask(dict.pop("c"));
+  await ask(dict.pop("c"));
+  await ask(dict.pop("c", "none"));
+  await ask(dict.keys());
+  await ask(dict.popItem());
+  await ask(dict.size());
+  await ask(dict.values());
+}
+
+async function askList(ask: Ask, list: List<number>): Promise<void> {
+  await ask(list.append(5));
+  await ask(list.extend([3, 4, 1]));
+  await ask(list.length());
+  await ask(list.at(-1));
+  await ask(list.set(0, 9));
+  await ask(list.set(77, 9));
+  await ask(list.insert(1, 8));
+  await ask(list.pop());
+  await ask(list.pop(0));
+  await ask(list.pop(99));
+  await ask(list.remove(4));
+  await ask(list.remove(4_000));
+  await ask(list.sort());
+  await ask(list.toArray());
+  await ask(list.reverse());
+  await ask(list.slice(1, 3));
+  await ask(list.delete(0));
+  await ask(list.index(3));
+  await ask(list.count(3));
+}
+
+async function askCells(ask: Ask, { array, value, space }: Cells, round: number): Promise<void> {
+  await ask(array.set(0, 7));
+  await ask(array.add(0, 2 ** 31 - 1));
+  await ask(array.get(0));
+  await ask(array.setSlice(1, [1, 2]));
+  await ask(array.slice());
+  await ask(value.add(3n));
+  await ask(value.compareExchange(3n, 4n));
+  await ask(value.compareExchange(3n, 5n));
+  await ask(value.get());
+  await ask(value.set(10n));
+  await ask(space.set("x", round));
+  await ask(space.get("x"));
+  await ask(space.delete("y"));
 }
 
 /** Moves what is in one key to another, in a transaction, after a write of its own. */
