@@ -10,11 +10,13 @@ export const MANAGER = "manager:1";
 /** Virtual time that it has for a polite end. */
 const DRAIN_MS = 10_000;
 
-/** A state in numbers: revision, sessions, owners, objects, bytes, locks held. */
+/** A state in numbers: revision, sessions, owners, objects, bytes, locks held, jobs whose writes count once. */
 export type StateNumbers = Readonly<Record<string, number>>;
 
 const followed: ReadonlySet<string> = new Set(
-  ["revision", "sessions", "owners", "objects", "data_bytes", "locks_held"].map((each) => `heddle_manager_${each}`),
+  ["revision", "sessions", "owners", "objects", "data_bytes", "locks_held", "effects_jobs"].map(
+    (each) => `heddle_manager_${each}`,
+  ),
 );
 
 /** The real manager on a machine of a simulated world. */

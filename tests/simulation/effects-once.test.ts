@@ -47,10 +47,12 @@ interface Outcome {
 interface Case {
   readonly plan: (drawn: FaultPlan) => FaultPlan;
   readonly patienceMs: number;
+  /** The coordinator keeps the job. */
+  readonly isKept?: boolean;
 }
 
 /** A call whose items read and write while everything goes wrong; then all is healed, and it must have been as if each item had run once or never. */
-async function run(seed: number, { plan, patienceMs }: Case): Promise<Outcome> {
+async function run(seed: number, { plan, patienceMs, isKept = false }: Case): Promise<Outcome> {
   const random = seededRandom(seed, "effects once");
   const cluster = new SimulatedCluster({
     ...{ seed, nodes: 1 + random.int(3), slots: 1 + random.int(2), unavailableTimeoutMs: patienceMs },
@@ -72,22 +74,30 @@ async function run(seed: number, { plan, patienceMs }: Case): Promise<Outcome> {
   const count = 10 + random.int(60);
   const inputs = Array.from({ length: count }, (_, n): Parameters<typeof task> => [byItem, lines, sums, n]);
   const how = { chunkSize: 1 + random.int(8), retries: random.int(3), onError: "collect", effects: "once" } as const;
-  const call = pool.starmap(task, inputs, { ...how, speculate: random.int(2) === 0 }).then(
-    (settled) => settled,
-    (error: unknown) => (error instanceof Error ? error : new Error(String(error))),
-  );
-  await cluster.drive(Promise.race([call, passed(cluster, STORM_MS)]));
+  const call = pool.starmapAsync(task, inputs, { ...how, speculate: random.int(2) === 0, detach: isKept });
+  const begun: Promise<unknown> = outcomeOf<unknown>(isKept ? call.accepted() : call);
+  await cluster.drive(Promise.race([begun, passed(cluster, STORM_MS)]));
+  if (isKept) await cluster.drive(passed(cluster, random.int(STORM_MS)));
   cluster.heal();
   cluster.startCoordinator();
-  const settled = await cluster.drive(call);
+  if (isKept) {
+    await cluster.drive(begun);
+    await expectClosed(cluster); // nobody listens to it, nor could, where it was not accepted
+  }
+  const settled = await cluster.drive(outcomeOf(call));
   await cluster.drive(cluster.settled());
   const judge = marksOf(cluster.client().fabric);
   const there = await cluster.drive(
     Promise.all([judge.byItem.entries(), judge.lines.toArray(), judge.sums.get("marks", 0)]),
   );
+  await expectClosed(cluster);
   await cluster[Symbol.asyncDispose]();
-  const answered = expectOnce(settled, there);
+  const answered = expectOnce(settled, there, isKept);
   return { answered, runs, isLost: settled instanceof Error };
+}
+
+function outcomeOf<R>(call: PromiseLike<R>): Promise<R | Error> {
+  return Promise.resolve(call).catch((error: unknown) => (error instanceof Error ? error : new Error(String(error))));
 }
 
 /** Writes marks that no other run writes, by reading and writing, blindly and without waiting; sometimes it fails after that. */
@@ -105,10 +115,21 @@ function taskOf(cluster: SimulatedCluster, random: Random, serial: () => number)
   };
 }
 
+/** The manager comes to know no job any more. */
+async function expectClosed(cluster: SimulatedCluster): Promise<void> {
+  const open = (): number | undefined => cluster.manager?.numbers().heddle_manager_effects_jobs;
+  for (let looks = 0; open() !== 0 && looks < 600; looks++) await cluster.drive(passed(cluster, 1_000));
+  expect(open()).toBe(0);
+}
+
 type There = readonly [entries: readonly [number, string][], lines: readonly string[], sum: number];
 
-/** Of each item that has a result there is that very mark, of others none; and none is there twice. Gives how many have. */
-function expectOnce(settled: readonly PromiseSettledResult<string>[] | Error, [entries, lines, sum]: There): number {
+/** Of each item that has a result there is that very mark, of others none, unless the job is kept; and none is there twice. Gives how many have. */
+function expectOnce(
+  settled: readonly PromiseSettledResult<string>[] | Error,
+  [entries, lines, sum]: There,
+  isKept: boolean,
+): number {
   const byItem = new Map(entries);
   expect([...lines].sort()).toEqual([...byItem.values()].sort()); // each run counts as a whole
   expect(sum).toBe(byItem.size);
@@ -119,7 +140,7 @@ function expectOnce(settled: readonly PromiseSettledResult<string>[] | Error, [e
   }
   for (const [n, one] of settled.entries()) {
     if (one.status === "fulfilled") expect([n, byItem.get(n)]).toEqual([n, one.value]);
-    else if (!UNKNOWN.has(one.reason.name))
+    else if (!isKept && !UNKNOWN.has(one.reason.name))
       expect([n, byItem.get(n), one.reason.name]).toEqual([n, undefined, one.reason.name]);
   }
   return settled.filter(({ status }) => status === "fulfilled").length;
@@ -156,6 +177,18 @@ describe("what items write counts if and only if they are answered, each once", 
     ];
     expect(answered).toBeGreaterThan(15 * SEEDS);
     expect(runs).toBeGreaterThan(answered); // some ran again
+  });
+
+  test(`of a job that is kept, while coordinator, manager, agents and workers are killed at any step, of ${SEEDS} seeds`, async () => {
+    const plan = (drawn: FaultPlan): FaultPlan => ({
+      ...drawn,
+      partition: 0,
+      blackhole: 0,
+      killWorker: 0.5,
+      crash: 0.2,
+    });
+    const outcomes = await runAll({ plan, patienceMs: 3_600_000, isKept: true });
+    if (ONLY === undefined) expect(outcomes.reduce((sum, one) => sum + one.answered, 0)).toBeGreaterThan(15 * SEEDS);
   });
 
   test(`among all other faults, of ${SEEDS} seeds`, async () => {
