@@ -8,9 +8,9 @@ import { expect, onTestFinished, test } from "vitest";
 import { ProcessCluster } from "../harness/process-cluster.ts";
 
 /** Results of 1 MiB; HEDDLE_SLEEPER_RESULTS=1024 and HEDDLE_SLEEPER_MS=60000 make a GiB of them, and a sleep of a minute. */
-const RESULTS = Number(process.env.HEDDLE_SLEEPER_RESULTS ?? 192);
+const RESULTS = Number(process.env.HEDDLE_SLEEPER_RESULTS ?? 128);
 /** Of every process, however long nobody reads. Run from its sources a server has 145 of it before it does anything, and more garbage the more goes through it: a GiB has made 375. */
-const PROCESS_MB_MAX = RESULTS > 192 ? 400 : 300;
+const PROCESS_MB_MAX = RESULTS > 128 ? 400 : 300;
 const LEASE_MS = 1_500;
 /** Well beyond a lease. */
 const SLEEP_MS = Number(process.env.HEDDLE_SLEEPER_MS ?? 4_000);
@@ -39,8 +39,10 @@ function peakMb(pid: number): number {
 }
 
 /** Maps until told to stop. How many there were, and the longest, in milliseconds. */
-async function mapping(fabric: Fabric, until: { isOver: boolean }): Promise<{ maps: number; longestMs: number }> {
-  await using pool = fabric.pool();
+async function mapping(
+  pool: ReturnType<Fabric["pool"]>,
+  until: { isOver: boolean },
+): Promise<{ maps: number; longestMs: number }> {
   let [maps, longestMs] = [0, 0];
   while (!until.isOver) {
     const startedMs = performance.now();
@@ -64,10 +66,12 @@ for (const how of ["pause", "block"] as const) {
       onTestFinished(() => cluster[Symbol.asyncDispose]());
       await using other = await connect(cluster.address);
       const nodes = await facts(other);
+      await using pool = other.pool();
+      await pool.map(Math.abs, range(10)); // its workers are there
       const { gone, lines } = sleeper(how, cluster.address);
       expect(await lines.next()).toMatchObject({ value: "asleep" });
       const until = { isOver: false };
-      const mapped = mapping(other, until);
+      const mapped = mapping(pool, until);
       expect(await lines.next()).toMatchObject({ value: "awake" });
       until.isOver = true;
       const { maps, longestMs } = await mapped;
