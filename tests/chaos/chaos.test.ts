@@ -11,7 +11,7 @@ import { parseOptions } from "./options.ts";
 import { planOf } from "./plan.ts";
 import type { Report } from "./report.ts";
 
-const seed = process.env.HEDDLE_CHAOS_SEED ?? "20";
+const seed = process.env.HEDDLE_CHAOS_SEED ?? "48";
 const args = `--seed ${seed} --minutes 0.4 --fault-every 0.8-1.4 --agents 2 --clients 2 --lease-ms 5000`.split(" ");
 const why = whyNoHosts();
 

@@ -49,6 +49,13 @@ describe("an error is explained", () => {
     expect(explained(call("UnavailableError", "process"), killed)).toBe(true);
   });
 
+  test("by a coordinator that died where a program has yet to hear of the manager, and not where one has long", () => {
+    const killed = fault("kill-coordinator", "coordinator", 12_000, 13_000);
+    expect(explained(call("UnavailableError", "new-kept-once"), killed)).toBe(true);
+    for (const lane of ["kept-once", "new-kept", "once"])
+      expect(explained(call("UnavailableError", lane), killed)).toBe(false);
+  });
+
   test("by a coordinator's full disk where a job is to be kept, and nowhere else", () => {
     const full = fault("full-coordinator-disk", "coordinator", 12_000, 13_000);
     for (const lane of ["kept", "kept-once", "twice"]) expect(explained(call("LimitError", lane), full)).toBe(true);

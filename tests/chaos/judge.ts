@@ -30,10 +30,10 @@ interface Excuse {
 }
 
 /** Lanes that ask the manager, and those that have processes: what only has jobs sees nothing of most faults. */
-const sharing = ["history", "count", "lock", "pipe", "writing-tasks", "once", "kept-once", "close"];
+const sharing = ["history", "count", "lock", "pipe", "writing-tasks", "once", "kept-once", "new-kept-once", "close"];
 const processes = ["process", "pipe"];
 /** Those whose jobs are on the coordinator's disk before they run. */
-const kept = ["kept", "kept-once", "twice"];
+const kept = ["kept", "kept-once", "new-kept", "new-kept-once", "twice"];
 const everybody = [...sharing, ...processes, ...kept, ...jobLanes.map(([name]) => name)];
 
 function excuse(lanes: readonly string[], isLong: boolean, ...kinds: readonly FaultKind[]): Excuse {
@@ -45,6 +45,14 @@ const silence: readonly FaultKind[] = ["cut", "half-open", "slow", "drip", "drop
 const stops: readonly FaultKind[] = ["stop-agent", "stop-coordinator", "stop-manager", "stop-client"];
 const deaths: readonly FaultKind[] = ["kill-agent", "kill-worker", "little-memory", "stop-worker"];
 const sessionOver = excuse(sharing, true, ...silence, ...stops);
+/** A program to which the manager has never answered waits 10 s for it, and comes to know of it through the coordinator. */
+const neverAnswered = excuse(
+  ["new-kept-once"],
+  false,
+  ...silence,
+  ...stops,
+  ...(["kill-coordinator", "kill-manager", "full-manager-disk"] as const),
+);
 const nodeOver = excuse(sharing, false, "kill-agent");
 /** A process ends with its node, its worker, and its client's session with the coordinator. */
 const processOver = [
@@ -57,7 +65,7 @@ const processOver = [
  * whatever ends before their client's patience does.
  */
 const excuses: ReadonlyMap<string, readonly Excuse[]> = new Map([
-  ["UnavailableError", [sessionOver, ...processOver]],
+  ["UnavailableError", [sessionOver, neverAnswered, ...processOver]],
   ["SessionLostError", [sessionOver, nodeOver]],
   ["OutcomeUnknownError", [sessionOver, excuse(sharing, false, ...deaths)]],
   ["LockLostError", [sessionOver, nodeOver]],

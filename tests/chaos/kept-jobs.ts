@@ -115,7 +115,7 @@ export class KeptJobs {
     const program = submitter(name, job, (event) => {
       if (event.type === "begins") begun.resolve();
       if (event.type === "accepted") accepted = true;
-      if (event.type === "failed") failed({ client: name, lane: laneOf(job), ...event });
+      if (event.type === "failed") failed({ client: name, lane: `new-${laneOf(job)}`, ...event });
     });
     if (killedAfterMs !== undefined) {
       await Promise.race([begun.promise, program.gone]);
@@ -182,7 +182,7 @@ export class KeptJobs {
   }
 }
 
-/** As errors of it are judged. */
+/** As errors of it are judged; "new-" and this where a new program submits it. */
 const laneOf = ({ isOnce }: KeptJob): string => (isOnce ? "kept-once" : "kept");
 
 type Answer =
