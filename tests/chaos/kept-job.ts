@@ -45,7 +45,7 @@ export interface RemoteError {
 
 /** What whoever attaches hears, in a form that travels: of each item its value or its error, or the error by which the whole job failed. */
 export type Heard = readonly KeptResult[] | { readonly failure: RemoteError };
-export type KeptResult = { readonly value: Marked } | { readonly error: RemoteError };
+type KeptResult = { readonly value: Marked } | { readonly error: RemoteError };
 
 /** Attaches to it and waits for its end. Rejects when that is not heard. */
 export async function attachKept(fabric: Fabric, { jobId, isOnce }: KeptJob): Promise<Heard> {

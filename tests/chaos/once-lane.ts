@@ -20,7 +20,7 @@ export const UNKNOWN_WRITES: ReadonlySet<string> = new Set([
 ]);
 
 /** What became of the items of one job, when it was over. */
-export interface OnceOutcome {
+interface OnceOutcome {
   /** Items that have their result: each has its writes. */
   readonly done: readonly number[];
   /** Items of which nobody knows. */
@@ -30,7 +30,7 @@ export interface OnceOutcome {
 }
 
 /** Throws WrongResult for results that no run of the items gives. */
-export function onceOutcome(results: readonly PromiseSettledResult<Marked>[]): OnceOutcome {
+function onceOutcome(results: readonly PromiseSettledResult<Marked>[]): OnceOutcome {
   const [done, unknown, errors]: [number[], number[], Error[]] = [[], [], []];
   for (const [n, result] of results.entries()) {
     if (result.status === "fulfilled") {
