@@ -13,6 +13,21 @@ function stage(slots?: number) {
   return opened;
 }
 
+test("a session that an older one of this client has taken the place of, because its hello came later, is followed by another", async () => {
+  const { fake, pool, offered } = stage();
+  const map = pool.map(square, [3]);
+  await settle();
+  await fake.stop({ code: "conflict", message: "the client has opened another session" });
+  await fake.kill();
+  await fake.begin();
+  await fake.env.clock.advance(3_000);
+  await fake.dialled();
+  expect(offered()).toEqual([{ chunk: 0, firstIndex: 0, settled: [] }]);
+  fake.answer(1, 0, [9]);
+  fake.end(1);
+  expect(await map).toEqual([9]);
+});
+
 describe("a coordinator that stops politely", () => {
   test("is followed by the next one, however often it says goodbye before it is gone", async () => {
     const { fake, pool, offered } = stage();

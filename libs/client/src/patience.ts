@@ -57,13 +57,14 @@ export class Patience {
 }
 
 /**
- * Whether a session that ended so may be followed by another, of a client that was let in before: the coordinator was started anew or stopped, has given the session up, or
- * does not let this client in for a moment.
+ * Whether a session that ended so may be followed by another, of a client that was let in before: the coordinator was started anew or stopped, has given the session up,
+ * takes an older one for the newest, or does not let this client in for a moment.
  */
 export function isCurable(end: SessionEnd): boolean {
   switch (end.reason) {
     case "goodbye":
-      return end.goodbye.code === "unavailable" || end.goodbye.code === "timeout";
+      // "conflict": the hello of a session that was given up arrived behind that of this one, and counts as the newer
+      return ["unavailable", "timeout", "conflict"].includes(end.goodbye.code);
     case "lost":
       return end.isForgotten === true || isRefusal(end.error);
     case "expired":

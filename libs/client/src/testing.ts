@@ -235,8 +235,8 @@ export class FakeCoordinator implements AsyncDisposable {
   }
 
   /** Ends every session as a coordinator does that stops, and takes new ones no more. */
-  stop(): Promise<void> {
-    return this.#acceptor.close({ code: "unavailable", message: "the coordinator was stopped" });
+  stop(goodbye = { code: "unavailable", message: "the coordinator was stopped" }): Promise<void> {
+    return this.#acceptor.close(goodbye);
   }
 
   #listen(): Promise<Listening> {
