@@ -15,7 +15,7 @@ const FIRST_GUESS_MS = 1;
 export class FairQueue {
   readonly #jobs = new Ranking<Job>((a, b) => a.dueMs < b.dueMs || (a.dueMs === b.dueMs && a.turn < b.turn));
   readonly #costMinMs: Millis;
-  /** Due time of the job served last. Only grows. */
+  /** Where the queue is: the due time of the job served last, and its part of what those had that have left. Only grows. */
   #virtualMs = 0;
   #turns = 0;
   /** Mean over the chunks of all jobs: the guess for a job of which none has finished. */
@@ -44,17 +44,27 @@ export class FairQueue {
 
   /** Charges `job` for one placed chunk and moves it back. */
   charge(job: Job): void {
+    const costMs = Math.max(this.#costMinMs, job.meanMs ?? this.#meanMs);
     this.#virtualMs = Math.max(this.#virtualMs, job.dueMs);
-    job.dueMs += Math.max(this.#costMinMs, job.meanMs ?? this.#meanMs);
+    job.dueMs += costMs;
     job.turn = this.#turns++;
     if (hasPlaceable(job)) this.#jobs.update(job);
-    else this.#jobs.remove(job);
+    else this.#leave(job, costMs);
   }
 
   /** Takes `job` out until `wake`: no node has room for its pool. */
   park(job: Job): void {
     this.#jobs.remove(job);
     job.pool.parked.add(job);
+  }
+
+  /**
+   * What it had last counts as a turn of all who share the queue: those that wait, itself, and one that may come and is next before it is back. Otherwise new
+   * jobs of one chunk each, one after the other, would keep out for ever who has had more.
+   */
+  #leave(job: Job, costMs: Millis): void {
+    this.#jobs.remove(job);
+    this.#virtualMs += costMs / (this.#jobs.size + 2);
   }
 
   /** Learns from a chunk that ran to its end. */
