@@ -95,9 +95,9 @@ describe.each(["coordinator", "manager"] as const)("the %s", (party) => {
   }
 
   test("serves methods of the definitions alone, and the definitions are all there", () => {
-    expect(own.length).toBe(17);
+    expect(own.length).toBe(18);
     expect([...served].filter((path) => !own.some((method) => method.path === path))).toEqual([]);
-    expect(served.size).toBe(party === "coordinator" ? 17 : 8);
+    expect(served.size).toBe(party === "coordinator" ? 18 : 8);
   });
 
   test.each(roles)(
