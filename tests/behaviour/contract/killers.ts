@@ -305,10 +305,11 @@ export function describeBadInput(get: Get): void {
     expect(await pool.map(same, [1])).toEqual([1]);
   });
 
-  test("a job id that is in use is a conflict", async () => {
+  test("a job id names one job: the same call has its result, and another is a conflict", async () => {
     await using pool = get().fabric.pool();
     const jobId = `mine-${process.hrtime.bigint()}`;
     expect(await pool.apply(same, [1], { jobId })).toBe(1);
-    expect(await failure(pool.apply(same, [1], { jobId }))).toMatchObject({ name: "ConflictError" });
+    expect(await pool.apply(same, [1], { jobId })).toBe(1);
+    expect(await failure(pool.apply(same, [2], { jobId }))).toMatchObject({ name: "ConflictError" });
   });
 }
