@@ -2,7 +2,7 @@ import type { Environment, JobId, Millis } from "@heddle/kernel";
 import { JobStoreFullError } from "@heddle/port-job-store";
 import { JobHistoryEntry, type JobStatus } from "@heddle/wire";
 import { endedStatus } from "./admin.ts";
-import type { KeptSpace } from "./kept-space.ts";
+import type { KeptSpace, KeptWrite } from "./kept-space.ts";
 import type { EndedJob } from "./ledger.ts";
 import { ENDED_JOB_AGE_MS, ENDED_JOBS_MAX, HISTORY_PAUSE_MS } from "./limits.ts";
 
@@ -21,7 +21,10 @@ interface PastJob {
   readonly endedMs: Millis;
 }
 
-/** What is said of jobs that have ended, also by the coordinator that comes after. Nobody waits for that to be on disk. */
+/**
+ * What is said of jobs that have ended, also by the coordinator that comes after. Nobody waits for that to be on disk: it leaves HISTORY_PAUSE_MS after a
+ * job's end at the latest, and ahead of whatever is written for a kept job before. So what ended before a kept job is on disk when that is.
+ */
 export class JobHistory {
   readonly #options: JobHistoryOptions;
   /** Oldest first. */
@@ -29,10 +32,12 @@ export class JobHistory {
   /** Not on disk yet; beyond ENDED_JOBS_MAX the oldest never will be. */
   #waiting: EndedJob[] = [];
   #timer: Disposable | undefined;
-  #writing: Promise<void> | undefined;
+  /** Of the writes for which it asks itself there is one at a time: while the disk is slow, more comes together. */
+  #isWriting = false;
 
   constructor(options: JobHistoryOptions) {
     this.#options = options;
+    options.space.ahead = () => this.#leaving();
   }
 
   /** What was said before this coordinator began, oldest first. What is too old, or cannot be read, is left out. */
@@ -51,11 +56,7 @@ export class JobHistory {
   ended(end: EndedJob): void {
     this.#waiting.push(end);
     if (this.#waiting.length > 2 * ENDED_JOBS_MAX) this.#waiting = this.#waiting.slice(-ENDED_JOBS_MAX);
-    const { clock } = this.#options.env;
-    this.#timer ??= clock.setTimer(clock.nowMs() + HISTORY_PAUSE_MS, () => {
-      this.#timer = undefined;
-      this.#writing ??= this.#write();
-    });
+    this.#writeSoon();
   }
 
   /** One has ended that did not run in this life. */
@@ -85,29 +86,45 @@ export class JobHistory {
   async flushed(): Promise<void> {
     this.#timer?.[Symbol.dispose]();
     this.#timer = undefined;
-    await this.#writing;
     await this.#write();
   }
 
-  async #write(): Promise<void> {
-    await this.#writeWaiting();
-    this.#writing = undefined;
+  #writeSoon(): void {
+    const { clock } = this.#options.env;
+    if (this.#isWriting) return;
+    this.#timer ??= clock.setTimer(clock.nowMs() + HISTORY_PAUSE_MS, () => {
+      this.#timer = undefined;
+      void this.#writeOnce();
+    });
   }
 
-  async #writeWaiting(): Promise<void> {
+  async #writeOnce(): Promise<void> {
+    this.#isWriting = true;
+    await this.#write();
+    this.#isWriting = false;
+    if (this.#waiting.length > 0) this.#writeSoon();
+  }
+
+  /** What waits leaves ahead of any write, so of one that brings nothing. Resolves when all that left is on disk, or has no room there. */
+  #write(): Promise<void> {
+    return this.#options.space.write([], 0).catch(onlyFull);
+  }
+
+  /** What waits, which is on its way from now on; undefined for nothing. */
+  #leaving(): KeptWrite | undefined {
     const entries = this.#waiting
       .slice(-ENDED_JOBS_MAX)
       .map((end) => this.#entry(endedStatus(end, end.endedMs), end.endedMs));
     this.#waiting = [];
-    if (entries.length === 0) return;
+    if (entries.length === 0) return undefined;
     const bytes = entries.reduce((sum, entry) => sum + entry.byteLength, 0);
     const changes = entries.map((entry) => ({ type: "history-added", entry }) as const);
-    try {
-      await this.#options.space.write(changes, bytes);
-    } catch (error) {
-      if (!(error instanceof JobStoreFullError)) throw error;
-      this.#options.env.log.warn("the history of jobs lacks some: the disk is full", { jobs: entries.length });
-    }
+    return { changes, bytes, resolve: () => undefined, reject: (error) => this.#lost(error, entries.length) };
+  }
+
+  #lost(error: unknown, jobs: number): void {
+    onlyFull(error);
+    this.#options.env.log.warn("the history of jobs lacks some: the disk is full", { jobs });
   }
 
   #entry(job: JobStatus, endedMs: Millis): Uint8Array {
@@ -125,6 +142,11 @@ export class JobHistory {
       return undefined;
     }
   }
+}
+
+/** Throws what is not a full disk. */
+function onlyFull(error: unknown): void {
+  if (!(error instanceof JobStoreFullError)) throw error;
 }
 
 /** Of a job that ended so long ago. */

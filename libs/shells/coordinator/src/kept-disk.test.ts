@@ -360,6 +360,38 @@ test("what is awaited costs the disk an entry of the history, which nobody waits
   ]);
 });
 
+test("what is written for a kept job takes along what is said of jobs that ended before", async () => {
+  const { disk, lives, node, client } = await openStage();
+  small(client, 4);
+  await work(node);
+  expect([client.said("jobEnded").length, disk.jobs.recovered().history]).toEqual([1, []]);
+  let writes = 0;
+  disk.outcome = () => (++writes === 1 ? "kept" : new Promise(() => undefined));
+  openKept(client, 5);
+  await settle();
+  const { jobs } = await (await lives.next()).network.call(adminListJobs, "coordinator", {}, { timeoutMs: 1_000 });
+  expect(jobs).toMatchObject([
+    { jobId: "job-5", state: "submitting" },
+    { jobId: "job-4", state: "done", itemsDone: 1, kept: false },
+  ]);
+});
+
+test("what is said of jobs that ended while the disk was slow is written when it has done, once", async () => {
+  const { disk, bench, node, client } = await openStage();
+  const gates: (() => void)[] = [];
+  disk.outcome = () => new Promise((resolve) => gates.push(() => resolve("kept")));
+  for (const [at, writes] of [1, 1, 2].entries()) {
+    small(client, at + 1);
+    await work(node, at);
+    await bench.clock.advance(2 * HISTORY_PAUSE_MS);
+    expect(gates).toHaveLength(writes);
+    if (at === 1) gates[0]?.();
+  }
+  gates[1]?.();
+  await bench.clock.advance(2 * HISTORY_PAUSE_MS);
+  expect([gates.length, disk.jobs.recovered().history.length]).toEqual([2, 3]);
+});
+
 test("a coordinator that is stopped has what it took on disk, and fails nothing by that", async () => {
   const { lives, bench, node, client } = await openStage();
   await submit(client, 1, [1, 1]);

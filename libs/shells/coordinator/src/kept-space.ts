@@ -13,7 +13,7 @@ export interface KeptSpaceOptions {
 }
 
 /** A write on its way. */
-interface Write {
+export interface KeptWrite {
   readonly changes: readonly JobChange[];
   readonly bytes: number;
   readonly resolve: () => void;
@@ -24,8 +24,10 @@ interface Write {
 export class KeptSpace {
   /** Drops the ended job that may go first, and says when it is gone; undefined when there is none. Set by whoever has them. */
   makeRoom: () => Promise<void> | undefined = () => undefined;
+  /** Asked as a write leaves: what leaves just ahead of it, and so is on disk when it is; undefined for nothing. Set by whoever has that. */
+  ahead: () => KeptWrite | undefined = () => undefined;
   readonly #options: KeptSpaceOptions;
-  readonly #waiting = new Fifo<Write>();
+  readonly #waiting = new Fifo<KeptWrite>();
   #writingBytes = 0;
   /** What the bytes will change by, once what is under way is on disk. */
   #changingBytes = 0;
@@ -96,11 +98,13 @@ export class KeptSpace {
     for (let next = this.#waiting.peek(); next !== undefined && !this.#isOver; next = this.#waiting.peek()) {
       if (this.#writingBytes > 0 && this.#writingBytes + next.bytes > KEPT_WRITING_BYTES_MAX) return;
       this.#waiting.shift();
+      const ahead = this.ahead();
+      if (ahead !== undefined) void this.#write(ahead);
       void this.#write(next);
     }
   }
 
-  async #write({ changes, bytes, resolve, reject }: Write): Promise<void> {
+  async #write({ changes, bytes, resolve, reject }: KeptWrite): Promise<void> {
     this.#writingBytes += bytes;
     try {
       await this.#options.store.write(changes);
