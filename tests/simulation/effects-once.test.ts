@@ -92,7 +92,7 @@ async function run(seed: number, { plan, patienceMs, isKept = false }: Case): Pr
   );
   await expectClosed(cluster);
   await cluster[Symbol.asyncDispose]();
-  const answered = expectOnce(settled, there, isKept);
+  const answered = expectOnce(settled, there);
   return { answered, runs, isLost: settled instanceof Error };
 }
 
@@ -124,12 +124,8 @@ async function expectClosed(cluster: SimulatedCluster): Promise<void> {
 
 type There = readonly [entries: readonly [number, string][], lines: readonly string[], sum: number];
 
-/** Of each item that has a result there is that very mark, of others none, unless the job is kept; and none is there twice. Gives how many have. */
-function expectOnce(
-  settled: readonly PromiseSettledResult<string>[] | Error,
-  [entries, lines, sum]: There,
-  isKept: boolean,
-): number {
+/** Of each item that has a result there is that very mark, of others none; and none is there twice. Gives how many have. */
+function expectOnce(settled: readonly PromiseSettledResult<string>[] | Error, [entries, lines, sum]: There): number {
   const byItem = new Map(entries);
   expect([...lines].sort()).toEqual([...byItem.values()].sort()); // each run counts as a whole
   expect(sum).toBe(byItem.size);
@@ -140,7 +136,7 @@ function expectOnce(
   }
   for (const [n, one] of settled.entries()) {
     if (one.status === "fulfilled") expect([n, byItem.get(n)]).toEqual([n, one.value]);
-    else if (!isKept && !UNKNOWN.has(one.reason.name))
+    else if (!UNKNOWN.has(one.reason.name))
       expect([n, byItem.get(n), one.reason.name]).toEqual([n, undefined, one.reason.name]);
   }
   return settled.filter(({ status }) => status === "fulfilled").length;

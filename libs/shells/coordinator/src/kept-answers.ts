@@ -2,6 +2,7 @@ import { HeddleError } from "@heddle/kernel";
 import { PIECE_BYTES_MAX } from "@heddle/port-job-store";
 import {
   type EncodedPayload,
+  Encoding,
   type FabricError,
   type Failure,
   type IndexSpan,
@@ -62,6 +63,12 @@ export class KeptAnswers {
     const about = { firstIndex: chunk.firstIndex + offset, count: 1, encoding: userError?.encoding ?? 0 };
     const number = job.chunkNumberOf(chunk.firstIndex);
     this.#add({ ...about, failure: { ...failure, offset: undefined, kind }, chunk: number }, bytes);
+  }
+
+  /** An item of a chunk that failed has come to this before, as the manager knows it. */
+  itemCounts(chunk: KeptChunkRecord, offset: number, outcome: Uint8Array): void {
+    if (this.#options.job.settle(chunk, offset, 1).length === 0) return;
+    this.#addValues(chunk.firstIndex + offset, { encoding: Encoding.MSGPACK, count: 1, bytes: outcome });
   }
 
   /** A value alone always fits. */

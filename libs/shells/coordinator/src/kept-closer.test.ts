@@ -4,6 +4,8 @@ import {
   decodeOperations,
   decodeValue,
   encodeReplies,
+  encodeValue,
+  type OpenJob,
   type OperateRequestEntry,
   type OperateResponseEntry,
   objectsOperate,
@@ -14,15 +16,22 @@ import {
 import { expect, onTestFinished, test } from "vitest";
 import { attach, ID, keeper, Lives, offerAll, openKept, submit, told, work } from "./kept-testing.ts";
 import { ENDED_JOB_AGE_MS, KEPT_COMEBACK_MS } from "./limits.ts";
-import { type Bench, settle } from "./testing.ts";
+import { fabricError } from "./results.ts";
+import { type Bench, finish, inline, settle } from "./testing.ts";
 
 const MANAGER = "manager";
 const ONCE = { effectsOnce: true };
 
-/** A manager that knows jobs alone, and notes what is closed. */
+/** A manager that knows jobs alone, and notes what is closed and written off. */
 class JobsManager {
   /** What was asked to be closed, together. */
   readonly asked: string[][] = [];
+  /** Items that were to be written off. */
+  readonly writtenOff: number[] = [];
+  /** What items have come to. */
+  readonly outcomes = new Map<number, Uint8Array>();
+  /** It knows no job. */
+  isEmpty = false;
   /** Sessions that were opened, and ended. */
   readonly sessions = { opened: 0, closed: 0 };
   /** Hears, and says nothing. */
@@ -60,6 +69,17 @@ class JobsManager {
     await settle();
   }
 
+  #answer({ seq, verb, values, numbers: [index = -1] }: ReturnType<typeof decodeOperations>[number]) {
+    const reply = { seq, values: [], numbers: [1], revision: 1, error: undefined };
+    if (verb === verbOf("effects-close")) return reply;
+    expect([verb, values.length, values[1]]).toEqual([verbOf("effects-commit"), 2, new Uint8Array(0)]);
+    this.writtenOff.push(index);
+    if (this.isEmpty) return { ...reply, numbers: [], error: fabricError("not-found", "job job-1 is over") };
+    const outcome = this.outcomes.get(index);
+    if (outcome === undefined) this.outcomes.set(index, new Uint8Array(0));
+    return outcome === undefined ? reply : { ...reply, values: [outcome], numbers: [0] };
+  }
+
   #take(stream: Session<OperateResponseEntry>, { kind }: OperateRequestEntry): void {
     if (kind?.$case === "openSession") {
       this.sessions.opened++;
@@ -67,10 +87,11 @@ class JobsManager {
     } else if (kind?.$case === "closeSession") this.sessions.closed++;
     else if (kind?.$case === "operations") {
       const operations = decodeOperations(kind.value.batch?.data ?? new Uint8Array(0));
-      expect(operations.map(({ verb }) => verb)).toEqual(operations.map(() => verbOf("effects-close")));
-      this.asked.push(operations.map(({ values: [id = new Uint8Array(0)] }) => String(decodeValue(id))));
+      const closed = operations.filter(({ verb }) => verb === verbOf("effects-close"));
+      if (closed.length > 0)
+        this.asked.push(closed.map(({ values: [id = new Uint8Array(0)] }) => String(decodeValue(id))));
       if (this.isMute) return;
-      const replies = operations.map(({ seq }) => ({ seq, values: [], numbers: [1], revision: 1, error: undefined }));
+      const replies = operations.map((operation) => this.#answer(operation));
       const data = encodeReplies(replies);
       const batch = { encoding: 0 as const, count: replies.length, size: data.length, data, partStream: 0 };
       stream.send({ kind: { $case: "replies", value: { owner: 0, batch } } }, data.length);
@@ -78,13 +99,25 @@ class JobsManager {
   }
 }
 
-async function openStage() {
+async function openStage(open: Partial<OpenJob> = ONCE) {
   const lives = new Lives(onTestFinished, undefined, { managerAt: MANAGER, timeOfDayMs: () => 1 });
   const bench = await lives.next();
   const manager = new JobsManager(bench);
   await manager.serve();
   const client = await keeper(bench);
-  return { lives, bench, manager, client };
+  /** Submits so many items of one chunk each, all of which fail; they are listened to. */
+  const failing = async (count: number) => {
+    await submit(client, 1, new Array(count).fill(1), {}, open);
+    attach(client, 1);
+    const node = await bench.node("n1", 8, { slots: 8 });
+    await settle();
+    for (const { assignment, firstIndex } of node.said("assignChunk")) {
+      const failure = { offset: 0, summary: `Error: no ${firstIndex}`, place: undefined, kind: undefined };
+      finish(node, assignment, { $case: "itemError", value: { completed: 0, values: inline([]), failure } });
+    }
+    await settle();
+  };
+  return { lives, bench, manager, client, failing };
 }
 
 /** The next life of the coordinator, and a manager that is with it. */
@@ -123,7 +156,7 @@ test("as long as the manager is away it is asked again, also when the coordinato
     await bench.clock.advance(ENDED_JOB_AGE_MS / 60);
   await bench.clock.advance(1_000);
   expect(lives.disk.recovered().jobs.map(({ id }) => id)).toEqual(["job-1", "job-2"]);
-  expect(bench.logged.filter(({ message }) => message.includes("to be closed at the manager"))).toHaveLength(1);
+  expect(bench.logged.filter(({ message }) => message.includes("still to be asked about jobs"))).toHaveLength(1);
   const later = await nextLife(lives);
   expect(later.manager.asked).toEqual([["job-1", "job-2"]]);
   await later.bench.clock.advance(ENDED_JOB_AGE_MS);
@@ -208,4 +241,66 @@ test("an id is not for another job while its last one is still to be closed", as
   attach(listener, 1);
   await work(await bench.node("n1", 8, { slots: 8 }));
   expect(told(listener)).toContain("1 ended 1");
+});
+
+const COLLECTED = { ...ONCE, collect: true };
+
+test("an item that is answered by an error is written off before anybody hears of it; one that has come to count has its value", async () => {
+  const { bench, manager, client, failing } = await openStage(COLLECTED);
+  manager.outcomes.set(1, encodeValue(77, "result"));
+  await failing(3);
+  await bench.clock.advance(1_000);
+  expect(manager.writtenOff).toEqual([0, 1, 2]);
+  expect(told(client).slice(-5)).toEqual([
+    "1 attached to 3",
+    "1 0 failed: Error: no 0",
+    "1 1+1: 77",
+    "1 2 failed: Error: no 2",
+    "1 ended 1",
+  ]);
+  expect(manager.asked).toEqual([["job-1"]]);
+});
+
+test("as long as the manager is away nobody hears of such an item; the next coordinator runs it again", async () => {
+  const { lives, bench, manager, client, failing } = await openStage(COLLECTED);
+  manager.isMute = true;
+  await failing(1);
+  await bench.clock.advance(60_000);
+  expect([manager.writtenOff, told(client).at(-1)]).toEqual([[], "1 attached to 1"]);
+  const later = await nextLife(lives);
+  const listener = await keeper(later.bench);
+  attach(listener, 1);
+  expect(await work(await later.bench.node("n1", 1))).toBe(1);
+  await later.bench.clock.advance(1_000);
+  expect([later.manager.writtenOff, told(listener)]).toEqual([[], ["1 attached to 1", "1 0+1: 0", "1 ended 1"]]);
+});
+
+test("a job all of which has run and that waits for the manager can be cancelled, and is told to have been", async () => {
+  const { bench, manager, client, failing } = await openStage(COLLECTED);
+  await manager.kill();
+  await failing(2);
+  client.say({ $case: "cancelJob", value: { job: 1, reason: "" } }, 0);
+  await settle();
+  expect(told(client).slice(-2)).toEqual(["1 attached to 2", "1 ended 3 cancelled"]);
+  expect((await bench.jobs()).map(({ jobId, state }) => [jobId, state])).toEqual([["job-1", "cancelled"]]);
+  await manager.serve();
+  await bench.clock.advance(60_000);
+  expect(manager.asked).toEqual([["job-1"]]);
+});
+
+test("where the manager knows the job no more, an item's error is its answer", async () => {
+  const { bench, manager, client, failing } = await openStage(COLLECTED);
+  manager.isEmpty = true;
+  await failing(1);
+  await bench.clock.advance(1_000);
+  expect(told(client).slice(-2)).toEqual(["1 0 failed: Error: no 0", "1 ended 1"]);
+});
+
+test("items of a job that fails with the first of them, or whose writes count as often as they are made, are not written off", async () => {
+  for (const open of [ONCE, { collect: true }]) {
+    const { bench, manager, client, failing } = await openStage(open);
+    await failing(1);
+    await bench.clock.advance(1_000);
+    expect([manager.writtenOff, told(client)]).toEqual([[], expect.arrayContaining(["1 0 failed: Error: no 0"])]);
+  }
 });

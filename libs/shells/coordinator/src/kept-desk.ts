@@ -73,7 +73,7 @@ export class KeptDesk implements KeptHost {
     const { clock } = env;
     this.#patience = new KeptPatience({ clock, leaseMs, stop: (job, error) => this.stop(job, error) });
     this.#runs = {
-      ...{ office, space, host },
+      ...{ office, space, host, closer: options.closer },
       mayHold: (run, bytes) => this.#mayHold(run, bytes),
       released: () => this.#wakeRuns(),
       answered: (job, answer, bytes) => this.#answered(job, answer, bytes),
@@ -247,7 +247,7 @@ export class KeptDesk implements KeptHost {
   }
 
   #add({ client, opened: pool }: PoolRecord, opened: OpenJob, id: JobId): KeptJob {
-    const { office, timeOfDayMs } = this.#options;
+    const { office, space, timeOfDayMs } = this.#options;
     const { description, caller } = client;
     const openedAtMs = Math.round(timeOfDayMs?.() ?? 0);
     const spec = { id, opened, pool, clientId: client.id, description, caller, openedAtMs };

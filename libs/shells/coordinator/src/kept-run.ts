@@ -18,20 +18,25 @@ import { endedStatus } from "./admin.ts";
 import { type ClientHost, takeClientEntry } from "./client-entries.ts";
 import type { Office } from "./desk.ts";
 import { KeptAnswers } from "./kept-answers.ts";
+import type { KeptCloser } from "./kept-closer.ts";
 import type { KeptChunkRecord, KeptJob } from "./kept-job.ts";
 import type { AnswerFacts } from "./kept-records.ts";
 import { refusal } from "./kept-refusals.ts";
 import { KeptSession } from "./kept-session.ts";
 import type { KeptSpace } from "./kept-space.ts";
+import { KeptWriteOffs } from "./kept-write-offs.ts";
 import { KeptWriter } from "./kept-writer.ts";
 import type { ClientRecord } from "./ledger.ts";
-import { KEPT_RUN_BYTES_MAX, KEPT_RUN_CHUNKS_MAX } from "./limits.ts";
+import { KEPT_RUN_BYTES_MAX, KEPT_RUN_CHUNKS_MAX, REASON_LENGTH_MAX } from "./limits.ts";
+import { plainLine } from "./plain.ts";
 import { fabricError } from "./results.ts";
 
 /** What the runs of all kept jobs share. */
 export interface KeptRunsOptions {
   readonly office: Office;
   readonly space: KeptSpace;
+  /** Writes items off at the manager whose writes are to count once; undefined without a manager. */
+  readonly closer: KeptCloser | undefined;
   /** Where clients are served: a run is one. */
   readonly host: ClientHost;
   /** Whether the inputs of all runs that are in memory leave room for so many bytes. If not, the run is woken when some are released. */
@@ -71,6 +76,10 @@ export class KeptRun {
   readonly #chunks: KeptChunkRecord[] = [];
   /** The same, by their numbers in the store. */
   readonly #stored: number[] = [];
+  /** Undefined unless items that are answered by an error are to be written off. */
+  readonly #writeOffs: KeptWriteOffs | undefined;
+  /** How it ends once they are. */
+  #lastWord: KeptRunEnd | undefined;
   #offered = 0;
   #isReading = false;
   #isOver = false;
@@ -79,7 +88,9 @@ export class KeptRun {
     this.#options = options;
     this.job = job;
     this.#writer = this.#newWriter();
-    const { space, answered } = options;
+    const { space, answered, closer } = options;
+    const { effectsOnce, collect } = job.spec.opened;
+    if (closer !== undefined && effectsOnce && collect) this.#writeOffs = new KeptWriteOffs(closer, job.id);
     const fail = (error: FabricError): void => this.fail(error);
     this.#answers = new KeptAnswers({ space, job, writer: this.#writer, answered, fail });
     this.#session = new KeptSession(
@@ -133,14 +144,33 @@ export class KeptRun {
 
   #stop(outcome: "failed" | "cancelled", error: FabricError): boolean {
     const record = this.client.jobs.get(JOB);
-    if (record === undefined) return false;
+    if (record === undefined) return this.#stopWaiting(outcome, error);
     record.verdict ??= { outcome, error };
     this.#options.office.feed({ type: "job-cancel-requested", job: record.key });
     return true;
   }
 
+  /** All of it has run, but the manager has not said what some items come to, and is not waited for any more. False: it was not. */
+  #stopWaiting(outcome: "failed" | "cancelled", error: FabricError): boolean {
+    if (this.#lastWord === undefined || this.#isOver) return false;
+    const { status } = this.#lastWord;
+    const last = status && { ...status, state: outcome, failure: plainLine(error.message, REASON_LENGTH_MAX) };
+    this.#correctEnd(outcome);
+    this.#over({ outcome: outcome === "failed" ? JobOutcome.FAILED : JobOutcome.CANCELLED, error, status: last });
+    return true;
+  }
+
+  /** For operators, who were told that all of it had run. */
+  #correctEnd(outcome: "failed" | "cancelled"): void {
+    const { ended } = this.#options.office.ledger;
+    const at = ended.findLastIndex(({ job: { id } }) => id === this.job.id);
+    const end = ended[at];
+    if (end !== undefined) ended[at] = { ...end, outcome };
+  }
+
   /** Nothing is taken any more: the coordinator ends, and the job goes on with the next. */
   freeze(): void {
+    this.#writeOffs?.end();
     this.#session.end();
     this.#isOver = true;
   }
@@ -192,7 +222,7 @@ export class KeptRun {
   get #hasRoom(): boolean {
     const { heldBytes, heldChunks, jobs } = this.client;
     const next = this.#chunks[this.#offered];
-    if (!jobs.has(JOB) || next === undefined) return false;
+    if (!jobs.has(JOB) || next === undefined || this.#writeOffs?.isFull === true) return false;
     if (heldChunks === 0) return true;
     if (heldChunks >= KEPT_RUN_CHUNKS_MAX || heldBytes + next.size > KEPT_RUN_BYTES_MAX) return false;
     return this.#options.mayHold(this, next.size);
@@ -221,8 +251,20 @@ export class KeptRun {
 
   #itemFailed(number: number, failure: Failure, userError: EncodedPayload | undefined): void {
     const chunk = this.#chunks[number];
-    if (chunk !== undefined) this.#answers.itemFailed(chunk, failure, userError);
+    if (chunk !== undefined && this.#writeOffs === undefined) this.#answers.itemFailed(chunk, failure, userError);
+    else if (chunk !== undefined) this.#writeOff(chunk, failure, userError);
     this.#look();
+  }
+
+  /** An item that failed may have come to count before, when nobody could tell of it any more: then it has its value. */
+  #writeOff(chunk: KeptChunkRecord, failure: Failure, userError: EncodedPayload | undefined): void {
+    const { offset = 0 } = failure;
+    this.#writeOffs?.add(chunk.firstIndex + offset, (outcome) => {
+      if (outcome === undefined) this.#answers.itemFailed(chunk, failure, userError);
+      else this.#answers.itemCounts(chunk, offset, outcome);
+      if (this.#lastWord !== undefined && this.#writeOffs?.size === 0) this.#over(this.#lastWord);
+      this.#look();
+    });
   }
 
   /** What it was held for is released once the scheduler has been told. */
@@ -247,7 +289,9 @@ export class KeptRun {
     const record = this.client.jobs.get(JOB);
     const endedMs = this.#options.office.env.clock.nowMs();
     const status = record && endedStatus({ job: record, outcome: OUTCOMES[outcome], endedMs }, endedMs);
-    this.#over({ outcome, error, status });
+    this.#lastWord = { outcome, error, status };
+    const isWaiting = outcome === JobOutcome.DONE && (this.#writeOffs?.size ?? 0) > 0;
+    if (!isWaiting) this.#over(this.#lastWord);
   }
 
   /** It ends without the scheduler. */
@@ -259,6 +303,7 @@ export class KeptRun {
   #over(end: KeptRunEnd): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    this.#writeOffs?.end();
     this.#session.end();
     this.#options.ended(this.job, end, this.#writer.isOver ? this.#newWriter() : this.#writer);
     queueMicrotask(() => {

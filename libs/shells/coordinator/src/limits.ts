@@ -105,3 +105,7 @@ export const KEPT_CLOSINGS_MAX = 4_096;
 export const HISTORY_PAUSE_MS = 250;
 /** How long a coordinator that is stopped waits for the disk. What is not there then is run again by the next. */
 export const KEPT_FLUSH_MS_MAX = 5_000;
+/** Items of one running job that are to be answered by an error and wait for the manager to write them off. Above, no more chunks of the job are offered until there are fewer. */
+export const KEPT_WRITE_OFFS_MAX = 1_024;
+/** Questions to the manager that go in one session. The rest goes with the next. */
+export const ERRANDS_AT_ONCE_MAX = 4_096;
