@@ -159,7 +159,17 @@ describe("an offender is told what it did and dropped, alone", () => {
   }
 });
 
-const node = { name: "offender", slots: 1, labels: {}, pid: 1, host: "", build: "", resources: {}, cordon: undefined };
+const node = {
+  name: "offender",
+  slots: 1,
+  labels: {},
+  pid: 1,
+  host: "",
+  build: "",
+  resources: {},
+  cordon: undefined,
+  lifetime: undefined,
+};
 
 function register(clientId: string): RunRequestEntry {
   return { kind: { $case: "registerClient", value: { clientId, description: "an offender" } } };

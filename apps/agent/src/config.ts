@@ -3,6 +3,7 @@ import {
   count,
   list,
   pairs,
+  period,
   type ServerValues,
   type Setting,
   type SettingTable,
@@ -28,6 +29,9 @@ export interface AgentConfig extends ServerValues, TlsValues {
   readonly label: Readonly<Record<string, string>>;
   readonly resource: Readonly<Record<string, number>>;
   readonly dataDir: string | undefined;
+  readonly lifetime: number | undefined;
+  /** In milliseconds since 1970. */
+  readonly endsAt: number | undefined;
   readonly logLevel: LogLevel;
 }
 
@@ -41,6 +45,14 @@ export const settings: SettingTable<AgentConfig> = {
   label: pairs("KEY=VALUE", "say something about this node"),
   resource: amounts("NAME=AMOUNT", "say how much of something this node has, for work that asks for it"),
   dataDir: text("DIR", "keep shipped code here; without it in a temporary directory", undefined),
+  lifetime: period(
+    "TIME",
+    "this agent ends so long after its start, such as 55m: what would not be over by then does not begin here",
+  ),
+  endsAt: moment(
+    "WHEN",
+    "the same as a time, such as 2027-01-31T12:00:00Z, or in seconds since 1970 (default: SLURM_JOB_END_TIME)",
+  ),
   ...tlsSettings,
   ...serverSettings,
   logLevel: choice(logLevels, "least important log entry to write to standard error", "info"),
@@ -60,6 +72,24 @@ function amount(name: string, text: string): number {
   throw new InvalidArgumentError(`the amount of resource ${name} must be a number from 0, not ${JSON.stringify(text)}`);
 }
 
+/** A point in time, in milliseconds since 1970. */
+function moment(placeholder: string, help: string): Setting<number | undefined> {
+  const given = text(placeholder, help, undefined);
+  return { ...given, fallback: undefined, parse: (texts) => momentOf(given.parse(texts) ?? "") };
+}
+
+function momentOf(text: string): number {
+  const ms = /^\d{1,11}(\.\d{1,6})?$/.test(text)
+    ? Number(text) * 1_000
+    : /^\d{4}-\d\d-\d\dT/.test(text)
+      ? Date.parse(text)
+      : Number.NaN;
+  if (Number.isFinite(ms)) return ms;
+  throw new InvalidArgumentError(
+    `${JSON.stringify(text)} is not a time: say 2027-01-31T12:00:00Z, or seconds since 1970`,
+  );
+}
+
 /** A legal name: it becomes part of a path. */
 function nodeName(help: string): Setting<string | undefined> {
   const name = text("NAME", help, undefined);
@@ -71,6 +101,25 @@ export function addressesOf(config: AgentConfig, environment: NodeJS.ProcessEnv 
   if (config.coordinator.length > 0) return config.coordinator;
   const usual = environment.HEDDLE_ADDRESS ?? "";
   return (usual === "" ? DEFAULT_ADDRESS : usual).split(",").map((address) => address.trim());
+}
+
+/**
+ * How long the agent has at a time of day: by what it was told, else by its Slurm job; undefined when nobody knows. Throws InvalidArgumentError when it is told
+ * twice, or its end has passed.
+ */
+export function lifetimeOf(
+  { lifetime, endsAt }: Pick<AgentConfig, "lifetime" | "endsAt">,
+  nowMs: number,
+  environment: NodeJS.ProcessEnv = process.env,
+): number | undefined {
+  if (lifetime !== undefined && endsAt !== undefined)
+    throw new InvalidArgumentError("--lifetime and --ends-at say the same thing: give one of them");
+  if (lifetime !== undefined) return lifetime;
+  if (endsAt === undefined && !/^\d{1,11}$/.test(environment.SLURM_JOB_END_TIME ?? "")) return undefined;
+  const name = endsAt === undefined ? "SLURM_JOB_END_TIME" : "--ends-at";
+  const leftMs = (endsAt ?? Number(environment.SLURM_JOB_END_TIME) * 1_000) - nowMs;
+  if (leftMs > 0) return leftMs;
+  throw new InvalidArgumentError(`${name} has passed: this agent would end at once`);
 }
 
 /** The module that worker processes run. */

@@ -25,7 +25,7 @@ import {
   temporaryDirectory,
 } from "@heddle/adapter-system";
 import { AgentShell } from "@heddle/shell-agent";
-import { type AgentConfig, ARTIFACTS_BYTES_MAX, addressesOf, settings, workerEntry } from "./config.ts";
+import { type AgentConfig, ARTIFACTS_BYTES_MAX, addressesOf, lifetimeOf, settings, workerEntry } from "./config.ts";
 
 /** Runs an agent as this process. */
 export function main(
@@ -42,6 +42,7 @@ async function start(config: AgentConfig): Promise<RunningServer> {
   const { pid, host, nodeMajor } = hostFacts();
   const dataDir = config.dataDir === undefined ? undefined : resolve(config.dataDir);
   const name = config.name ?? ownNodeName(dataDir);
+  const lifetimeMs = lifetimeOf(config, Date.now());
   const slots = config.processes ?? availableSlots();
   const tls = tlsFilesFor("agent", config);
   const addresses = addressesOf(config).map((address) => checkedAddress(address, tls));
@@ -76,6 +77,7 @@ async function start(config: AgentConfig): Promise<RunningServer> {
     pid,
     build,
     nodeMajor,
+    lifetimeMs,
     onLink: (up) => {
       if (!isStopping) env.log.info(up ? "coordinator in reach" : "coordinator out of reach");
       if (up) onRegistered();
@@ -87,6 +89,7 @@ async function start(config: AgentConfig): Promise<RunningServer> {
   let endedExitCode: number = exitCodes.error;
   const ended = shell.ended.then((end) => {
     if (end.final === "denied") endedExitCode = exitCodes.denied;
+    if (end.isOfAge === true) endedExitCode = exitCodes.ok;
     return endText(end);
   });
   const line = `agent ${name} serves ${addresses.join(",")} with ${slots} ${slots === 1 ? "process" : "processes"} (pid ${pid})`;
@@ -105,7 +108,8 @@ async function start(config: AgentConfig): Promise<RunningServer> {
   };
 }
 
-function endText({ refused = "the node was drained", final }: Awaited<AgentShell["ended"]>): string {
+function endText({ refused = "the node was drained", final, isOfAge }: Awaited<AgentShell["ended"]>): string {
+  if (isOfAge === true) return "its lifetime is over";
   return final === "denied" ? `no coordinator lets this agent in: ${refused}` : `replaced: ${refused}`;
 }
 

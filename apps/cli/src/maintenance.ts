@@ -1,7 +1,7 @@
+import { durationOf } from "@heddle/adapter-command";
 import { InvalidArgumentError } from "@heddle/kernel";
 import type { Command } from "commander";
 import { givenAddress } from "./config.ts";
-import { durationOf } from "./format.ts";
 import type { Print } from "./questions.ts";
 import { addTarget, type TargetOptions, targetOf } from "./targets.ts";
 

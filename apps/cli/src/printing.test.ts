@@ -1,6 +1,7 @@
+import { durationOf } from "@heddle/adapter-command";
 import { InvalidArgumentError, NotFoundError } from "@heddle/kernel";
 import { describe, expect, test } from "vitest";
-import { duration, durationOf, plainText, plainValue } from "./format.ts";
+import { duration, plainText, plainValue } from "./format.ts";
 import { type Kind, kindNames, kindOf, named } from "./kinds.ts";
 import { documentText } from "./output.ts";
 import { nameOf } from "./shared-kinds.ts";

@@ -48,6 +48,7 @@ export { ArtifactHash, ClientId, JobId, mintId, NodeName, PoolId } from "./ids.t
 export {
   ARTIFACT_BYTES_MAX,
   CAPTURED_INLINE_BYTES_MAX,
+  CHECKPOINT_BYTES_MAX,
   CHUNK_BYTES_TARGET,
   CHUNK_ITEMS_MAX,
   CHUNK_SETTLED_SPANS_MAX,

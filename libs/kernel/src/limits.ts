@@ -61,3 +61,5 @@ export const CHUNK_ITEMS_MAX = 0x7fff_ffff;
 export const OUTPUT_LINE_BYTES_MAX = 8 * 1024;
 /** The end of a worker's standard error that is kept for WorkerLostError. */
 export const STDERR_TAIL_BYTES = 4 * 1024;
+/** What an item has come to, as its task says by `checkpoint`, encoded. Above, that throws LimitError; who says more all the same is dropped. */
+export const CHECKPOINT_BYTES_MAX = 1024 * 1024;

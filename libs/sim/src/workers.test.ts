@@ -74,7 +74,17 @@ function tell({ kind }: WorkerResponseEntry): string {
 
 function run(assignment: number): WorkerRequestEntry {
   const { header: input } = splitPayload(encodePayload([assignment], "argument"), () => 1);
-  const chunk = { job: 1, chunk: 0, span: undefined, firstIndex: 0, input, attempt: 1, marks: true, grain: 0 };
+  const chunk = {
+    job: 1,
+    chunk: 0,
+    span: undefined,
+    firstIndex: 0,
+    input,
+    attempt: 1,
+    marks: true,
+    grain: 0,
+    restored: undefined,
+  };
   return { kind: { $case: "runChunk", value: { ...chunk, assignment } } };
 }
 

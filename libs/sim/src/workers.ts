@@ -155,6 +155,7 @@ class Process implements WorkerProcess<WorkerRequestEntry>, SimProcess {
   #start(): void {
     const { context, loader, inside, openScope = <T>() => new CallScope<T>() } = this.#options;
     const env = this.#life.environment(context.random(`pid ${this.pid}`), context.env.log);
+    const stop = new AbortController();
     const runtime = runWorker({
       link: this.#link(),
       mark: (assignment, offset, slot) => {
@@ -173,7 +174,8 @@ class Process implements WorkerProcess<WorkerRequestEntry>, SimProcess {
         load: async (...from) => this.#asTask(await loader.load(...from)),
         read: (...from) => loader.read(...from),
       },
-      stopSignal: () => new AbortController().signal,
+      stopSignal: () => stop.signal,
+      noticeStop: (reason) => stop.abort(new DOMException(reason, "AbortError")),
       env,
       pid: this.pid,
       agentPid: 1,

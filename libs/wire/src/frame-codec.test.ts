@@ -35,6 +35,7 @@ const offerChunk = fc.record({
   settled: fc.oneof({ weight: 4, arbitrary: fc.constant<{ offset: number; count: number }[]>([]) }, spans),
 });
 const spanDone = fc.record({ job: uint32, chunk: uint32, span, values: maybe(payload), runMicros: uint32 });
+const restored = fc.option(fc.record({ offset: uint32, state: maybe(payload) }), { nil: undefined, freq: 2 });
 const assignChunk = fc.record({
   assignment: uint32,
   job: uint32,
@@ -47,6 +48,7 @@ const assignChunk = fc.record({
   poolSlots: uint32,
   fresh: fc.boolean(),
   grain: uint32,
+  restored,
 });
 const outcome = fc.oneof(
   { weight: 4, arbitrary: payload.map((value) => ({ $case: "done" as const, value })) },
@@ -64,6 +66,7 @@ const runChunk = fc.record({
   attempt: uint32,
   marks: fc.boolean(),
   grain: uint32,
+  restored,
 });
 const returned = fc.oneof(
   { weight: 4, arbitrary: payload.map((value) => ({ $case: "done" as const, value })) },

@@ -89,6 +89,7 @@ export const hotAssignChunk: HotEntry<AttachResponseEntry> = {
   write: (writer, { kind }) => {
     if (kind?.$case !== "assignChunk") return false;
     const value = kind.value;
+    if (value.restored !== undefined) return false; // rare: it was lost before
     if (value.input === undefined || !isPlainAssign(value) || !isPlainPayload(value.input)) return false;
     const guess = value.input.data.length + 2 * FIELDS_BYTES;
     const start = writer.openEntry(18, guess);
@@ -172,6 +173,7 @@ function emptyAssign(): AssignChunk {
     poolSlots: 0,
     fresh: false,
     grain: 0,
+    restored: undefined,
   };
 }
 

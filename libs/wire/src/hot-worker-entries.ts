@@ -7,6 +7,7 @@ export const hotRunChunk: HotEntry<WorkerRequestEntry> = {
   write: (writer, { kind }) => {
     if (kind?.$case !== "runChunk") return false;
     const { input, span, ...value } = kind.value;
+    if (value.restored !== undefined) return false; // rare: it was lost before
     if (input === undefined || !isPlainRun(kind.value) || !isPlainPayload(input)) return false;
     const guess = input.data.length + 2 * FIELDS_BYTES;
     const start = writer.openEntry(18, guess);
@@ -34,6 +35,7 @@ export const hotRunChunk: HotEntry<WorkerRequestEntry> = {
       attempt: 0,
       marks: false,
       grain: 0,
+      restored: undefined,
     };
     while (reader.at < end && !reader.isOdd) readRunField(reader, value, end);
     reader.leave(end);

@@ -42,6 +42,7 @@ export {
   Payload,
   Place,
   Requirements,
+  RestoredItem,
   SessionControl,
   Span,
   Version,
@@ -94,6 +95,7 @@ export {
   AttachRequestEntry,
   AttachResponse,
   AttachResponseEntry,
+  ChunkCheckpointed,
   ChunkFinished,
   ChunkStarted,
   DescribeJob,
@@ -102,6 +104,7 @@ export {
   ItemError,
   LeaveNode,
   NodeCordon,
+  NodeLifetime,
   NodesDefinition,
   NotStarted,
   RegisterNode,
@@ -167,6 +170,7 @@ export {
 export { KeepAliveRequest, KeepAliveResponse, SessionsDefinition } from "./gen/heddle/v1/sessions.ts";
 export {
   ArtifactPlace,
+  Checkpoint,
   ChunkReturned,
   NestedClose,
   NestedEnded,

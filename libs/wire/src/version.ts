@@ -1,7 +1,7 @@
 import { Encoding, type Version } from "./gen/heddle/v1/common.ts";
 
-/** Newest minor of heddle.v1 that this build speaks. Minor 3 took no note of what a chunk that is offered again says of its answered items; in minor 4 beats did not say their session's nonce, nor coordinators that they know a node; minor 5 kept no jobs, and knew no writes that count once. */
-export const PROTOCOL_MINOR = 6;
+/** Newest minor of heddle.v1 that this build speaks. Minor 3 took no note of what a chunk that is offered again says of its answered items; in minor 4 beats did not say their session's nonce, nor coordinators that they know a node; minor 5 kept no jobs, and knew no writes that count once; in minor 6 agents did not say when they end, and nothing was kept of what an item had come to. */
+export const PROTOCOL_MINOR = 7;
 /**
  * Oldest minor of heddle.v1 that this build still speaks. Minor 1 knew no initializers, no folding and no small chunks that travel as one: such a peer would take
  * what it cannot do and answer wrongly. Minor 2 knew neither processes nor shared objects, and would never answer who asks for one. Neither was released.

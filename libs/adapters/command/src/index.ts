@@ -1,5 +1,6 @@
 export type { TlsFiles } from "@heddle/port-rpc";
 export { removeAddressFile, type ServerFacts, writeAddressFile } from "./address-file.ts";
+export { durationOf } from "./duration.ts";
 export { exitCodeOf, exitCodes, messageOf } from "./exit-codes.ts";
 export { helpText } from "./help.ts";
 export { didYouMean, nearest } from "./nearest.ts";
@@ -14,7 +15,7 @@ export {
   type ServerValues,
   serverSettings,
 } from "./server.ts";
-export { choice, count, flag, list, listenSetting, pairs, type Setting, text } from "./setting.ts";
+export { choice, count, flag, list, listenSetting, pairs, period, type Setting, text } from "./setting.ts";
 export { resolveSettings, type SettingSources, type SettingTable } from "./settings.ts";
 export { onStopSignals, type StopSignal, signalExitCode } from "./stop-signals.ts";
 export { checkedAddress, type TlsValues, tlsFilesFor, tlsFilesOf, tlsSettings } from "./tls-settings.ts";

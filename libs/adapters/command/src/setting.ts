@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from "@heddle/kernel";
+import { durationOf } from "./duration.ts";
 
 /** One thing a user can set: by a flag, an environment variable or a key of a config file. */
 export interface Setting<T> {
@@ -39,6 +40,16 @@ export function count<F extends number | undefined>(
     throw new InvalidArgumentError(`${JSON.stringify(given)} is not a whole number from ${min} to ${max}`);
   };
   return { placeholder, help, fallback, isList: false, parse };
+}
+
+/** A length of time from 1 ms on, such as 90s or 1h30m, in milliseconds. */
+export function period(placeholder: string, help: string | undefined): Setting<number | undefined> {
+  const parse = (texts: readonly string[]): number => {
+    const ms = durationOf(last(texts));
+    if (ms > 0) return ms;
+    throw new InvalidArgumentError("it must be longer than nothing");
+  };
+  return { placeholder, help, fallback: undefined, isList: false, parse };
 }
 
 /** One of a few words. */

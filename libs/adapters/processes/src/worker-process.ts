@@ -38,6 +38,8 @@ export interface WorkerProcessParts {
   readonly turn: () => Promise<void>;
   /** Aborts when the agent tells this process to end. */
   readonly stopSignal: () => AbortSignal;
+  /** Aborts it before that, as the agent says so. */
+  readonly noticeStop: (reason: string) => void;
   /** Resident set of this process now, in bytes. */
   readonly rssBytes: () => number;
   /** A place for values that follow what they were set for through promises and timers. */
@@ -63,7 +65,7 @@ export function openWorkerProcess(): WorkerProcessParts {
     nodeVersion: process.version,
     wroteOutput: watchOutput(),
     turn: () => new Promise((resolve) => setImmediate(resolve)),
-    stopSignal: watchStop(),
+    ...watchStop(),
     rssBytes: () => process.memoryUsage.rss(),
     openScope,
   };
@@ -80,12 +82,13 @@ function wordsOf(error: unknown): string {
 }
 
 /**
- * A signal that aborts when the agent tells this process to end, which it then does STOP_PAUSE_MS later. Made when it is first asked
+ * A signal that aborts when the agent tells this process to end, which it then does STOP_PAUSE_MS later, or before, with notice. Made when it is first asked
  * for: without it the process ends at once.
  */
-function watchStop(): () => AbortSignal {
+function watchStop(): Pick<WorkerProcessParts, "stopSignal" | "noticeStop"> {
   let controller: AbortController | undefined;
-  return () => {
+  let notice: DOMException | undefined;
+  const stopSignal = (): AbortSignal => {
     if (controller !== undefined) return controller.signal;
     const made = new AbortController();
     controller = made;
@@ -93,8 +96,14 @@ function watchStop(): () => AbortSignal {
       made.abort(new DOMException("the task is being stopped", "AbortError"));
       setTimeout(() => process.kill(process.pid, "SIGTERM"), STOP_PAUSE_MS);
     });
+    if (notice !== undefined) made.abort(notice);
     return made.signal;
   };
+  const noticeStop = (reason: string): void => {
+    notice = new DOMException(reason, "AbortError");
+    controller?.abort(notice);
+  };
+  return { stopSignal, noticeStop };
 }
 
 /** What was written to a stream since it was last asked. */

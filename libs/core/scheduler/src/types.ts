@@ -92,9 +92,11 @@ export type Input =
   /** No more chunks; `chunks` may be 0. */
   | { readonly type: "job-sealed"; readonly job: JobKey; readonly chunks: number }
   | { readonly type: "job-cancel-requested"; readonly job: JobKey }
+  /** `lastsMs`: so long from now what runs there is told to come to an end, and nothing is placed that would not be over by then, as far as is known; undefined when nobody knows of an end. */
   | {
       readonly type: "node-joined";
       readonly node: NodeKey;
+      readonly lastsMs?: Millis | undefined;
       readonly slots: number;
       readonly labels: ReadonlyMap<string, string>;
       readonly resources: ReadonlyMap<string, number>;

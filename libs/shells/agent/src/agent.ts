@@ -19,15 +19,17 @@ import {
   type WorkerResponseEntry,
 } from "@heddle/wire";
 import { Artifacts } from "./artifacts.ts";
+import { Departure } from "./departure.ts";
 import { Intake } from "./intake.ts";
-import { NESTED_UNAVAILABLE_MS } from "./limits.ts";
+import { CHECKPOINT_BACKLOG_BYTES, NESTED_UNAVAILABLE_MS } from "./limits.ts";
 import { agentMetrics, Counts } from "./metrics.ts";
 import { NestedSessions, nestingWorker } from "./nested-sessions.ts";
 import { type ObjectRelay, objectRelay, owningWorker } from "./object-relay.ts";
 import { OutputRelay } from "./output.ts";
 import { Processes } from "./processes.ts";
-import type { ChunkRecord, WorkerRecord } from "./records.ts";
+import type { Checkpoint, ChunkRecord, WorkerRecord } from "./records.ts";
 import {
+  cutShortReport,
   deathReport,
   initFailureReport,
   notStartedReport,
@@ -61,6 +63,8 @@ export interface AgentOptions {
   readonly pid: number;
   readonly build: string;
   readonly nodeMajor: number;
+  /** It ends so long from now, whatever runs; undefined: nobody knows. */
+  readonly lifetimeMs?: number | undefined;
   /** Keeps the node's session with the manager alive; by beats of this event loop unless given. */
   readonly managerLeases?: LeaseKeeper;
   /** The coordinator knows this node and is in reach (true), or is out of reach (false). */
@@ -72,6 +76,8 @@ export interface AgentEnd {
   readonly refused: string | undefined;
   /** Undefined where it was drained. */
   readonly final?: Final;
+  /** Its lifetime was over, so that it drained by itself. */
+  readonly isOfAge?: boolean;
 }
 
 /** Performs the pool core's wishes: the one place where the coordinator's session, the workers and the core meet. */
@@ -93,7 +99,9 @@ export class AgentShell implements Watched {
   #outflow: PayloadOutflow | undefined;
   #credit = 0;
   #timer: Disposable | undefined;
-  #draining = false;
+  readonly #departure: Departure;
+  /** Whoever runs it wants it to end. */
+  #isAsked = false;
   /** What operators want of the node, as a coordinator said last: the next one is told. */
   #cordon: NodeCordon | undefined;
   /** The coordinator is in reach. */
@@ -140,6 +148,12 @@ export class AgentShell implements Watched {
       return dialSession({ env, client, method: jobsRun, address, version, unavailableTimeoutMs, handler });
     });
     this.#objects = objectRelay(options, version, () => this.#uplink.address);
+    this.#departure = new Departure(options.env.clock, {
+      leave: () => this.#leave(),
+      warn: (why) => this.#workers.warn(why),
+      stop: () => this.#stop(),
+      over: () => this.#finishDrain(),
+    });
     this.#uplink = new Uplink(
       { env, client, addresses, version },
       {
@@ -152,12 +166,14 @@ export class AgentShell implements Watched {
       },
     );
     this.#driver.feed({ type: "started" });
+    if (options.lifetimeMs !== undefined) this.#departure.endIn(options.lifetimeMs, `node ${name} comes to its end`);
   }
 
   #workersHost(): WorkersHost {
     return {
       feed: (input) => this.#driver.feed(input),
       chunk: (assignment) => this.#intake.chunk(assignment),
+      checkpointed: (chunk, checkpoint) => this.#checkpointed(chunk, checkpoint),
       announce: (chunk, worker, message, values) => this.#announce(chunk, worker, message, values),
       wantArtifact: (worker, hash) =>
         void this.#artifacts.place(hash).then((place) => this.#workers.place(worker, place)),
@@ -179,21 +195,20 @@ export class AgentShell implements Watched {
     };
   }
 
-  /** Takes nothing new, ends what runs, then says goodbye; `ended` resolves. After `deadlineMs` it ends in any case. */
+  /**
+   * Takes nothing new, ends what runs, then says goodbye; `ended` resolves. After `deadlineMs` it ends in any case: tasks that still run are told some time before, and stopped
+   * shortly before, to run elsewhere.
+   */
   async drain(deadlineMs: number): Promise<void> {
-    if (!this.#draining) {
-      this.#draining = true;
-      this.#uplink.session?.send({ kind: { $case: "leaveNode", value: {} } });
-      this.#driver.feed({ type: "drain-requested" });
-    }
-    const { clock } = this.#env;
-    using _deadline = clock.setTimer(clock.nowMs() + deadlineMs, () => this.#finishDrain());
+    this.#isAsked = true;
+    this.#departure.endIn(deadlineMs, `node ${this.#options.name} is being stopped`);
+    this.#departure.leave();
     await this.ended;
   }
 
   /** Whether its coordinator gives it work. */
   readonly readiness = (): Readiness => {
-    if (this.#draining) return notReady("the agent drains: it takes no new work");
+    if (this.#departure.isLeaving) return notReady("the agent drains: it takes no new work");
     return this.#isLinked ? ready() : notReady("no coordinator is in reach");
   };
 
@@ -213,10 +228,22 @@ export class AgentShell implements Watched {
     this.#options.onLink?.(up);
   }
 
+  #leave(): void {
+    this.#uplink.session?.send({ kind: { $case: "leaveNode", value: { lifetime: this.#departure.lifetime } } });
+    this.#driver.feed({ type: "drain-requested" });
+  }
+
+  /** What still runs is stopped, to run elsewhere. */
+  #stop(): void {
+    for (const chunk of this.#intake.chunks()) this.#intake.revoked(chunk.assign.assignment, true);
+    this.#processes.stop();
+  }
+
   #finishDrain(): void {
     this.#timer?.[Symbol.dispose]();
+    this.#departure[Symbol.dispose]();
     this.#nested.shut({ code: "unavailable", message: "the node was drained" });
-    const end = (): void => this.#end({ refused: undefined });
+    const end = (): void => this.#end({ refused: undefined, ...(this.#isAsked ? {} : { isOfAge: true }) });
     const goodbye = { code: "closed", message: "the node was drained" };
     Promise.all([this.#objects.close(), this.#uplink.close(goodbye)]).then(end, end);
   }
@@ -276,15 +303,26 @@ export class AgentShell implements Watched {
     const { returned } = chunk;
     assert(returned !== undefined && worker !== undefined, "only what a worker returned is reported as returned");
     if (returned.relay === undefined)
-      return this.#finish(assignment, () => returnedReport(this.#out(), chunk, worker, returned));
+      return this.#finish(assignment, () =>
+        this.#isCutShort(chunk)
+          ? cutShortReport(this.#out(), chunk, worker, returned)
+          : returnedReport(this.#out(), chunk, worker, returned),
+      );
     returned.relay.end(false);
     this.#counts.chunks.done++;
     chunk.returned = undefined;
     this.#intake.drop(chunk);
   }
 
+  /** What its task threw is how it came to an end, as it was told to. */
+  #isCutShort({ returned, isStopped }: ChunkRecord): boolean {
+    return returned?.message.outcome?.$case === "error" && (isStopped || this.#departure.hasWarned);
+  }
+
   #finish(assignment: Assignment, make: (chunk: ChunkRecord) => Report): void {
     const chunk = this.#intake.known(assignment);
+    const { unsaid } = chunk;
+    if (unsaid !== undefined) this.#sayCheckpoint(chunk, unsaid);
     const report = make(chunk);
     chunk.returned?.relay?.end(true); // what it returned too late is not what it ends with
     chunk.returned = undefined;
@@ -311,6 +349,21 @@ export class AgentShell implements Watched {
     return this.#outflow;
   }
 
+  /** The newest of a chunk waits while the coordinator does not keep up, at the latest for the chunk's end. */
+  #checkpointed(chunk: ChunkRecord, checkpoint: Checkpoint): void {
+    const { session } = this.#uplink;
+    if (session === undefined || session.queuedBytes > CHECKPOINT_BACKLOG_BYTES) chunk.unsaid = checkpoint;
+    else this.#sayCheckpoint(chunk, checkpoint);
+  }
+
+  #sayCheckpoint(chunk: ChunkRecord, { offset, state }: Checkpoint): void {
+    chunk.unsaid = undefined;
+    const outgoing = this.#out().send(state);
+    const value = { assignment: chunk.assign.assignment, offset, state: outgoing.header };
+    this.#send({ kind: { $case: "chunkCheckpointed", value } }, outgoing.inlineBytes);
+    outgoing.start();
+  }
+
   #want(hash: string): boolean {
     this.#send({ kind: { $case: "wantArtifact", value: { hash } } });
     return this.#uplink?.session !== undefined;
@@ -325,9 +378,19 @@ export class AgentShell implements Watched {
     // of this session for ever: what a worker still says of an earlier one must not come into this
     this.#outflow = new PayloadOutflow((part, bytes) => session.send({ kind: { $case: "part", value: part } }, bytes));
     const amounts = { labels: { ...labels }, resources: { ...resources } };
-    const value = { name, slots, pid, host, build, ...amounts, cordon: this.#cordon };
+    const value = {
+      name,
+      slots,
+      pid,
+      host,
+      build,
+      ...amounts,
+      cordon: this.#cordon,
+      lifetime: this.#departure.lifetime,
+    };
     session.send({ kind: { $case: "registerNode", value } });
-    session.send({ kind: { $case: "grantCredit", value: { chunks: this.#draining ? 0 : this.#credit } } });
+    const chunks = this.#departure.isLeaving ? 0 : this.#credit;
+    session.send({ kind: { $case: "grantCredit", value: { chunks } } });
   }
 
   #lost(why: string, final: Final | undefined): void {
@@ -343,7 +406,7 @@ export class AgentShell implements Watched {
     if (final !== undefined) {
       void this.#objects.close();
       this.#end({ refused: why, final });
-    } else if (this.#draining) this.#finishDrain();
+    } else if (this.#departure.isLeaving) this.#finishDrain();
   }
 
   #entry({ kind }: AttachResponseEntry): void {

@@ -27,6 +27,11 @@ export class Intake {
     return this.#chunks.get(assignment);
   }
 
+  /** All that are here now. */
+  chunks(): ChunkRecord[] {
+    return [...this.#chunks.values()];
+  }
+
   /** A chunk that the core names. */
   known(assignment: Assignment): ChunkRecord {
     const chunk = this.#chunks.get(assignment);
@@ -47,7 +52,9 @@ export class Intake {
     this.#newest = assign.assignment;
     const input = inflow.open(assign.input, true);
     job.chunks++;
-    const chunk: ChunkRecord = { assignment, job, assign, input, worker: undefined, returned: undefined };
+    const nothing = { worker: undefined, returned: undefined, isStopped: false, unsaid: undefined };
+    const restored = assign.restored === undefined ? undefined : inflow.open(assign.restored.state, true);
+    const chunk: ChunkRecord = { assignment, job, assign, input, restored, ...nothing };
     this.#chunks.set(assignment, chunk);
     const { poolSlots, fresh } = assign;
     const grains = grainsOf(chunk, itemsOf(chunk));
@@ -55,12 +62,12 @@ export class Intake {
     const stop = this.#revokedEarly.get(assignment);
     if (stop === undefined) return;
     this.#revokedEarly.delete(assignment);
-    this.#feed({ type: "revoke-requested", assignment, stop });
+    this.#revoke(chunk, stop);
   }
 
   revoked(number: number, stop: boolean): void {
-    const assignment = number as Assignment;
-    if (this.#chunks.has(assignment)) this.#feed({ type: "revoke-requested", assignment, stop });
+    const chunk = this.#chunks.get(number as Assignment);
+    if (chunk !== undefined) this.#revoke(chunk, stop);
     else if (((number - this.#newest) | 0) > 0) this.#revokedEarly.set(number, stop); // else it is finished: the two crossed
   }
 
@@ -104,6 +111,12 @@ export class Intake {
     this.#revokedEarly.clear();
     this.#chunks.clear();
     this.#jobs.clear();
+  }
+
+  #revoke(chunk: ChunkRecord, stop: boolean): void {
+    const { assignment } = chunk;
+    chunk.isStopped ||= stop;
+    this.#feed({ type: "revoke-requested", assignment, stop });
   }
 
   #dropJob(job: JobRecord): void {

@@ -31,3 +31,13 @@ export const PROCESS_READY_MS = 30_000;
 export const PROCESS_STOP_GRACE_MS = 1_000;
 /** Sessions with the manager that the code in one worker has at a time: its own and one for each Manager. The worker that opens more is dropped. */
 export const WORKER_OWNERS_MAX = 1_024;
+/** So long before its end an agent leaves, and what runs on it is told: nothing is begun there that would not be over by then. */
+export const LIFETIME_GRACE_MS_MAX = 10_000;
+/** Of a short life the grace is this part, so that the rest can be used. */
+export const LIFETIME_GRACE_SHARE = 0.25;
+/** So long before its end what still runs is stopped: enough for a worker to end, and for word of that to arrive. */
+export const LIFETIME_STOP_MS_MAX = 2_500;
+/** The same as a part of the grace, where that is short. */
+export const LIFETIME_STOP_SHARE = 0.25;
+/** Bytes that wait for the coordinator's window, above which what items have come to waits, too: the newest of each chunk is said when there is room, or before the chunk's end. */
+export const CHECKPOINT_BACKLOG_BYTES = 8 * 1024 * 1024;

@@ -121,6 +121,11 @@ export class Processes {
     }
   }
 
+  /** This machine is about to end: all of them have a second to. */
+  stop(): void {
+    for (const process of [...this.#runs.keys()]) this.signal({ process, signal: ProcessSignal.STOP });
+  }
+
   /** Calls back when there are none: now, or once the last one is over. */
   whenEmpty(then: () => void): void {
     if (this.#runs.size === 0) then();

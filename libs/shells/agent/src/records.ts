@@ -31,10 +31,24 @@ export interface ChunkRecord {
   readonly assign: AssignChunk;
   /** Kept until the finish: it may have to be sent to a second worker. */
   readonly input: PayloadFlow;
+  /** What an attempt before has left of one of its items, kept like the input. */
+  readonly restored: PayloadFlow | undefined;
   /** The worker that it was sent to last: only that one's answer counts. */
   worker: WorkerRecord | undefined;
   /** What a worker returned, while the core decides. */
   returned: Returned | undefined;
+  /** It was to be stopped, even if it ran. */
+  isStopped: boolean;
+  /** What one of its items has come to, while the coordinator does not keep up. */
+  unsaid: Checkpoint | undefined;
+}
+
+/** What an item has come to, as its task has said. */
+export interface Checkpoint {
+  /** Of the item in its chunk. */
+  readonly offset: number;
+  /** Complete, and kept. */
+  readonly state: PayloadFlow;
 }
 
 /** What a worker returned of a chunk. */

@@ -57,6 +57,22 @@ export function returnedReport(
   };
 }
 
+/** What a worker returned whose task threw as it was told to come to an end: the items before it are done, the rest comes back. */
+export function cutShortReport(
+  outflow: PayloadOutflow,
+  chunk: ChunkRecord,
+  worker: WorkerRecord,
+  returned: Returned,
+): Report {
+  const { message, values } = returned;
+  const completed = message.outcome?.$case === "error" ? message.outcome.value.completed : 0;
+  if (completed === 0 || values === undefined) return stoppedReport(chunk, worker);
+  const sent = outflow.send(values);
+  const outcome = { $case: "partDone", value: { completed, values: sent.header } } as const;
+  const base = { assignment: chunk.assign.assignment, pid: worker.process.pid, runMicros: message.runMicros };
+  return { finished: { ...base, outcome }, bytes: sent.inlineBytes, start: () => sent.start() };
+}
+
 /** The worker died with the chunk. */
 export function deathReport(chunk: ChunkRecord, worker: WorkerRecord, markedOffset: number | undefined): Report {
   const loss = worker.exit === undefined ? undefined : lossOf(worker.exit, worker.exit.fault ?? worker.offence);

@@ -1,8 +1,9 @@
 import type { Assignment, Input, WorkerKey } from "@heddle/core-pool";
-import { assert, ProtocolError, unreachable, WORKER_JOBS_MAX } from "@heddle/kernel";
+import { assert, CHECKPOINT_BYTES_MAX, ProtocolError, unreachable, WORKER_JOBS_MAX } from "@heddle/kernel";
 import type { WorkerExit, WorkerSpawner } from "@heddle/port-processes";
 import {
   type ArtifactPlace,
+  type Checkpoint as CheckpointSaid,
   type ChunkReturned,
   type NestedRequest,
   type Operations,
@@ -16,13 +17,15 @@ import {
 import { WORKER_WANTS_MAX } from "./limits.ts";
 import type { Counts } from "./metrics.ts";
 import { prepareOf } from "./prepare.ts";
-import type { ChunkRecord, JobRecord, Returned, WorkerLead, WorkerRecord } from "./records.ts";
-import { areKept, checkOutcome, progressOf, valuesOf } from "./returned.ts";
+import type { Checkpoint, ChunkRecord, JobRecord, Returned, WorkerLead, WorkerRecord } from "./records.ts";
+import { areKept, checkOutcome, itemsOf, progressOf, valuesOf } from "./returned.ts";
 
 /** What workers tell the agent. */
 export interface WorkersHost {
   readonly feed: (input: Input) => void;
   readonly chunk: (assignment: Assignment) => ChunkRecord | undefined;
+  /** An item of a chunk that the worker runs has come to something. */
+  readonly checkpointed: (chunk: ChunkRecord, checkpoint: Checkpoint) => void;
   /** Values of a chunk begin to arrive that will not fit one entry: announce them, or undefined when nobody is there to tell. */
   readonly announce: (
     chunk: ChunkRecord,
@@ -118,9 +121,19 @@ export class Workers {
     worker.lastAttempt = chunk.assign.attempt;
     const outgoing = worker.outflow.send(chunk.input);
     const { assignment, job, chunk: number, span, firstIndex, attempt, marks, grain } = chunk.assign;
-    const value = { assignment, job, chunk: number, span, firstIndex, input: outgoing.header, attempt, marks, grain };
+    const leftOver = chunk.restored === undefined ? undefined : worker.outflow.send(chunk.restored);
+    const restored = leftOver && { offset: chunk.assign.restored?.offset ?? 0, state: leftOver.header };
+    const input = outgoing.header;
+    const value = { assignment, job, chunk: number, span, firstIndex, input, attempt, marks, grain, restored };
     worker.process.send({ kind: { $case: "runChunk", value } });
     outgoing.start();
+    leftOver?.start();
+  }
+
+  /** Tells all, those that run no chunk now too, that they will be stopped soon. */
+  warn(reason: string): void {
+    for (const { process } of this.#records.values())
+      process.send({ kind: { $case: "stopNotice", value: { reason } } });
   }
 
   skip(key: WorkerKey, assignment: Assignment): void {
@@ -198,6 +211,8 @@ export class Workers {
         return this.#host.objects(worker, kind.value);
       case "objectOwnerClosed":
         return this.#host.ownerClosed(worker.key, kind.value.owner);
+      case "checkpoint":
+        return this.#checkpointed(worker, kind.value);
       case "workerReady":
         worker.ready = true;
         if (worker.lead !== undefined) return worker.lead.ready();
@@ -233,6 +248,22 @@ export class Workers {
     if (isWhole(valuesFlow) && isWhole(userError)) return done(); // nearly always: nothing has to wait
     const flows = [valuesFlow, userError].filter((flow) => flow !== undefined);
     whenEnded(flows, (aborted) => (aborted ? relay?.end(true) : done()));
+  }
+
+  /** Of the item that runs: what is said of others is void. */
+  #checkpointed(worker: WorkerRecord, { assignment, offset, state: header }: CheckpointSaid): void {
+    const state = worker.inflow.open(header, true);
+    if (state.size > CHECKPOINT_BYTES_MAX)
+      throw new ProtocolError(`a checkpoint has ${state.size} bytes, ${CHECKPOINT_BYTES_MAX} are possible`);
+    const chunk = this.#host.chunk(assignment as Assignment);
+    if (chunk?.worker !== worker) return;
+    const first = chunk.assign.span?.offset ?? 0;
+    if (offset < first || offset >= first + itemsOf(chunk))
+      throw new ProtocolError(`a worker has a checkpoint of item ${offset}, which it was not given`);
+    whenEnded([state], (aborted) => {
+      const isHere = !aborted && this.#host.chunk(chunk.assignment) === chunk;
+      if (isHere && chunk.worker === worker) this.#host.checkpointed(chunk, { offset, state });
+    });
   }
 
   #exited(key: WorkerKey, exit: WorkerExit): void {

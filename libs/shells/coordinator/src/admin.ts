@@ -137,6 +137,7 @@ export class AdminView {
       heardMs: Math.max(0, Math.round(nowMs - (node.session.heardMs ?? nowMs))),
       excludedLeftMs: Math.max(0, Math.ceil((view?.exclusion?.untilMs ?? nowMs) - nowMs)),
       identity: identityText(node.caller),
+      endsLeftMs: node.lifetime === undefined ? 0 : Math.max(1, Math.ceil(node.lifetime.endsAtMs - nowMs)),
       silentMs: node.silentSinceMs === undefined ? 0 : Math.max(1, Math.round(nowMs - node.silentSinceMs)),
     };
   }

@@ -18,6 +18,7 @@ const place = {
   isWhole: true,
   placedMs: 0,
   startedMs: undefined,
+  checkpointed: undefined,
 };
 const placed = (of: JobRecord, chunk: number): AssignmentRecord => ({
   ...place,

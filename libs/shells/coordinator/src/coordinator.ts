@@ -347,6 +347,7 @@ export class CoordinatorShell implements Watched {
       isWhole: count === chunk.count,
       placedMs: this.#env.clock.nowMs(),
       startedMs: undefined,
+      checkpointed: undefined,
     };
     this.#ledger.assignments.set(effect.assignment, assignment);
     node.assignments.set(number, assignment);
@@ -355,6 +356,7 @@ export class CoordinatorShell implements Watched {
       node.session.send({ kind: { $case: "describeJob", value: description(job) } }, 0);
     }
     const outgoing = node.outflow.send(chunk.input);
+    const restoring = this.#ledger.checkpoints.restoring(assignment, node);
     const value = {
       assignment: number,
       job: job.key,
@@ -367,9 +369,12 @@ export class CoordinatorShell implements Watched {
       poolSlots: effect.poolSlots,
       fresh: effect.fresh,
       grain: effect.grain,
+      restored: restoring?.restored,
     };
-    node.session.send({ kind: { $case: "assignChunk", value } }, outgoing.inlineBytes);
+    const inlineBytes = outgoing.inlineBytes + (restoring?.inlineBytes ?? 0);
+    node.session.send({ kind: { $case: "assignChunk", value } }, inlineBytes);
     outgoing.start();
+    restoring?.start();
   }
 
   /** In the control lane: it overtakes assignments that wait, so an agent may hear of it first. */
@@ -385,6 +390,8 @@ export class CoordinatorShell implements Watched {
     finish.assignment.job.itemsDone += count;
     this.#counts.itemsDone += count;
     settle(finish.assignment, count);
+    const { job, firstIndex } = finish.assignment;
+    this.#ledger.checkpoints.settled(job, firstIndex - finish.assignment.offset + offset, count);
     this.#delivered = true;
     if (finish.relay !== undefined) finish.relay.end(false);
     else sendValues(finish, offset, count);
@@ -398,6 +405,7 @@ export class CoordinatorShell implements Watched {
     if (job.failure === "")
       job.failure = (finish.failure?.summary ?? `node ${finish.assignment.node.name} was lost`).slice(0, 200);
     if (job.opened.collect) settle(finish.assignment, 1);
+    this.#ledger.checkpoints.settled(job, finish.assignment.firstIndex - finish.assignment.offset + effect.offset, 1);
     sendItemFailed(finish, effect);
   }
 
@@ -416,6 +424,7 @@ export class CoordinatorShell implements Watched {
     for (const chunk of job.chunks.keys()) this.#release(job.key, chunk);
     this.#ledger.jobs.delete(job.key);
     this.#counts.jobsEnded[outcome]++;
+    this.#ledger.checkpoints.forget(job);
     this.#remember(job, outcome);
     this.#idled(); // what is left of ended jobs is stopped with the rest
   }

@@ -14,6 +14,7 @@ import type {
   RunResponseEntry,
 } from "@heddle/wire";
 import { AttemptBook } from "./attempts.ts";
+import { CheckpointBook } from "./checkpoints.ts";
 import type { KeptListener } from "./kept-listener.ts";
 import type { KeptSubmission } from "./kept-submission.ts";
 
@@ -126,6 +127,8 @@ export interface NodeRecord {
   readonly described: Set<JobKey>;
   /** Assignments by their number on the wire. */
   readonly assignments: Map<number, AssignmentRecord>;
+  /** When it ends, as its agent has said last; undefined when it has not. */
+  lifetime: Lifetime | undefined;
   /** When its connection was lost; undefined while it has one. */
   silentSinceMs: Millis | undefined;
   /** What became of its assignments. */
@@ -136,6 +139,13 @@ export interface NodeRecord {
 export interface Cordon {
   /** As whoever asked for it has said; may be empty. */
   readonly reason: string;
+/** How long a node lasts. */
+export interface Lifetime {
+  /** From then on what runs there is told to come to an end. */
+  readonly stopsAtMs: Millis;
+  readonly endsAtMs: Millis;
+}
+
   /** It was asked for an agent that is about to end, and ends with that. */
   readonly isOfAgent: boolean;
   /** Undefined: what it has may stay. */
@@ -180,6 +190,8 @@ export interface AssignmentRecord {
 
 /** Everything the coordinator knows beside the core: how keys of the core map to sessions, payloads and names. */
 export class Ledger {
+  /** Index of the item of which it said last what it has come to; undefined for none. */
+  checkpointed: number | undefined;
   readonly clients = new Map<ClientKey, ClientRecord>();
   /** The same, each in its newest session. */
   readonly clientsById = new Map<ClientId, ClientRecord>();
@@ -200,6 +212,7 @@ export class Ledger {
 
   /** The next key for anything the core is to know. */
   mintKey(): number {
+  readonly checkpoints = new CheckpointBook();
     return ++this.#lastKey;
   }
 }

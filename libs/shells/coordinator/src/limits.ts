@@ -75,6 +75,10 @@ export const MANAGER_STREAMS_MAX = 4_096;
 export const CALLER_MANAGER_STREAMS_MAX = MANAGER_STREAMS_MAX / 2;
 /** How long the manager may take to answer a question that goes through the coordinator. Then TimeoutError. */
 export const MANAGER_CALL_TIMEOUT_MS = 10_000;
+/** Bytes of what items of one job have come to, as far as it is kept for their next attempts. Above, the oldest goes: its item would begin anew. */
+export const JOB_CHECKPOINTS_BYTES_MAX = 64 * 1024 * 1024;
+/** The same of all jobs. */
+export const CHECKPOINTS_BYTES_MAX = 512 * 1024 * 1024;
 /** Bytes of specs, inputs, answers and code of kept jobs. Above: ended jobs go, the oldest first; then one that is opened is refused, and one whose results do not fit fails, with LimitError. */
 export const KEPT_BYTES_MAX = 8 * 1024 * 1024 * 1024;
 /** Kept jobs that have not ended. One more is refused with LimitError. */

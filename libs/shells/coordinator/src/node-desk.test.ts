@@ -58,7 +58,7 @@ test("what a node held is known until the core has heard of its loss, also when 
     { version: protocolVersion("test", 24), sessionId: "1", received: 0 },
     thisUser,
   );
-  const described = { pid: 1, host: "", build: "", labels: {}, resources: {}, cordon: undefined };
+  const described = { pid: 1, host: "", build: "", labels: {}, resources: {}, cordon: undefined, lifetime: undefined };
   const registered: AttachRequestEntry = {
     kind: { $case: "registerNode", value: { name: "n1", slots: 1, ...described } },
   };

@@ -1,10 +1,12 @@
 import type { AssignmentId, NodeKey, Outcome } from "@heddle/core-scheduler";
-import { type ArtifactHash, LimitError, NodeName, PermissionError, ProtocolError } from "@heddle/kernel";
+import { type ArtifactHash, LimitError, type Millis, NodeName, PermissionError, ProtocolError } from "@heddle/kernel";
 import { type Caller, callerText, type Hello, isSameCaller, type Session, type SessionHandler } from "@heddle/port-rpc";
 import {
   type AttachRequestEntry,
   type AttachResponseEntry,
+  type NodeLifetime,
   type Output,
+  type PayloadFlow,
   PayloadInflow,
   PayloadOutflow,
   type ProcessEnded,
@@ -15,7 +17,7 @@ import { checkAmounts, checkNodeName, labelsOf } from "./checks.ts";
 import type { ClientDesk } from "./client-desk.ts";
 import { type CordonDesk, checkReason } from "./cordon-desk.ts";
 import type { Office } from "./desk.ts";
-import type { AssignmentRecord, NodeRecord } from "./ledger.ts";
+import type { AssignmentRecord, Lifetime, NodeRecord } from "./ledger.ts";
 import { INCARNATIONS_MAX, NODES_MAX } from "./limits.ts";
 import { type NodeHost, takeNodeEntry } from "./node-entries.ts";
 import { emptyTally } from "./node-tally.ts";
@@ -92,7 +94,13 @@ export class NodeDesk implements NodeHost {
     this.#clients.processes.hasEnded(node, ended);
   }
 
-  leaving(node: NodeRecord): void {
+  checkpointed(assignment: AssignmentRecord, offset: number, state: PayloadFlow): void {
+    const { jobs, checkpoints } = this.#office.ledger;
+    if (jobs.has(assignment.job.key)) checkpoints.keep(assignment, offset, state);
+  }
+
+  leaving(node: NodeRecord, lifetime: NodeLifetime | undefined): void {
+    node.lifetime = lifetimeOf(lifetime, this.#office.env.clock.nowMs()) ?? node.lifetime;
     this.#clients.processes.nodeLeaves(node);
     this.#office.feed({ type: "node-leaving", node: node.key });
   }
@@ -130,6 +138,7 @@ export class NodeDesk implements NodeHost {
       inflow: new PayloadInflow(),
       outflow: new PayloadOutflow((part, bytes) => session.send({ kind: { $case: "part", value: part } }, bytes)),
       joinedMs: env.clock.nowMs(),
+      lifetime: lifetimeOf(registration.lifetime, env.clock.nowMs()),
       described: new Set(),
       assignments: new Map(),
       silentSinceMs: undefined,
@@ -147,7 +156,9 @@ export class NodeDesk implements NodeHost {
     const labels = labelsOf(registration, minor);
     const resources = new Map(Object.entries(registration.resources));
     session.send({ kind: { $case: "nodeRegistered", value: {} } });
-    this.#office.feed({ type: "node-joined", node: node.key, slots: registration.slots, labels, resources });
+    const { slots, lifetime } = registration;
+    const lastsMs = lifetime && lifetime.leftMs - lifetime.graceMs;
+    this.#office.feed({ type: "node-joined", node: node.key, slots, labels, resources, lastsMs });
     this.#cordons.nodeJoined(node);
     this.#clients.processes.nodeJoined(node, ledger.cordons.has(name));
     return node;
@@ -191,7 +202,7 @@ export class NodeDesk implements NodeHost {
     node.inflow.abort();
     const assignments = [...node.assignments.values()];
     this.#office.counts.lostWithNodes += assignments.length;
-    this.#noteLost(assignments, lossText(node, reason));
+    this.#noteLost(assignments, lossText(node, reason, env.clock.nowMs()));
     const named = ledger.nodeNames.get(node.name);
     if (named !== undefined) named.lost += assignments.length;
     this.#cordons.nodeLeft(node);
@@ -205,8 +216,17 @@ export class NodeDesk implements NodeHost {
   }
 }
 
+/** As it came at `nowMs`; undefined when nothing did. */
+function lifetimeOf(told: NodeLifetime | undefined, nowMs: Millis): Lifetime | undefined {
+  if (told === undefined) return undefined;
+  const endsAtMs = nowMs + told.leftMs;
+  return { endsAtMs, stopsAtMs: endsAtMs - told.graceMs };
+}
+
 /** Why a node is gone, for people. */
-function lossText({ name }: NodeRecord, reason: string): string {
+function lossText({ name, lifetime }: NodeRecord, reason: string, nowMs: Millis): string {
+  if (lifetime !== undefined && nowMs >= lifetime.stopsAtMs)
+    return `node ${name} came to its end, as its agent had said`;
   switch (reason) {
     case "expired":
       return `node ${name} was lost: nothing was heard of it for the length of its lease`;

@@ -1,8 +1,10 @@
 import type { AssignmentId, Outcome } from "@heddle/core-scheduler";
-import { ArtifactHash, ProtocolError, unreachable } from "@heddle/kernel";
+import { ArtifactHash, CHECKPOINT_BYTES_MAX, ProtocolError, unreachable } from "@heddle/kernel";
 import {
   type AttachRequestEntry,
+  type ChunkCheckpointed,
   type ChunkFinished,
+  type NodeLifetime,
   type Output,
   type PayloadFlow,
   type ProcessEnded,
@@ -20,7 +22,10 @@ export interface NodeHost {
   readonly finished: (finish: Finish, outcome: Outcome, runMs: number) => void;
   readonly output: (node: NodeRecord, output: Output) => void;
   readonly wantArtifact: (node: NodeRecord, hash: ArtifactHash) => void;
-  readonly leaving: (node: NodeRecord) => void;
+  /** An item of the assignment has come to something. */
+  readonly checkpointed: (assignment: AssignmentRecord, offset: number, state: PayloadFlow) => void;
+  /** `lifetime`: as the agent says it now. */
+  readonly leaving: (node: NodeRecord, lifetime: NodeLifetime | undefined) => void;
   readonly processStarted: (node: NodeRecord, started: ProcessStarted) => void;
   readonly processEnded: (node: NodeRecord, ended: ProcessEnded) => void;
 }
@@ -45,7 +50,9 @@ export function takeNodeEntry(host: NodeHost, node: NodeRecord, entry: AttachReq
     case "wantArtifact":
       return host.wantArtifact(node, ArtifactHash(kind.value.hash));
     case "leaveNode":
-      return host.leaving(node);
+      return host.leaving(node, kind.value.lifetime);
+    case "chunkCheckpointed":
+      return takeCheckpoint(host, node, kind.value);
     case "processStarted":
       return host.processStarted(node, kind.value);
     case "processEnded":
@@ -57,6 +64,22 @@ export function takeNodeEntry(host: NodeHost, node: NodeRecord, entry: AttachReq
     default:
       return unreachable(kind);
   }
+}
+
+/** Of an assignment that is over it is void. */
+function takeCheckpoint(host: NodeHost, node: NodeRecord, checkpointed: ChunkCheckpointed): void {
+  const { offset } = checkpointed;
+  const state = node.inflow.open(checkpointed.state, true);
+  if (state.size > CHECKPOINT_BYTES_MAX)
+    throw new ProtocolError(`a checkpoint has ${state.size} bytes: CHECKPOINT_BYTES_MAX is ${CHECKPOINT_BYTES_MAX}`);
+  const assignment = node.assignments.get(checkpointed.assignment);
+  if (assignment === undefined) return;
+  if (offset < assignment.offset || offset >= assignment.offset + assignment.count)
+    throw new ProtocolError(`a checkpoint of item ${offset} came from an assignment that does not have it`);
+  whenEnded([state], (aborted) => {
+    const isHere = node.assignments.get(checkpointed.assignment) === assignment;
+    if (!aborted && isHere) host.checkpointed(assignment, offset, state);
+  });
 }
 
 /** A late or unknown assignment still has its payloads read, or the parts that follow would have no home. */

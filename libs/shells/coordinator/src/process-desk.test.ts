@@ -149,7 +149,7 @@ test("one that no node fits waits for one, and a signal ends it meanwhile", asyn
 test("a node by name must be there", async () => {
   const [a, client] = [await bench.node("a", 0), await bench.client()];
   start(client, 1, { node: "b" });
-  a.say({ $case: "leaveNode", value: {} });
+  a.say({ $case: "leaveNode", value: { lifetime: undefined } });
   await settle();
   start(client, 2, { node: "a" });
   await settle();

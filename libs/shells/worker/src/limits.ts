@@ -26,3 +26,5 @@ export const INIT_ERROR_BYTES_MAX = 64 * 1024;
 export const OUTCOME_BYTES_MAX = 1024 * 1024;
 /** Results of such items that are made to count together, about. Further items wait for that. */
 export const ONCE_AHEAD_BYTES = 4 * 1024 * 1024;
+/** What an item has come to is told no more often, but when its process is about to end; of several the newest is. */
+export const CHECKPOINT_EVERY_MS = 100;

@@ -1,4 +1,4 @@
-import { type AsyncScope, seededRandom } from "@heddle/kernel";
+import { type AsyncScope, StateError, seededRandom } from "@heddle/kernel";
 
 export type { AsyncScope as TaskScope } from "@heddle/kernel";
 
@@ -13,10 +13,19 @@ export interface TaskContext {
   /** Id of the job: of the call of map, apply, ... */
   readonly jobId: string;
   /**
-   * Aborts shortly before the task's process is ended: the call was cancelled, or the pool terminated. A worker whose code has asked for
-   * it ends half a second after it is told to; one that never did ends at once.
+   * Aborts shortly before the task's process is ended: the call was cancelled, the pool terminated, or the node is drained or comes to its end; its reason says which, where
+   * that is known. A worker whose code has asked for it ends half a second after it is told to; one that never did ends at once. Where a node comes to its end or is being stopped, it aborts some
+   * seconds before that, and what the task throws then is not its failure: its item runs again elsewhere.
    */
   readonly signal: AbortSignal;
+  /** What the last attempt of the item said by `checkpoint`, a copy of it; undefined when there was none, or it did not arrive. */
+  readonly restored: unknown;
+  /**
+   * Leaves `state`, as it is now, to the next attempt of the item, should this one be lost: it is that one's `restored`. The newest counts. Best effort: it reaches the coordinator a moment later, at most ten
+   * times a second, keeps one for each chunk that runs, and goes with a coordinator that is started anew. Large ones (beyond some 64 KiB) leave when the task next awaits something. Throws
+   * SerializationError for what cannot travel, LimitError above 1 MiB, and StateError once the item is over or where its call has `effects: "once"`.
+   */
+  checkpoint(state: unknown): void;
   /**
    * The next of the item's own random numbers, uniform in [0, 1). They depend on the call's seed and the item's index alone: the same
    * numbers come whatever node and chunk the item runs in, and again at a further attempt. An item has one sequence, however often it
@@ -32,6 +41,30 @@ export interface TaskPlace {
   readonly attempt: number;
   readonly seedLow: number;
   readonly seedHigh: number;
+  /** Of the chunk that runs. */
+  readonly assignment: number;
+  /** Index of the chunk's first item in the call's inputs. */
+  readonly chunkIndex: number;
+  /** What an attempt before has left of one of the items; undefined for nothing. */
+  readonly restored: Restored | undefined;
+  /** What it writes to shared objects counts once. */
+  readonly isOnce: boolean;
+}
+
+interface Restored {
+  /** Of the item in its chunk. */
+  readonly offset: number;
+  /** A new copy at each call. */
+  readonly read: () => unknown;
+}
+
+/** What tasks ask of their worker. */
+export interface TaskHost {
+  /** Aborts when the process is about to end. */
+  readonly stopSignal: () => AbortSignal;
+  readonly openScope: () => AsyncScope<ScopedItem>;
+  /** An item of the chunk has come to something. Throws for a state that cannot travel. */
+  readonly checkpoint: (place: TaskPlace, index: number, state: unknown) => void;
 }
 
 /** An item that asked for its context. */
@@ -55,12 +88,10 @@ export class CurrentTask {
   #asked: ScopedItem | undefined;
   #isScoped = false;
   #scope: AsyncScope<ScopedItem> | undefined;
-  readonly #stopSignal: () => AbortSignal;
-  readonly #openScope: () => AsyncScope<ScopedItem>;
+  readonly #host: TaskHost;
 
-  constructor(stopSignal: () => AbortSignal, openScope: () => AsyncScope<ScopedItem>) {
-    this.#stopSignal = stopSignal;
-    this.#openScope = openScope;
+  constructor(host: TaskHost) {
+    this.#host = host;
   }
 
   /** A chunk begins. */
@@ -80,7 +111,7 @@ export class CurrentTask {
     const place = this.#place;
     if (place === undefined) return run();
     this.#isScoped = true;
-    this.#scope ??= this.#openScope();
+    this.#scope ??= this.#host.openScope();
     return this.#scope.run({ place, index, float: undefined }, run);
   }
 
@@ -88,15 +119,23 @@ export class CurrentTask {
   get(): TaskContext | undefined {
     const item = this.#item();
     if (item === undefined) return undefined;
-    const stopSignal = this.#stopSignal;
+    const host = this.#host;
     const { attempt, node, jobId } = item.place;
+    const isOver = (): boolean => this.#place !== item.place;
     return {
       index: item.index,
       attempt,
       node,
       jobId,
       get signal(): AbortSignal {
-        return stopSignal();
+        return host.stopSignal();
+      },
+      get restored(): unknown {
+        return restoredOf(item);
+      },
+      checkpoint: (state) => {
+        if (isOver()) throw new StateError("checkpoint() was called when its item was over");
+        host.checkpoint(item.place, item.index, state);
       },
       random: () => {
         item.float ??= randomOf(item);
@@ -122,4 +161,8 @@ export class CurrentTask {
 /** The index is the generator's seed and the job's seed its name: so no two items of a job have the same numbers. */
 function randomOf({ index, place: { seedHigh, seedLow } }: ScopedItem): () => number {
   return seededRandom(index, `${seedHigh >>> 0} ${seedLow >>> 0}`).float;
+}
+
+function restoredOf({ index, place: { chunkIndex, restored } }: ScopedItem): unknown {
+  return restored?.offset === index - chunkIndex ? restored.read() : undefined;
 }

@@ -132,6 +132,7 @@ export class Bench {
         },
       },
       stopSignal: () => this.stop.signal,
+      noticeStop: (reason) => this.stop.abort(new DOMException(reason, "AbortError")),
       env,
       pid: 77,
       agentPid: 7,

@@ -13,6 +13,7 @@ import {
   type WorkerResponseEntry,
 } from "@heddle/wire";
 import { Answers } from "./answers.ts";
+import { Checkpoints } from "./checkpoints.ts";
 import { NO_VALUES, runItems } from "./chunk-run.ts";
 import type { ChunkOutcome, ItemMarks } from "./chunk-state.ts";
 import { fabricFailure, initFailure, userFailure } from "./failures.ts";
@@ -30,7 +31,8 @@ import {
   SharedObjects,
   type WorkerOperations,
 } from "./shared-objects.ts";
-import { CurrentTask, type TaskContext, type TaskPlace, type TaskScope } from "./task-context.ts";
+import { CurrentTask, type TaskContext, type TaskScope } from "./task-context.ts";
+import { placeOf, streamNumbers } from "./task-place.ts";
 import { withUnawaited } from "./unawaited.ts";
 
 /** The worker's end of its conversation with the agent. */
@@ -64,6 +66,8 @@ export interface WorkerOptions {
   readonly turn: () => Promise<void>;
   /** Aborts shortly before this process is ended by its agent. */
   readonly stopSignal: () => AbortSignal;
+  /** Aborts that signal: this process will be ended soon. `reason`: for people. */
+  readonly noticeStop: (reason: string) => void;
   /** How a process of a user's own ends. */
   readonly ending: ProcessEnding;
   /** Resident set of this process now, in bytes. */
@@ -142,6 +146,13 @@ interface Chunk {
     | { readonly type: "ready"; readonly input: EncodedPayload }
     /** Left out, as asked or because its sender died. */
     | { readonly type: "skipped" };
+  /** What an attempt before has left of one of its items; undefined for nothing. */
+  restored: EncodedPayload | "coming" | undefined;
+}
+
+/** What an attempt before has left of an item, where that comes in parts. */
+interface RestoredTo {
+  readonly restoredOf: Chunk;
 }
 
 /** Replies that come in parts. */
@@ -156,7 +167,7 @@ class Worker {
   readonly #jobs = new Map<number, Job>();
   readonly #chunks = new Fifo<Chunk>();
   /** Items of chunks, and replies for shared objects. */
-  readonly #inputs = new PayloadAssembler<Chunk | RepliesTo>();
+  readonly #inputs = new PayloadAssembler<Chunk | RepliesTo | RestoredTo>();
   /** The job used last. */
   #current: Job | undefined;
   readonly #answers: Answers;
@@ -164,6 +175,7 @@ class Worker {
   readonly #shared: SharedObjects;
   readonly #relay: Relay;
   readonly #task: CurrentTask;
+  readonly #checkpoints: Checkpoints;
   readonly #process: OwnProcess;
   readonly #loops = new FunctionLoops();
   /** Whether its pool's initializer is through, as far as it has one; "failed" means that nothing runs any more. */
@@ -189,7 +201,9 @@ class Worker {
       this.#shared,
     );
     this.#relay = new Relay(({ kind }) => this.#sendNow(kind));
-    this.#task = new CurrentTask(options.stopSignal, () => options.openScope());
+    this.#checkpoints = new Checkpoints(options, mintStream);
+    const { stopSignal, take: checkpoint } = this.#checkpoints;
+    this.#task = new CurrentTask({ stopSignal, checkpoint, openScope: () => options.openScope() });
     this.#process = new OwnProcess(this.#functions, options.ending, options, () => this.#shared.flush());
   }
 
@@ -260,6 +274,8 @@ class Worker {
         return this.#shared.stands(kind.value);
       case "objectRevoked":
         return this.#shared.revoked(kind.value);
+      case "stopNotice":
+        return this.#checkpoints.notice(kind.value.reason);
       case "runProcess":
         return void this.#process.run(kind.value);
       case "parentEnded":
@@ -281,9 +297,11 @@ class Worker {
 
   #enqueue(message: RunChunk): void {
     if (message.input === undefined) throw new ProtocolError(`chunk ${message.chunk} came without its items`);
-    const chunk: Chunk = { message, job: this.#use(message.job), state: { type: "coming" } };
+    const chunk: Chunk = { message, job: this.#use(message.job), state: { type: "coming" }, restored: undefined };
     const input = this.#inputs.open(message.input, chunk);
     if (input !== undefined) chunk.state = { type: "ready", input };
+    if (message.restored?.state !== undefined)
+      chunk.restored = this.#inputs.open(message.restored.state, { restoredOf: chunk }) ?? "coming";
     this.#chunks.push(chunk);
   }
 
@@ -291,6 +309,10 @@ class Worker {
     const completion = this.#inputs.add(part);
     if (completion === undefined) return;
     const { tag: chunk, payload } = completion;
+    if ("restoredOf" in chunk) {
+      chunk.restoredOf.restored = payload;
+      return;
+    }
     if ("owner" in chunk) return payload === undefined ? undefined : this.#shared.replied(chunk.owner, payload.bytes);
     if (chunk.state.type !== "coming") return;
     chunk.state = payload === undefined ? { type: "skipped" } : { type: "ready", input: payload };
@@ -319,7 +341,7 @@ class Worker {
   async #pump(): Promise<void> {
     this.#isPumping = true;
     for (let chunk = this.#chunks.peek(); chunk !== undefined; chunk = this.#chunks.peek()) {
-      if (chunk.state.type === "coming" || this.#joining === "failed") break;
+      if (chunk.state.type === "coming" || chunk.restored === "coming" || this.#joining === "failed") break;
       this.#chunks.shift();
       const blocked =
         chunk.state.type === "skipped" ? this.#answers.skipped(chunk.message) : this.#run(chunk, chunk.state.input);
@@ -340,7 +362,7 @@ class Worker {
     const { clock } = this.#options.env;
     const startMs = clock.nowMs();
     this.#relay.running(true);
-    const outcome = this.#outcomeOf(job, message, input);
+    const outcome = this.#outcomeOf(chunk, input);
     const answer = (known: ChunkOutcome): Promise<void> | undefined => {
       const writes = this.#shared.flush();
       if (writes === undefined) return finish(known);
@@ -354,6 +376,8 @@ class Worker {
       const runMs = clock.nowMs() - startMs;
       this.#relay.running(false);
       this.#task.end();
+      if (known.end.type === "failed") this.#checkpoints.tell();
+      else this.#checkpoints.drop();
       this.#quickCount = runMs <= QUICK_CHUNK_MS ? this.#quickCount + 1 : 0;
       const { node = "", weighed = false } = job?.prepare ?? {};
       return this.#answers.ran(message, { node, runMs, weighed }, known);
@@ -382,10 +406,11 @@ class Worker {
     this.#answers.skipped(chunk.message);
   }
 
-  #outcomeOf(job: Job | undefined, message: RunChunk, input: EncodedPayload): ChunkOutcome | Promise<ChunkOutcome> {
-    if (job?.code !== undefined) return this.#runItems(job, job.code, message, input);
+  #outcomeOf(chunk: Chunk, input: EncodedPayload): ChunkOutcome | Promise<ChunkOutcome> {
+    const { job, message } = chunk;
+    if (job?.code !== undefined) return this.#runItems(job, job.code, chunk, input);
     if (job?.prepare.prime === true) return primed(message.span?.count ?? input.count);
-    return this.#loadAndRun(job, message, input);
+    return this.#loadAndRun(chunk, input);
   }
 
   #use(number: number): Job | undefined {
@@ -398,7 +423,8 @@ class Worker {
     return job;
   }
 
-  async #loadAndRun(job: Job | undefined, message: RunChunk, input: EncodedPayload): Promise<ChunkOutcome> {
+  async #loadAndRun(chunk: Chunk, input: EncodedPayload): Promise<ChunkOutcome> {
+    const { job, message } = chunk;
     const offset = message.span?.offset ?? 0;
     if (job === undefined) {
       const unknown = new ProtocolError(`job ${message.job} was not described to this worker`);
@@ -411,7 +437,7 @@ class Worker {
         error instanceof ProtocolError ? fabricFailure(offset, error, "argument") : userFailure(offset, error);
       return { values: NO_VALUES, completed: 0, end: { type: "failed", failure } };
     }
-    return this.#runItems(job, job.code, message, input);
+    return this.#runItems(job, job.code, chunk, input);
   }
 
   async #load(prepare: PrepareJob): Promise<Code> {
@@ -425,10 +451,12 @@ class Worker {
     return { fn, origin, folding: { combine, loop: () => this.#loops.ownFold(combineOrigin) }, once };
   }
 
-  #runItems(job: Job, code: Code, message: RunChunk, input: EncodedPayload): ChunkOutcome | Promise<ChunkOutcome> {
+  #runItems(job: Job, code: Code, chunk: Chunk, input: EncodedPayload): ChunkOutcome | Promise<ChunkOutcome> {
+    const { message } = chunk;
     const { span, marks, firstIndex, grain } = message;
     const { spread, watched, concurrency } = job.prepare;
-    this.#task.begin(placeOf(job.prepare, message.attempt));
+    const restored = chunk.restored === "coming" ? undefined : chunk.restored;
+    this.#task.begin(placeOf({ prepare: job.prepare, message, restored }, this.#functions.hooks));
     return runItems({
       ...code,
       spread,
@@ -459,19 +487,6 @@ class Worker {
       this.#lastTurnMs = env.clock.nowMs();
     });
   }
-}
-
-/** Numbers for payloads that go in parts. */
-function streamNumbers(): () => number {
-  let last = 0;
-  return () => {
-    last = last >= 0xffff_ffff ? 1 : last + 1;
-    return last;
-  };
-}
-
-function placeOf({ node, jobId, seedLow, seedHigh }: PrepareJob, attempt: number): TaskPlace {
-  return { node, jobId, attempt, seedLow, seedHigh };
 }
 
 /** A job without a function: its worker is one of the pool now. */
