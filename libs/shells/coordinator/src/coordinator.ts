@@ -415,7 +415,8 @@ export class CoordinatorShell implements Watched {
     const { client } = job.pool;
     if (effect.fault !== undefined && job.failure === "") job.failure = plainLine(effect.fault.message, 200);
     const { fault } = effect;
-    const verdict = effect.outcome === "cancelled" ? job.verdict : undefined;
+    const isFailedHere = effect.outcome === "done" && job.verdict?.outcome === "failed"; // by its last answer, which cannot be kept
+    const verdict = effect.outcome === "cancelled" || isFailedHere ? job.verdict : undefined;
     if (verdict !== undefined && job.failure === "") job.failure = plainLine(verdict.error.message, 200);
     const error = fault === undefined ? verdict?.error : faultError(fault, this.#finish?.initError);
     const outcome = verdict?.outcome ?? effect.outcome;

@@ -11,7 +11,7 @@ import {
 } from "@heddle/wire";
 import type { KeptChunkRecord, KeptJob } from "./kept-job.ts";
 import { type AnswerFacts, answerBytes } from "./kept-records.ts";
-import { noRoom } from "./kept-refusals.ts";
+import { roomRefusal } from "./kept-refusals.ts";
 import type { KeptSpace } from "./kept-space.ts";
 import type { KeptWriter } from "./kept-writer.ts";
 import { fabricError } from "./results.ts";
@@ -84,7 +84,8 @@ export class KeptAnswers {
   #add(facts: IndexSpan & Omit<AnswerFacts, "number" | "size">, bytes: Uint8Array): void {
     const { space, job, writer, answered, fail } = this.#options;
     const size = bytes.byteLength;
-    if (!space.hasRoom(size)) return fail(noRoom(space, size));
+    const noRoom = roomRefusal(space, job.share, size);
+    if (noRoom !== undefined) return fail(noRoom);
     const number = this.#next++;
     job.answerBytes += size;
     const change = { type: "answer-added", job: job.id, answer: number, about: answerBytes(facts), bytes } as const;

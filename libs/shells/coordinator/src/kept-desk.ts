@@ -22,7 +22,7 @@ import { KeptListener } from "./kept-listener.ts";
 import { KeptPatience } from "./kept-patience.ts";
 import { type AnswerFacts, noteBytes } from "./kept-records.ts";
 import { recoveredJob } from "./kept-recovery.ts";
-import { foreign, noRoom, openRefusal, tooManyJobs } from "./kept-refusals.ts";
+import { callersJobsRefusal, foreign, openRefusal, roomRefusal, tooManyJobs } from "./kept-refusals.ts";
 import { KeptRun, type KeptRunEnd, type KeptRunsOptions } from "./kept-run.ts";
 import type { KeptSpace } from "./kept-space.ts";
 import { keptStatus } from "./kept-status.ts";
@@ -103,7 +103,7 @@ export class KeptDesk implements KeptHost {
   recover(stored: readonly StoredJob[]): void {
     const { office, timeOfDayMs } = this.#options;
     const now = { nowMs: office.env.clock.nowMs(), dayMs: timeOfDayMs?.() };
-    for (const one of stored) this.#found(recoveredJob(one, now));
+    for (const one of stored) this.#found(recoveredJob(one, now, this.#options.space.shares));
     this.#ended.look();
   }
 
@@ -234,7 +234,9 @@ export class KeptDesk implements KeptHost {
       return fabricError("unavailable", `an earlier job with the id ${id} is being closed at the manager: try again`);
     const open = this.#jobs.size - this.#ended.size;
     if (open >= KEPT_JOBS_MAX) return tooManyJobs(open + 1);
-    return space.hasRoom(1) ? undefined : noRoom(space, 1);
+    const share = space.shares.of(client.caller);
+    const own = this.#jobs.values().reduce((sum, job) => sum + Number(job.share === share && job.end === undefined), 0);
+    return callersJobsRefusal(share, own + 1) ?? roomRefusal(space, share, 1);
   }
 
   /** The job of an id, but one that a client was submitting which is away: whoever comes with the same id begins it anew. */
@@ -251,7 +253,7 @@ export class KeptDesk implements KeptHost {
     const { description, caller } = client;
     const openedAtMs = Math.round(timeOfDayMs?.() ?? 0);
     const spec = { id, opened, pool, clientId: client.id, description, caller, openedAtMs };
-    const job = new KeptJob(spec, office.env.clock.nowMs());
+    const job = new KeptJob(spec, office.env.clock.nowMs(), space.shares.of(caller));
     this.#jobs.set(id, job);
     office.env.log.info("job is to be kept", { job: id, client: description, caller: callerText(caller) });
     this.#submit(job, false);

@@ -1,5 +1,6 @@
 import type { Environment, JobId } from "@heddle/kernel";
 import type { KeptJob } from "./kept-job.ts";
+import type { KeptShare } from "./kept-shares.ts";
 import type { KeptSpace } from "./kept-space.ts";
 import { KeptWriter } from "./kept-writer.ts";
 import { ENDED_JOB_AGE_MS, ENDED_JOBS_MAX } from "./limits.ts";
@@ -29,7 +30,7 @@ export class EndedKeptJobs {
     const { env, space } = options;
     this.#options = options;
     this.#drops = new KeptWriter({ env, space, job: "", waits: true, isDropping: true, refused: () => undefined });
-    space.makeRoom = () => this.#makeRoom();
+    space.makeRoom = (of) => this.#makeRoom(of);
   }
 
   get size(): number {
@@ -65,6 +66,7 @@ export class EndedKeptJobs {
   drop(job: KeptJob): void {
     const { id } = job;
     this.#ended.delete(job);
+    job.leaveShare();
     this.#options.dropped(job);
     const gone = Promise.withResolvers<void>();
     this.#dropping.set(id, gone.promise);
@@ -89,10 +91,10 @@ export class EndedKeptJobs {
     return this.#drops.flushed();
   }
 
-  /** For others: the one that has ended longest ago, if nobody listens to it. */
-  #makeRoom(): Promise<void> | undefined {
+  /** For others: the one that has ended longest ago, of those in a share where one is given, if nobody listens to it. */
+  #makeRoom(share?: KeptShare): Promise<void> | undefined {
     for (const job of this.#ended) {
-      if (job.listeners.size > 0) continue;
+      if (job.listeners.size > 0 || (share !== undefined && job.share !== share)) continue;
       this.drop(job);
       return this.gone(job.id);
     }

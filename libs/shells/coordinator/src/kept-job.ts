@@ -4,6 +4,7 @@ import type { FabricError, JobOutcome, JobStatus, Span } from "@heddle/wire";
 import type { KeptListener } from "./kept-listener.ts";
 import type { AnswerFacts, ChunkFacts, KeptSpec } from "./kept-records.ts";
 import type { KeptRun } from "./kept-run.ts";
+import type { KeptShare } from "./kept-shares.ts";
 import type { KeptSubmission } from "./kept-submission.ts";
 import type { ClientRecord, KeptFacts } from "./ledger.ts";
 
@@ -26,6 +27,8 @@ export interface KeptJobEnd {
 export class KeptJob implements KeptFacts {
   readonly spec: KeptSpec;
   readonly openedMs: Millis;
+  /** Whose it is counts its bytes. */
+  readonly share: KeptShare;
   /** On disk, by their numbers. Size <= KEPT_JOB_CHUNKS_MAX. */
   readonly chunks: KeptChunkRecord[] = [];
   /** On disk, in their order. */
@@ -51,10 +54,6 @@ export class KeptJob implements KeptFacts {
   /** Of chunks that were answered before this life: they are not run. */
   itemsBefore = 0;
   chunksBefore = 0;
-  /** Bytes in the store, or on their way there. */
-  inputBytes = 0;
-  answerBytes = 0;
-  specBytes = 0;
   /** Ends it when nobody came back. */
   absence: Disposable | undefined;
   /** Ends it when its time is over. */
@@ -62,10 +61,16 @@ export class KeptJob implements KeptFacts {
 
   /** How many chunks there were before they were forgotten. */
   #chunksForgotten: number | undefined;
+  #inputBytes = 0;
+  #answerBytes = 0;
+  #specBytes = 0;
+  /** It goes: its bytes are not its share's any more. */
+  #hasLeft = false;
 
-  constructor(spec: KeptSpec, openedMs: Millis) {
+  constructor(spec: KeptSpec, openedMs: Millis, share: KeptShare) {
     this.spec = spec;
     this.openedMs = openedMs;
+    this.share = share;
   }
 
   get id(): JobId {
@@ -95,9 +100,49 @@ export class KeptJob implements KeptFacts {
     this.chunks.length = 0;
   }
 
+  /** Bytes in the store, or on their way there, of inputs and code. */
+  get inputBytes(): number {
+    return this.#inputBytes;
+  }
+
+  set inputBytes(bytes: number) {
+    this.#changed(bytes - this.#inputBytes);
+    this.#inputBytes = bytes;
+  }
+
+  /** The same of answers. */
+  get answerBytes(): number {
+    return this.#answerBytes;
+  }
+
+  set answerBytes(bytes: number) {
+    this.#changed(bytes - this.#answerBytes);
+    this.#answerBytes = bytes;
+  }
+
+  /** The same of what it was opened with. */
+  get specBytes(): number {
+    return this.#specBytes;
+  }
+
+  set specBytes(bytes: number) {
+    this.#changed(bytes - this.#specBytes);
+    this.#specBytes = bytes;
+  }
+
   /** Bytes that go from the store with it. */
   get bytes(): number {
-    return this.specBytes + this.inputBytes + this.answerBytes;
+    return this.#specBytes + this.#inputBytes + this.#answerBytes;
+  }
+
+  /** It is to go, and makes room in its share by that. */
+  leaveShare(): void {
+    this.#changed(-this.bytes);
+    this.#hasLeft = true;
+  }
+
+  #changed(bytes: number): void {
+    if (!this.#hasLeft) this.share.changed(bytes);
   }
 
   addChunk(facts: ChunkFacts): void {

@@ -2,6 +2,7 @@ import type { Millis } from "@heddle/kernel";
 import type { StoredJob } from "@heddle/port-job-store";
 import { KeptJob } from "./kept-job.ts";
 import { answerOf, chunkOf, noteOf, specOf } from "./kept-records.ts";
+import type { KeptShares } from "./kept-shares.ts";
 
 /** Now, by both clocks. */
 export interface Now {
@@ -11,9 +12,9 @@ export interface Now {
 }
 
 /** A kept job as it was left on disk: `digest` is set when all of it is there, `end` when it has ended. Throws JobStoreDamagedError. */
-export function recoveredJob(stored: StoredJob, now: Now): KeptJob {
+export function recoveredJob(stored: StoredJob, now: Now, shares: KeptShares): KeptJob {
   const spec = specOf(stored);
-  const job = new KeptJob(spec, now.nowMs - ageOf(spec.openedAtMs, now));
+  const job = new KeptJob(spec, now.nowMs - ageOf(spec.openedAtMs, now), shares.of(spec.caller));
   job.specBytes = stored.spec.byteLength;
   for (const hash of stored.code) job.code.add(hash);
   for (const piece of stored.chunks) job.addChunk(chunkOf(job.id, piece));

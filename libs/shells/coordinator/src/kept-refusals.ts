@@ -4,17 +4,29 @@ import { type Caller, callerText } from "@heddle/port-rpc";
 import type { FabricError } from "@heddle/wire";
 import { isEntitled } from "./checks.ts";
 import type { KeptJob } from "./kept-job.ts";
+import type { KeptShare } from "./kept-shares.ts";
 import type { KeptSpace } from "./kept-space.ts";
 import type { ClientRecord } from "./ledger.ts";
-import { KEPT_JOB_CHUNKS_MAX, KEPT_JOBS_MAX } from "./limits.ts";
+import { CALLER_KEPT_JOBS_MAX, KEPT_JOB_CHUNKS_MAX, KEPT_JOBS_MAX } from "./limits.ts";
 import { fabricError } from "./results.ts";
 
 /*
  * Why something cannot be kept, or listened to, in the words that its client hears.
  */
 
+/** Why so many bytes more of a job cannot be kept; undefined when they can: then ended jobs may have gone for them, where its identity's share is full of that identity. */
+export function roomRefusal(space: KeptSpace, share: KeptShare, more: number): FabricError | undefined {
+  if (!share.hasRoom(more)) return noShare(share, more);
+  return space.hasRoom(more) ? undefined : noRoom(space, more);
+}
+
+function noShare({ caller, bytes, bytesMax }: KeptShare, more: number): FabricError {
+  const message = `${callerText(caller)} keeps ${bytes} bytes of jobs, and ${more} more would be above what one identity may have (CALLER_KEPT_BYTES_MAX), ${bytesMax} here: cancel jobs that are not needed, wait for some, or have the coordinator given more (--kept-bytes)`;
+  return overLimit("CALLER_KEPT_BYTES_MAX", bytesMax, bytes + more, message);
+}
+
 /** Something does not fit into the space for kept jobs. */
-export function noRoom({ bytesMax, bytes }: KeptSpace, more: number): FabricError {
+function noRoom({ bytesMax, bytes }: KeptSpace, more: number): FabricError {
   const message = `the coordinator keeps ${bytes} bytes of jobs, and ${more} more would be above KEPT_BYTES_MAX, which is ${bytesMax}: cancel jobs that are not needed, or give it more (--kept-bytes)`;
   return overLimit("KEPT_BYTES_MAX", bytesMax, bytes + more, message);
 }
@@ -31,6 +43,13 @@ export function refusal(error: HeddleError): FabricError {
 export function tooManyJobs(actual: number): FabricError {
   const message = `${KEPT_JOBS_MAX} kept jobs have not ended (KEPT_JOBS_MAX): wait for some, or cancel them`;
   return overLimit("KEPT_JOBS_MAX", KEPT_JOBS_MAX, actual, message);
+}
+
+/** `actual`: with the new one. Undefined: the identity may have so many. */
+export function callersJobsRefusal({ caller }: KeptShare, actual: number): FabricError | undefined {
+  if (caller.role === undefined || actual <= CALLER_KEPT_JOBS_MAX) return undefined;
+  const message = `${callerText(caller)} has ${CALLER_KEPT_JOBS_MAX} kept jobs that have not ended, which is what one identity may have (CALLER_KEPT_JOBS_MAX): wait for some, or cancel them`;
+  return overLimit("CALLER_KEPT_JOBS_MAX", CALLER_KEPT_JOBS_MAX, actual, message);
 }
 
 export function tooManyChunks(actual: number): FabricError {

@@ -1,6 +1,7 @@
 import { Fifo, HeddleError, InvalidArgumentError, LimitError, type Logger } from "@heddle/kernel";
 import { type JobChange, type JobStore, JobStoreDamagedError, JobStoreFullError } from "@heddle/port-job-store";
-import { KEPT_WRITING_BYTES_MAX } from "./limits.ts";
+import { type KeptShare, KeptShares } from "./kept-shares.ts";
+import { CALLER_KEPT_BYTES_MAX, KEPT_BYTES_MAX, KEPT_WRITING_BYTES_MAX } from "./limits.ts";
 
 /** What the space for kept jobs stands on. */
 export interface KeptSpaceOptions {
@@ -22,10 +23,12 @@ export interface KeptWrite {
 
 /** The store, with what it may hold: lets so much under way at a time, in order, and ends the coordinator when the store fails. */
 export class KeptSpace {
-  /** Drops the ended job that may go first, and says when it is gone; undefined when there is none. Set by whoever has them. */
-  makeRoom: () => Promise<void> | undefined = () => undefined;
+  /** Drops the ended job that may go first, of all or of one share, and says when it is gone; undefined when there is none. Set by whoever has them. */
+  makeRoom: (of?: KeptShare) => Promise<void> | undefined = () => undefined;
   /** Asked as a write leaves: what leaves just ahead of it, and so is on disk when it is; undefined for nothing. Set by whoever has that. */
   ahead: () => KeptWrite | undefined = () => undefined;
+  /** What each identity has of it. */
+  readonly shares: KeptShares;
   readonly #options: KeptSpaceOptions;
   readonly #waiting = new Fifo<KeptWrite>();
   #writingBytes = 0;
@@ -35,6 +38,8 @@ export class KeptSpace {
 
   constructor(options: KeptSpaceOptions) {
     this.#options = options;
+    const shareBytesMax = (options.bytesMax * CALLER_KEPT_BYTES_MAX) / KEPT_BYTES_MAX;
+    this.shares = new KeptShares(shareBytesMax, (share) => this.makeRoom(share));
   }
 
   /** Bytes that are kept once what is under way is on disk. */

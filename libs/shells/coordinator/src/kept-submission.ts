@@ -4,7 +4,7 @@ import { type FabricError, flowBytes, JobOutcome, type OfferChunk, type PayloadF
 import type { Office } from "./desk.ts";
 import type { KeptJob } from "./kept-job.ts";
 import { type ChunkFacts, chunkBytes, codeNames, noteBytes, specBytes } from "./kept-records.ts";
-import { noRoom, refusal, tooLargeChunk, tooManyChunks } from "./kept-refusals.ts";
+import { refusal, roomRefusal, tooLargeChunk, tooManyChunks } from "./kept-refusals.ts";
 import type { KeptSpace } from "./kept-space.ts";
 import { KeptWriter } from "./kept-writer.ts";
 import type { ClientRecord } from "./ledger.ts";
@@ -138,12 +138,14 @@ export class KeptSubmission {
       );
     if (chunk >= KEPT_JOB_CHUNKS_MAX) return this.drop(JobOutcome.FAILED, tooManyChunks(chunk + 1));
     if (size > PIECE_BYTES_MAX) return this.drop(JobOutcome.FAILED, tooLargeChunk(chunk, size));
-    if (!this.#options.space.hasRoom(size)) return this.drop(JobOutcome.FAILED, noRoom(this.#options.space, size));
+    const noRoom = roomRefusal(this.#options.space, this.job.share, size);
+    if (noRoom !== undefined) return this.drop(JobOutcome.FAILED, noRoom);
     this.#due++;
     this.#itemsDue += count;
     client.heldChunks++;
     client.heldBytes += size;
     this.#options.space.changing(size);
+    this.job.share.changed(size);
     this.#coming.push({ client, flow, facts: { firstIndex, count, encoding, grain, size } });
     flow.follow({ piece: () => undefined, end: (aborted) => void (aborted || this.#give()) });
   }
@@ -183,8 +185,8 @@ export class KeptSubmission {
     const { job } = this;
     const chunk = this.#given++;
     this.#itemsGiven += facts.count;
+    this.#counted(facts.size); // the job and the writer count it from here
     job.inputBytes += facts.size;
-    this.#options.space.changed(facts.size); // the writer counts it from here
     const input = flowBytes(flow);
     const change = { type: "chunk-added", job: job.id, chunk, about: chunkBytes(facts), input } as const;
     this.#writer.push(change, facts.size, () => {
@@ -198,10 +200,16 @@ export class KeptSubmission {
 
   #dropComing(): void {
     for (const coming of this.#coming) {
-      this.#options.space.changed(coming.facts.size);
+      this.#counted(coming.facts.size);
       this.#release(coming);
     }
     this.#coming.clear();
+  }
+
+  /** What has come, or will not, is not on its way any more. */
+  #counted(bytes: number): void {
+    this.#options.space.changed(bytes);
+    this.job.share.changed(-bytes);
   }
 
   #release({ client, facts }: Coming): void {
@@ -225,7 +233,8 @@ export class KeptSubmission {
   #keepCode(hash: string, bytes: Uint8Array): void {
     const { space } = this.#options;
     const { job } = this;
-    if (!space.hasRoom(bytes.byteLength)) return this.drop(JobOutcome.FAILED, noRoom(space, bytes.byteLength));
+    const noRoom = roomRefusal(space, job.share, bytes.byteLength);
+    if (noRoom !== undefined) return this.drop(JobOutcome.FAILED, noRoom);
     job.inputBytes += bytes.byteLength;
     this.#writer.push({ type: "code-added", job: job.id, hash, bytes }, bytes.byteLength, () => {
       this.#fetching.delete(hash);

@@ -83,6 +83,13 @@ export const CHECKPOINTS_BYTES_MAX = 512 * 1024 * 1024;
 export const KEPT_BYTES_MAX = 8 * 1024 * 1024 * 1024;
 /** Kept jobs that have not ended. One more is refused with LimitError. */
 export const KEPT_JOBS_MAX = 1_000;
+/** The same of one identity. One more is refused with LimitError, which says whose they are. The user of the coordinator is not bounded by it. */
+export const CALLER_KEPT_JOBS_MAX = KEPT_JOBS_MAX / 2;
+/**
+ * What one identity may have of KEPT_BYTES_MAX, and as large a part where a coordinator is given another bound. Above: its own ended jobs go, then as for all.
+ * The user of the coordinator is not bounded by it.
+ */
+export const CALLER_KEPT_BYTES_MAX = KEPT_BYTES_MAX / 2;
 /** Chunks of one kept job, which are known by their bounds in memory. One more fails it with LimitError. */
 export const KEPT_JOB_CHUNKS_MAX = 16_384;
 /** Characters of a kept job's shape. More ends the client's session. */
