@@ -1,4 +1,5 @@
 import { isLoneSuspect } from "./blame.ts";
+import { watchStart } from "./lifetimes.ts";
 import { take } from "./needs.ts";
 import { type Assignment, type Share, type Span, type State, tallyOf } from "./state.ts";
 import type { AssignmentId } from "./types.ts";
@@ -37,6 +38,7 @@ export function assign(state: State, span: Span, { node, slots }: Share): Assign
   ofPool.count++;
   state.queue.of(job).charge(job);
   state.fleet.filled(node);
+  if (node.stopsAtMs !== undefined) watchStart(state, assignment);
   state.effects.push({
     type: "assign-chunk",
     node: node.key,

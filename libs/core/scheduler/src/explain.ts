@@ -1,6 +1,7 @@
 import type { Millis } from "@heddle/kernel";
 import { hasPlaceable } from "./fairness.ts";
 import { lackText } from "./lack.ts";
+import { expectedMs } from "./lifetimes.ts";
 import { couldTake, hasFree } from "./needs.ts";
 import { placedSpans } from "./spans.ts";
 import type { Job, Node, Span, State } from "./state.ts";
@@ -25,6 +26,8 @@ type Cause =
       readonly type: "no-ready-node";
       readonly states: ReadonlyMap<NodeView["state"] | "on-hold" | "no-credit", number>;
     }
+  /** Of the nodes that could run it and take work, all come to their end before a chunk of it would, which takes so long; the last of them is told to end in `longestMs`. */
+  | { readonly type: "no-lasting-node"; readonly nodes: number; readonly neededMs: Millis; readonly longestMs: Millis }
   /** Its pool has as many slots in use as it may, or the nodes that have its slots are full. */
   | { readonly type: "pool-bound"; readonly slotsMax: number; readonly used: number }
   /** The nodes that could run it have not enough left of what it takes. */
@@ -96,8 +99,10 @@ function unplaced(state: State, job: Job): Cause {
     const failsAtMs = isBounded ? lackingSinceMs + limits.unschedulableMs : undefined;
     return { type: "lacking", lack: lackText(nodes, job.needs), failsAtMs };
   }
-  const willing = able.filter(({ takesWork }) => takesWork);
-  if (willing.length === 0) return { type: "no-ready-node", states: statesOf(able) };
+  const ready = able.filter(({ takesWork }) => takesWork);
+  if (ready.length === 0) return { type: "no-ready-node", states: statesOf(able) };
+  const willing = ready.filter((node) => fleet.lifetimes.lasts(node, job));
+  if (willing.length === 0) return tooShort(state, job, ready);
   const { pool, needs } = job;
   const used = [...pool.placed.values()].reduce((sum, { count }) => sum + count, 0);
   if (pool.slotsMax !== undefined && (used >= pool.slotsMax || willing.some(({ rankAt }) => rankAt >= 0)))
@@ -105,6 +110,11 @@ function unplaced(state: State, job: Job): Cause {
   if (needs !== undefined && !willing.some((node) => hasFree(node, needs)))
     return { type: "resources-taken", nodes: willing.length, resources: [...needs.resources.keys()] };
   return { type: "slots-taken", nodes: willing.length, slots: willing.reduce((sum, { slots }) => sum + slots, 0) };
+}
+
+function tooShort({ nowMs, limits }: State, job: Job, nodes: readonly Node[]): Cause {
+  const longestMs = Math.max(...nodes.map(({ stopsAtMs }) => (stopsAtMs ?? nowMs) - nowMs));
+  return { type: "no-lasting-node", nodes: nodes.length, neededMs: expectedMs(job, limits), longestMs };
 }
 
 function statesOf(nodes: readonly Node[]): Map<NodeView["state"] | "on-hold" | "no-credit", number> {

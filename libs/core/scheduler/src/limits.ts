@@ -37,6 +37,11 @@ export interface SchedulerLimits {
    * that get nothing now could all the same, unless their agent ends.
    */
   readonly unschedulableMs: Millis;
+  /**
+   * What a chunk is taken to last, on a node that ends, of a job of which none has run. What is expected to take no longer is not asked back before the node leaves, should it not
+   * have begun in time.
+   */
+  readonly lifetimeMinMs: Millis;
   /** What one chunk is charged at least in the fair queue, however short it ran. */
   readonly costMinMs: Millis;
   /** A chunk that waits at a full node is left there for so long before it is asked back for an idle slot elsewhere. */
@@ -80,6 +85,7 @@ export const SCHEDULER_LIMITS: SchedulerLimits = {
   keptShareMin: 1 / 3,
   survivalMs: 10_000,
   unschedulableMs: 30_000,
+  lifetimeMinMs: 5_000,
   costMinMs: 0.05,
   handBackAfterMs: 20,
   backupMinMs: 1_000,

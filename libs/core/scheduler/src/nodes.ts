@@ -4,9 +4,10 @@ import { announceCapacity } from "./capacity.ts";
 import { keepShare, readmit } from "./exclusion.ts";
 import { endIfComplete, type KeyBook, letGo, revoke, separate } from "./jobs.ts";
 import { nodeCame, nodeGoes } from "./lack.ts";
+import { expectedMs, wasToEnd, watchStart } from "./lifetimes.ts";
 import { announceDrained, followVerdict } from "./outcomes.ts";
 import { requeue } from "./spans.ts";
-import type { Drain, Node, State } from "./state.ts";
+import type { Assignment, Drain, Node, State } from "./state.ts";
 import type { Input, NodeKey } from "./types.ts";
 
 export function onNodeJoined(state: State, keys: KeyBook, joined: Extract<Input, { type: "node-joined" }>): void {
@@ -67,6 +68,16 @@ export function stopDrained(state: State, node: Node, drain: Drain): void {
   for (const assignment of node.assignments) revoke(state, assignment, "stop");
 }
 
+/** It is too late for it to begin there. */
+export function startBy(state: State, assignment: Assignment): void {
+  const { id, node, job, startedMs, revoked } = assignment;
+  if (state.assignments.get(id) !== assignment || startedMs !== undefined || revoked !== "no") return;
+  const lastMs = (node.stopsAtMs ?? Number.POSITIVE_INFINITY) - expectedMs(job, state.limits);
+  if (state.nowMs < lastMs)
+    watchStart(state, assignment); // its like have turned out to be shorter
+  else revoke(state, assignment, "if-unstarted");
+}
+
 function empty(state: State, node: Node, how: "if-unstarted" | "stop"): void {
   for (const assignment of node.assignments)
     if (how === "stop" || assignment.startedMs === undefined) revoke(state, assignment, how);
@@ -92,8 +103,8 @@ export function onNodeLost(state: State, key: NodeKey): void {
   }
   for (const assignment of lost) {
     if (assignment.job.state === "ended" || assignment.overtaken || separate(state, assignment)) continue;
-    if (assignment.revoked === "stop")
-      requeue(state, assignment.span); // of a drain that was past its time: it was to be stopped anyway
+    if (assignment.revoked === "stop" || wasToEnd(state, node))
+      requeue(state, assignment.span); // a drain, or the node itself, was past its time: it was to be stopped anyway
     else
       followVerdict(state, assignment, judgeLoss(assignment.span, state.limits), {
         cause: "node-loss",

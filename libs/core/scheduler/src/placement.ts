@@ -1,5 +1,6 @@
-import { assert } from "@heddle/kernel";
+import { assert, type Millis } from "@heddle/kernel";
 import type { JobQueues } from "./fairness.ts";
+import { Lifetimes } from "./lifetimes.ts";
 import { couldTake, hasFree } from "./needs.ts";
 import { Ranking } from "./ranking.ts";
 import { isEmptying, isReady, type Job, loadOf, type Node, newNode, type Pool, type Share } from "./state.ts";
@@ -17,6 +18,7 @@ export class Fleet {
   /** Nodes that take work and hold less than their credit; the one with the most free slots per slot first, then the one that joined first. */
   readonly #free = new Ranking<Node>((a, b) => a.load < b.load || (a.load === b.load && a.joined < b.joined));
   readonly #queue: JobQueues;
+  readonly lifetimes: Lifetimes;
   /** Pools with parked jobs. */
   readonly #parkedPools = new Set<Pool>();
   /** Nodes that may have room for one of their `waitingJobs`. */
@@ -30,8 +32,10 @@ export class Fleet {
   /** Idle slots or what waits at full nodes changed since this was last set to false, by who looks at them. */
   tailChanged = false;
 
-  constructor(queue: JobQueues) {
+  /** `lifetimeMinMs`: as in SchedulerLimits. */
+  constructor(queue: JobQueues, lifetimeMinMs: Millis) {
     this.#queue = queue;
+    this.lifetimes = new Lifetimes(lifetimeMinMs);
   }
 
   /** Whether any node has room. */
@@ -50,7 +54,7 @@ export class Fleet {
   }
 
   join(joined: Extract<Input, { readonly type: "node-joined" }>): Node {
-    const node = newNode(joined, this.#joined++);
+    const node = newNode(joined, this.#joined++, this.lifetimes.nowMs);
     this.nodes.set(joined.node, node);
     return node;
   }
@@ -100,22 +104,39 @@ export class Fleet {
     if (pool.isNested && pool.parked.size > 0) this.#wake(pool);
   }
 
-  /** The node for the next chunk of `job`, or undefined when none has room for it. */
+  /** The node for the next chunk of `job`, or undefined when none has room for it, or none of those with room lasts for it. */
   choose(job: Job): Share | undefined {
+    this.lifetimes.isShort = false;
+    const share = this.peek(job);
+    if (share !== undefined || !this.lifetimes.isShort) return share;
+    const { pool } = job;
+    if (pool.shares.every(({ node }) => this.lifetimes.lastsForAny(node, pool))) return undefined;
+    this.#distribute(pool); // some of its slots are where they are of no use
+    return this.peek(job);
+  }
+
+  /** The same; leaves the slots of a bounded pool where they are. */
+  peek(job: Job): Share | undefined {
     const { pool, depth } = job;
     if (job.needs !== undefined) return this.#chooseFitting(job);
-    if (depth > 0) return this.#chooseNested(pool);
-    if (pool.slotsMax !== undefined) return this.#chooseShare(pool);
+    if (depth > 0) return this.#chooseNested(job);
+    if (pool.slotsMax !== undefined) return this.#chooseShare(job);
     const node = this.#free.peek();
-    return node && { node, slots: node.slots };
+    if (node === undefined || this.lifetimes.fits(node, job)) return node && wholeNode(node);
+    return this.#chooseLasting(job);
   }
 
   /** Has a parked job woken when there may be room for it: with needs by the nodes that fit, of jobs from outside by those with a share of its pool. */
   awaitRoom(job: Job): void {
     const { pool, depth } = job;
     this.#parkedPools.add(pool);
-    if (job.needs !== undefined) for (const node of job.fitting) node.waitingJobs.add(job);
-    else if (depth === 0) for (const { node } of pool.shares) node.waiting.add(pool);
+    this.lifetimes.awaitTime(pool);
+    if (job.needs !== undefined) {
+      for (const node of job.fitting) if (this.lifetimes.lasts(node, job)) node.waitingJobs.add(job);
+    } else if (depth > 0) return;
+    else if (pool.slotsMax === undefined) {
+      for (const node of this.nodes.values()) if (this.lifetimes.lasts(node, job)) node.waiting.add(pool);
+    } else for (const { node } of pool.shares) node.waiting.add(pool);
   }
 
   /** Of the parked jobs with needs that a node now has room for, wakes the one that was charged least, for each node that has more room than before. */
@@ -142,9 +163,17 @@ export class Fleet {
     this.#reshare(pool);
   }
 
+  /** A chunk of the job has ended: if it waits for a node that lasts, some may do now. */
+  timesChanged(job: Job): void {
+    const { parked } = job.pool;
+    if (!this.lifetimes.isAwaited(job.pool) || !parked.delete(job)) return;
+    this.#queue.refresh(job);
+  }
+
   /** A job is over: nothing of it waits, and unless there are others of its kind no slot is kept for it. */
   jobEnded(job: Job): void {
     const { pool, kind } = job;
+    if (pool.slotsMax !== undefined && this.lifetimes.forget(pool)) this.#reshare(pool);
     for (const node of job.fitting) node.waitingJobs.delete(job);
     job.fitting = [];
     const others = pool.kinds.get(kind);
@@ -157,6 +186,7 @@ export class Fleet {
 
   /** Whether `node` would begin a chunk of `job` at once. */
   wouldBegin(node: Node, job: Job): boolean {
+    if (!this.lifetimes.lasts(node, job)) return false;
     if (node.idleSlots === 0 || (job.needs !== undefined && !(couldTake(node, job.needs) && hasFree(node, job.needs))))
       return false;
     const { pool } = job;
@@ -177,6 +207,7 @@ export class Fleet {
 
   /** A closed pool waits for nothing. */
   forget(pool: Pool): void {
+    this.lifetimes.forget(pool);
     this.#parkedPools.delete(pool);
     for (const { node } of pool.shares) node.waiting.delete(pool);
   }
@@ -223,6 +254,15 @@ export class Fleet {
     this.tailChanged = true;
   }
 
+  /** The node with room that holds the fewest, of those that last for the job: the first does not. O(nodes) */
+  #chooseLasting(job: Job): Share | undefined {
+    let best: Node | undefined;
+    for (const node of this.nodes.values())
+      if (node.rankAt >= 0 && (best === undefined || node.load < best.load) && this.lifetimes.lasts(node, job))
+        best = node;
+    return best && wholeNode(best);
+  }
+
   /** O(nodes that fit), or with a bound O(nodes with a share). */
   #chooseFitting(job: Job): Share | undefined {
     const { pool } = job;
@@ -232,6 +272,7 @@ export class Fleet {
     const isBounded = pool.slotsMax !== undefined;
     for (const share of isBounded ? pool.shares : fitting.map(wholeNode)) {
       if ((isBounded && !couldTake(share.node, job.needs)) || !hasRoomFor(job, share)) continue;
+      if (!this.lifetimes.fits(share.node, job)) continue;
       if (best === undefined || share.node.load < best.node.load) best = share;
     }
     return best;
@@ -245,7 +286,10 @@ export class Fleet {
   }
 
   #wakeJob(node: Node): void {
-    const first = node.waitingJobs.next((job) => this.#roomAt(node, job));
+    const first = node.waitingJobs.next(
+      (job) => this.#roomAt(node, job),
+      (job) => this.#isInTime(node, job),
+    );
     if (first === undefined) return;
     node.waitingJobs.delete(first);
     first.pool.parked.delete(first);
@@ -253,8 +297,17 @@ export class Fleet {
     this.#queue.refresh(first);
   }
 
+  /** Whether the node lasts for a job that waits there; else it waits for others, or to be shorter. */
+  #isInTime(node: Node, job: Job): boolean {
+    this.lifetimes.isShort = false;
+    if (this.lifetimes.fits(node, job)) return true;
+    this.lifetimes.awaitTime(job.pool);
+    return false;
+  }
+
   #roomAt(node: Node, job: Job): boolean {
     const { pool } = job;
+    if (!this.lifetimes.lasts(node, job)) return false;
     if (pool.slotsMax === undefined) return hasRoomFor(job, wholeNode(node));
     const share = pool.shares.find((it) => it.node === node);
     return share !== undefined && hasRoomFor(job, share);
@@ -264,12 +317,13 @@ export class Fleet {
    * Room for chunks of tasks is counted for each pool alone: whatever else a node holds may be waiting for just these. O(nodes), as a
    * pool of a task rarely has many chunks.
    */
-  #chooseNested(pool: Pool): Share | undefined {
+  #chooseNested(job: Job): Share | undefined {
+    const { pool } = job;
     if (pool.slotsMax !== undefined && pool.sharesVersion !== this.#sharesVersion) this.#distribute(pool);
     let best: Share | undefined;
     for (const share of pool.slotsMax === undefined ? this.#wholeNodes() : pool.shares) {
       const { node } = share;
-      if (!node.takesWork || !hasShareLeft(pool, share)) continue;
+      if (!node.takesWork || !hasShareLeft(pool, share) || !this.lifetimes.fits(node, job)) continue;
       if (best === undefined || node.load < best.node.load) best = share;
     }
     return best;
@@ -280,14 +334,15 @@ export class Fleet {
   }
 
   /** The share with the most room relative to it; a pool prefetches in proportion to its share, so that it cannot fill a node it may hardly use. */
-  #chooseShare(pool: Pool): Share | undefined {
+  #chooseShare(job: Job): Share | undefined {
+    const { pool } = job;
     if (pool.sharesVersion !== this.#sharesVersion) this.#distribute(pool);
     let best: Share | undefined;
     let bestLoad = Number.POSITIVE_INFINITY;
     for (const share of pool.shares) {
       const { node, slots } = share;
       const placed = pool.placed.get(node)?.count ?? 0;
-      if (node.rankAt < 0 || !hasShareLeft(pool, share)) continue;
+      if (node.rankAt < 0 || !hasShareLeft(pool, share) || !this.lifetimes.fits(node, job)) continue;
       const load = Math.max(node.load, placed / slots);
       if (load >= bestLoad) continue;
       best = share;
@@ -300,8 +355,9 @@ export class Fleet {
   #distribute(pool: Pool): void {
     const before = new Map(pool.shares.map((share) => [share.node, share.slots]));
     let remaining = pool.slotsMax ?? 0;
+    const isOfUse = (node: Node): boolean => node.takesWork && this.lifetimes.lastsForAny(node, pool);
     for (const [node, { count }] of pool.placed) {
-      if (!node.takesWork) remaining -= Math.min(count, before.get(node) ?? 0);
+      if (!isOfUse(node)) remaining -= Math.min(count, before.get(node) ?? 0);
     }
     const reserved = this.#reserve(pool, remaining);
     remaining -= reserved.size;
@@ -309,10 +365,11 @@ export class Fleet {
     for (const node of this.nodes.values()) {
       const own = reserved.has(node) ? 1 : 0;
       const more = couldTake(node, pool.needs) ? Math.min(node.slots - own, Math.max(0, remaining)) : 0;
-      const slots = node.takesWork ? own + more : Math.min(pool.placed.get(node)?.count ?? 0, before.get(node) ?? 0);
+      const isGiven = isOfUse(node);
+      const slots = isGiven ? own + more : Math.min(pool.placed.get(node)?.count ?? 0, before.get(node) ?? 0);
       if (slots === 0) continue;
       pool.shares.push({ node, slots });
-      if (node.takesWork) remaining -= more;
+      if (isGiven) remaining -= more;
     }
     pool.sharesVersion = this.#sharesVersion;
   }
@@ -323,7 +380,7 @@ export class Fleet {
     const oldest = pool.kinds.values().flatMap((jobs) => jobs.values().take(1));
     pool.keepsForAll = true;
     for (const job of oldest.toArray().sort((a, b) => a.key - b.key)) {
-      const fitting = this.#fitting(job);
+      const fitting = this.#fitting(job).filter((node) => this.lifetimes.lasts(node, job));
       const [first] = fitting;
       if (first === undefined || fitting.some((node) => reserved.has(node))) continue;
       if (reserved.size < slots) reserved.add(first);
@@ -340,6 +397,7 @@ export class Fleet {
 
   #sharesChanged(): void {
     this.#sharesVersion++;
+    this.lifetimes.clear();
     for (const pool of this.#parkedPools) this.#queue.wake(pool);
     this.#parkedPools.clear();
   }

@@ -20,7 +20,7 @@ import {
  * Scenarios: testdata/*.txt. A file is one scheduler; a block is commands, "----", the effects they cause, and an empty line. Commands:
  *   client c1 | pool p1 client=c1 [slots-max=2] [NEEDS] | offer j1 count=4 [chunks=3] [grain=2] [settled=1+2,3+1] | seal j1 chunks=1
  *   job j1 pool=p1 [retries=1] [depth=1] [collect] [ordered] [speculate] [unread-max=100] [unread=20] [gap-chunks=2] [NEEDS] | take j1 bytes=10
- *   node n1 slots=2 [credit=3] [NEEDS] | credit n1 chunks=4 | silent|heard|cordon|uncordon|lose n1 | depart n1 | drain n1 [stop-after=0]
+ *   node n1 slots=2 [credit=3] [lasts=10000] [NEEDS] | credit n1 chunks=4 | silent|heard|cordon|uncordon|lose n1 | depart n1 | drain n1 [stop-after=0]
  *   NEEDS, and what a node has: labels=zone:a,disk:ssd and amounts=gpu:1,memory:2.5
  *   start a1 | finish a1 done|part completed=1|error completed=1|overdue item=3|death [mark=3] [run=10] [bytes=10]
  *   finish a1 stopped|not-started [fault=words]|init-failed fault=words
@@ -83,7 +83,8 @@ class Stage {
     switch (words.verb) {
       case "node": {
         const node = words.key("n") as NodeKey;
-        const joined: Input = { type: "node-joined", node, slots: words.number("slots") ?? 1, ...has(words) };
+        const lastsMs = words.number("lasts");
+        const joined: Input = { type: "node-joined", node, slots: words.number("slots") ?? 1, ...has(words), lastsMs };
         const chunks = words.number("credit");
         return chunks === undefined ? [joined] : [joined, { type: "credit-granted", node, chunks }];
       }

@@ -26,6 +26,7 @@ import {
   onNodeLeaving,
   onNodeLost,
   onNodeSilent,
+  startBy,
   stopDrained,
 } from "./nodes.ts";
 import { onChunkFinished, onChunkStarted } from "./outcomes.ts";
@@ -65,7 +66,7 @@ export class Scheduler {
       pools: new Map(),
       jobs: new Map(),
       assignments: new Map(),
-      fleet: new Fleet(queue),
+      fleet: new Fleet(queue, limits.lifetimeMinMs),
       queue,
       timers: new Timers(),
       assignmentsMinted: 0,
@@ -79,6 +80,7 @@ export class Scheduler {
     const state = this.#state;
     state.nowMs = Math.max(nowMs, state.nowMs);
     state.effects = [];
+    state.fleet.lifetimes.nowMs = state.nowMs;
     for (let alarm = state.timers.takeDue(state.nowMs); alarm; alarm = state.timers.takeDue(state.nowMs)) {
       ring(state, alarm);
     }
@@ -218,6 +220,9 @@ function ring(state: State, alarm: Alarm): void {
       return;
     case "give-up-lacking":
       giveUpLacking(state, alarm.job, alarm.sinceMs);
+      return;
+    case "start-by":
+      startBy(state, alarm.assignment);
       return;
     case "hand-back":
       state.tail.alarm = "rung";

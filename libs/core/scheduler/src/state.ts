@@ -230,6 +230,8 @@ export interface Node extends Ranked {
   readonly slots: number;
   readonly labels: ReadonlyMap<string, string>;
   readonly resources: ReadonlyMap<string, number>;
+  /** When what runs there is told to come to an end; undefined: nobody knows of that. */
+  readonly stopsAtMs: Millis | undefined;
   /** What its assignments hold of its resources. */
   readonly taken: Map<string, number>;
   /** Place in the order of joining. */
@@ -368,12 +370,14 @@ export function newPool(opened: InputOf<"pool-opened">, client: Client, needs: R
 }
 
 /** A node that has just joined: ready, without credit. */
-export function newNode({ node, slots, labels, resources }: InputOf<"node-joined">, joined: number): Node {
+export function newNode(told: InputOf<"node-joined">, joined: number, nowMs: Millis): Node {
+  const { node, slots, labels, resources, lastsMs } = told;
   return {
     key: node,
     slots,
     labels,
     resources,
+    stopsAtMs: lastsMs === undefined ? undefined : nowMs + lastsMs,
     taken: new Map(),
     joined,
     credit: 0,

@@ -1,6 +1,6 @@
 import { Heap, type Millis } from "@heddle/kernel";
 import type { Exclusion } from "./health.ts";
-import type { Drain, Job, Node, Span } from "./state.ts";
+import type { Assignment, Drain, Job, Node, Span } from "./state.ts";
 
 /** What is to happen at a time. */
 export type Alarm =
@@ -9,6 +9,7 @@ export type Alarm =
   | { readonly type: "stop-drained"; readonly node: Node; readonly drain: Drain }
   | { readonly type: "readmit"; readonly node: Node; readonly exclusion: Exclusion }
   | { readonly type: "give-up-lacking"; readonly job: Job; readonly sinceMs: Millis }
+  | { readonly type: "start-by"; readonly assignment: Assignment }
   | { readonly type: "hand-back" }
   | { readonly type: "back-up" };
 

@@ -149,7 +149,7 @@ function validateWork(state: State): void {
   for (const job of state.jobs.values()) {
     const { parked } = job.pool;
     assert(hasPlaceable(job) === (job.rankAt >= 0 || parked.has(job)), "exactly the jobs with work wait for a node");
-    assert(!parked.has(job) || state.fleet.choose(job) === undefined, "a parked job fits on no node");
+    assert(!parked.has(job) || state.fleet.peek(job) === undefined, "a parked job fits on no node");
   }
 }
 

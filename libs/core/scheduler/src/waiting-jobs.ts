@@ -52,19 +52,19 @@ export class WaitingJobs {
     this.#kinds.clear();
   }
 
-  /** The job that was charged least of those that are parked and have room; forgets some that are parked no more. */
-  next(hasRoom: (job: Job) => boolean): Job | undefined {
+  /** The job that was charged least of those that are parked, in time and have room; forgets some that are not parked any more, or too late. */
+  next(hasRoom: (job: Job) => boolean, isInTime: (job: Job) => boolean = () => true): Job | undefined {
     let first: Place | undefined;
     for (const { ranking } of this.#kinds.values()) {
-      const place = this.#firstParked(ranking);
+      const place = this.#firstParked(ranking, isInTime);
       if (place !== undefined && hasRoom(place.job) && (first === undefined || goesBefore(place, first))) first = place;
     }
     return first?.job;
   }
 
-  #firstParked(ranking: Ranking<Place>): Place | undefined {
+  #firstParked(ranking: Ranking<Place>, isInTime: (job: Job) => boolean): Place | undefined {
     for (let place = ranking.peek(); place !== undefined; place = ranking.peek()) {
-      if (place.job.pool.parked.has(place.job)) return place;
+      if (place.job.pool.parked.has(place.job) && isInTime(place.job)) return place;
       this.delete(place.job);
     }
     return undefined;

@@ -117,6 +117,8 @@ function waitText(wait: Wait): string {
       return `no node could ever run it: ${wait.lack}`;
     case "no-ready-node":
       return `no node that could run it takes work now: ${statesText(wait.states)}`;
+    case "no-lasting-node":
+      return lastingText(wait);
     case "pool-bound":
       return `its pool may use ${countText(wait.slotsMax, "slot")} at a time, and has ${countText(wait.used, "chunk")} on nodes`;
     case "resources-taken":
@@ -126,6 +128,15 @@ function waitText(wait: Wait): string {
     default:
       return unreachable(wait);
   }
+}
+
+function lastingText({ nodes, neededMs, longestMs }: Extract<Wait, { type: "no-lasting-node" }>): string {
+  const all = nodes === 1 ? "the node that could run it comes" : `all ${nodes} nodes that could run it come`;
+  return `${all} to an end too soon: a chunk of it takes about ${secondsText(neededMs)}, and the last of them begins nothing that is not over in ${secondsText(longestMs)}`;
+}
+
+function secondsText(ms: Millis): string {
+  return `${Math.max(0, Math.round(ms / 100) / 10)} s`;
 }
 
 function endOf(wait: Wait): Millis | undefined {
