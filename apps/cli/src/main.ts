@@ -58,6 +58,7 @@ function heddle(parentFd: number | undefined): Command {
   addMaintenance(program, print);
   addCerts(program, print);
   addToken(program);
+  addHealth(program);
   return program;
 }
 
@@ -175,6 +176,22 @@ function addToken(program: Command): void {
     .action(async (_options: unknown, command: Command) => {
       const { token } = await import("./token.ts");
       token(addressOf(optionsOf(command).address), print);
+    });
+}
+
+/** For probes and container engines, which look at the exit code. */
+function addHealth(program: Command): void {
+  addTarget(program.command("health"))
+    .description("ask one server whether it lives: 0 when it does")
+    .option("--http <address>", "its HTTP address (default: HEDDLE_HTTP; without one it is asked over gRPC)")
+    .option("--ready", "whether it is ready, which a server that drains is not: over HTTP alone")
+    .option("--timeout-ms <ms>", "how long the answer may take", "5000")
+    .action(async (_options: unknown, command: Command) => {
+      const { ready = false, ...options } = command.optsWithGlobals<
+        TargetOptions & { readonly http?: string; readonly ready?: boolean; readonly timeoutMs: string }
+      >();
+      const { health } = await import("./health.ts");
+      await health({ ...options, ready }, print);
     });
 }
 

@@ -1,2 +1,3 @@
+export { askHealth } from "./ask-health.ts";
 export { createGrpcClient, type GrpcClientOptions } from "./grpc-client.ts";
 export { checkListen, createGrpcServer, type GrpcServerOptions, type LocalTokens, tryListen } from "./grpc-server.ts";
