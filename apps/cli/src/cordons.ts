@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from "node:fs";
 import { didYouMean, exitCodes } from "@heddle/adapter-command";
 import { ownNodeName } from "@heddle/adapter-system";
 import { NotFoundError, StateError } from "@heddle/kernel";
@@ -68,10 +69,18 @@ export function drain(command: DrainCommand, print: Print): Promise<void> {
   });
 }
 
-/** The node of the agent that this environment would start. */
+/** The node of the agent that this environment has started, as that has written down, or would start. */
 export function ownName(): string {
-  const { HEDDLE_NAME: name = "", HEDDLE_DATA_DIR: dataDir = "" } = process.env;
-  return name === "" ? ownNodeName(dataDir === "" ? undefined : dataDir) : name;
+  const { HEDDLE_NAME: name = "", HEDDLE_DATA_DIR: dataDir = "", HEDDLE_ADDRESS_FILE: file = "" } = process.env;
+  if (name !== "") return name;
+  return nodeIn(file) ?? ownNodeName(dataDir === "" ? undefined : dataDir);
+}
+
+/** The node that the agent with this --address-file is; undefined when there is no such file. */
+function nodeIn(file: string): string | undefined {
+  if (file === "" || !existsSync(file)) return undefined;
+  const { node }: { readonly node?: unknown } = JSON.parse(readFileSync(file, "utf8"));
+  return typeof node === "string" ? node : undefined;
 }
 
 async function cordonAll(admin: NodesAdmin, { names, reason }: Nodes, print: Print): Promise<void> {

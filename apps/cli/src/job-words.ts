@@ -144,6 +144,8 @@ function endText({ state, summary, exitCode, signal }: Attempt): string {
       return summary === "" ? "the node was lost" : summary;
     case "drained":
       return "taken back, as the node is drained or leaves,";
+    case "lifetime":
+      return "cut short, as the node came to its end,";
     case "excluded":
       return "taken back, as the node is excluded,";
     case "handed-back":

@@ -9,6 +9,8 @@ interface MaintenanceOptions extends TargetOptions {
   readonly reason?: string;
   readonly deadline: string;
   readonly self?: boolean;
+  /** Of the agent beside this command. */
+  readonly name?: string;
   /** False by `--no-wait`. */
   readonly wait: boolean;
 }
@@ -39,6 +41,10 @@ export function addMaintenance(program: Command, print: Print): void {
   command("drain [node...]", "cordon nodes and empty them: what runs may end until the deadline, then it is stopped")
     .option("--deadline <time>", "how long what runs may go on, such as 90s, 10m or 0", "5m")
     .option("--self", "the node of this environment's agent, which is about to be stopped")
+    .option(
+      "--name <node>",
+      "with --self: that agent's node (default: HEDDLE_NAME, else as the agent has written to HEDDLE_ADDRESS_FILE, else as it names itself)",
+    )
     .option("--no-wait", "do not wait until the nodes are empty")
     .option("--reason <text>", "why, for those who look at the node later")
     .addHelpText(
@@ -52,11 +58,12 @@ Examples:
   heddle drain --self --deadline 25s`,
     )
     .action(async (given: string[], _options: unknown, of: Command) => {
-      const { self = false, wait, reason, deadline } = options(of);
-      if (self === given.length > 0) throw new InvalidArgumentError("drain takes the names of nodes, or --self");
+      const { self = false, name, wait, reason, deadline } = options(of);
+      if (self === given.length > 0 || (name !== undefined && !self))
+        throw new InvalidArgumentError("drain takes the names of nodes, or --self");
       const { drain, ownName } = await import("./cordons.ts");
       const target = targetOf(self ? { ...options(of), ...ofAgent(options(of)) } : options(of));
-      const names = self ? [ownName()] : given;
+      const names = self ? [name ?? ownName()] : given;
       await drain({ ...target, names, reason, deadlineMs: durationOf(deadline), leaving: self, wait }, print);
     });
 }

@@ -14,6 +14,7 @@ export function nodeRows({ node, jobs, processes, tally, lostBefore }: NodeRepor
   rows.push(
     ["Agent", `pid ${pid} on ${host}, build ${build}`],
     ["Joined", `${duration(ageMs)} ago, incarnation ${incarnation}`],
+    ["Ends", node.endsLeftMs === 0 ? "-" : `in ${duration(node.endsLeftMs)}, as its agent says`],
     ["Slots", String(slots)],
     ["Labels", pairsText(labels)],
     ["Resources", pairsText(resources)],

@@ -16,7 +16,9 @@ export function requestBytes({ kind }: WorkerRequestEntry): number {
     case "part":
       return ENTRY_OVERHEAD_BYTES + kind.value.data.length;
     case "runChunk":
-      return ENTRY_OVERHEAD_BYTES + payloadBytes(kind.value.input);
+      return ENTRY_OVERHEAD_BYTES + payloadBytes(kind.value.input) + payloadBytes(kind.value.restored?.state);
+    case "stopNotice":
+      return ENTRY_OVERHEAD_BYTES + 3 * kind.value.reason.length;
     case "prepareJob":
       return prepareBytes(kind.value);
     case "artifactPlace":
@@ -46,6 +48,8 @@ export function responseBytes({ kind }: WorkerResponseEntry): number {
       return ENTRY_OVERHEAD_BYTES + kind.value.data.length;
     case "chunkReturned":
       return ENTRY_OVERHEAD_BYTES + outcomeBytes(kind.value.outcome);
+    case "checkpoint":
+      return ENTRY_OVERHEAD_BYTES + payloadBytes(kind.value.state);
     case "nestedRequest":
       return sum(kind.value.entries, nestedRequestBytes);
     case "objectOperations":

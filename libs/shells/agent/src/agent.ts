@@ -154,6 +154,7 @@ export class AgentShell implements Watched {
       stop: () => this.#stop(),
       over: () => this.#finishDrain(),
     });
+    if (options.lifetimeMs !== undefined) this.#departure.endIn(options.lifetimeMs, `node ${name} comes to its end`);
     this.#uplink = new Uplink(
       { env, client, addresses, version },
       {
@@ -166,7 +167,6 @@ export class AgentShell implements Watched {
       },
     );
     this.#driver.feed({ type: "started" });
-    if (options.lifetimeMs !== undefined) this.#departure.endIn(options.lifetimeMs, `node ${name} comes to its end`);
   }
 
   #workersHost(): WorkersHost {

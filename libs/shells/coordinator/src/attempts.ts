@@ -16,6 +16,8 @@ type AttemptEnd =
   | "node-lost"
   /** Given back, or stopped, because its node is drained or leaves, is excluded, or since another node has idle slots. */
   | "drained"
+  /** The same where its agent had said that the node ends now. */
+  | "lifetime"
   | "excluded"
   | "handed-back"
   | "stopped"
@@ -50,8 +52,13 @@ export class AttemptBook {
   readonly #all = new Set<Attempt>();
   readonly #ofJob = new Map<JobRecord, Set<Attempt>>();
 
-  /** An assignment is over. `state`: of its node now, or "overtaken". What was simply done, and what is stopped because its job is over, is not kept. */
-  finished(finish: Finish, outcome: Outcome, state: NodeView["state"] | "overtaken" | undefined, nowMs: Millis): void {
+  /** An assignment is over. `state`: of its node now, "lifetime" where that comes to its end, or "overtaken". What was simply done, and what is stopped because its job is over, is not kept. */
+  finished(
+    finish: Finish,
+    outcome: Outcome,
+    state: NodeView["state"] | "overtaken" | "lifetime" | undefined,
+    nowMs: Millis,
+  ): void {
     const end = state === "overtaken" ? state : endOf(outcome, state);
     if (end === undefined) return;
     const { assignment, failure, pid } = finish;
@@ -106,7 +113,7 @@ function placeOf({ job, chunk, offset, count, firstIndex, attempt, node, placedM
   return { job, chunk, offset, count, firstIndex, attempt, node: node.name, placedMs, startedMs };
 }
 
-function endOf(outcome: Outcome, state: NodeView["state"] | undefined): AttemptEnd | undefined {
+function endOf(outcome: Outcome, state: NodeView["state"] | "lifetime" | undefined): AttemptEnd | undefined {
   switch (outcome.type) {
     case "done":
     case "part-done":
@@ -126,7 +133,8 @@ function endOf(outcome: Outcome, state: NodeView["state"] | undefined): AttemptE
   }
 }
 
-function takenFrom(state: NodeView["state"] | undefined): AttemptEnd | undefined {
+function takenFrom(state: NodeView["state"] | "lifetime" | undefined): AttemptEnd | undefined {
+  if (state === "lifetime") return state;
   if (state === "draining" || state === "drained") return "drained";
   return state === "excluded" ? "excluded" : undefined;
 }

@@ -282,8 +282,10 @@ export class CoordinatorShell implements Watched {
   #note(finish: Finish, outcome: Outcome, isOvertaken: boolean): void {
     const { node, job } = finish.assignment;
     if ((outcome.type === "done" && !isOvertaken) || !this.#ledger.jobs.has(job.key)) return;
-    const state = isOvertaken ? "overtaken" : this.#core.node(node.key)?.state;
-    this.#ledger.attempts.finished(finish, outcome, state, this.#env.clock.nowMs());
+    const nowMs = this.#env.clock.nowMs();
+    const isEnding = node.lifetime !== undefined && nowMs >= node.lifetime.stopsAtMs;
+    const state = isOvertaken ? "overtaken" : isEnding ? "lifetime" : this.#core.node(node.key)?.state;
+    this.#ledger.attempts.finished(finish, outcome, state, nowMs);
   }
 
   #perform(effect: Effect): void {
