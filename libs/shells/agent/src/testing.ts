@@ -163,6 +163,7 @@ export interface BenchOptions {
   /** Of the protocol, that the coordinator speaks. */
   readonly minor?: number;
   readonly addresses?: readonly string[];
+  readonly lifetimeMs?: number;
 }
 
 /** An agent whose coordinator and workers are the test. */
@@ -185,7 +186,7 @@ export class Bench implements AsyncDisposable {
   readonly links: boolean[] = [];
   readonly blobs = new EvictingBlobs();
 
-  private constructor({ slots = 1, refusal, minor = PROTOCOL_MINOR, addresses = [ADDRESS] }: BenchOptions) {
+  private constructor({ slots = 1, refusal, minor = PROTOCOL_MINOR, addresses = [ADDRESS], lifetimeMs }: BenchOptions) {
     this.refusal = refusal;
     const version = { ...protocolVersion("test", 24), minor };
     const acceptor = new SessionAcceptor<AttachResponseEntry, AttachRequestEntry>({
@@ -234,6 +235,7 @@ export class Bench implements AsyncDisposable {
       blobs: this.blobs,
       name: "n1",
       slots,
+      lifetimeMs,
       host: "host",
       pid: 1,
       build: "test",
