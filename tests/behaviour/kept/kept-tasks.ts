@@ -30,6 +30,20 @@ export async function countedOrFailed(item: CountedItem): Promise<number> {
   return square;
 }
 
+/** The process that it runs in. */
+export function where(_n: number): number {
+  return process.pid;
+}
+
+/** The same, after a while; notes when it has begun and when it is over. */
+export async function noted({ runs, ms, gate }: Omit<CountedItem, "n">): Promise<number> {
+  appendFileSync(runs, "begun\n");
+  if (gate !== undefined) await passGate(gate);
+  await sleep(ms);
+  appendFileSync(runs, "over\n");
+  return process.pid;
+}
+
 export async function length(bytes: Uint8Array): Promise<number> {
   return bytes.length;
 }
@@ -44,8 +58,13 @@ export function itemsOf(count: number, more: Omit<CountedItem, "n">): CountedIte
 
 /** Items in the order of their runs so far. */
 export function runsIn(file: string): number[] {
+  return linesIn(file).map(Number);
+}
+
+/** What was noted so far. */
+export function linesIn(file: string): string[] {
   try {
-    return readFileSync(file, "utf8").trimEnd().split("\n").map(Number);
+    return readFileSync(file, "utf8").trimEnd().split("\n");
   } catch {
     return []; // none yet
   }

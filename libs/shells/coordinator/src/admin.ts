@@ -235,7 +235,7 @@ export function endedStatus({ job, outcome, endedMs }: EndedJob, nowMs: Millis):
 }
 
 function common(job: JobRecord) {
-  const kept = job.pool.client.keptFor;
+  const kept = job.keptFor;
   return {
     jobId: job.id,
     name: nameOf(job),

@@ -140,6 +140,7 @@ export class ClientDesk implements ClientHost {
   closePool(pool: PoolRecord): void {
     pool.client.pools.delete(pool.id);
     this.#office.feed({ type: "pool-closed", pool: pool.key });
+    this.kept.poolClosed(pool);
   }
 
   openJob(pool: PoolRecord, opened: OpenJob, fn: FunctionRef | undefined, id: JobId): void {
@@ -147,18 +148,21 @@ export class ClientDesk implements ClientHost {
     const refuse = (code: ErrorCode, message: string): void =>
       sendJobEnded(pool.client, opened.job, JobOutcome.FAILED, fabricError(code, message));
     if (!open()) return refuse("unavailable", "the coordinator is stopping and takes no new jobs");
-    const isKept = this.kept.get(id) !== undefined && pool.client.keptFor === undefined;
-    if (isKept || !this.#isFree(pool.client, id))
+    const kept = this.kept.get(id);
+    const { isCoordinator } = pool.client;
+    if ((kept !== undefined && !isCoordinator) || !this.#isFree(pool.client, id))
       return refuse("conflict", `a job with the id ${id} is open or was before`);
     const job: JobRecord = {
       key: ledger.mintKey() as JobKey,
       id,
       number: opened.job,
       pool,
+      keptFor: isCoordinator ? kept : undefined,
       function: fn,
       opened,
       openedMs: this.#office.env.clock.nowMs(),
       chunks: new Map(),
+      heldBytes: 0,
       chunksOffered: 0,
       itemsOffered: 0,
       itemsDone: 0,
@@ -194,6 +198,7 @@ export class ClientDesk implements ClientHost {
     job.itemsDone += itemsSettled;
     client.heldChunks++;
     client.heldBytes += input.size;
+    job.heldBytes += input.size;
     const offered = { type: "chunk-offered", job: job.key, chunk, count: input.count, grain } as const;
     this.#office.feed(settled.length === 0 ? offered : { ...offered, settled });
   }
@@ -254,7 +259,7 @@ export class ClientDesk implements ClientHost {
       pools: new Map(),
       jobs: new Map(),
       kept: new Map(),
-      keptFor: undefined,
+      isCoordinator: false,
       artifacts: new Set(),
       heldChunks: 0,
       heldBytes: 0,

@@ -144,11 +144,15 @@ function takeChunk(host: ClientHost, client: ClientRecord, offer: OfferChunk): v
   checkSettled(job, offer, input.count);
   if (offer.chunk !== job.chunksOffered)
     throw new ProtocolError(`chunk ${offer.chunk} of job ${job.id} came where chunk ${job.chunksOffered} was due`);
-  if (client.heldChunks >= CLIENT_CHUNKS_MAX)
-    throw new ProtocolError(`more than ${CLIENT_CHUNKS_MAX} chunks are under way`);
-  if (client.heldChunks > 0 && client.heldBytes + input.size > CLIENT_INPUT_BYTES_MAX)
-    throw new ProtocolError(`more than ${CLIENT_INPUT_BYTES_MAX} bytes of inputs are under way`);
+  if (!client.isCoordinator) checkHeld(client, input.size);
   host.offerChunk(job, offer, input);
+}
+
+/** What the coordinator itself offers is bounded by KEPT_RUN_CHUNKS_MAX and KEPT_RUNS_BYTES_MAX. */
+function checkHeld({ heldChunks, heldBytes }: ClientRecord, size: number): void {
+  if (heldChunks >= CLIENT_CHUNKS_MAX) throw new ProtocolError(`more than ${CLIENT_CHUNKS_MAX} chunks are under way`);
+  if (heldChunks > 0 && heldBytes + size > CLIENT_INPUT_BYTES_MAX)
+    throw new ProtocolError(`more than ${CLIENT_INPUT_BYTES_MAX} bytes of inputs are under way`);
 }
 
 /** Ascending and apart, not all of the items, nor in more pieces than a client may tell. */

@@ -247,7 +247,7 @@ export class CoordinatorShell implements Watched {
   }
 
   #isIdle(): boolean {
-    const awaited = this.#ledger.jobs.values().some(({ pool }) => pool.client.keptFor === undefined);
+    const awaited = this.#ledger.jobs.values().some(({ keptFor }) => keptFor === undefined);
     return !awaited && this.#clients.processes.size === 0;
   }
 
@@ -426,8 +426,8 @@ export class CoordinatorShell implements Watched {
     client.jobs.delete(job.number);
     for (const chunk of job.chunks.keys()) this.#release(job.key, chunk);
     this.#ledger.jobs.delete(job.key);
-    this.#counts.jobsEnded[outcome]++;
     this.#ledger.checkpoints.forget(job);
+    this.#counts.jobsEnded[outcome]++;
     this.#remember(job, outcome);
     this.#idled(); // what is left of ended jobs is stopped with the rest
   }
@@ -439,6 +439,7 @@ export class CoordinatorShell implements Watched {
     job.chunks.delete(number);
     job.pool.client.heldChunks--;
     job.pool.client.heldBytes -= chunk.input.size;
+    job.heldBytes -= chunk.input.size;
   }
 
   #remember(job: JobRecord, outcome: EndJob["outcome"]): void {
@@ -446,7 +447,7 @@ export class CoordinatorShell implements Watched {
     const endedMs = this.#env.clock.nowMs();
     job.isAbandoned = !this.#ledger.clients.has(job.pool.client.key);
     ended.push({ job, outcome, endedMs });
-    if (job.pool.client.keptFor === undefined) this.#history.ended({ job, outcome, endedMs });
+    if (job.keptFor === undefined) this.#history.ended({ job, outcome, endedMs });
     while (ended.length > ENDED_JOBS_MAX || endedMs - (ended[0]?.endedMs ?? endedMs) > ENDED_JOB_AGE_MS) {
       const forgotten = ended.shift();
       if (forgotten !== undefined) this.#ledger.attempts.forget(forgotten.job);

@@ -18,9 +18,9 @@ export function unknownJob(id: string): NotFoundError {
 }
 
 /** Why what waits waits. */
-export function jobWaits(core: Scheduler, { key, pool }: JobRecord, nowMs: Millis): JobWait[] {
+export function jobWaits(core: Scheduler, { key, keptFor }: JobRecord, nowMs: Millis): JobWait[] {
   return core.waits(key).map((wait) => {
-    const isForDisk = wait.type === "throttled-client" && pool.client.keptFor !== undefined;
+    const isForDisk = wait.type === "throttled-client" && keptFor !== undefined;
     const detail = plainLine(isForDisk ? DISK_WAIT : waitText(wait), 2 * ATTEMPT_SUMMARY_LENGTH_MAX);
     return { cause: wait.type, chunks: wait.chunks, detail, leftMs: leftMs(endOf(wait), nowMs) };
   });

@@ -20,6 +20,7 @@ import type { KeptHost } from "./kept-entries.ts";
 import { KeptJob } from "./kept-job.ts";
 import { KeptListener } from "./kept-listener.ts";
 import { KeptPatience } from "./kept-patience.ts";
+import { KeptPools } from "./kept-pools.ts";
 import { type AnswerFacts, noteBytes } from "./kept-records.ts";
 import { recoveredJob } from "./kept-recovery.ts";
 import { callersJobsRefusal, foreign, openRefusal, roomRefusal, tooManyJobs } from "./kept-refusals.ts";
@@ -58,6 +59,7 @@ export class KeptDesk implements KeptHost {
   /** All that are kept, and not being dropped. */
   readonly #jobs = new Map<JobId, KeptJob>();
   readonly #running = new Set<KeptRun>();
+  readonly #pools: KeptPools;
   /** Those that wait for others to let go of memory. */
   readonly #starved = new Set<KeptRun>();
   readonly #ended: EndedKeptJobs;
@@ -72,8 +74,9 @@ export class KeptDesk implements KeptHost {
     this.#ended = new EndedKeptJobs({ env, space, isNeeded, dropped: (job) => this.#forget(job) });
     const { clock } = env;
     this.#patience = new KeptPatience({ clock, leaseMs, stop: (job, error) => this.stop(job, error) });
+    this.#pools = new KeptPools({ office, host });
     this.#runs = {
-      ...{ office, space, host, closer: options.closer },
+      ...{ office, space, pools: this.#pools, closer: options.closer },
       mayHold: (run, bytes) => this.#mayHold(run, bytes),
       released: () => this.#wakeRuns(),
       answered: (job, answer, bytes) => this.#answered(job, answer, bytes),
@@ -176,6 +179,11 @@ export class KeptDesk implements KeptHost {
     return true;
   }
 
+  /** A pool is closed that jobs may run in the name of. */
+  poolClosed(pool: PoolRecord): void {
+    this.#pools.closed(pool);
+  }
+
   /** A client is gone. `isLeaving`: it said so, and does not come back. */
   clientLeft(client: ClientRecord, isLeaving: boolean): void {
     for (const tie of [...client.kept.values()]) {
@@ -188,6 +196,7 @@ export class KeptDesk implements KeptHost {
       job.submitters.delete(client);
       this.#patience.look(job);
     }
+    for (const pool of client.pools.values()) this.#pools.closed(pool);
   }
 
   /** Some jobs were closed at the manager. */
@@ -204,6 +213,7 @@ export class KeptDesk implements KeptHost {
       job.stopTimers();
       job.run?.freeze();
     }
+    this.#pools.freeze();
   }
 
   /** What was taken is on disk. */
@@ -212,9 +222,7 @@ export class KeptDesk implements KeptHost {
   }
 
   #mayHold(run: KeptRun, bytes: number): boolean {
-    let heldBytes = 0;
-    for (const { client } of this.#running.values()) heldBytes += client.heldBytes;
-    if (heldBytes + bytes <= KEPT_RUNS_BYTES_MAX) return true;
+    if (this.#pools.heldBytes + bytes <= KEPT_RUNS_BYTES_MAX) return true;
     this.#starved.add(run);
     return false;
   }

@@ -1,32 +1,28 @@
-import type { ClientKey } from "@heddle/core-scheduler";
-import { ArtifactHash, CHUNK_SETTLED_SPANS_MAX, ClientId, HeddleError, mintId } from "@heddle/kernel";
+import { CHUNK_SETTLED_SPANS_MAX, HeddleError } from "@heddle/kernel";
+import { sha256Hex } from "@heddle/port-blobs";
 import {
   type EncodedPayload,
   type FabricError,
   type Failure,
-  flowOf,
   type JobEnded,
   JobOutcome,
   type JobStatus,
   type Output,
-  PayloadInflow,
-  PayloadOutflow,
-  type RunRequestEntry,
   type SpanDone,
 } from "@heddle/wire";
 import { endedStatus } from "./admin.ts";
-import { type ClientHost, takeClientEntry } from "./client-entries.ts";
 import type { Office } from "./desk.ts";
 import { KeptAnswers } from "./kept-answers.ts";
 import type { KeptCloser } from "./kept-closer.ts";
 import type { KeptChunkRecord, KeptJob } from "./kept-job.ts";
+import type { KeptPool, KeptPoolRun } from "./kept-pool.ts";
+import type { KeptPools } from "./kept-pools.ts";
 import type { AnswerFacts } from "./kept-records.ts";
 import { refusal } from "./kept-refusals.ts";
-import { KeptSession } from "./kept-session.ts";
 import type { KeptSpace } from "./kept-space.ts";
 import { KeptWriteOffs } from "./kept-write-offs.ts";
 import { KeptWriter } from "./kept-writer.ts";
-import type { ClientRecord } from "./ledger.ts";
+import type { JobRecord } from "./ledger.ts";
 import { KEPT_RUN_BYTES_MAX, KEPT_RUN_CHUNKS_MAX, REASON_LENGTH_MAX } from "./limits.ts";
 import { plainLine } from "./plain.ts";
 import { fabricError } from "./results.ts";
@@ -37,8 +33,8 @@ export interface KeptRunsOptions {
   readonly space: KeptSpace;
   /** Writes items off at the manager whose writes are to count once; undefined without a manager. */
   readonly closer: KeptCloser | undefined;
-  /** Where clients are served: a run is one. */
-  readonly host: ClientHost;
+  /** Where they run. */
+  readonly pools: KeptPools;
   /** Whether the inputs of all runs that are in memory leave room for so many bytes. If not, the run is woken when some are released. */
   readonly mayHold: (run: KeptRun, bytes: number) => boolean;
   /** Some of those are not in memory any more. */
@@ -58,20 +54,22 @@ export interface KeptRunEnd {
   readonly status: JobStatus | undefined;
 }
 
-/** The coordinator's number for the job on its own session. */
-const JOB = 1;
+/** Where a job runs, and its number there. */
+interface Place {
+  readonly pool: KeptPool;
+  readonly number: number;
+}
 
 /**
- * Runs a kept job as its client: opens pool and job as any client does, offers from the store what is not answered, a little at a time, and writes the answers
+ * Runs a kept job as its client: opens it in its pool as any client does, offers from the store what is not answered, a little at a time, and writes the answers
  * there. Its chunks count from 0 again, without those that are answered.
  */
-export class KeptRun {
+export class KeptRun implements KeptPoolRun {
   readonly job: KeptJob;
-  readonly client: ClientRecord;
   readonly #options: KeptRunsOptions;
   readonly #writer: KeptWriter;
   readonly #answers: KeptAnswers;
-  readonly #session: KeptSession;
+  #place: Place | undefined;
   /** Chunks to be offered, by their numbers on the session. */
   readonly #chunks: KeptChunkRecord[] = [];
   /** The same, by their numbers in the store. */
@@ -93,30 +91,13 @@ export class KeptRun {
     if (closer !== undefined && effectsOnce && collect) this.#writeOffs = new KeptWriteOffs(closer, job.id);
     const fail = (error: FabricError): void => this.fail(error);
     this.#answers = new KeptAnswers({ space, job, writer: this.#writer, answered, fail });
-    this.#session = new KeptSession(
-      {
-        spanDone: (done, values) => this.#spanDone(done, values),
-        itemFailed: (chunk, failure, error) => this.#itemFailed(chunk, failure, error),
-        ended: (end) => this.#ended(end),
-        wantArtifact: (hash) => void this.#giveCode(hash),
-        output: (output) => options.print(job, output),
-        closed: (goodbye) => this.fail(fabricError("internal", goodbye?.message ?? "the coordinator gave the job up")),
-      },
-      this.#writer,
-    );
-    this.client = internalClient(options.office, job, this.#session);
   }
 
   /** Opens it. */
   start(): void {
     const { job } = this;
-    const { opened, pool } = job.spec;
-    this.#options.office.feed({ type: "client-joined", client: this.client.key });
     try {
-      for (const hash of job.code) this.#say({ $case: "offerArtifact", value: { hash, size: 0 } });
-      this.#say({ $case: "openPool", value: pool });
-      const bounds = { unreadBytesMax: 0, unreadBytes: 0, gapChunks: 0, ordered: false, keep: undefined };
-      this.#say({ $case: "openJob", value: { ...opened, ...bounds, job: JOB } });
+      this.#open();
     } catch (error) {
       if (!(error instanceof HeddleError)) throw error; // what a build before this one took, and this one does not
       return this.#lost(fabricError(error.code, `this coordinator cannot run what was kept: ${error.message}`));
@@ -132,6 +113,26 @@ export class KeptRun {
     this.#pump();
   }
 
+  #open(): void {
+    const { code, spec } = this.job;
+    const pool = this.#options.pools.of(spec);
+    const number = pool.add(this);
+    this.#place = { pool, number };
+    pool.offerCode(this, code);
+    const bounds = { unreadBytesMax: 0, unreadBytes: 0, gapChunks: 0, ordered: false, keep: undefined };
+    pool.say({ $case: "openJob", value: { ...spec.opened, ...bounds, job: number } });
+  }
+
+  /** Bytes of its answers that wait for the disk. */
+  get queuedBytes(): number {
+    return this.#writer.queuedBytes;
+  }
+
+  /** The job as all see it; undefined when it is not open, or not any more. */
+  get #record(): JobRecord | undefined {
+    return this.#place?.pool.client.jobs.get(this.#place.number);
+  }
+
   /** Its end is the caller's: cancelled, or out of time. False: it is over, but for the disk. */
   cancel(error: FabricError): boolean {
     return this.#stop("cancelled", error);
@@ -143,7 +144,7 @@ export class KeptRun {
   }
 
   #stop(outcome: "failed" | "cancelled", error: FabricError): boolean {
-    const record = this.client.jobs.get(JOB);
+    const record = this.#record;
     if (record === undefined) return this.#stopWaiting(outcome, error);
     record.verdict ??= { outcome, error };
     this.#options.office.feed({ type: "job-cancel-requested", job: record.key });
@@ -171,7 +172,6 @@ export class KeptRun {
   /** Nothing is taken any more: the coordinator ends, and the job goes on with the next. */
   freeze(): void {
     this.#writeOffs?.end();
-    this.#session.end();
     this.#isOver = true;
   }
 
@@ -190,11 +190,8 @@ export class KeptRun {
     return new KeptWriter({
       ...{ env: office.env, space, job: this.job.id, waits: true },
       refused: (error) => this.#lost(refusal(error)),
+      wrote: () => this.#place?.pool.progressed(),
     });
-  }
-
-  #say(kind: NonNullable<RunRequestEntry["kind"]>): void {
-    takeClientEntry(this.#options.host, this.client, { kind });
   }
 
   #pump(): void {
@@ -209,7 +206,7 @@ export class KeptRun {
       const { id } = this.job;
       const what = `chunk ${stored} of job ${id}`;
       const bytes = await this.#options.space.read(what, (store) => store.input(id, stored));
-      if (this.#isOver || !this.client.jobs.has(JOB)) break;
+      if (this.#isOver || this.#record === undefined) break;
       if (bytes === undefined) {
         this.fail(fabricError("internal", `${what} cannot be read from the coordinator's store`));
         break;
@@ -220,11 +217,12 @@ export class KeptRun {
   }
 
   get #hasRoom(): boolean {
-    const { heldBytes, heldChunks, jobs } = this.client;
     const next = this.#chunks[this.#offered];
-    if (!jobs.has(JOB) || next === undefined || this.#writeOffs?.isFull === true) return false;
-    if (heldChunks === 0) return true;
-    if (heldChunks >= KEPT_RUN_CHUNKS_MAX || heldBytes + next.size > KEPT_RUN_BYTES_MAX) return false;
+    const record = this.#record;
+    if (record === undefined || next === undefined || this.#writeOffs?.isFull === true) return false;
+    const { heldBytes, chunks } = record;
+    if (chunks.size === 0) return true;
+    if (chunks.size >= KEPT_RUN_CHUNKS_MAX || heldBytes + next.size > KEPT_RUN_BYTES_MAX) return false;
     return this.#options.mayHold(this, next.size);
   }
 
@@ -233,23 +231,26 @@ export class KeptRun {
     const { firstIndex, count, encoding, grain, settled } = chunk;
     const input = { encoding, count, size: bytes.byteLength, data: bytes, partStream: 0 };
     const known = [...(settled?.largest(CHUNK_SETTLED_SPANS_MAX) ?? [])];
-    const offer = { job: JOB, chunk: this.#offered++, firstIndex, input, grain, settled: known };
-    this.#say({ $case: "offerChunk", value: offer });
+    const offer = { chunk: this.#offered++, firstIndex, input, grain, settled: known };
+    if (this.#place !== undefined)
+      this.#place.pool.say({ $case: "offerChunk", value: { ...offer, job: this.#place.number } });
     this.#seal();
   }
 
   #seal(): void {
-    if (this.#offered === this.#chunks.length && this.client.jobs.has(JOB))
-      this.#say({ $case: "sealJob", value: { job: JOB, chunkCount: this.#offered } });
+    if (this.#place === undefined || this.#offered !== this.#chunks.length || this.#record === undefined) return;
+    this.#place.pool.say({ $case: "sealJob", value: { job: this.#place.number, chunkCount: this.#offered } });
   }
 
-  #spanDone(done: SpanDone, values: EncodedPayload): void {
+  spanDone(done: SpanDone, values: EncodedPayload): void {
+    if (this.#isOver) return;
     const chunk = this.#chunks[done.chunk];
     if (chunk !== undefined) this.#answers.spanDone(chunk, done, values);
     this.#look();
   }
 
-  #itemFailed(number: number, failure: Failure, userError: EncodedPayload | undefined): void {
+  itemFailed(number: number, failure: Failure, userError: EncodedPayload | undefined): void {
+    if (this.#isOver) return;
     const chunk = this.#chunks[number];
     if (chunk !== undefined && this.#writeOffs === undefined) this.#answers.itemFailed(chunk, failure, userError);
     else if (chunk !== undefined) this.#writeOff(chunk, failure, userError);
@@ -275,18 +276,23 @@ export class KeptRun {
     });
   }
 
-  async #giveCode(hash: string): Promise<void> {
-    const { job } = this;
-    const bytes = await this.#options.space.read(`code ${hash} of job ${job.id}`, (store) => store.code(job.id, hash));
-    if (this.#isOver) return;
-    if (bytes === undefined)
-      return this.fail(fabricError("internal", `code ${hash} of job ${job.id} cannot be read from the store`));
-    const content = flowOf({ encoding: 0, count: 0, bytes });
-    this.#options.host.storeArtifact(this.client, ArtifactHash(hash), content);
+  output(output: Output): void {
+    if (!this.#isOver) this.#options.print(this.job, output);
   }
 
-  #ended({ outcome, error }: JobEnded): void {
-    const record = this.client.jobs.get(JOB);
+  async code(hash: string): Promise<Uint8Array | undefined> {
+    const { id } = this.job;
+    const what = `code ${hash} of job ${id}`;
+    const bytes = await this.#options.space.read(what, (store) => store.code(id, hash));
+    if (this.#isOver) return undefined;
+    if (bytes !== undefined && sha256Hex(bytes) === hash) return bytes;
+    const why = bytes === undefined ? "cannot be read from the store" : "was refused: it is not what was stored";
+    this.fail(fabricError("internal", `${what} ${why}`));
+    return undefined;
+  }
+
+  ended({ outcome, error }: JobEnded): void {
+    const record = this.#record;
     const endedMs = this.#options.office.env.clock.nowMs();
     const status = record && endedStatus({ job: record, outcome: OUTCOMES[outcome], endedMs }, endedMs);
     this.#lastWord = { outcome, error, status };
@@ -296,7 +302,7 @@ export class KeptRun {
 
   /** It ends without the scheduler. */
   #lost(error: FabricError): void {
-    if (this.client.jobs.has(JOB)) return this.fail(error);
+    if (this.#record !== undefined) return this.fail(error);
     this.#over({ outcome: JobOutcome.FAILED, error, status: undefined });
   }
 
@@ -304,11 +310,9 @@ export class KeptRun {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#writeOffs?.end();
-    this.#session.end();
     this.#options.ended(this.job, end, this.#writer.isOver ? this.#newWriter() : this.#writer);
     queueMicrotask(() => {
-      this.#options.office.feed({ type: "client-left", client: this.client.key });
-      this.#options.office.artifacts.left(this.client);
+      this.#place?.pool.remove(this.#place.number);
       this.#options.released();
     });
   }
@@ -320,25 +324,3 @@ const OUTCOMES: Readonly<Record<JobOutcome, "done" | "failed" | "cancelled">> = 
   [JobOutcome.FAILED]: "failed",
   [JobOutcome.CANCELLED]: "cancelled",
 };
-
-function internalClient({ env, ledger }: Office, job: KeptJob, session: KeptSession): ClientRecord {
-  const { caller, description } = job.spec;
-  return {
-    key: ledger.mintKey() as ClientKey,
-    id: ClientId(mintId(env.random)),
-    caller,
-    session,
-    inflow: new PayloadInflow(),
-    outflow: new PayloadOutflow((part) => session.send({ kind: { $case: "part", value: part } })),
-    description,
-    pools: new Map(),
-    jobs: new Map(),
-    kept: new Map(),
-    keptFor: job,
-    artifacts: new Set(),
-    heldChunks: 0,
-    heldBytes: 0,
-    throttled: false,
-    droppedLines: 0,
-  };
-}

@@ -1,5 +1,5 @@
 import { SESSION_WINDOW_BYTES } from "@heddle/kernel";
-import type { Goodbye, Session } from "@heddle/port-rpc";
+import { type Goodbye, type Session, Waiters } from "@heddle/port-rpc";
 import {
   type EncodedPayload,
   type Failure,
@@ -7,38 +7,49 @@ import {
   type RunResponseEntry,
   type SpanDone,
 } from "@heddle/wire";
-import type { KeptWriter } from "./kept-writer.ts";
+
+type ValueOf<C extends NonNullable<RunResponseEntry["kind"]>["$case"]> = Extract<
+  NonNullable<RunResponseEntry["kind"]>,
+  { $case: C }
+>["value"];
 
 /** What a run hears of its job. */
 export interface KeptRunEars {
   readonly spanDone: (done: SpanDone, values: EncodedPayload) => void;
   readonly itemFailed: (chunk: number, failure: Failure, userError: EncodedPayload | undefined) => void;
-  readonly ended: (end: Extract<NonNullable<RunResponseEntry["kind"]>, { $case: "jobEnded" }>["value"]) => void;
+  readonly ended: (end: ValueOf<"jobEnded">) => void;
+  readonly output: (output: ValueOf<"output">) => void;
+}
+
+/** What is at the other end of such a session. */
+export interface KeptSessionEnd {
+  /** Whoever runs the job of this number; undefined when nobody does any more. */
+  readonly earsOf: (job: number) => KeptRunEars | undefined;
   readonly wantArtifact: (hash: string) => void;
-  readonly output: (output: Extract<NonNullable<RunResponseEntry["kind"]>, { $case: "output" }>["value"]) => void;
   /** It was refused for what it said. */
   readonly closed: (goodbye: Goodbye | undefined) => void;
+  /** Bytes of answers that wait for the disk. */
+  readonly queuedBytes: () => number;
 }
 
 /**
- * The coordinator's own session as the client of one kept job: what it is sent it has at once. What waits for the disk counts as queued, so that the job is
- * throttled as one whose client reads too slowly.
+ * The coordinator's own session as the client of kept jobs: what it is sent it has at once. What waits for the disk counts as queued, so that its jobs are
+ * throttled as those of a client that reads too slowly.
  */
 export class KeptSession implements Session<RunResponseEntry> {
   readonly id = "";
   readonly peer = "the coordinator";
-  readonly #ears: KeptRunEars;
-  readonly #writer: KeptWriter;
+  readonly #end: KeptSessionEnd;
+  readonly #progress = new Waiters();
   readonly #assembler = new PayloadAssembler<(payload: EncodedPayload) => void>();
   #isOver = false;
 
-  constructor(ears: KeptRunEars, writer: KeptWriter) {
-    this.#ears = ears;
-    this.#writer = writer;
+  constructor(end: KeptSessionEnd) {
+    this.#end = end;
   }
 
   get queuedBytes(): number {
-    return this.#writer.queuedBytes;
+    return this.#end.queuedBytes();
   }
 
   send({ kind }: RunResponseEntry): void {
@@ -46,7 +57,8 @@ export class KeptSession implements Session<RunResponseEntry> {
     switch (kind?.$case) {
       case "spanDone": {
         const done = kind.value;
-        if (done.values !== undefined) this.#receive(done.values, (values) => this.#ears.spanDone(done, values));
+        if (done.values !== undefined)
+          this.#receive(done.values, (values) => this.#end.earsOf(done.job)?.spanDone(done, values));
         return;
       }
       case "part": {
@@ -55,37 +67,41 @@ export class KeptSession implements Session<RunResponseEntry> {
         return;
       }
       case "itemFailed": {
-        const { chunk, failure } = kind.value;
+        const { job, chunk, failure } = kind.value;
         if (failure === undefined) return;
-        if (failure.kind?.$case !== "userError") return this.#ears.itemFailed(chunk, failure, undefined);
-        return this.#receive(failure.kind.value, (error) => this.#ears.itemFailed(chunk, failure, error));
+        const hear = (error: EncodedPayload | undefined): void =>
+          this.#end.earsOf(job)?.itemFailed(chunk, failure, error);
+        return failure.kind?.$case === "userError" ? this.#receive(failure.kind.value, hear) : hear(undefined);
       }
       case "jobEnded":
-        return this.#ears.ended(kind.value);
+        return this.#end.earsOf(kind.value.job)?.ended(kind.value);
       case "wantArtifact":
-        return this.#ears.wantArtifact(kind.value.hash);
+        return this.#end.wantArtifact(kind.value.hash);
       case "output":
-        return this.#ears.output(kind.value);
+        return this.#end.earsOf(kind.value.job)?.output(kind.value);
       default:
         return; // what a client hears that has processes, or wants to know how much there is to run on
     }
   }
 
   async drained(signal?: AbortSignal): Promise<void> {
-    while (!this.#isOver && this.queuedBytes >= SESSION_WINDOW_BYTES) {
-      signal?.throwIfAborted();
-      await this.#writer.progress();
-    }
+    while (!this.#isOver && this.queuedBytes >= SESSION_WINDOW_BYTES) await this.#progress.wait(signal);
   }
 
-  /** The job's end is heard all the same. */
+  /** The ends of its jobs are heard all the same. */
   async close(goodbye?: Goodbye): Promise<void> {
-    if (!this.#isOver) this.#ears.closed(goodbye);
+    if (!this.#isOver) this.#end.closed(goodbye);
+  }
+
+  /** Less may be queued than was. */
+  progressed(): void {
+    this.#progress.wake();
   }
 
   /** Nothing is heard any more. */
   end(): void {
     this.#isOver = true;
+    this.#progress.wake();
   }
 
   #receive(header: NonNullable<SpanDone["values"]>, take: (payload: EncodedPayload) => void): void {

@@ -34,8 +34,8 @@ export interface ClientRecord {
   readonly jobs: Map<number, JobRecord>;
   /** What it submits, or listens to, by its own number. */
   readonly kept: Map<number, KeptSubmission | KeptListener>;
-  /** Set: this is the coordinator itself, which runs this one kept job. */
-  readonly keptFor: KeptFacts | undefined;
+  /** It is the coordinator itself, which runs kept jobs. */
+  readonly isCoordinator: boolean;
   /** Code that it has and sends when asked. Size <= CLIENT_ARTIFACTS_MAX. */
   readonly artifacts: Set<ArtifactHash>;
   /** Chunks held for it, and their input bytes. */
@@ -84,6 +84,8 @@ export interface JobRecord {
   /** The client's own number for it. */
   readonly number: number;
   readonly pool: PoolRecord;
+  /** Set: the coordinator keeps the job, and is its client. */
+  readonly keptFor: KeptFacts | undefined;
   /** Undefined for a job that only has workers join their pool. */
   readonly function: FunctionRef | undefined;
   /** What the client asked for, as it came. */
@@ -91,6 +93,8 @@ export interface JobRecord {
   readonly openedMs: Millis;
   /** Inputs that may be needed again. */
   readonly chunks: Map<number, ChunkRecord>;
+  /** Their bytes. */
+  heldBytes: number;
   chunksOffered: number;
   itemsOffered: number;
   itemsDone: number;
@@ -123,22 +127,18 @@ export interface NodeRecord {
   readonly inflow: PayloadInflow;
   readonly outflow: PayloadOutflow;
   readonly joinedMs: Millis;
+  /** When it ends, as its agent has said last; undefined when it has not. */
+  lifetime: Lifetime | undefined;
   /** Jobs that were described to it and not forgotten. */
   readonly described: Set<JobKey>;
   /** Assignments by their number on the wire. */
   readonly assignments: Map<number, AssignmentRecord>;
-  /** When it ends, as its agent has said last; undefined when it has not. */
-  lifetime: Lifetime | undefined;
   /** When its connection was lost; undefined while it has one. */
   silentSinceMs: Millis | undefined;
   /** What became of its assignments. */
   readonly tally: Record<Outcome["type"] | "start-fault", number>;
 }
 
-/** A node, by name, that is to get nothing new. */
-export interface Cordon {
-  /** As whoever asked for it has said; may be empty. */
-  readonly reason: string;
 /** How long a node lasts. */
 export interface Lifetime {
   /** From then on what runs there is told to come to an end. */
@@ -146,6 +146,10 @@ export interface Lifetime {
   readonly endsAtMs: Millis;
 }
 
+/** A node, by name, that is to get nothing new. */
+export interface Cordon {
+  /** As whoever asked for it has said; may be empty. */
+  readonly reason: string;
   /** It was asked for an agent that is about to end, and ends with that. */
   readonly isOfAgent: boolean;
   /** Undefined: what it has may stay. */
@@ -186,12 +190,12 @@ export interface AssignmentRecord {
   readonly placedMs: Millis;
   /** When its node said that it runs, which it need not. */
   startedMs: Millis | undefined;
+  /** Index of the item of which it said last what it has come to; undefined for none. */
+  checkpointed: number | undefined;
 }
 
 /** Everything the coordinator knows beside the core: how keys of the core map to sessions, payloads and names. */
 export class Ledger {
-  /** Index of the item of which it said last what it has come to; undefined for none. */
-  checkpointed: number | undefined;
   readonly clients = new Map<ClientKey, ClientRecord>();
   /** The same, each in its newest session. */
   readonly clientsById = new Map<ClientId, ClientRecord>();
@@ -208,11 +212,11 @@ export class Ledger {
   /** Oldest first. */
   readonly ended: EndedJob[] = [];
   readonly attempts = new AttemptBook();
+  readonly checkpoints = new CheckpointBook();
   #lastKey = 0;
 
   /** The next key for anything the core is to know. */
   mintKey(): number {
-  readonly checkpoints = new CheckpointBook();
     return ++this.#lastKey;
   }
 }

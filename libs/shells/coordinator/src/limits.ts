@@ -112,11 +112,11 @@ export const KEPT_WRITING_BYTES_MAX = 64 * 1024 * 1024;
 export const KEPT_FULL_PAUSE_MS = 1_000;
 /** Jobs that are over and still to be closed at the manager, or being closed. One more stays open there until the next coordinator finds it on disk, or for good. */
 export const KEPT_CLOSINGS_MAX = 4_096;
-/** Pause between two writes of what is said of jobs that ended: it leaves together. */
-export const HISTORY_PAUSE_MS = 250;
-/** How long a coordinator that is stopped waits for the disk. What is not there then is run again by the next. */
-export const KEPT_FLUSH_MS_MAX = 5_000;
 /** Items of one running job that are to be answered by an error and wait for the manager to write them off. Above, no more chunks of the job are offered until there are fewer. */
 export const KEPT_WRITE_OFFS_MAX = 1_024;
 /** Questions to the manager that go in one session. The rest goes with the next. */
 export const ERRANDS_AT_ONCE_MAX = 4_096;
+/** Pause between two writes of what is said of jobs that ended: it leaves together. */
+export const HISTORY_PAUSE_MS = 250;
+/** How long a coordinator that is stopped waits for the disk. What is not there then is run again by the next. */
+export const KEPT_FLUSH_MS_MAX = 5_000;
