@@ -25,6 +25,15 @@ describe("an error is explained", () => {
     expect(explained(lost)).toBe(false);
   });
 
+  test("by what a process of the caller was refused: it ended, and let go of its pipe", () => {
+    const ended = call("EndOfStreamError", "pipe");
+    expect(explained(ended, fault("full-manager-disk", "manager", 8_000, 15_000))).toBe(true);
+    expect(explained(call("EndOfStreamError", "lock"), fault("full-manager-disk", "manager", 8_000, 15_000))).toBe(
+      false,
+    );
+    expect(explained(ended)).toBe(false);
+  });
+
   test("not by one that was over long before, or began after it", () => {
     const lost = call("SessionLostError", "lock", 100_000, 110_000);
     expect(explained(lost, fault("cut", "manager", 40_000, 60_000))).toBe(false);

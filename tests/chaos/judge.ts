@@ -59,6 +59,8 @@ const processOver = [
   excuse(processes, true, ...silence, ...stops),
   excuse(processes, false, ...deaths, "kill-coordinator", "no-forks"),
 ];
+/** A process whose writes are refused ends by that error, and lets go of its end of the pipe. */
+const refusedInProcess = excuse(["pipe"], false, "full-manager-disk");
 
 /**
  * Which faults explain an error that a program may see: docs/failure-model.md. Any other error, and any of these without such a fault shortly before, fails the run: jobs go on through
@@ -75,7 +77,7 @@ const excuses: ReadonlyMap<string, readonly Excuse[]> = new Map([
   ["ProcessKilled", processOver],
   ["ProcessEndless", [excuse(processes, true, "stop-worker")]],
   ["PipeSilent", processOver],
-  ["EndOfStreamError", processOver],
+  ["EndOfStreamError", [...processOver, refusedInProcess]],
   ["ClosedError", processOver],
 ]);
 
