@@ -159,3 +159,8 @@ export interface NodeLife {
   /** Stream model: nothing arrives before what was sent earlier, by direction. */
   readonly arrivedMs: [toNode: Millis, fromNode: Millis];
 }
+
+/** One that has just joined. */
+export function newLife(agent: ModelAgent): NodeLife {
+  return { agent, broken: false, lost: false, leaving: false, waiting: [], arrivedMs: [0, 0] };
+}

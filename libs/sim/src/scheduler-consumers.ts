@@ -79,3 +79,8 @@ export class Consumers {
     if (bytes > 0) this.#world.after(this.#random.int(200), () => this.#world.take(job, bytes));
   }
 }
+
+/** Bytes of the values that came with an input. */
+export function bytesOf(input: Input): number {
+  return input.type === "chunk-finished" && "bytes" in input.outcome ? input.outcome.bytes : 0;
+}

@@ -77,6 +77,8 @@ export interface SwarmOptions {
   readonly speculates: number;
   /** Of each run of a span: it takes seconds longer. */
   readonly stragglers: number;
+  /** Of each node that joins while faults happen: it says when it ends, leaves then, and is gone soon after. */
+  readonly mortals: number;
 }
 
 /** A run lasts for seconds: so do exclusions, and stragglers are looked for often. */
@@ -85,6 +87,7 @@ export const RUN_LIMITS: Partial<SchedulerLimits> = {
   exclusion: { firstMs: 500, maxMs: 4_000 },
   forgivenAfterMs: 5_000,
   survivalMs: 200,
+  lifetimeMinMs: 40,
   backupMinMs: 100,
   backupEveryMs: 20,
   backupLookMaxMs: 200,
@@ -141,6 +144,7 @@ export function swarm(seed: number): SwarmOptions {
     resumes: sometimes(1),
     speculates: sometimes(1),
     stragglers: sometimes(0.05),
+    mortals: sometimes(1),
   };
 }
 

@@ -27,6 +27,7 @@ const slow: Partial<SwarmOptions> = {
     flaky: 0,
     broken: 0,
     sickNodes: 0,
+    mortals: 0,
   },
   ...{ speculates: 1, stragglers: 0.05, unschedulableMs: 60_000, model: "stream", nodes: 4 },
 };

@@ -18,6 +18,7 @@ const SEEDS = 300;
 const evenWorld: Partial<SwarmOptions> = {
   ...{ breaks: 0, crashes: 0, drains: 0, cordons: 0, leaves: 0, startFaults: 0, initFailures: 0, drop: 0, kills: 0 },
   ...{ bounded: 0, needs: 0, nested: 0, unreads: 0, throttles: 0, cancels: 0, poison: 0 },
+  mortals: 0,
   sickNodes: 0,
   unschedulableMs: 60_000,
   ...{ model: "stream", nodes: 3, prefetchMax: 4, itemMsMax: 200 },
@@ -86,7 +87,17 @@ function worldOfFaults(): void {
 
   test("excludes a node whose workers die, tries it again, and fails no job for it", () => {
     const faults = { breaks: 0, crashes: 0, startFaults: 0, initFailures: 0, drop: 0, kills: 0, drains: 0, leaves: 0 };
-    const quiet = { ...faults, poison: 0, flaky: 0, broken: 0, cancels: 0, needs: 0, cordons: 0, throttles: 0 };
+    const quiet = {
+      ...faults,
+      poison: 0,
+      flaky: 0,
+      broken: 0,
+      cancels: 0,
+      needs: 0,
+      cordons: 0,
+      throttles: 0,
+      mortals: 0,
+    };
     const override: Partial<SwarmOptions> = { ...quiet, sickNodes: 1, nodes: 3, model: "stream", faultsUntilMs: 5_000 };
     const seen = { excluded: 0, readmitted: 0, again: 0 };
     const reports = seeds(200).map((seed) => {
@@ -129,6 +140,7 @@ function worldOfFaults(): void {
     ["handed back", /"timer-fired".*"stop":false/],
     ["the end of a drain's time", /"timer-fired".*"stop":true/],
     ["a drain that is undone", /"cordoned":false.*"assign-chunk"/],
+    ["a node that says when it ends", /"node-joined".*"lastsMs":\d/],
   ])("comes across what there is to decide: %s", (_what, told) => {
     let met = 0;
     const trace = (line: string): void => {

@@ -16,10 +16,11 @@ import {
   type FromNode,
   ModelAgent,
   type NodeLife,
+  newLife,
   type ToNode,
   type Workload,
 } from "./scheduler-agents.ts";
-import { Consumers } from "./scheduler-consumers.ts";
+import { bytesOf, Consumers } from "./scheduler-consumers.ts";
 import { drawTrouble, RUN_LIMITS, type SwarmOptions, swarm } from "./scheduler-faults.ts";
 import { SchedulerOracle } from "./scheduler-oracle.ts";
 import { drawResume, settledOf } from "./scheduler-resumes.ts";
@@ -98,6 +99,7 @@ class SchedulerWorld implements AgentWorld {
   readonly #wants: Random;
   readonly #resumes: Random;
   readonly #speculates: Random;
+  readonly #mortals: Random;
   readonly #consumers: Consumers;
   readonly #tail: TailWatch | undefined;
   readonly #lives = new Map<NodeKey, NodeLife>();
@@ -128,6 +130,7 @@ class SchedulerWorld implements AgentWorld {
     this.#wants = seededRandom(seed, "wants");
     this.#resumes = seededRandom(seed, "resumes");
     this.#speculates = seededRandom(seed, "speculates");
+    this.#mortals = seededRandom(seed, "mortals");
     this.#consumers = new Consumers(this, seededRandom(seed, "consumers"));
     this.#tail = run.tail;
     this.#trace = run.trace;
@@ -268,11 +271,22 @@ class SchedulerWorld implements AgentWorld {
 
   #joinNode(equipment = this.#equip(), isSick = false): void {
     const agent = new ModelAgent(this, ++this.#lastKey as NodeKey, equipment, isSick);
-    const life: NodeLife = { agent, broken: false, lost: false, leaving: false, waiting: [], arrivedMs: [0, 0] };
+    const isMortal = !this.#healed && this.#mortals.float() < this.options.mortals;
+    const lastsMs = isMortal ? this.#mortals.int(3_000) : undefined;
+    const life = newLife(agent);
     this.#lives.set(agent.key, life);
-    this.#feed({ type: "node-joined", node: agent.key, slots: agent.slots, ...equipment });
+    this.#feed({ type: "node-joined", node: agent.key, slots: agent.slots, ...equipment, lastsMs });
     agent.grant();
     this.#planTrouble(life);
+    if (lastsMs !== undefined) this.after(lastsMs, () => this.#comeToEnd(life));
+  }
+
+  /** It leaves, and whatever still runs there is gone with it. */
+  #comeToEnd(life: NodeLife): void {
+    if (life.lost) return;
+    life.leaving = true;
+    this.#feed({ type: "node-leaving", node: life.agent.key });
+    this.after(this.#mortals.int(this.options.leaseMs), () => this.#crash(life));
   }
 
   #equip(): Equipment {
@@ -483,9 +497,4 @@ class SchedulerWorld implements AgentWorld {
     if (this.options.model !== "hostile" || this.#network.float() >= this.options.duplicate) return;
     this.after(this.#network.int(1_000), () => this.#feed(input));
   }
-}
-
-/** Bytes of the values that came with an input. */
-function bytesOf(input: Input): number {
-  return input.type === "chunk-finished" && "bytes" in input.outcome ? input.outcome.bytes : 0;
 }
