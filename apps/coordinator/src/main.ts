@@ -2,6 +2,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import {
+  advertised,
   adviseOnAddress,
   checkedAddress,
   exitCodes,
@@ -15,6 +16,7 @@ import { checkListen, createGrpcClient, createGrpcServer } from "@heddle/adapter
 import { httpFacts, openHttp } from "@heddle/adapter-http";
 import { sqliteJobStore } from "@heddle/adapter-sqlite";
 import {
+  batchRun,
   fileBlobs,
   findLocalToken,
   hostFacts,
@@ -45,7 +47,9 @@ async function start(config: CoordinatorConfig): Promise<RunningServer> {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const blobs = scope.use(fileBlobs(join(directory, "artifacts"), { maxBytes: ARTIFACTS_BYTES_MAX }));
   const jobs = scope.use(
-    config.ephemeral ? memoryJobStore() : await sqliteJobStore(join(directory, "jobs"), { log: env.log }),
+    config.ephemeral
+      ? memoryJobStore()
+      : await sqliteJobStore(join(directory, "jobs"), { log: env.log, owner: { batch: batchRun() } }),
   );
   const { pid, nodeMajor } = hostFacts();
   const { leaseMs, heartbeatMs, manager } = config;
@@ -90,7 +94,7 @@ async function start(config: CoordinatorConfig): Promise<RunningServer> {
     log: env.log,
     serving: Promise.resolve({
       line: `coordinator serves at ${address} (pid ${pid})`,
-      facts: { address, ...httpFacts(http), pid },
+      facts: { address: advertised(address, config.advertise), ...httpFacts(http), pid },
     }),
     ended: shell.failed.then(
       ({ message }) => `${message}\nnobody knows what is on disk until it is read again: start the coordinator anew`,

@@ -2,6 +2,7 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import {
+  advertised,
   adviseOnAddress,
   exitCodes,
   packageVersion,
@@ -13,7 +14,7 @@ import {
 import { createGrpcServer, tryListen } from "@heddle/adapter-grpc";
 import { httpFacts, openHttp } from "@heddle/adapter-http";
 import { openSqliteJournal } from "@heddle/adapter-sqlite";
-import { hostFacts, localTokens, systemEnvironment, temporaryDirectory } from "@heddle/adapter-system";
+import { batchRun, hostFacts, localTokens, systemEnvironment, temporaryDirectory } from "@heddle/adapter-system";
 import { access, descriptorSetUrl, ManagerShell, TTL_BOUNDS } from "@heddle/shell-manager";
 import { type ManagerConfig, settings } from "./config.ts";
 
@@ -36,7 +37,9 @@ async function start(config: ManagerConfig): Promise<RunningServer> {
   // the coordinator, which may be ending, too, has files there
   if (scratch !== undefined)
     process.once("exit", () => rmSync(scratch, { recursive: true, force: true, maxRetries: 5 }));
-  const journal = scope.use(await openSqliteJournal({ directory: join(directory, "journal"), log: env.log }));
+  const journal = scope.use(
+    await openSqliteJournal({ directory: join(directory, "journal"), log: env.log, owner: { batch: batchRun() } }),
+  );
   const { pid, nodeMajor } = hostFacts();
   const { leaseMs, heartbeatMs, ttlMinMs: minMs = TTL_BOUNDS.minMs, ttlMaxMs: maxMs = TTL_BOUNDS.maxMs } = config;
   const build = packageVersion(import.meta.url);
@@ -66,7 +69,7 @@ async function start(config: ManagerConfig): Promise<RunningServer> {
     log: env.log,
     serving: Promise.resolve({
       line: `manager serves at ${address} (pid ${pid})`,
-      facts: { address, ...httpFacts(http), pid },
+      facts: { address: advertised(address, config.advertise), ...httpFacts(http), pid },
     }),
     ended: shell.failed.then(
       ({ message }) => `${message}\nnobody knows what is on disk until it is read again: start the manager anew`,

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { DatabaseFile } from "./database-file.ts";
 import { sqliteJobStore } from "./index.ts";
 import { JOB_STORE } from "./job-rows.ts";
+import { LOCK_WAIT_MS } from "./limits.ts";
 import { flip, refusedFlips } from "./testing/flips.ts";
 import { copyAsKilled } from "./testing/image.ts";
 import { checkSteps, stepOf } from "./testing/jobs.ts";
@@ -133,7 +134,8 @@ describe("damage to a job store", () => {
 
   test("is not looked for in all of a large one when it is opened, which it says", () => {
     const kind = { ...JOB_STORE, checkBytesMax: 4_096 };
-    const file = new DatabaseFile(copyOf(originals.closed), kind, undefined);
+    const place = { directory: copyOf(originals.closed), bytesMax: undefined, lockWaitMs: LOCK_WAIT_MS };
+    const file = new DatabaseFile(place, kind);
     expect(file.notes).toEqual([
       { message: expect.stringContaining("too large to be checked as a whole"), bytes: expect.any(Number) },
     ]);

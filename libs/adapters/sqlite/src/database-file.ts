@@ -7,7 +7,6 @@ import {
   CHECKPOINT_IDLE_PAGES,
   CHECKPOINT_PAGES_MAX,
   FREE_PAGES_KEPT,
-  LOCK_WAIT_MS,
   LOG_BYTES_KEPT,
   VACUUM_PAGES_MAX,
 } from "./limits.ts";
@@ -34,6 +33,14 @@ export interface DatabaseKind {
   readonly checkBytesMax: number;
 }
 
+/** Where a database is, and how it is opened. */
+export interface DatabasePlace {
+  readonly directory: string;
+  readonly bytesMax: number | undefined;
+  /** How long another owner may take to let go of it. */
+  readonly lockWaitMs: number;
+}
+
 /** A database that no one else can open meanwhile, with what makes damage to it be noticed. Synchronous: lives in a thread of its own. */
 export class DatabaseFile {
   readonly notes: Note[] = [];
@@ -46,14 +53,14 @@ export class DatabaseFile {
   #logPages = 0;
 
   /** Opens or makes it. Throws what SQLite throws, and Damage. */
-  constructor(directory: string, kind: DatabaseKind, bytesMax: number | undefined) {
+  constructor({ directory, bytesMax, lockWaitMs }: DatabasePlace, kind: DatabaseKind) {
     this.#kind = kind;
     this.path = join(directory, `${kind.what.replaceAll(" ", "-")}.db`);
     this.#acknowledgedPath = join(directory, "acknowledged");
     createPrivate(this.path);
     const bytes = scanWal(`${this.path}-wal`, PAGE_BYTES);
     if (bytes > 0) this.notes.push({ message: `the ${kind.what}'s end was incomplete and was cut`, bytes });
-    this.database = openExclusively(this.path, kind.isShrinking, bytesMax);
+    this.database = openExclusively(this.path, kind.isShrinking, bytesMax, lockWaitMs);
     this.#check();
   }
 
@@ -159,8 +166,13 @@ export class DatabaseFile {
   }
 }
 
-function openExclusively(file: string, isShrinking: boolean, bytesMax: number | undefined): DatabaseSync {
-  const database = new DatabaseSync(file, { timeout: LOCK_WAIT_MS });
+function openExclusively(
+  file: string,
+  isShrinking: boolean,
+  bytesMax: number | undefined,
+  lockWaitMs: number,
+): DatabaseSync {
+  const database = new DatabaseSync(file, { timeout: lockWaitMs });
   // Locked before the log is looked at, so that its index is in this process's memory and not in a file.
   database.exec(`PRAGMA locking_mode = EXCLUSIVE; PRAGMA page_size = ${PAGE_BYTES}`);
   if (isShrinking) database.exec(`PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_size_limit = ${LOG_BYTES_KEPT}`);

@@ -1,6 +1,6 @@
 import type { StatementSync } from "node:sqlite";
 import type { JobChange, PieceName } from "@heddle/port-job-store";
-import { DatabaseFile } from "./database-file.ts";
+import { DatabaseFile, type DatabasePlace } from "./database-file.ts";
 import { JobIndex } from "./job-index.ts";
 import type { JobRow } from "./job-messages.ts";
 import { JobReader } from "./job-reader.ts";
@@ -27,8 +27,8 @@ export class JobDatabase {
   #mayVacuum = true;
 
   /** Throws what SQLite throws, and Damage. */
-  constructor(directory: string, bytesMax: number | undefined) {
-    this.#file = new DatabaseFile(directory, JOB_STORE, bytesMax);
+  constructor(place: DatabasePlace) {
+    this.#file = new DatabaseFile(place, JOB_STORE);
     this.#reader = new JobReader(this.#file);
     this.#writes = this.#reader.writes();
     this.#file.checkLast(this.#writes);

@@ -4,8 +4,8 @@ import { JobDatabase } from "./job-database.ts";
 import type { JobAnswer, JobRequest } from "./job-messages.ts";
 import { serve } from "./serve.ts";
 
-serve<JobRequest, JobAnswer>((directory, bytesMax) => {
-  const database = new JobDatabase(directory, bytesMax);
+serve<JobRequest, JobAnswer>((place) => {
+  const database = new JobDatabase(place);
   return {
     database,
     opened: { type: "opened", bytes: database.bytes, notes: database.notes },

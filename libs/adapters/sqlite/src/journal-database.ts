@@ -1,6 +1,6 @@
 import type { StatementSync } from "node:sqlite";
 import { Damage } from "./damage.ts";
-import { DatabaseFile, type DatabaseKind, PAGE_BYTES } from "./database-file.ts";
+import { DatabaseFile, type DatabaseKind, type DatabasePlace, PAGE_BYTES } from "./database-file.ts";
 import { checkFrames, FRAME_HEADER_BYTES, framesOf, seal } from "./frames.ts";
 import { TRUNCATE_ROWS_MAX } from "./limits.ts";
 import type { Note, Row, Some } from "./messages.ts";
@@ -25,8 +25,8 @@ export class JournalDatabase {
   #rows: Iterator<Row> | undefined;
 
   /** Throws what SQLite throws, and Damage. */
-  constructor(directory: string, bytesMax: number | undefined) {
-    this.#file = new DatabaseFile(directory, KIND, bytesMax);
+  constructor(place: DatabasePlace) {
+    this.#file = new DatabaseFile(place, KIND);
     const last = this.#file.database.prepare("SELECT last FROM rows ORDER BY first DESC LIMIT 1").get();
     this.#position = Number(last?.last ?? 0);
     this.#file.checkLast(this.#position);

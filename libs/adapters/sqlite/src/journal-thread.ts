@@ -3,8 +3,8 @@ import { JournalDatabase } from "./journal-database.ts";
 import type { JournalAnswer, JournalRequest } from "./messages.ts";
 import { serve } from "./serve.ts";
 
-serve<JournalRequest, JournalAnswer>((directory, bytesMax) => {
-  const database = new JournalDatabase(directory, bytesMax);
+serve<JournalRequest, JournalAnswer>((place) => {
+  const database = new JournalDatabase(place);
   return {
     database,
     opened: { type: "opened", position: database.position, notes: database.notes },

@@ -35,6 +35,12 @@ export const ROOM_BYTES_FIRST = 4 * 1024;
 export const ROOM_BYTES_MAX = 256 * 1024;
 /** How long a second owner waits for the first to end, which may be about to. Then it is refused. */
 export const LOCK_WAIT_MS = 250;
+/** The same of a batch job's run, whose database a file server may hold locked for a machine that has died: for one and a half minutes, NFSv4 unless told otherwise. Then it is refused. */
+export const TAKEOVER_LOCK_WAIT_MS = 120_000;
+/** How long the owner of a batch job's storage must have been silent until a later run of the job, on another machine, takes its place; it beats five times as often. */
+export const OWNER_LEASE_MS = 15_000;
+/** How often one that waits for that looks. */
+export const BEAT_LOOK_MS = 500;
 /**
  * Space that a snapshot leaves to the records, in bytes, or this part of the disk where that is less. A snapshot that would leave less is
  * refused with JournalFullError before any of it is written.

@@ -7,6 +7,8 @@ export interface ThreadOptions {
   readonly bytesMax: number | undefined;
   /** Its only element changes with every request. */
   readonly signal: Int32Array<SharedArrayBuffer>;
+  /** Of an owner whose place a later run of its batch job may take. */
+  readonly heartbeat: { readonly nonce: string; readonly leaseMs: number } | undefined;
 }
 
 /** What every thread is asked. */

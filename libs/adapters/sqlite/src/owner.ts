@@ -1,42 +1,100 @@
 import { randomBytes } from "node:crypto";
 import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import type { HeddleError, Logger } from "@heddle/kernel";
 import { isNoSpace } from "./no-space.ts";
 import type { StorageKind } from "./storage.ts";
 
-/** Names one process for ever: its id may be given to another, its start and the machine's may not. */
-interface OwnerRecord {
-  readonly pid: number;
+/** One run of a job that a batch system runs again, on whichever machine: each of its runs begins when the one before is over. */
+export interface BatchRun {
+  /** What the batch system calls the job; the same in all its runs. */
+  readonly job: string;
+  /** Larger in each run than in the one before. */
+  readonly run: number;
+}
+
+/** What tells this machine from others that may see the same files. */
+export interface Machine {
+  readonly host: string;
   /** Of the machine's boot; empty where there is no /proc. */
   readonly bootId: string;
+}
+
+/** Names one process for ever: its id may be given to another, its start and the machine's may not. */
+export interface OwnerRecord extends Machine {
+  readonly pid: number;
   /** In the kernel's ticks since boot; empty where there is no /proc. */
   readonly startTicks: string;
-  /** Tells owners in one process apart. */
+  /** Tells owners apart, of one process too: who finds another one's has lost the directory. */
   readonly nonce: string;
+  /** Only of a batch job's run: its owner beats. */
+  readonly batch?: BatchRun;
 }
 
-const ownerFile = (directory: string): string => join(directory, "owner.json");
+/**
+ * What is known of an owner from here. gone: its process has ended. alive: it runs on this machine. away: it is on another one, and cannot be seen.
+ */
+export type OwnerState = "gone" | "alive" | "away";
 
-/** Throws the kind's LockedError when the process that wrote itself down as the directory's owner lives. */
-export function checkOwner(directory: string, kind: StorageKind): void {
-  const owner = readOwner(directory);
-  if (owner !== undefined && isAlive(owner)) throw lockedBy(directory, kind, owner);
+/** This process as an owner. `machine` is found out unless given. */
+export function ownRecord(batch: BatchRun | undefined, machine: Machine | undefined): OwnerRecord {
+  return {
+    pid: process.pid,
+    host: machine?.host ?? hostname(),
+    bootId: machine?.bootId ?? bootId(),
+    startTicks: statOf(process.pid)?.startTicks ?? "",
+    nonce: randomBytes(8).toString("hex"),
+    ...(batch === undefined ? {} : { batch }),
+  };
 }
 
-/** For who finds the database locked: its owner may have written itself down since `checkOwner`. */
+export function stateOf(owner: OwnerRecord, here: Machine): OwnerState {
+  if (owner.bootId === here.bootId) return isAlive(owner) ? "alive" : "gone";
+  // The same host of another boot was started anew. Before there were hosts in records only its own machine was thought of.
+  return owner.host === here.host || owner.host === "" ? "gone" : "away";
+}
+
+/** For who finds the database locked: its owner may have written itself down since it was looked for. */
 export function lockedError(directory: string, kind: StorageKind): HeddleError {
   return lockedBy(directory, kind, readOwner(directory));
 }
 
+/** Of an owner that lives. */
+export function lockedBy(
+  directory: string,
+  { what, LockedError }: StorageKind,
+  owner: OwnerRecord | undefined,
+): HeddleError {
+  return new LockedError(`${nameOf(owner)} owns the ${what} in ${directory}: stop it first, or use another directory`);
+}
+
+/** Of an owner that may live, on another machine, and whose directory is not this one's to take. */
+export function awayError(directory: string, { what, LockedError }: StorageKind, owner: OwnerRecord): HeddleError {
+  const whose = owner.batch === undefined ? "" : `, or let a later run of job ${owner.batch.job} take it over`;
+  return new LockedError(
+    `${nameOf(owner, true)} owns the ${what} in ${directory}, and whether it runs cannot be seen from here: stop it in order there${whose}; when it is sure ` +
+      `that it is over, remove ${ownerFile(directory)}`,
+  );
+}
+
+function nameOf(owner: OwnerRecord | undefined, isElsewhere = owner?.batch !== undefined): string {
+  if (owner === undefined) return "another process";
+  const host = isElsewhere ? ` on ${owner.host}` : "";
+  const batch = owner.batch === undefined ? "" : ` (run ${owner.batch.run} of job ${owner.batch.job})`;
+  return `process ${owner.pid}${host}${batch}`;
+}
+
 /**
- * Writes this process down as the owner, for whoever comes next. Call it once the database is locked. Gives what `resign` wants. On a full
- * disk nothing is written, and the lock on the database is all that keeps others out.
+ * Writes an owner down, for whoever comes next. On a full disk nothing is written, and the lock on the database is all that keeps others out; a batch job's run needs the
+ * record, and throws the kind's FullError.
  */
-export function becomeOwner(directory: string, { what }: StorageKind, log: Logger): string {
-  const nonce = randomBytes(8).toString("hex");
-  const startTicks = statOf(process.pid)?.startTicks ?? "";
-  const record: OwnerRecord = { pid: process.pid, bootId: bootId(), startTicks, nonce };
+export function writeOwner(
+  directory: string,
+  record: OwnerRecord,
+  { what, FullError }: StorageKind,
+  log: Logger,
+): void {
   const temporary = `${ownerFile(directory)}.tmp`;
   try {
     writeFileSync(temporary, JSON.stringify(record), { mode: 0o600 });
@@ -44,35 +102,42 @@ export function becomeOwner(directory: string, { what }: StorageKind, log: Logge
   } catch (error) {
     rmSync(temporary, { force: true });
     if (!isNoSpace(error)) throw error;
-    log.warn(`no space to write down who owns the ${what}`, { directory });
+    const words = `no space to write down who owns the ${what}`;
+    if (record.batch !== undefined) throw new FullError(`${words} in ${directory}`, { cause: error });
+    log.warn(words, { directory });
   }
-  return nonce;
 }
 
-/** Nobody owns the directory any more, if it is still ours. */
+/** Nobody owns the directory any more, if it is still this one's. */
 export function resign(directory: string, nonce: string): void {
+  rmSync(beatFile(directory, nonce), { force: true });
   if (readOwner(directory)?.nonce === nonce) rmSync(ownerFile(directory), { force: true });
 }
 
-function lockedBy(directory: string, kind: StorageKind, owner: OwnerRecord | undefined): HeddleError {
-  const who = owner === undefined ? "another process" : `process ${owner.pid}`;
-  const { what, LockedError } = kind;
-  return new LockedError(`${who} owns the ${what} in ${directory}: stop it first, or use another directory`);
-}
-
 /** Undefined when nobody wrote itself down, or nobody can read it: then the lock on the database alone decides. */
-function readOwner(directory: string): OwnerRecord | undefined {
+export function readOwner(directory: string): OwnerRecord | undefined {
   try {
-    const { pid, bootId, startTicks, nonce } = JSON.parse(readFileSync(ownerFile(directory), "utf8"));
-    const isWhole = [bootId, startTicks, nonce].every((text) => typeof text === "string");
-    return isWhole && Number.isInteger(pid) && pid > 0 ? { pid, bootId, startTicks, nonce } : undefined;
+    const { pid, host = "", bootId, startTicks, nonce, batch } = JSON.parse(readFileSync(ownerFile(directory), "utf8"));
+    const isWhole = [host, bootId, startTicks, nonce].every((text) => typeof text === "string");
+    if (!isWhole || !Number.isInteger(pid) || pid <= 0) return undefined;
+    const record = { pid, host, bootId, startTicks, nonce };
+    const isBatch = typeof batch?.job === "string" && Number.isInteger(batch.run);
+    return isBatch ? { ...record, batch: { job: batch.job, run: batch.run } } : record;
   } catch {
     return undefined;
   }
 }
 
+/** Each owner that beats has a file of its own for it: one that comes back late does not beat for another. */
+export function beatFile(directory: string, nonce: string): string {
+  return join(directory, `beat-${nonce}`);
+}
+
+function ownerFile(directory: string): string {
+  return join(directory, "owner.json");
+}
+
 function isAlive(owner: OwnerRecord): boolean {
-  if (owner.bootId !== bootId()) return false;
   try {
     process.kill(owner.pid, 0);
   } catch (error) {

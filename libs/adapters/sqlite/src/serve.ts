@@ -1,6 +1,8 @@
 /** How a thread serves a database: it waits for its disk, so that nobody else does. Loads nothing but Node and what lies beside it. */
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
-import { CHECKPOINT_IDLE_MS } from "./limits.ts";
+import type { DatabasePlace } from "./database-file.ts";
+import { Heartbeat } from "./heartbeat.ts";
+import { CHECKPOINT_IDLE_MS, LOCK_WAIT_MS, TAKEOVER_LOCK_WAIT_MS } from "./limits.ts";
 import type { AnyRequest, ErrorAnswer, ErrorKind, ThreadOptions } from "./messages.ts";
 import { kindOf } from "./sqlite-errors.ts";
 
@@ -31,20 +33,25 @@ interface Tidied {
 
 /** Opens a database and answers for it until it is told to close. */
 export function serve<Request extends { readonly type: string }, Answer>(
-  open: (directory: string, bytesMax: number | undefined) => Served<Request | AnyRequest, Answer>,
+  open: (place: DatabasePlace) => Served<Request | AnyRequest, Answer>,
 ): void {
   if (parentPort === null) throw new Error("this is the thread of a database, not a program");
   const port = parentPort;
-  const { directory, bytesMax, signal } = workerData as ThreadOptions;
+  const { directory, bytesMax, signal, heartbeat: beats } = workerData as ThreadOptions;
   let served: Served<Request | AnyRequest, Answer>;
+  let heartbeat: Heartbeat | undefined;
   try {
-    served = open(directory, bytesMax);
+    if (beats !== undefined) heartbeat = new Heartbeat(directory, beats.nonce, beats.leaseMs);
+    const lockWaitMs = beats === undefined ? LOCK_WAIT_MS : TAKEOVER_LOCK_WAIT_MS;
+    served = open({ directory, bytesMax, lockWaitMs });
   } catch (error) {
+    heartbeat?.[Symbol.dispose]();
     port.postMessage(inWords(error));
     return;
   }
   port.postMessage(served.opened);
-  new Service(served, port, signal).run();
+  new Service(served, port, signal, heartbeat).run();
+  heartbeat?.[Symbol.dispose]();
 }
 
 type Port = NonNullable<typeof parentPort>;
@@ -53,13 +60,20 @@ class Service<Request extends { readonly type: string }, Answer> {
   readonly #served: Served<Request, Answer>;
   readonly #port: Port;
   readonly #signal: Int32Array<SharedArrayBuffer>;
+  readonly #heartbeat: Heartbeat | undefined;
   /** Set once an outcome is unknown: nothing is tried any more. */
   #failure: ErrorAnswer | undefined;
 
-  constructor(served: Served<Request, Answer>, port: Port, signal: Int32Array<SharedArrayBuffer>) {
+  constructor(
+    served: Served<Request, Answer>,
+    port: Port,
+    signal: Int32Array<SharedArrayBuffer>,
+    heartbeat: Heartbeat | undefined,
+  ) {
     this.#served = served;
     this.#port = port;
     this.#signal = signal;
+    this.#heartbeat = heartbeat;
   }
 
   /** Waits without an event loop: going to sleep and waking up takes half as long. */
@@ -68,8 +82,11 @@ class Service<Request extends { readonly type: string }, Answer> {
     for (;;) {
       const seen = Atomics.load(this.#signal, 0);
       if (!this.#answerAll()) return;
-      const isIdle = Atomics.wait(this.#signal, 0, seen, this.#wantsTidying ? idleMs : Infinity) === "timed-out";
-      if (isIdle) this.#tidy();
+      const isWanted = this.#wantsTidying;
+      const waitMs = Math.min(isWanted ? idleMs : Infinity, this.#heartbeat?.dueInMs ?? Infinity);
+      const isIdle = Atomics.wait(this.#signal, 0, seen, waitMs) === "timed-out";
+      this.#heartbeat?.beatIfDue();
+      if (isIdle && isWanted) this.#tidy();
       idleMs = isIdle ? 0 : CHECKPOINT_IDLE_MS; // once begun it goes on, between requests, until nothing is left
     }
   }
@@ -96,7 +113,10 @@ class Service<Request extends { readonly type: string }, Answer> {
       return;
     }
     try {
+      const isWriting = !this.#served.isReading(request);
+      if (isWriting) this.#heartbeat?.check();
       const answer = this.#served.answer(request);
+      if (isWriting) this.#heartbeat?.check(); // nothing is acknowledged that was written while another took over
       this.#port.postMessage(answer, this.#served.transferOf(answer));
     } catch (error) {
       const words = inWords(error);
@@ -111,6 +131,7 @@ class Service<Request extends { readonly type: string }, Answer> {
   /** Nobody asked: an error is for whoever asks next. */
   #tidy(): void {
     try {
+      this.#heartbeat?.check();
       this.#served.database.tidy();
     } catch (error) {
       this.#fail("failed", inWords(error).message);

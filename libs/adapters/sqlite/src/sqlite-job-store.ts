@@ -17,7 +17,7 @@ import {
 import type { JobAnswer, JobRequest, JobRow } from "./job-messages.ts";
 import { packed } from "./packing.ts";
 import { type StorageKind, threadBeside } from "./storage.ts";
-import { ThreadClient } from "./thread-client.ts";
+import { type OwnerOptions, ThreadClient } from "./thread-client.ts";
 
 const KIND: StorageKind = {
   what: "job store",
@@ -32,6 +32,8 @@ export interface SqliteJobStoreOptions {
   readonly log: Logger;
   /** Size of the database above which writes reject with JobStoreFullError, in bytes. The disk's unless given. */
   readonly bytesMax?: number;
+  /** Whose it is to be; of a program of this machine unless given. */
+  readonly owner?: OwnerOptions;
 }
 
 /**
@@ -40,8 +42,9 @@ export interface SqliteJobStoreOptions {
  * is not as it was stored, PermissionError when the directory is another user's, JobStoreFullError or JobStoreFailedError when it cannot be
  * written.
  */
-export async function sqliteJobStore(directory: string, { log, bytesMax }: SqliteJobStoreOptions): Promise<JobStore> {
-  const start = { kind: KIND, directory, bytesMax, log };
+export async function sqliteJobStore(directory: string, options: SqliteJobStoreOptions): Promise<JobStore> {
+  const { log, bytesMax, owner } = options;
+  const start = { kind: KIND, directory, bytesMax, log, owner };
   const { thread, opened } = await ThreadClient.start<JobRequest, JobAnswer>(start);
   return jobStoreOn(new SqliteShelf(thread, opened.bytes));
 }

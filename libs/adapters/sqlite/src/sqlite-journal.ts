@@ -16,7 +16,7 @@ import { framesOf } from "./frames.ts";
 import type { JournalAnswer, JournalRequest, Row } from "./messages.ts";
 import { SnapshotFiles } from "./snapshot-files.ts";
 import { type StorageKind, threadBeside } from "./storage.ts";
-import { ThreadClient } from "./thread-client.ts";
+import { type OwnerOptions, ThreadClient } from "./thread-client.ts";
 
 const KIND: StorageKind = {
   what: "journal",
@@ -35,6 +35,8 @@ export interface SqliteJournalOptions {
   readonly log: Logger;
   /** Size of the database above which appends reject with JournalFullError, in bytes; snapshots lie beside it. The disk's unless given. */
   readonly bytesMax?: number;
+  /** Whose it is to be; of a program of this machine unless given. */
+  readonly owner?: OwnerOptions;
 }
 
 /**
@@ -43,8 +45,8 @@ export interface SqliteJournalOptions {
  * when the directory is another user's, JournalFullError or JournalFailedError when it cannot be written.
  */
 export async function openSqliteJournal(options: SqliteJournalOptions): Promise<Journal> {
-  const { directory, log, bytesMax } = options;
-  const start = { kind: KIND, directory, bytesMax, log };
+  const { directory, log, bytesMax, owner } = options;
+  const start = { kind: KIND, directory, bytesMax, log, owner };
   const { thread, opened } = await ThreadClient.start<JournalRequest, JournalAnswer>(start);
   return new SqliteJournal({ directory, log, thread, position: opened.position });
 }

@@ -1,9 +1,20 @@
 import { Worker } from "node:worker_threads";
 import { Fifo, type HeddleError, type Logger, unreachable } from "@heddle/kernel";
+import { OWNER_LEASE_MS } from "./limits.ts";
 import type { AnyRequest, ErrorAnswer, Note, ThreadOptions } from "./messages.ts";
-import { becomeOwner, checkOwner, lockedError, resign } from "./owner.ts";
+import { type BatchRun, lockedError, type Machine, type OwnerRecord, ownRecord, resign, writeOwner } from "./owner.ts";
 import { privateDirectory } from "./private-directory.ts";
 import type { StorageKind } from "./storage.ts";
+import { outlive } from "./takeover.ts";
+
+/** Whose the storage is to be. */
+export interface OwnerOptions {
+  /** Of a batch job that may run again on another machine: its later run takes over what this one leaves behind. */
+  readonly batch?: BatchRun | undefined;
+  /** For tests: a machine that this is not, and a lease other than OWNER_LEASE_MS. */
+  readonly machine?: Machine;
+  readonly leaseMs?: number;
+}
 
 /** How a thread is started. */
 export interface ThreadStart {
@@ -13,6 +24,7 @@ export interface ThreadStart {
   /** Largest size of the database, in bytes. */
   readonly bytesMax: number | undefined;
   readonly log: Logger;
+  readonly owner: OwnerOptions | undefined;
 }
 
 interface Typed {
@@ -38,15 +50,16 @@ export class ThreadClient<Request extends Typed, Answer extends Typed> {
   readonly #signal = new Int32Array(new SharedArrayBuffer(4));
   readonly #askers = new Fifo<Asker<Answer>>();
   readonly #exited: Promise<unknown>;
+  readonly #nonce: string;
   #failure: HeddleError | undefined;
-  /** What makes the owner's record this one's, once it is written. */
-  #nonce: string | undefined;
 
-  private constructor({ kind, directory, bytesMax, log }: ThreadStart) {
+  private constructor({ kind, directory, bytesMax, log }: ThreadStart, record: OwnerRecord, leaseMs: number) {
     this.#kind = kind;
     this.#log = log;
     this.#directory = directory;
-    const workerData: ThreadOptions = { directory, bytesMax, signal: this.#signal };
+    this.#nonce = record.nonce;
+    const heartbeat = record.batch === undefined ? undefined : { nonce: record.nonce, leaseMs };
+    const workerData: ThreadOptions = { directory, bytesMax, signal: this.#signal, heartbeat };
     this.#worker = new Worker(kind.thread, { workerData, execArgv: [], name: `heddle-${kind.what.replace(" ", "-")}` });
     this.#exited = new Promise((resolve) => this.#worker.once("exit", resolve));
     this.#worker.on("message", (answer: Answer) => this.#take(answer));
@@ -62,17 +75,23 @@ export class ThreadClient<Request extends Typed, Answer extends Typed> {
   static async start<Request extends Typed, Answer extends Typed>(
     start: ThreadStart,
   ): Promise<{ readonly thread: ThreadClient<Request, Answer>; readonly opened: OfType<Answer, "opened"> }> {
-    const { directory, kind, log } = start;
+    const { directory, kind, log, owner: { batch, machine, leaseMs = OWNER_LEASE_MS } = {} } = start;
     privateDirectory(directory);
-    checkOwner(directory, kind);
-    const thread = new ThreadClient<Request, Answer>(start);
+    const record = ownRecord(batch, machine);
+    const before = await outlive({ directory, kind, record, leaseMs });
+    if (before !== undefined)
+      log.warn(`an earlier run left the ${kind.what} behind: it is taken over`, { directory, host: before.host });
+    // Before the database is looked at: who finds it writes nothing there any more.
+    if (batch !== undefined) writeOwner(directory, record, kind, log);
+    const thread = new ThreadClient<Request, Answer>(start, record, leaseMs);
     try {
       const opened = await thread.#expect("opened");
       for (const { message, bytes } of opened.notes ?? []) log.warn(message, { directory, bytes });
-      thread.#nonce = becomeOwner(directory, kind, log);
+      if (batch === undefined) writeOwner(directory, record, kind, log);
       return { thread, opened };
     } catch (error) {
       await thread.#stop();
+      resign(directory, record.nonce);
       throw error;
     }
   }
@@ -101,7 +120,7 @@ export class ThreadClient<Request extends Typed, Answer extends Typed> {
       this.#log.warn(`the ${this.#kind.what} could not be closed in order`, fields);
     }
     await this.#stop();
-    if (this.#nonce !== undefined) resign(this.#directory, this.#nonce);
+    resign(this.#directory, this.#nonce);
   }
 
   /** Ends the thread at once, whatever it does. */

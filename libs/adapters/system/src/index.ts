@@ -1,3 +1,4 @@
+export { type BatchRun, batchRun } from "./batch-run.ts";
 export { bootClock, systemClock } from "./clock.ts";
 export { systemEnvironment } from "./environment.ts";
 export { type FileBlobsOptions, fileBlobs } from "./file-blobs.ts";

@@ -1,5 +1,5 @@
 /**
- * A program that owns a journal: `node appender.ts DIRECTORY MODE COUNT`. The record at position p is "p" padded by its number of dots,
+ * A program that owns a journal: `node appender.ts DIRECTORY MODE COUNT OWNER`, the last of which is the journal's option as JSON. The record at position p is "p" padded by its number of dots,
  * the snapshot at p is "p". It prints "open POSITION", then the position of every acknowledged record, each on a line.
  *
  * - load: appends for ever, 16 at a time, with a snapshot every 500 records.
@@ -11,10 +11,10 @@ import { openSqliteJournal } from "../index.ts";
 import { recordAt } from "./records.ts";
 import { say } from "./say.ts";
 
-const [directory = "", mode, count] = process.argv.slice(2);
+const [directory = "", mode, count, owner = "{}"] = process.argv.slice(2);
 
 try {
-  const journal = await openSqliteJournal({ directory, log: silentLogger });
+  const journal = await openSqliteJournal({ directory, log: silentLogger, owner: JSON.parse(owner) });
   for await (const _ of journal.recover());
   say(`open ${journal.position}`);
   let next = journal.position;
