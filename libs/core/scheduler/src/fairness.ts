@@ -6,11 +6,22 @@ import type { Job, Pool } from "./state.ts";
 const MEAN_WEIGHT = 0.2;
 /** Guess for a chunk before anything was ever run. */
 const FIRST_GUESS_MS = 1;
+/** Turns of jobs that enter begin here, far below those of jobs that were charged: of two with the same due time the one that enters is first. */
+const FIRST_ENTRY = -(2 ** 52);
 
 /**
  * Which job is served next: the one that was charged least. Each placed chunk charges its job the mean run time of the job's chunks, and
  * a job that enters starts where the queue is, so it is next and cannot save up. That is deficit round robin with the quantum cut to one
  * chunk: the same shares, without rounds in which a job of 10 s chunks is visited 10,000 times beside one of 1 ms chunks.
+ *
+ * How long a job waits, in time that others are charged before its next chunk is placed (by the slots there are, that is how long it takes). v is where
+ * the queue is, each job i is due at d(i) and charged c(i) for a chunk:
+ *
+ * - One that enters is due at v: sum over the others that wait with d(i) < v of (v - d(i) + c(i)), and what entered before it and was not served. Beside jobs
+ *   that stay, however many, that is nothing: it has the next slot that is free, so a job of one chunk waits about one mean chunk time by the number of
+ *   slots. Where jobs of one chunk of cost c come one after the other beside n that stay, v is ahead of these by c / (n + 2) at most.
+ * - One that is ahead by a, so due at v + a: (2 m + 2) (a + c) at most, with at most m others that wait at a time, and c the dearest chunk of theirs: of jobs
+ *   that stay each has a and a chunk, and each c of jobs that come and leave brings v on by c / (m + 2).
  */
 export class FairQueue {
   readonly #jobs = new Ranking<Job>((a, b) => a.dueMs < b.dueMs || (a.dueMs === b.dueMs && a.turn < b.turn));
@@ -18,6 +29,7 @@ export class FairQueue {
   /** Where the queue is: the due time of the job served last, and its part of what those had that have left. Only grows. */
   #virtualMs = 0;
   #turns = 0;
+  #entries = FIRST_ENTRY;
   /** Mean over the chunks of all jobs: the guess for a job of which none has finished. */
   #meanMs = FIRST_GUESS_MS;
 
@@ -37,7 +49,7 @@ export class FairQueue {
       if (job.pool.parked.size > 0) job.pool.parked.delete(job);
     } else if (job.rankAt < 0 && !job.pool.parked.has(job)) {
       job.dueMs = Math.max(job.dueMs, this.#virtualMs);
-      job.turn = this.#turns++;
+      job.turn = this.#entries++;
       this.#jobs.update(job);
     }
   }
