@@ -116,6 +116,15 @@ export class SlurmCluster implements AsyncDisposable {
     await this.ask(["scontrol", "update", `JobId=${id}`, `TimeLimit=${ran + Math.ceil(seconds / 60) + minutes}`]);
   }
 
+  /** Resolves when Slurm has noticed that a machine is dead. */
+  async missing(node: string): Promise<void> {
+    const looked = async (): Promise<true | undefined> =>
+      (await this.ask(["sinfo", "-h", "-N", "-p", "main", "-n", node, "-o", "%T"])).startsWith("down")
+        ? true
+        : undefined;
+    await eventually(`${node} is down`, looked, 120_000);
+  }
+
   /** Spares a job the two minutes that Slurm lets one wait which it has queued again. */
   async hurry(id: number): Promise<void> {
     await this.reaches(id, ["PENDING"]);
