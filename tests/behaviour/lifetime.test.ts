@@ -122,7 +122,7 @@ test("a node gets no chunk that would not be over before it ends, and what waits
   });
   expect((await admin.node("n1")).node.chunks).toBe(0);
   await admin.uncordon("n2");
-  expect(await Array.fromAsync(results)).toEqual(["n2", "n2"]);
+  expect([(await results.next()).value, (await results.next()).value]).toEqual(["n2", "n2"]);
 });
 
 /** Leaves a word, and waits at the gate; whoever finds the word is through. */

@@ -1,4 +1,5 @@
 import {
+  advertiseSetting,
   choice,
   count,
   flag,
@@ -19,6 +20,7 @@ export const ARTIFACTS_BYTES_MAX = 1024 * 1024 * 1024;
 /** What a coordinator can be told. */
 export interface CoordinatorConfig extends ServerValues, TlsValues {
   readonly listen: string;
+  readonly advertise: string | undefined;
   readonly dataDir: string | undefined;
   readonly ephemeral: boolean;
   readonly keptBytes: number;
@@ -34,6 +36,7 @@ const DAY_MS = 86_400_000;
 
 export const settings: SettingTable<CoordinatorConfig> = {
   listen: listenSetting("127.0.0.1:7433"),
+  advertise: advertiseSetting(),
   dataDir: text(
     "DIR",
     "keep jobs (those of calls with detach or jobId, and what is told of ended ones) and shipped code here; without it in a temporary directory, and they end with this process",

@@ -1,4 +1,5 @@
 import {
+  advertiseSetting,
   choice,
   count,
   listenSetting,
@@ -14,6 +15,7 @@ import { type LogLevel, logLevels } from "@heddle/adapter-system";
 /** What a manager can be told. */
 export interface ManagerConfig extends ServerValues, TlsValues {
   readonly listen: string;
+  readonly advertise: string | undefined;
   readonly dataDir: string | undefined;
   readonly logLevel: LogLevel;
   /** A directory of `heddle up` that goes with this process, unless that is killed. */
@@ -29,6 +31,7 @@ const DAY_MS = 86_400_000;
 
 export const settings: SettingTable<ManagerConfig> = {
   listen: listenSetting("127.0.0.1:7435"),
+  advertise: advertiseSetting(),
   dataDir: text(
     "DIR",
     "keep objects, locks and sessions here; without it in a temporary directory, and they end with it",

@@ -15,7 +15,19 @@ export {
   type ServerValues,
   serverSettings,
 } from "./server.ts";
-export { choice, count, flag, list, listenSetting, pairs, period, type Setting, text } from "./setting.ts";
+export {
+  advertised,
+  advertiseSetting,
+  choice,
+  count,
+  flag,
+  list,
+  listenSetting,
+  pairs,
+  period,
+  type Setting,
+  text,
+} from "./setting.ts";
 export { resolveSettings, type SettingSources, type SettingTable } from "./settings.ts";
 export { onStopSignals, type StopSignal, signalExitCode } from "./stop-signals.ts";
 export { checkedAddress, type TlsValues, tlsFilesFor, tlsFilesOf, tlsSettings } from "./tls-settings.ts";

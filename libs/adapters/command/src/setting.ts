@@ -109,3 +109,17 @@ export function listenSetting(fallback: string): Setting<string> {
     "serve here: HOST:PORT (0 picks a free one), [::1]:PORT or unix:PATH; beyond this machine (0.0.0.0) only with TLS";
   return text("ADDRESS", help, fallback);
 }
+
+/** What others are told of where a server is, for whoever serves TCP. */
+export function advertiseSetting(): Setting<string | undefined> {
+  const help =
+    "what others are told of where this is, such as a name that leads here: HOST, or HOST:PORT (default: where it listens)";
+  return text("ADDRESS", help, undefined);
+}
+
+/** What others are told: as it was given, with the port that is listened at where it has none; else where that is. Of unix sockets that is all there is. */
+export function advertised(address: string, given: string | undefined): string {
+  if (given === undefined || address.startsWith("unix:")) return address;
+  const host = /^[^[\]:]+$|^\[[^\]]+\]$/.test(given);
+  return host ? `${given}:${address.slice(address.lastIndexOf(":") + 1)}` : given;
+}

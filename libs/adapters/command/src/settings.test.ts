@@ -1,7 +1,7 @@
 import { InvalidArgumentError } from "@heddle/kernel";
 import { describe, expect, test } from "vitest";
 import { helpText } from "./help.ts";
-import { choice, count, flag, list, pairs, text } from "./setting.ts";
+import { advertised, choice, count, flag, list, pairs, text } from "./setting.ts";
 import { resolveSettings, type SettingSources, type SettingTable } from "./settings.ts";
 
 interface Values {
@@ -154,4 +154,12 @@ describe("settings", () => {
     expect(help).toMatch(/^ {2}--config <FILE> /m);
     expect(help).not.toContain("--lease-ms");
   });
+});
+
+test("others are told what was given of where a server is, with its port where that was left out", () => {
+  expect(advertised("0.0.0.0:7433", undefined)).toBe("0.0.0.0:7433");
+  expect(advertised("0.0.0.0:7433", "heddle.example")).toBe("heddle.example:7433");
+  expect(advertised("[::]:7433", "[2001:db8::1]")).toBe("[2001:db8::1]:7433");
+  expect(advertised("0.0.0.0:7433", "heddle.example:443")).toBe("heddle.example:443");
+  expect(advertised("unix:/run/heddle.sock", "heddle.example")).toBe("unix:/run/heddle.sock");
 });
