@@ -1,6 +1,6 @@
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { connect, type Fabric, type Manager } from "heddle";
@@ -193,6 +193,18 @@ test("an agent drains its own node, by the name in its environment; clients drai
   }
   const { code, stderr } = await heddle(args("agent", ["cordon", a]));
   expect([code, stderr]).toEqual([4, expect.stringContaining("may not call")]);
+});
+
+test("an agent is known beside it by the file that it has written, and by the name that is given", async () => {
+  const file = join(scratch, "agent.json");
+  writeFileSync(file, JSON.stringify({ node: b, pid: 1 }));
+  const env = { HEDDLE_ADDRESS_FILE: file, HEDDLE_COORDINATOR: address, HEDDLE_TLS_DIR: directory("admin") };
+  const drained = { code: 0, stdout: `node/${b} drained\n` };
+  expect(await heddle(["drain", "--self", "--deadline", "0"], env)).toMatchObject(drained);
+  await asked("uncordon", b);
+  const other = { ...env, HEDDLE_ADDRESS_FILE: join(scratch, "nothing.json") };
+  expect(await heddle(["drain", "--self", "--name", b, "--deadline", "0"], other)).toMatchObject(drained);
+  expect((await asked("drain", b, "--name", a)).code).toBe(2);
 });
 
 test("what drain is told must make sense", async () => {
