@@ -157,8 +157,11 @@ export function revoke(state: State, assignment: Assignment, how: "if-unstarted"
 
 /** The other assignment of its span, if there is one, is stopped, and is heard no more. */
 export function overtake(state: State, assignment: Assignment): void {
+  const { backups } = state.speculation;
+  const isBackup = backups.has(assignment);
   const twin = separate(state, assignment);
   if (twin === undefined) return;
+  if (isBackup) state.speculation.won++;
   twin.overtaken = true;
   revoke(state, twin, "stop");
 }

@@ -71,7 +71,7 @@ export class Scheduler {
       timers: new Timers(),
       assignmentsMinted: 0,
       tail: { alarm: "none", asked: 0 },
-      speculation: { alarm: "none", jobs: new Set(), backups: new Set() },
+      speculation: { alarm: "none", jobs: new Set(), backups: new Set(), started: 0, won: 0 },
     };
   }
 
@@ -113,6 +113,12 @@ export class Scheduler {
   /** Whether its items were answered by another attempt: what it says changes nothing. */
   isOvertaken(id: AssignmentId): boolean {
     return this.#state.assignments.get(id)?.overtaken === true;
+  }
+
+  /** Backups of stragglers so far: all, and those that answered before what they backed up. */
+  backups(): { readonly started: number; readonly won: number } {
+    const { started, won } = this.#state.speculation;
+    return { started, won };
   }
 
   /** A node, as `nodes` shows it; undefined for one that is not there. */

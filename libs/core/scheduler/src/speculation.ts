@@ -88,6 +88,7 @@ function backUpEach(state: State, stragglers: Assignment[]): void {
     backup.twin = straggler;
     straggler.twin = backup;
     speculation.backups.add(backup);
+    speculation.started++;
   }
 }
 

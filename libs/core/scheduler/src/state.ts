@@ -42,6 +42,9 @@ interface Speculation {
   readonly jobs: Set<Job>;
   /** Backups whose original lives, in the order in which they were placed. */
   readonly backups: Set<Assignment>;
+  /** How many there were, and how many of them answered first. */
+  started: number;
+  won: number;
 }
 
 /** What is known of idle slots beside nodes that hold chunks beyond theirs. */

@@ -208,6 +208,7 @@ export class CoordinatorShell implements Watched {
       ledger: this.#ledger,
       nodes: this.#core.nodes(),
       jobs: this.#core.jobs(),
+      backups: this.#core.backups(),
       sessions: { client: this.#clientSessions.size, agent: this.#nodeSessions.size },
       processes: { placed: processes.size - processes.waiting, waiting: processes.waiting },
       kept: this.#clients.kept.counts,

@@ -30,6 +30,8 @@ export interface CoordinatorFacts {
   readonly ledger: Ledger;
   readonly nodes: readonly NodeView[];
   readonly jobs: readonly JobView[];
+  /** Of stragglers. */
+  readonly backups: { readonly started: number; readonly won: number };
   /** Stream sessions that have not ended, those of peers out of reach included. */
   readonly sessions: { readonly client: number; readonly agent: number };
   readonly processes: { readonly placed: number; readonly waiting: number };
@@ -43,7 +45,7 @@ export function coordinatorMetrics(facts: CoordinatorFacts): readonly Metric[] {
   return [...workMetrics(facts), ...keptMetrics(facts), ...peerMetrics(facts)];
 }
 
-function workMetrics({ counts, ledger, jobs, processes }: CoordinatorFacts): Metric[] {
+function workMetrics({ counts, ledger, jobs, backups, processes }: CoordinatorFacts): Metric[] {
   const placed = sum(jobs, (job) => job.chunksPlaced);
   const waiting = sum(jobs, (job) => job.chunksWaiting);
   const lost = { "node-loss": counts.lostWithNodes, "worker-death": counts.chunksFinished["worker-death"] };
@@ -68,6 +70,11 @@ function workMetrics({ counts, ledger, jobs, processes }: CoordinatorFacts): Met
       "heddle_coordinator_attempts_lost_total",
       "Attempts that were lost with their node or their worker process, by which.",
       by("cause", lost),
+    ),
+    counter(
+      "heddle_coordinator_backups_total",
+      "Second attempts of stragglers: those that were started, and of them those that answered first.",
+      by("what", { ...backups }),
     ),
     counter("heddle_coordinator_items_done_total", "Items whose values were sent to their client.", counts.itemsDone),
     gauge(

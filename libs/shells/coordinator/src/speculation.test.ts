@@ -1,3 +1,4 @@
+import { told } from "@heddle/port-metrics/contract";
 import { expect, onTestFinished, test } from "vitest";
 import { type Client, finish, inline, type Node, offer, openBench, openJob, settle } from "./testing.ts";
 
@@ -68,7 +69,19 @@ test("what is heard of an attempt that was overtaken ends it, and nothing else",
   finish(nodes[0], original, { $case: "itemError", value: { completed: 0, values: inline([]), failure } });
   await settle();
   expect(answers(client)).toHaveLength(1);
+  expect(told(bench.shell, "heddle_coordinator_backups_total")).toEqual({ started: 1, won: 1 });
   expect(client.said("itemFailed")).toEqual([]);
   expect(client.said("jobEnded")).toHaveLength(1);
   expect(await bench.jobs()).toMatchObject([{ state: "done", itemsDone: CHUNKS }]);
+});
+
+test("a backup that is not the first to answer is counted as one that was started alone", async () => {
+  const { bench, client, nodes, original, backup } = await straggling();
+  const counts = () => told(bench.shell, "heddle_coordinator_backups_total");
+  expect(counts()).toEqual({ started: 1, won: 0 });
+  finish(nodes[0], original, { $case: "done", value: inline([0]) });
+  await settle();
+  finish(nodes[1], backup, { $case: "done", value: inline([0]) });
+  await settle();
+  expect([answers(client).length, counts()]).toEqual([1, { started: 1, won: 0 }]);
 });
