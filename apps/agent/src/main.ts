@@ -42,7 +42,6 @@ async function start(config: AgentConfig): Promise<RunningServer> {
   const { pid, host, nodeMajor } = hostFacts();
   const dataDir = config.dataDir === undefined ? undefined : resolve(config.dataDir);
   const name = config.name ?? ownNodeName(dataDir);
-  const lifetimeMs = lifetimeOf(config, Date.now());
   const slots = config.processes ?? availableSlots();
   const tls = tlsFilesFor("agent", config);
   const addresses = addressesOf(config).map((address) => checkedAddress(address, tls));
@@ -77,7 +76,7 @@ async function start(config: AgentConfig): Promise<RunningServer> {
     pid,
     build,
     nodeMajor,
-    lifetimeMs,
+    lifetimeMs: lifetimeOf(config, Date.now()),
     onLink: (up) => {
       if (!isStopping) env.log.info(up ? "coordinator in reach" : "coordinator out of reach");
       if (up) onRegistered();

@@ -41,9 +41,13 @@ export class Lifetimes {
     if (this.isShort) this.#waiting.add(pool);
   }
 
+  get isAwaitedByAny(): boolean {
+    return this.#waiting.size > 0;
+  }
+
   /** Whether a job of the pool was parked so. */
   isAwaited(pool: Pool): boolean {
-    return this.#waiting.size > 0 && this.#waiting.has(pool);
+    return this.#waiting.has(pool);
   }
 
   /** No job of the pool is parked so any more; whether one was. */

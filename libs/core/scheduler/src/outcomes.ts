@@ -50,7 +50,7 @@ export function onChunkFinished(state: State, id: AssignmentId, outcome: Outcome
     endIfComplete(state, assignment.job);
     if (assignment.job.unreadBytesMax !== undefined) state.queue.refresh(assignment.job);
   }
-  state.fleet.timesChanged(assignment.job);
+  if (state.fleet.lifetimes.isAwaitedByAny) state.fleet.timesChanged(assignment.job);
   letGo(state, assignment.job);
   announceDrained(state, assignment.node);
 }

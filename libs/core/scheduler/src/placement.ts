@@ -106,6 +106,10 @@ export class Fleet {
 
   /** The node for the next chunk of `job`, or undefined when none has room for it, or none of those with room lasts for it. */
   choose(job: Job): Share | undefined {
+    if (job.needs === undefined && job.depth === 0 && job.pool.slotsMax === undefined) {
+      const node = this.#free.peek(); // nearly always: nothing else has to be looked at
+      if (node !== undefined && node.stopsAtMs === undefined) return { node, slots: node.slots };
+    }
     this.lifetimes.isShort = false;
     const share = this.peek(job);
     if (share !== undefined || !this.lifetimes.isShort) return share;
@@ -165,9 +169,7 @@ export class Fleet {
 
   /** A chunk of the job has ended: if it waits for a node that lasts, some may do now. */
   timesChanged(job: Job): void {
-    const { parked } = job.pool;
-    if (!this.lifetimes.isAwaited(job.pool) || !parked.delete(job)) return;
-    this.#queue.refresh(job);
+    if (this.lifetimes.isAwaited(job.pool) && job.pool.parked.delete(job)) this.#queue.refresh(job);
   }
 
   /** A job is over: nothing of it waits, and unless there are others of its kind no slot is kept for it. */
