@@ -273,7 +273,7 @@ test("of a running job's inputs a bounded part is in memory, and all of it runs"
   expect(await work(node)).toBe(chunks);
 });
 
-test("a job whose answers wait for the disk is held back alone, another goes on", async () => {
+test("a job whose answers wait for the disk is held back, one that is awaited goes on", async () => {
   const { disk, bench, node, client } = await openStage();
   node.say({ $case: "grantCredit", value: { chunks: 2 } });
   await submit(client, 1, [1, 1, 1, 1]);

@@ -1,10 +1,11 @@
-import { CLIENT_CHUNKS_MAX } from "@heddle/kernel";
+import { CLIENT_CHUNKS_MAX, type WriteOutcome } from "@heddle/kernel";
+import { MemoryJobs } from "@heddle/port-job-store";
 import type { Caller } from "@heddle/port-rpc";
 import { OpenPool } from "@heddle/wire";
 import { expect, onTestFinished, test } from "vitest";
 import { attach, ID, keeper, Lives, offerAll, openKept, seal, submit, told, work } from "./kept-testing.ts";
-import { KEPT_RUN_CHUNKS_MAX } from "./limits.ts";
-import { type Bench, type Client, type Node, POOL, settle } from "./testing.ts";
+import { CLIENT_RESULT_BACKLOG_BYTES, KEPT_RUN_CHUNKS_MAX } from "./limits.ts";
+import { type Bench, type Client, finish, type Node, POOL, settle } from "./testing.ts";
 
 const alice: Caller = { role: "client", name: "alice" };
 const bob: Caller = { role: "client", name: "bob" };
@@ -126,4 +127,31 @@ test("one pool takes jobs that have more chunks in memory than one client may ha
   attach(client, jobs + 2, `job-${jobs + 1}`);
   for (let at = 0; at < 40; ) at = await work(node, at, 4);
   expect(told(client).at(-1)).toBe(`${jobs + 2} ended 1`);
+});
+
+test("while much of one job waits for the disk the jobs of its pool get nothing new, those of others do; then all go on", async () => {
+  let outcome: () => WriteOutcome | Promise<WriteOutcome> = () => "kept";
+  const bench = await new Lives(onTestFinished, new MemoryJobs(() => outcome())).next();
+  const [client, other] = [await keeper(bench), await keeper(bench, "2".repeat(32))];
+  await submit(client, 1, [1, 1]);
+  await submit(client, 2, [1, 1]);
+  await submit(other, 3, [1]);
+  const node = await bench.node("n1", 1, { slots: 8 });
+  const written = Promise.withResolvers<WriteOutcome>();
+  outcome = () => written.promise;
+  const bytes = CLIENT_RESULT_BACKLOG_BYTES + 1;
+  const value = { encoding: 6 as const, count: 1, size: bytes, data: new Uint8Array(bytes), partStream: 0 };
+  finish(node, node.said("assignChunk")[0]?.assignment, { $case: "done", value });
+  await settle();
+  node.say({ $case: "grantCredit", value: { chunks: 8 } });
+  await settle();
+  const placed = (): string[] => {
+    const names = new Map(node.said("describeJob").map(({ job, jobId }) => [job, jobId]));
+    return node.said("assignChunk").map(({ job }) => names.get(job) ?? "");
+  };
+  expect(placed()).toEqual(["job-1", "job-2", "job-3"]); // the second as soon as the first was over
+  outcome = () => "kept";
+  written.resolve("kept");
+  await settle();
+  expect(placed().slice(3).sort()).toEqual(["job-1", "job-2"]);
 });
