@@ -49,3 +49,8 @@ function stop({ ledger, feed }: Office, job: JobRecord | undefined, error: Fabri
   feed({ type: "job-cancel-requested", job: job.key });
   return true;
 }
+
+/** How a job ends, and why, when somebody else than its client has stopped it. One that was done before that was heard of is done, but not where it cannot be kept: then it was its last answer that failed it. */
+export function verdictOn({ verdict }: JobRecord, outcome: "done" | "failed" | "cancelled"): JobRecord["verdict"] {
+  return outcome === "cancelled" || (outcome === "done" && verdict?.outcome === "failed") ? verdict : undefined;
+}

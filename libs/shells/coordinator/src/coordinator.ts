@@ -32,7 +32,7 @@ import {
 } from "@heddle/wire";
 import { AdminView } from "./admin.ts";
 import { Artifacts } from "./artifacts.ts";
-import { cancelNamed } from "./cancel.ts";
+import { cancelNamed, verdictOn } from "./cancel.ts";
 import { ClientDesk } from "./client-desk.ts";
 import { CordonDesk } from "./cordon-desk.ts";
 import { description } from "./describe.ts";
@@ -416,10 +416,9 @@ export class CoordinatorShell implements Watched {
     const job = this.#ledger.jobs.get(effect.job);
     assert(job !== undefined, "the core ends what it was told of");
     const { client } = job.pool;
-    if (effect.fault !== undefined && job.failure === "") job.failure = plainLine(effect.fault.message, 200);
     const { fault } = effect;
-    const isFailedHere = effect.outcome === "done" && job.verdict?.outcome === "failed"; // by its last answer, which cannot be kept
-    const verdict = effect.outcome === "cancelled" || isFailedHere ? job.verdict : undefined;
+    if (fault !== undefined && job.failure === "") job.failure = plainLine(fault.message, 200);
+    const verdict = verdictOn(job, effect.outcome);
     if (verdict !== undefined && job.failure === "") job.failure = plainLine(verdict.error.message, 200);
     const error = fault === undefined ? verdict?.error : faultError(fault, this.#finish?.initError);
     const outcome = verdict?.outcome ?? effect.outcome;
