@@ -56,6 +56,14 @@ describe.skipIf(noSlurm !== undefined)(`a job of deploy/slurm/heddle.sbatch${ski
     await expectNothingLeft();
   });
 
+  test("whose fabric cannot start fails, is not run again, and leaves nothing", async () => {
+    const env = { HEDDLE_SLURM_LISTEN: "no-such-name.invalid" };
+    const id = await cluster.submit({ options: ["--nodes=2"], env, command: primes("0") });
+    expect(await cluster.ended(id)).toMatchObject({ state: "FAILED", exitCode: 1, restarts: 0 });
+    expect(cluster.log(id)).toContain("the fabric did not start");
+    await expectNothingLeft();
+  });
+
   test("that is cancelled leaves nothing", async () => {
     const id = await cluster.submit({ options: ["--nodes=2"], command: primes(ENDLESS) });
     await cluster.says(id, "primes.ts begins");
