@@ -59,9 +59,7 @@ describe("a directory that another machine owns", () => {
     const directory = scratch.fresh();
     await startOwner(directory, runOn("n1", 0), "hold");
     const patient = { ...runOn("n2", 1), leaseMs: 60_000 }; // the machine may be slow
-    await expect(open(directory, patient)).rejects.toThrow(
-      /process \d+ on n1 \(run 0 of job 17\) owns the journal/,
-    );
+    await expect(open(directory, patient)).rejects.toThrow(/process \d+ on n1 \(run 0 of job 17\) owns the journal/);
   });
 
   test("is only a later run's of the same job: others are told who owns it, and what to remove when that is over", async () => {
