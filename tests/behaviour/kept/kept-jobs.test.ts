@@ -62,7 +62,7 @@ describe("F03: a program that is killed (-9) in the middle of", () => {
     expect(sorted(tasks.runsIn(runs))).toEqual(numbers(120));
   });
 
-  test("a job with an id alone has it cancelled when its lease is over", async () => {
+  test("a job with an id alone has it cancelled when its lease is over; run again, it begins anew", async () => {
     const [runs, gate] = [runsFile(), new Gate()];
     onTestFinished(() => gate[Symbol.dispose]());
     const program = submitter("awaited", "orphan", "4", runs, gate.path);
@@ -71,6 +71,8 @@ describe("F03: a program that is killed (-9) in the middle of", () => {
     program.child.kill("SIGKILL");
     await eventually("it is cancelled", async () => (await stateOf("orphan")) === "cancelled" || undefined);
     await expect(fabric.attach("orphan").get()).rejects.toMatchObject({ code: "cancelled" });
+    gate.open();
+    await says(submitter("awaited", "orphan", "4", runs, gate.path), "sum 14");
   });
 
   test("its inputs leaves the id to whoever submits the job next", async () => {

@@ -113,7 +113,7 @@ export class KeptDesk implements KeptHost {
   open(pool: PoolRecord, opened: OpenJob, id: JobId): void {
     const { client } = pool;
     const { job: number } = opened;
-    const known = this.#takenOver(this.#jobs.get(id), client);
+    const known = this.#standing(this.#jobs.get(id), client);
     const refusal = known === undefined ? this.#newRefusal(client, id) : openRefusal(known, client);
     if (refusal !== undefined) {
       if (known === undefined && refusal.code !== "conflict") this.#close(opened, id);
@@ -247,11 +247,17 @@ export class KeptDesk implements KeptHost {
     return callersJobsRefusal(share, own + 1) ?? roomRefusal(space, share, 1);
   }
 
-  /** The job of an id, but one that a client was submitting which is away: whoever comes with the same id begins it anew. */
-  #takenOver(job: KeptJob | undefined, client: ClientRecord): KeptJob | undefined {
-    const submission = job?.submission;
-    if (job === undefined || submission === undefined || submission.client !== undefined) return job;
-    if (job.spec.clientId === client.id || !isEntitled(job.spec.caller, client.caller)) return job;
+  /**
+   * The job of an id for who submits it; none, where that begins it anew: another client was submitting it which is away, or it was cancelled and nobody listens to that any more. Ended otherwise it stays what its id names.
+   */
+  #standing(job: KeptJob | undefined, client: ClientRecord): KeptJob | undefined {
+    if (job === undefined || !isEntitled(job.spec.caller, client.caller)) return job;
+    const { submission, end, listeners } = job;
+    if (end?.error?.code === "cancelled" && listeners.size === 0) {
+      this.#ended.drop(job);
+      return undefined;
+    }
+    if (submission === undefined || submission.client !== undefined || job.spec.clientId === client.id) return job;
     submission.drop(JobOutcome.CANCELLED, fabricError("cancelled", `another client submits job ${job.id} anew`));
     return undefined;
   }

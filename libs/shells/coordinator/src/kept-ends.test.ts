@@ -8,6 +8,7 @@ import { settle } from "./testing.ts";
 
 const alice: Caller = { role: "client", name: "alice" };
 const bob: Caller = { role: "client", name: "bob" };
+const OTHER_ID = "2".repeat(32);
 
 async function openStage(keep: Parameters<typeof submit>[3] = {}) {
   const lives = new Lives(onTestFinished);
@@ -43,6 +44,26 @@ test("a job that is not detached is cancelled a lease after the last client that
   expect(listener.said("jobEnded")[0]?.error?.message).toMatch(
     /job-1 was cancelled: no client listened to it for 15 s$/,
   );
+});
+
+test("a job that was cancelled because nobody listened begins anew when it is submitted again, also after a restart, and with another content", async () => {
+  const { lives, bench, client } = await openStage({ detached: false });
+  await client.session?.close();
+  await bench.clock.advance(LEASE_MS + 1_000);
+  expect((await bench.jobs()).map(({ state }) => state)).toEqual(["cancelled"]);
+  const again = await keeper(bench, OTHER_ID);
+  await submit(again, 1, [2], { detached: false });
+  expect((await bench.jobs()).map(({ jobId, state }) => [jobId, state])).toContainEqual(["job-1", "running"]);
+  await again.session?.close();
+  await bench.clock.advance(LEASE_MS + 1_000);
+  const next = await lives.next();
+  const later = await keeper(next, OTHER_ID);
+  await submit(later, 1, [1, 1], { detached: false });
+  const node = await next.node("n1", 8, { slots: 8 });
+  await work(node);
+  attach(later, 2);
+  await settle();
+  expect(later.said("jobEnded")).toMatchObject([{ outcome: JobOutcome.DONE }]);
 });
 
 test("a client that is lost in the middle of a submission has a lease and a minute to come back", async () => {
