@@ -68,7 +68,7 @@ export const upSettings: SettingTable<UpConfig> = {
     "keep shared objects, jobs (of calls with detach or jobId) and shipped code here; without it in temporary directories, and they end with it",
     undefined,
   ),
-  ephemeral: flag("keep no jobs on disk: they are in memory, and end with the coordinator"),
+  ephemeral: flag("keep no jobs on disk, with --data-dir neither: they are in memory, and end with the coordinator"),
   keptBytes: count(
     "BYTES",
     "jobs that are kept, with their results: above it ended ones go, then no more are taken",

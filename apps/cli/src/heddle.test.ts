@@ -232,6 +232,23 @@ describe("heddle coordinator and heddle agent", () => {
     expect(wide).toMatch(/^n1 {3}ready {3}1 .* gpu=yes,zone=a +gpu=2 +0 +this user +-\n$/);
   });
 
+  test("a coordinator warns that detached jobs end with it unless it has a directory, or was told so; --ephemeral wins over a directory", async () => {
+    const warning = "jobs that are kept end with this process, detached ones too: --data-dir DIR keeps them";
+    const said = async (...args: string[]): Promise<string> => {
+      const child = startHeddle(["coordinator", "--listen", "127.0.0.1:0", ...args]);
+      started.add(child);
+      const ran = outcome(child);
+      await firstLine(child);
+      child.kill("SIGTERM");
+      return (await ran).stderr;
+    };
+    const [mine, fleeting] = [join(scratch, "lasting"), join(scratch, "fleeting")];
+    expect(await said()).toContain(warning);
+    expect(await said("--data-dir", mine)).not.toContain(warning);
+    expect(await said("--data-dir", fleeting, "--ephemeral")).not.toContain(warning);
+    expect([mine, fleeting].map((directory) => readdirSync(directory).includes("jobs"))).toEqual([true, false]);
+  });
+
   test("a newer agent of the same name replaces the older one, which fails and says so", async () => {
     const { address } = await up();
     const args = ["agent", "--coordinator", address, "--name", "twin", "--processes", "1"];
@@ -416,36 +433,12 @@ describe("heddle get, status and version", () => {
   });
 });
 
-describe("heddle run", () => {
-  const script = join(scratch, "script.ts");
-  writeFileSync(
-    script,
-    `const [code = "0"]: string[] = process.argv.slice(2);
-     console.log(JSON.stringify([process.env.HEDDLE_ADDRESS, process.argv.slice(2)]));
-     if (code === "wait") setInterval(() => undefined, 1e6);
-     process.exitCode = Number(code) || 0;`,
-  );
-
-  test("gives a script its arguments, the address and its exit code back", async () => {
-    const ran = await heddle(["run", "--address", "127.0.0.1:1", script, "7", "--address", "x"]);
-    expect(ran).toEqual({ code: 7, stdout: '["127.0.0.1:1",["7","--address","x"]]\n', stderr: "" });
-    expect((await heddle(["--address", "a:1", "run", script])).stdout).toBe('["a:1",[]]\n');
-    expect((await heddle(["run", script], { HEDDLE_ADDRESS: "b:2" })).stdout).toBe('["b:2",[]]\n');
-    expect((await heddle(["run", script])).stdout).toBe("[null,[]]\n");
-  });
-
-  test("passes signals on", async () => {
-    const child = startHeddle(["run", script, "wait"]);
-    await firstLine(child);
-    child.kill("SIGTERM");
-    expect(await once(child, "exit")).toEqual([null, "SIGTERM"]);
-  });
-});
-
 test.each<[string[], string]>([
   [["stauts"], "Did you mean status?"],
   [["get"], "missing required argument 'kind'"],
   [["get", "nodez"], 'there is no kind "nodez"'],
+  [["why", "jbo", "x"], 'there is no kind "jbo": why jobs, chunks, items or locks; did you mean job?'],
+  [["why", "item", "x"], '"x" names no item: write JOB/N, N the index of the item, from 0'],
   [["up", "--nodse", "2"], "unknown option --nodse; did you mean --nodes?"],
   [["coordinator", "--listen", "0.0.0.0:0"], "refusing to listen at 0.0.0.0:0"],
   [["up", "--listen", "0.0.0.0:1"], "refusing to listen at 0.0.0.0:1"],
@@ -461,13 +454,6 @@ test.each<[string[], string]>([
   const { code, stdout, stderr } = await heddle(args);
   expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
   expect(stderr).toContain(words);
-});
-
-test("heddle run --help says that a script without an address has a fabric of its own", async () => {
-  const { code, stdout } = await heddle(["run", "--help"]);
-  expect(code).toBe(0);
-  expect(stdout.replaceAll(/\s+/g, " ")).toContain("HEDDLE_ADDRESS, else none: the script has a fabric of its own)");
-  expect(stdout).not.toContain("7433");
 });
 
 test.each([["up"], ["coordinator"], ["manager"], ["agent"]])("heddle %s --help shows its settings", async (name) => {

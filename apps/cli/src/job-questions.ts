@@ -20,20 +20,30 @@ export async function whyJob(fabric: Fabric, name: string, output: OutputFormat,
   else print(documentText(output, report));
 }
 
-/** `heddle why chunk JOB/N` and `heddle why item JOB/N`. */
-export async function whyPart(
-  fabric: Fabric,
-  kind: "chunks" | "items",
-  name: string,
-  { output, print }: { readonly output: OutputFormat; readonly print: Print },
-): Promise<void> {
+/** What `heddle why chunk|item JOB/N` asks about. */
+export interface JobPart {
+  readonly job: string;
+  readonly which: { readonly chunk: number } | { readonly item: number };
+}
+
+/** JOB/N. Throws InvalidArgumentError. */
+export function jobPart(kind: "chunks" | "items", name: string): JobPart {
   const [, job, index] = /^(.+)\/(\d{1,15})$/.exec(name) ?? [];
   const word = kind === "chunks" ? "chunk" : "item";
   if (job === undefined)
     throw new InvalidArgumentError(
       `${JSON.stringify(name)} names no ${word}: write JOB/N, N the ${word === "chunk" ? "number of the chunk" : "index of the item"}, from 0`,
     );
-  const which = kind === "chunks" ? { chunk: Number(index) } : { item: Number(index) };
+  return { job, which: kind === "chunks" ? { chunk: Number(index) } : { item: Number(index) } };
+}
+
+/** `heddle why chunk JOB/N` and `heddle why item JOB/N`. */
+export async function whyPart(
+  fabric: Fabric,
+  { job, which }: JobPart,
+  output: OutputFormat,
+  print: Print,
+): Promise<void> {
   const report = await jobsAdmin(fabric).chunk(await idOf(fabric, job), which);
   if (isTable(output)) printLines(whyChunkLines(report), print);
   else print(documentText(output, report));

@@ -1,7 +1,7 @@
 import { nodesAdmin, objectsAdmin } from "heddle";
 import { withFabric } from "./client.ts";
 import { plainText } from "./format.ts";
-import { describeJob, whyJob, whyPart } from "./job-questions.ts";
+import { describeJob, jobPart, whyJob, whyPart } from "./job-questions.ts";
 import { kindOf, named, nodes } from "./kinds.ts";
 import { lockRows, objectRows, whyLines } from "./lock-words.ts";
 import { nodeRows } from "./node-words.ts";
@@ -43,9 +43,10 @@ export function describe(subject: Subject, print: Print): Promise<void> {
 export function why(subject: Subject, print: Print): Promise<void> {
   const { output, word, name } = subject;
   const kind = kindOf("why", word, ["jobs", "chunks", "items", "locks"]);
+  const part = kind === "chunks" || kind === "items" ? jobPart(kind, name) : undefined;
   return withFabric(subject, async (fabric) => {
+    if (part !== undefined) return await whyPart(fabric, part, output, print);
     if (kind === "jobs") return await whyJob(fabric, name, output, print);
-    if (kind !== "locks") return await whyPart(fabric, kind, name, { output, print });
     const report = await objectsAdmin(fabric).lock(name);
     if (!isTable(output)) return print(documentText(output, report));
     for (const line of whyLines(report)) print(`${plainText(line)}\n`);

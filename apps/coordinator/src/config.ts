@@ -42,7 +42,7 @@ export const settings: SettingTable<CoordinatorConfig> = {
     "keep jobs (those of calls with detach or jobId, and what is told of ended ones) and shipped code here; without it in a temporary directory, and they end with this process",
     undefined,
   ),
-  ephemeral: flag("keep no jobs on disk: they are in memory, and end with this process"),
+  ephemeral: flag("keep no jobs on disk, with --data-dir neither: they are in memory, and end with this process"),
   keptBytes: count(
     "BYTES",
     "jobs that are kept, with their results: above it ended ones go, then no more are taken",

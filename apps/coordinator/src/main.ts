@@ -43,6 +43,8 @@ async function start(config: CoordinatorConfig): Promise<RunningServer> {
   const tls = files === undefined ? {} : { tls: files };
   const tokens = localTokens({ log: env.log });
   checkListen(config.listen, { ...tls, tokens }); // before anything is made
+  if (config.dataDir === undefined && !config.ephemeral)
+    env.log.warn("jobs that are kept end with this process, detached ones too: --data-dir DIR keeps them");
   const directory = config.dataDir ?? scope.use(temporaryDirectory("heddle-coordinator-")).path;
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const blobs = scope.use(fileBlobs(join(directory, "artifacts"), { maxBytes: ARTIFACTS_BYTES_MAX }));
