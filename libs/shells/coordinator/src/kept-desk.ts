@@ -142,7 +142,7 @@ export class KeptDesk implements KeptHost {
     if (job === undefined)
       return refuse(
         "not-found",
-        `no job ${id} is kept: only calls with detach or a jobId are, for an hour after they end`,
+        `no job ${id} is kept: only calls of apply, map and starmap (and their Async forms) with detach or a jobId are, not those of tasks, for an hour after they end`,
       );
     if (!isEntitled(job.spec.caller, client.caller))
       return sendJobEnded(client, number, JobOutcome.FAILED, foreign(job, client.caller));
@@ -322,7 +322,9 @@ export class KeptDesk implements KeptHost {
     const endedAtMs = Math.round(timeOfDayMs?.() ?? 0);
     const { chunkCount: chunks, items } = job;
     const note = noteBytes({ digest, chunks, items, end: { outcome, error, endedAtMs } });
-    const failure = plainLine(error?.message ?? "", REASON_LENGTH_MAX);
+    const failed =
+      outcome === JobOutcome.FAILED ? job.answers.find((answer) => answer.failure !== undefined) : undefined;
+    const failure = plainLine(error?.message ?? failed?.failure?.summary ?? "", REASON_LENGTH_MAX);
     const last =
       status ?? keptStatus(job, outcome === JobOutcome.DONE ? "done" : "failed", failure, office.env.clock.nowMs());
     if (status === undefined) history.add(last);
