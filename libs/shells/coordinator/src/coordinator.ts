@@ -279,10 +279,10 @@ export class CoordinatorShell implements Watched {
     this.#clients.watchBacklog(assignment.job.pool.client);
   }
 
-  /** Keeps what went wrong, unless its job is over: then nobody asks why it does not go on. */
+  /** Keeps what went wrong, unless its job is over: then nobody asks why it does not go on. What was overtaken is kept for as long as its job is remembered. */
   #note(finish: Finish, outcome: Outcome, isOvertaken: boolean): void {
     const { node, job } = finish.assignment;
-    if ((outcome.type === "done" && !isOvertaken) || !this.#ledger.jobs.has(job.key)) return;
+    if (isOvertaken ? !this.#ledger.remembers(job) : outcome.type === "done" || !this.#ledger.jobs.has(job.key)) return;
     const nowMs = this.#env.clock.nowMs();
     const isEnding = node.lifetime !== undefined && nowMs >= node.lifetime.stopsAtMs;
     const state = isOvertaken ? "overtaken" : isEnding ? "lifetime" : this.#core.node(node.key)?.state;

@@ -215,6 +215,11 @@ export class Ledger {
   readonly checkpoints = new CheckpointBook();
   #lastKey = 0;
 
+  /** Whether people can still ask about it: it is open, or has ended lately. */
+  remembers(job: JobRecord): boolean {
+    return this.jobIds.get(job.id) === job;
+  }
+
   /** The next key for anything the core is to know. */
   mintKey(): number {
     return ++this.#lastKey;

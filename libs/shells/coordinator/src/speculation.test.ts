@@ -1,4 +1,5 @@
 import { told } from "@heddle/port-metrics/contract";
+import { adminDescribeJob } from "@heddle/wire";
 import { expect, onTestFinished, test } from "vitest";
 import { type Client, finish, inline, type Node, offer, openBench, openJob, settle } from "./testing.ts";
 
@@ -73,6 +74,18 @@ test("what is heard of an attempt that was overtaken ends it, and nothing else",
   expect(client.said("itemFailed")).toEqual([]);
   expect(client.said("jobEnded")).toHaveLength(1);
   expect(await bench.jobs()).toMatchObject([{ state: "done", itemsDone: CHUNKS }]);
+});
+
+test("what was overtaken is told of though its job has ended before, and what is done beside it is not", async () => {
+  const { bench, nodes, original, backup } = await straggling();
+  finish(nodes[1], backup, { $case: "done", value: inline([0]) });
+  await settle();
+  expect(await bench.jobs()).toMatchObject([{ state: "done" }]);
+  finish(nodes[0], original, { $case: "stopped", value: {} });
+  await settle();
+  const request = { jobId: "job-1", chunk: undefined, item: undefined };
+  const { attempts } = await bench.network.call(adminDescribeJob, "coordinator", request, { timeoutMs: 1_000 });
+  expect(attempts).toMatchObject([{ chunk: 0, attempt: 1, node: "a", state: "overtaken" }]);
 });
 
 test("a backup that is not the first to answer is counted as one that was started alone", async () => {
