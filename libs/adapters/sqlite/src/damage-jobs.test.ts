@@ -144,7 +144,7 @@ describe("damage to a job store", () => {
 
   test("by removing a file is a refusal", async () => {
     for (const file of [FILE, LOG]) {
-      const directory = copyOf(originals.killed);
+      const directory = copyOf(originals.short);
       rmSync(join(directory, file));
       expect(await outcomeOf(directory)).toBeInstanceOf(JobStoreDamagedError);
     }
