@@ -56,6 +56,8 @@ describe("why a job is where it is", () => {
     const cancelled = { ...failed, state: "cancelled", failure: "" };
     const cancelledLine = "job/nightly was cancelled 1s ago, after 60s: 3 of 10 items have their result.";
     expect(whyJobLines({ ...idle, job: cancelled })).toEqual([cancelledLine]);
+    const failure = "job nightly was cancelled by this user: boss said so";
+    expect(whyJobLines({ ...idle, job: { ...cancelled, failure } })).toEqual([cancelledLine, `Failure: ${failure}.`]);
   });
 
   test("names what waits with its time, and counts what is not told one by one", () => {
@@ -123,6 +125,9 @@ test("why a chunk is where it is, is said of each of its parts", () => {
     "  items 40-49 on node b, attempt 1",
     "  items 40-49 on node a, attempt 2",
   ]);
+  const done: Chunk = { ...chunk, state: "settled", spans: [] };
+  const doneLine = "chunk 4 of job/nightly (items 40-49) is done: all items have their result.";
+  expect(whyChunkLines({ ...idle, chunk: done })).toEqual([doneLine]);
   const unknown: Chunk = { chunk: undefined, state: "not-offered", firstIndex: 0, count: 0, spans: [] };
   const line = "the chunk of that item of job/nightly is not there yet: its program has not sent it.";
   expect(whyChunkLines({ ...idle, chunk: unknown })).toEqual([line]);

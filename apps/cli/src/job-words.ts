@@ -12,6 +12,7 @@ const ID_LENGTH = 12;
 export function whyJobLines(report: JobReport): string[] {
   const { job, waits, running, runningCount } = report;
   const lines = [stateText(job)];
+  if (job.state === "cancelled" && job.failure !== "") lines.push(`Failure: ${job.failure}.`);
   for (const wait of waits) lines.push(waitText(wait));
   if (runningCount > 0) {
     lines.push(`${runningCount === 1 ? "1 chunk is" : `${runningCount} chunks are`} on nodes, the oldest first:`);
@@ -159,6 +160,8 @@ function endText({ state, summary, exitCode, signal }: Attempt): string {
 
 function chunkText({ chunk, state, firstIndex, count, spans }: ChunkReport["chunk"], job: string): string {
   const what = chunk === undefined ? "the chunk of that item" : `chunk ${chunk}`;
+  if (state === "settled" && count > 0)
+    return `${what} of ${job} (${itemsText(firstIndex, count)}) is done: all items have their result.`;
   if (state === "settled") return `${what} of ${job} is settled: each of its items has its result, or was given up.`;
   if (state === "not-offered") return `${what} of ${job} is not there yet: its program has not sent it.`;
   const places = new Set(spans.map(({ offset }) => offset)).size; // two attempts may run of one

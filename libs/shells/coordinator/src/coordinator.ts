@@ -419,7 +419,7 @@ export class CoordinatorShell implements Watched {
     const { fault } = effect;
     if (fault !== undefined && job.failure === "") job.failure = plainLine(fault.message, 200);
     const verdict = verdictOn(job, effect.outcome);
-    if (verdict !== undefined && job.failure === "") job.failure = plainLine(verdict.error.message, 200);
+    if (verdict !== undefined) job.failure = plainLine(verdict.error.message, 200);
     const error = fault === undefined ? verdict?.error : faultError(fault, this.#finish?.initError);
     const outcome = verdict?.outcome ?? effect.outcome;
     sendJobEnded(client, job.number, JOB_OUTCOMES[outcome], error);

@@ -206,7 +206,8 @@ test("a job that an item has failed for good ends as failed after a restart, wit
   await settle();
   expect([answers, node2.said("assignChunk").length]).toEqual([1, 0]);
   expect(told(listener)).toEqual(["1 attached to 2", "1 0 failed: Error: no", "1 ended 2"]);
-  expect((await later.jobs())[0]).toMatchObject({ jobId: "job-1", state: "failed", kept: true });
+  const ended = { jobId: "job-1", state: "failed", failure: "Error: no", kept: true };
+  expect((await later.jobs())[0]).toMatchObject(ended);
 });
 
 test("a job whose code is not on disk as it was fails in words", async () => {
