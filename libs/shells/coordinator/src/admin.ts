@@ -2,6 +2,7 @@ import type { JobView, NodeView, Scheduler } from "@heddle/core-scheduler";
 import { JobId, type Millis } from "@heddle/kernel";
 import { type Caller, identityText } from "@heddle/port-rpc";
 import type {
+  ChunkStatus,
   DescribeJobRequest,
   DescribeJobResponse,
   DescribeNodeResponse,
@@ -20,10 +21,12 @@ import {
   jobNamed,
   jobWaits,
   nodesOf,
+  ownChunk,
   runningAttempt,
   runningOf,
   unknownJob,
 } from "./explain.ts";
+import { pastChunk, submittedChunk } from "./explain-chunks.ts";
 import type { JobHistory } from "./history.ts";
 import type { KeptDesk } from "./kept-desk.ts";
 import type { AssignmentRecord, EndedJob, JobRecord, Ledger, NodeRecord } from "./ledger.ts";
@@ -145,14 +148,15 @@ export class AdminView {
   /** Throws NotFoundError. */
   describeJob(request: DescribeJobRequest, nowMs: Millis): DescribeJobResponse {
     const [core, ledger] = [this.#core, this.#ledger];
-    const other = this.#others.kept.submitting(nowMs).find(({ jobId }) => jobId === request.jobId);
-    if (other !== undefined) return briefly(other);
-    if (!ledger.jobIds.has(JobId(request.jobId))) return briefly(this.#past(request.jobId));
+    const id = JobId(request.jobId);
+    const other = this.#others.kept.submitting(nowMs).find(({ jobId }) => jobId === id);
+    if (other !== undefined) return briefly(other, submittedChunk(this.#others.kept.get(id), request));
+    if (!ledger.jobIds.has(id)) return this.#describePast(request);
     const job = jobNamed(ledger, request.jobId);
     const chunk = chunkStatus({ core, ledger }, job, request, nowMs);
     const isAll = chunk === undefined;
     const running = isAll || chunk.chunk !== undefined ? runningOf(ledger, job, chunk?.chunk) : [];
-    const attempts = ledger.attempts.of(job).filter((attempt) => isAll || attempt.chunk === chunk.chunk);
+    const attempts = ledger.attempts.of(job).filter((attempt) => isAll || ownChunk(attempt) === chunk.chunk);
     return {
       job: this.#job(job, nowMs),
       waits: isAll ? jobWaits(core, job, nowMs) : [],
@@ -179,10 +183,10 @@ export class AdminView {
   }
 
   /** Throws NotFoundError. */
-  #past(id: string): JobStatus {
-    const status = this.#others.history.find(JobId(id));
-    if (status === undefined) throw unknownJob(id);
-    return status;
+  #describePast(request: DescribeJobRequest): DescribeJobResponse {
+    const status = this.#others.history.find(JobId(request.jobId));
+    if (status === undefined) throw unknownJob(request.jobId);
+    return briefly(status, pastChunk(status, request));
   }
 
   #job(job: JobRecord, nowMs: Millis): JobStatus | undefined {
@@ -194,9 +198,9 @@ export class AdminView {
 }
 
 /** Of a job of which nothing more is known. */
-function briefly(job: JobStatus): DescribeJobResponse {
+function briefly(job: JobStatus, chunk: ChunkStatus | undefined): DescribeJobResponse {
   const nothing = { waits: [], running: [], runningCount: 0, attempts: [], nodes: [] };
-  return { job, ...nothing, chunk: undefined, poolSlotsMax: 0 };
+  return { job, ...nothing, chunk, poolSlotsMax: 0 };
 }
 
 /** What a node holds, by job, the one that is there for longest first. */

@@ -160,11 +160,13 @@ export class ClientDesk implements ClientHost {
       keptFor: isCoordinator ? kept : undefined,
       function: fn,
       opened,
-      openedMs: this.#office.env.clock.nowMs(),
+      openedMs: (isCoordinator ? kept?.openedMs : undefined) ?? this.#office.env.clock.nowMs(),
       chunks: new Map(),
       heldBytes: 0,
       chunksOffered: 0,
       itemsOffered: 0,
+      itemsEnd: 0,
+      isSealed: false,
       itemsDone: 0,
       chunksDone: 0,
       isAbandoned: false,
@@ -195,6 +197,7 @@ export class ClientDesk implements ClientHost {
     job.chunks.set(chunk, { firstIndex, count: input.count, input, itemsSettled });
     job.chunksOffered++;
     job.itemsOffered += input.count;
+    job.itemsEnd = Math.max(job.itemsEnd, firstIndex + input.count);
     job.itemsDone += itemsSettled;
     client.heldChunks++;
     client.heldBytes += input.size;
@@ -208,6 +211,7 @@ export class ClientDesk implements ClientHost {
   }
 
   sealJob(job: JobRecord, chunks: number): void {
+    job.isSealed = true;
     this.#office.feed({ type: "job-sealed", job: job.key, chunks });
   }
 

@@ -83,8 +83,33 @@ test("what went wrong is told of a job that has ended, too: deaths, lost nodes, 
   expect(attempts[2]).toMatchObject({ signal: "SIGKILL", rssBytes: 7, stderr: ["out of", "luck"] });
   expect((await ask("job-1", { chunk: 0 })).chunk).toMatchObject({ chunk: 0, state: "settled" });
   expect((await ask("job-1", { chunk: 0 })).attempts).toHaveLength(3);
+  await expect(ask("job-1", { chunk: 1 })).rejects.toThrow("job job-1 has no chunk 1: it has 1 chunk, 0");
+  await expect(ask("job-1", { item: 5 })).rejects.toThrow("job job-1 has no item 5: it has 1 item, 0");
+});
+
+test("an item is not there yet while its program may send it, and no item of the job once that has sent all", async () => {
+  const client = await bench.client();
+  openJob(client, 1);
+  offer(client, 1, 0);
+  await settle();
   expect((await ask("job-1", { chunk: 1 })).chunk).toMatchObject({ state: "not-offered" });
   expect((await ask("job-1", { item: 5 })).chunk).toMatchObject({ chunk: undefined, state: "not-offered" });
+  client.say({ $case: "sealJob", value: { job: 1, chunkCount: 1 } }, 0);
+  await settle();
+  await expect(ask("job-1", { item: 5 })).rejects.toThrow(NotFoundError);
+  await expect(ask("job-1", { chunk: 1 })).rejects.toThrow(NotFoundError);
+});
+
+test("of a job that its client resumed without what it has, no item is denied", async () => {
+  const client = await bench.client();
+  openJob(client, 1);
+  const value = { job: 1, chunk: 0, firstIndex: 7, input: inline([7]), grain: 0, settled: [] };
+  client.say({ $case: "offerChunk", value }, 1);
+  client.say({ $case: "sealJob", value: { job: 1, chunkCount: 1 } }, 0);
+  await settle();
+  expect((await ask("job-1", { item: 7 })).chunk).toMatchObject({ chunk: 0, state: "open" });
+  expect((await ask("job-1", { item: 2 })).chunk).toMatchObject({ state: "settled" });
+  expect((await ask("job-1", { item: 8 })).chunk).toMatchObject({ state: "not-offered" });
 });
 
 test("nothing is told of a job that nobody knows", async () => {

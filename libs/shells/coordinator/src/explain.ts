@@ -2,6 +2,7 @@ import type { NodeView, Scheduler, SpanView, Wait } from "@heddle/core-scheduler
 import { JobId, type Millis, NotFoundError, unreachable } from "@heddle/kernel";
 import type { ChunkStatus, DescribeJobRequest, JobAttempt, JobWait } from "@heddle/wire";
 import type { Attempt } from "./attempts.ts";
+import { checkThere, extentOf, keptChunk } from "./explain-chunks.ts";
 import type { AssignmentRecord, JobRecord, Ledger } from "./ledger.ts";
 import { ATTEMPT_SUMMARY_LENGTH_MAX, RUNNING_TOLD_MAX } from "./limits.ts";
 import { plainLine } from "./plain.ts";
@@ -28,7 +29,7 @@ export function jobWaits(core: Scheduler, { key, keptFor }: JobRecord, nowMs: Mi
 
 /** What runs of a job, or of one chunk of it, longest first; all of it. */
 export function runningOf({ assignments }: Ledger, job: JobRecord, chunk: number | undefined): AssignmentRecord[] {
-  const own = assignments.values().filter((it) => it.job === job && (chunk === undefined || it.chunk === chunk));
+  const own = assignments.values().filter((it) => it.job === job && (chunk === undefined || ownChunk(it) === chunk));
   return [...own].sort((a, b) => a.placedMs - b.placedMs);
 }
 
@@ -40,8 +41,8 @@ export function nodesOf(running: readonly AssignmentRecord[]): AssignmentRecord[
 
 /** A placement that is not over. */
 export function runningAttempt(assignment: AssignmentRecord, nowMs: Millis): JobAttempt {
-  const { chunk, offset, count, firstIndex, attempt, node, placedMs, startedMs } = assignment;
-  const place = { chunk, offset, count, firstIndex, attempt, node: node.name, pid: 0 };
+  const { offset, count, firstIndex, attempt, node, placedMs, startedMs } = assignment;
+  const place = { chunk: ownChunk(assignment), offset, count, firstIndex, attempt, node: node.name, pid: 0 };
   const ages = { placedMs: ageMs(placedMs, nowMs), startedMs: ageMs(startedMs, nowMs), endedMs: 0 };
   const state = startedMs === undefined ? "placed" : "running";
   return { ...place, ...ages, state, summary: "", exitCode: undefined, signal: "", rssBytes: 0, stderr: [] };
@@ -49,8 +50,8 @@ export function runningAttempt(assignment: AssignmentRecord, nowMs: Millis): Job
 
 /** One that is over. */
 export function endedAttempt(attempt: Attempt, nowMs: Millis): JobAttempt {
-  const { chunk, offset, count, firstIndex, node, pid, end, summary, loss, stderr } = attempt;
-  const place = { chunk, offset, count, firstIndex, attempt: attempt.attempt, node, pid };
+  const { offset, count, firstIndex, node, pid, end, summary, loss, stderr } = attempt;
+  const place = { chunk: ownChunk(attempt), offset, count, firstIndex, attempt: attempt.attempt, node, pid };
   const { placedMs, startedMs, endedMs } = attempt;
   const ages = {
     placedMs: ageMs(placedMs, nowMs),
@@ -61,7 +62,12 @@ export function endedAttempt(attempt: Attempt, nowMs: Millis): JobAttempt {
   return { ...place, ...ages, state: end, summary, exitCode, signal, rssBytes, stderr: [...stderr] };
 }
 
-/** Which chunk was asked for; undefined for none. Throws NotFoundError for what cannot be one. */
+/** Number of its chunk, as people know it: a kept job that goes on after a restart has others in its run. */
+export function ownChunk({ job, chunk }: { readonly job: JobRecord; readonly chunk: number }): number {
+  return job.keptFor?.ownNumber(chunk) ?? chunk;
+}
+
+/** Which chunk was asked for; undefined for none. Throws NotFoundError for one that cannot be there. */
 export function chunkStatus(
   { core, ledger }: { readonly core: Scheduler; readonly ledger: Ledger },
   job: JobRecord,
@@ -69,13 +75,19 @@ export function chunkStatus(
   nowMs: Millis,
 ): ChunkStatus | undefined {
   if (number === undefined && item === undefined) return undefined;
+  const isOpen = ledger.jobs.has(job.key);
+  const extent = extentOf(job, isOpen);
+  if (extent !== undefined) checkThere(job.id, extent, { chunk: number, item });
   const chunk = number ?? chunkOf(ledger, job, item ?? 0);
-  const known = chunk === undefined ? undefined : job.chunks.get(chunk);
-  if (chunk === undefined || known === undefined) {
-    const isOffered = chunk === undefined ? (item ?? 0) < job.itemsOffered : chunk < job.chunksOffered;
+  const run = chunk === undefined || job.keptFor === undefined ? chunk : job.keptFor.runNumber(chunk);
+  const known = run === undefined ? undefined : job.chunks.get(run);
+  if (run === undefined || known === undefined) {
+    if (job.keptFor !== undefined)
+      return keptChunk(job.keptFor, chunk, isOpen && run !== undefined && run >= job.chunksOffered);
+    const isOffered = chunk === undefined ? (item ?? 0) < job.itemsEnd : chunk < job.chunksOffered;
     return { chunk, state: isOffered ? "settled" : "not-offered", firstIndex: 0, count: 0, spans: [] };
   }
-  const spans = core.spans(job.key, chunk).map((span) => ({
+  const spans = core.spans(job.key, run).map((span) => ({
     offset: span.offset,
     count: span.count,
     attempt: span.attempt,
@@ -93,11 +105,14 @@ function nodeOf({ assignments }: Ledger, { assignment }: SpanView): string {
   return assignment === undefined ? "" : (assignments.get(assignment)?.node.name ?? "");
 }
 
-/** Of what is open, else of what went wrong: nothing else is known of chunks that are settled. */
+/** Of what is open or kept, else of what went wrong: nothing else is known of chunks that are settled. */
 function chunkOf({ attempts }: Ledger, job: JobRecord, item: number): number | undefined {
+  const { keptFor } = job;
+  if (keptFor !== undefined && keptFor.chunks.length > 0) return keptFor.chunkNumberOf(item);
   const has = (firstIndex: number, count: number): boolean => item >= firstIndex && item < firstIndex + count;
   for (const [chunk, { firstIndex, count }] of job.chunks) if (has(firstIndex, count)) return chunk;
-  return attempts.of(job).find(({ firstIndex, count }) => has(firstIndex, count))?.chunk;
+  const attempt = attempts.of(job).find(({ firstIndex, count }) => has(firstIndex, count));
+  return attempt && ownChunk(attempt);
 }
 
 /** Of a job that is kept. */

@@ -54,6 +54,8 @@ export class KeptJob implements KeptFacts {
   /** Of chunks that were answered before this life: they are not run. */
   itemsBefore = 0;
   chunksBefore = 0;
+  /** Own numbers of the chunks that its run offers, by the numbers that they have there. */
+  readonly runChunks: number[] = [];
   /** Ends it when nobody came back. */
   absence: Disposable | undefined;
   /** Ends it when its time is over. */
@@ -175,6 +177,15 @@ export class KeptJob implements KeptFacts {
       else to = middle;
     }
     return from;
+  }
+
+  ownNumber(chunk: number): number {
+    return this.runChunks[chunk] ?? chunk;
+  }
+
+  runNumber(chunk: number): number | undefined {
+    const at = this.runChunks.indexOf(chunk);
+    return at < 0 ? undefined : at;
   }
 
   /** Nothing ends it any more. */

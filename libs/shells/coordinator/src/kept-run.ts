@@ -72,8 +72,6 @@ export class KeptRun implements KeptPoolRun {
   #place: Place | undefined;
   /** Chunks to be offered, by their numbers on the session. */
   readonly #chunks: KeptChunkRecord[] = [];
-  /** The same, by their numbers in the store. */
-  readonly #stored: number[] = [];
   /** Undefined unless items that are answered by an error are to be written off. */
   readonly #writeOffs: KeptWriteOffs | undefined;
   /** How it ends once they are. */
@@ -105,7 +103,7 @@ export class KeptRun implements KeptPoolRun {
     for (const [number, chunk] of job.chunks.entries()) {
       if (chunk.itemsSettled === chunk.count) continue;
       this.#chunks.push(chunk);
-      this.#stored.push(number);
+      job.runChunks.push(number);
     }
     job.chunksBefore = job.chunkCount - this.#chunks.length;
     job.itemsBefore = job.items - this.#chunks.reduce((sum, { count }) => sum + count, 0);
@@ -201,7 +199,7 @@ export class KeptRun implements KeptPoolRun {
   async #offer(): Promise<void> {
     this.#isReading = true;
     while (!this.#isOver && this.#hasRoom) {
-      const [chunk, stored] = [this.#chunks[this.#offered], this.#stored[this.#offered]];
+      const [chunk, stored] = [this.#chunks[this.#offered], this.job.runChunks[this.#offered]];
       if (chunk === undefined || stored === undefined) break;
       const { id } = this.job;
       const what = `chunk ${stored} of job ${id}`;

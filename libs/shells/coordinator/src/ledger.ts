@@ -15,7 +15,9 @@ import type {
 } from "@heddle/wire";
 import { AttemptBook } from "./attempts.ts";
 import { CheckpointBook } from "./checkpoints.ts";
+import type { KeptChunkRecord } from "./kept-job.ts";
 import type { KeptListener } from "./kept-listener.ts";
+import type { AnswerFacts } from "./kept-records.ts";
 import type { KeptSubmission } from "./kept-submission.ts";
 
 /** A client within its lease. */
@@ -49,6 +51,8 @@ export interface ClientRecord {
 /** What operators see of a kept job, beside what they see of all. */
 export interface KeptFacts {
   readonly isDetached: boolean;
+  /** By this coordinator's clock, which may have begun later. */
+  readonly openedMs: Millis;
   /** Clients that listen to it, or are submitting it. */
   readonly listenerCount: number;
   /** Of all of it, whatever of it was run in this life of the coordinator. */
@@ -57,6 +61,16 @@ export interface KeptFacts {
   /** Of what was answered in lives before, and is not offered again. */
   readonly itemsBefore: number;
   readonly chunksBefore: number;
+  /** By their own numbers; empty once it has ended. */
+  readonly chunks: readonly KeptChunkRecord[];
+  /** Those on disk. */
+  readonly answers: readonly AnswerFacts[];
+  /** Own number of the chunk with this item; that behind the last for none. */
+  readonly chunkNumberOf: (index: number) => number;
+  /** Own number of what its run calls by this one. */
+  readonly ownNumber: (chunk: number) => number;
+  /** What its run calls the chunk of this own number; undefined when that was answered before. */
+  readonly runNumber: (chunk: number) => number | undefined;
 }
 
 /** A pool of a client, until it is closed. */
@@ -97,6 +111,10 @@ export interface JobRecord {
   heldBytes: number;
   chunksOffered: number;
   itemsOffered: number;
+  /** Index behind the last one of those. */
+  itemsEnd: number;
+  /** All of its chunks were offered. */
+  isSealed: boolean;
   itemsDone: number;
   /** Chunks all of whose items are settled. */
   chunksDone: number;
