@@ -89,6 +89,10 @@ describe("heddle why", () => {
       /^chunk 1 of job\/\S+ \(killed once\) is settled: each of its items has its result, or was given up\.$/m,
     );
     expect(item).toContain("killed by SIGKILL");
+    expect(await heddle(["why", "item", "killed once/3", "--address", address])).toMatchObject({
+      code: 3,
+      stderr: `heddle: job ${job.jobId} has no item 3: it has 3 items, 0-2\n`,
+    });
   });
 
   test("job tells of a worker that ran out of memory, and how much it had", async () => {
