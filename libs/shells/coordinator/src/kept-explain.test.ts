@@ -2,6 +2,7 @@ import { NotFoundError } from "@heddle/kernel";
 import { adminCancelJob, adminDescribeJob, type DescribeJobRequest, type DescribeJobResponse } from "@heddle/wire";
 import { expect, onTestFinished, test } from "vitest";
 import { keeper, Lives, offerAll, openKept, submit, work } from "./kept-testing.ts";
+import { KEPT_RUN_CHUNKS_MAX } from "./limits.ts";
 import { type Bench, finish, inline, settle } from "./testing.ts";
 
 type Which = Partial<DescribeJobRequest>;
@@ -77,10 +78,18 @@ test("chunks have their own numbers after a restart, in all that is said of them
 
 test("a chunk that is not read from the disk yet waits: its program has sent it", async () => {
   const bench = await new Lives(onTestFinished).next();
-  await submit(await keeper(bench), 1, Array(300).fill(2));
-  expect((await bench.jobs())[0]).toMatchObject({ itemsOffered: 600 });
+  const chunks = KEPT_RUN_CHUNKS_MAX + 1;
+  await submit(await keeper(bench), 1, Array(chunks).fill(2));
+  await settle();
+  const last = chunks - 1;
   const spans = [{ offset: 0, count: 2, attempt: 0, state: "waiting" }];
-  expect(await chunk(bench, { item: 599 })).toMatchObject({ chunk: 299, state: "open", firstIndex: 598, spans });
+  expect((await ask(bench)).waits).toMatchObject([{ chunks: KEPT_RUN_CHUNKS_MAX }]);
+  expect(await chunk(bench, { item: 2 * last })).toMatchObject({
+    chunk: last,
+    state: "open",
+    firstIndex: 2 * last,
+    spans,
+  });
 });
 
 test("a chunk in which an item failed is settled, and not said to be done", async () => {
