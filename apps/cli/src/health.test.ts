@@ -77,7 +77,7 @@ test("an agent that has no coordinator lives, and is not ready, in words", async
 });
 
 test("a server that says nothing is given up", async () => {
-  await using silent = createServer().listen(0, "127.0.0.1");
+  await using silent = createServer((socket) => socket.on("error", () => undefined).resume()).listen(0, "127.0.0.1"); // reads, or it would not see them leave
   await once(silent, "listening");
   const { port } = silent.address() as { readonly port: number };
   expect(await heddle(["health", "--http", `127.0.0.1:${port}`, "--timeout-ms", "100"])).toMatchObject({ code: 124 });
