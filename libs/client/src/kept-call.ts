@@ -154,7 +154,8 @@ export class KeptCall {
     this.#isWanted = true;
     const localStack = (text: string): string => host.shipper.localStack(text);
     const wasAccepted = submission !== undefined;
-    const listener = new KeptListener(id, { results, wasAccepted, changed, localStack });
+    const digest = submission?.digest;
+    const listener = new KeptListener(id, { results, wasAccepted, digest, changed, localStack });
     try {
       connection.listen(listener);
     } catch (error) {

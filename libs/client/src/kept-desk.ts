@@ -210,7 +210,7 @@ export class KeptDesk {
   async contend(request: JobRequest, run: KeptSubmission, end: JobEnded): Promise<void> {
     const listener = new KeptListener(run.id, {
       results: () => ({ sink: { values: nothing, failed: nothing }, onItemError: "keep" }),
-      ...{ wasAccepted: false, changed: nothing, localStack: (text) => text },
+      ...{ wasAccepted: false, digest: undefined, changed: nothing, localStack: (text) => text },
     });
     this.listen(listener);
     const { clock } = this.#host.env;

@@ -12,13 +12,13 @@ function stage() {
 }
 
 /** Somebody who waits for a job that another program has submitted. */
-async function listening(items: number, shape = "list") {
+async function listening(items: number, shape = "list", digest = "") {
   const opened = stage();
   const result = opened.fake.fabric.attach("nightly");
   const got = result.get();
   got.catch(() => undefined); // the test asks
   await settle();
-  opened.attached(items, { job: 1, shape });
+  opened.attached(items, { job: 1, shape, digest });
   await settle();
   return {
     ...opened,
@@ -146,6 +146,36 @@ describe("after its session is lost a listener", () => {
     ]);
   });
 
+  test("takes nothing of another job that has its id by now", async () => {
+    const { fake, values, got, attached } = await listening(2, "list", "d1");
+    values(0, [0]);
+    await replace(fake);
+    const refused = expect(got).rejects.toThrow(/nightly was cancelled, and the id has another job now/);
+    attached(2, { job: 1, digest: "d2" });
+    values(1, [100]);
+    await refused;
+  });
+
+  test("goes on with a coordinator that does not say which job it is", async () => {
+    const { fake, values, got, attached } = await listening(1, "list", "d1");
+    await replace(fake);
+    attached(1, { job: 1 });
+    values(0, [7]);
+    fake.end(1);
+    expect(await got).toEqual([7]);
+  });
+
+  test("of a job that it has submitted takes nothing of another, the first time too", async () => {
+    const { fake, pool, keepAll, attached } = stage();
+    const result = pool.applyAsync(square, [1], { detach: true });
+    await keepAll();
+    const got = expect(result.get()).rejects.toThrow(/has another job now/);
+    await settle();
+    const { job } = fake.said("attachJob")[0] ?? { job: 0 };
+    attached(1, { job, shape: "item", digest: "e".repeat(64) });
+    await got;
+  });
+
   test("waits for the one that follows a coordinator which stops", async () => {
     const { fake, refused, values, attached, got } = await listening(1);
     refused("unavailable");
@@ -196,7 +226,10 @@ test("a coordinator that answers what is not of the job is at fault, and the ses
 
 test("what a job's tasks print is shown under its name", async () => {
   const { fake } = await listening(1);
-  fake.tell({ $case: "jobAttached", value: { job: 1, keep: undefined, items: 1, name: "night", ageMs: 0 } });
+  fake.tell({
+    $case: "jobAttached",
+    value: { job: 1, keep: undefined, items: 1, name: "night", ageMs: 0, digest: "" },
+  });
   const place = { node: "n1", pid: 7, attempt: 1 };
   const output = { job: 1, place, stderr: false, text: "hello", dropped: 0, processName: "", process: 0 };
   fake.tell({ $case: "output", value: output as never });

@@ -1,4 +1,4 @@
-import { type JobId, ProtocolError, UnavailableError } from "@heddle/kernel";
+import { ConflictError, type JobId, ProtocolError, UnavailableError } from "@heddle/kernel";
 import {
   type EncodedPayload,
   type Failure,
@@ -37,6 +37,8 @@ export interface KeptListenerParts {
   readonly results: (job: KeptJobFacts) => KeptResults;
   /** This client has submitted the job: that its coordinator does not know it means that it has lost it. */
   readonly wasAccepted: boolean;
+  /** Of the job that is meant, where this client has submitted it; else the first that is heard of. */
+  readonly digest: string | undefined;
   /** Something of the counts changed. */
   readonly changed: () => void;
   /** Names the files in a worker's stack as they are called here. */
@@ -61,6 +63,7 @@ export class KeptListener {
   readonly #answered = new SettledSpans();
   #results: KeptResults | undefined;
   #items: number | undefined;
+  #digest: string;
   #done = 0;
   #failed = 0;
   #settled = false;
@@ -70,6 +73,7 @@ export class KeptListener {
   constructor(id: JobId, parts: KeptListenerParts) {
     this.id = id;
     this.#parts = parts;
+    this.#digest = parts.digest ?? "";
     this.attached = this.#attached.promise;
     this.outcome = this.#outcome.promise;
     this.attached.catch(() => undefined); // whoever wants them asks for them
@@ -94,10 +98,13 @@ export class KeptListener {
     return this.#answered.largest(KEPT_SETTLED_SPANS_MAX).map(({ offset, count }) => ({ firstIndex: offset, count }));
   }
 
-  /** The coordinator knows the job; again in each session. */
-  attach({ keep, items, name }: JobAttached): void {
-    if (this.#items !== undefined && this.#items !== items)
+  /** The coordinator knows the job; again in each session. An id whose job was cancelled meanwhile may have another one, of which nothing is taken. */
+  attach({ keep, items, name, digest }: JobAttached): void {
+    if (this.#digest !== "" && digest !== "" && digest !== this.#digest)
+      this.fail(new ConflictError(`job ${this.id} was cancelled, and the id has another job now`));
+    else if (this.#items !== undefined && this.#items !== items)
       throw new ProtocolError(`job ${this.id} had ${this.#items} items, and now has ${items}`);
+    if (digest !== "") this.#digest = digest;
     this.#items = items;
     this.name = name;
     this.#results ??= this.#parts.results({ shape: keep?.shape ?? "", items, isOnce: keep?.effectsOnce ?? false });

@@ -25,10 +25,10 @@ export function keptStage(slots?: number) {
     await settle();
     return sealed?.digest ?? "";
   };
-  const attached = (items: number, { job = 2, shape = "list", name = "" } = {}): void =>
+  const attached = (items: number, { job = 2, shape = "list", name = "", digest = "" } = {}): void =>
     fake.tell({
       $case: "jobAttached",
-      value: { job, keep: { detached: true, shape, timeoutMs: 0, effectsOnce: false }, items, name, ageMs: 0 },
+      value: { job, keep: { detached: true, shape, timeoutMs: 0, effectsOnce: false }, items, name, ageMs: 0, digest },
     });
   const values = (firstIndex: number, all: readonly unknown[], job = 2): void =>
     fake.tell({

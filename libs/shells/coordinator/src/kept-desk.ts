@@ -253,7 +253,7 @@ export class KeptDesk implements KeptHost {
   #standing(job: KeptJob | undefined, client: ClientRecord): KeptJob | undefined {
     if (job === undefined || !isEntitled(job.spec.caller, client.caller)) return job;
     const { submission, end, listeners } = job;
-    if (end?.error?.code === "cancelled" && listeners.size === 0) {
+    if (end?.error?.code === "cancelled" && listeners.size === 0 && !this.#isClosing(job.id)) {
       this.#ended.drop(job);
       return undefined;
     }

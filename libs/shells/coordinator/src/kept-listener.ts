@@ -114,10 +114,10 @@ export class KeptListener {
 
   #attach(): void {
     this.#isAttached = true;
-    const { items, spec, openedMs } = this.job;
+    const { items, spec, openedMs, digest = "" } = this.job;
     const { keep, name } = spec.opened;
     const ageMs = Math.max(0, Math.round(this.#options.nowMs() - openedMs));
-    const value = { job: this.number, keep, items, name, ageMs };
+    const value = { job: this.number, keep, items, name, ageMs, digest };
     this.client.session.send({ kind: { $case: "jobAttached", value } }, 0);
   }
 
