@@ -266,6 +266,7 @@ export {
 export { ValueEncoder } from "./value-encoder.ts";
 export {
   BEAT_NONCE_MINOR,
+  CHECKPOINTS_MINOR,
   descriptorSetUrl,
   EFFECTS_MINOR,
   KEPT_JOBS_MINOR,

@@ -23,6 +23,9 @@ export const KEPT_JOBS_MINOR = 6;
 /** First minor in which agents collect what the tasks of a job write, so that it counts once. */
 export const EFFECTS_MINOR = 6;
 
+/** First minor in which what an item has come to is said and given to its next attempt. Parts of what an older peer does not know of would end its session. */
+export const CHECKPOINTS_MINOR = 7;
+
 /** What this build speaks, for Hello and Welcome. `build` is its release, `nodeMajor` the major version of the running Node.js. */
 export function protocolVersion(build: string, nodeMajor: number): Version {
   return {

@@ -7,6 +7,7 @@ import { dialSession, type LeaseKeeper, type RpcClient, type Session } from "@he
 import {
   type AttachRequestEntry,
   type AttachResponseEntry,
+  CHECKPOINTS_MINOR,
   type ChunkReturned,
   type HeldOutgoing,
   jobsRun,
@@ -98,6 +99,8 @@ export class AgentShell implements Watched {
   #inflow = new PayloadInflow();
   #outflow: PayloadOutflow | undefined;
   #credit = 0;
+  /** The session whose room checkpoints wait for. */
+  #crowded: Session<AttachRequestEntry> | undefined;
   #timer: Disposable | undefined;
   readonly #departure: Departure;
   /** Whoever runs it wants it to end. */
@@ -349,11 +352,22 @@ export class AgentShell implements Watched {
     return this.#outflow;
   }
 
-  /** The newest of a chunk waits while the coordinator does not keep up, at the latest for the chunk's end. */
+  /** The newest of a chunk waits while the coordinator does not keep up, at the latest for the chunk's end. An older one is told of none. */
   #checkpointed(chunk: ChunkRecord, checkpoint: Checkpoint): void {
-    const { session } = this.#uplink;
-    if (session === undefined || session.queuedBytes > CHECKPOINT_BACKLOG_BYTES) chunk.unsaid = checkpoint;
-    else this.#sayCheckpoint(chunk, checkpoint);
+    const { session, minor } = this.#uplink;
+    if (session === undefined || minor < CHECKPOINTS_MINOR) return;
+    if (session.queuedBytes <= CHECKPOINT_BACKLOG_BYTES) return this.#sayCheckpoint(chunk, checkpoint);
+    chunk.unsaid = checkpoint;
+    if (this.#crowded === session) return;
+    this.#crowded = session;
+    void session.drained().then(() => this.#drained(session));
+  }
+
+  /** There is room: what waits is said as far as that goes. */
+  #drained(session: Session<AttachRequestEntry>): void {
+    if (this.#crowded !== session) return;
+    this.#crowded = undefined;
+    for (const chunk of this.#intake.chunks()) if (chunk.unsaid !== undefined) this.#checkpointed(chunk, chunk.unsaid);
   }
 
   #sayCheckpoint(chunk: ChunkRecord, { offset, state }: Checkpoint): void {
@@ -398,6 +412,7 @@ export class AgentShell implements Watched {
     this.#inflow.abort();
     this.#inflow = new PayloadInflow();
     this.#outflow = undefined;
+    this.#crowded = undefined;
     this.#intake.clear();
     this.#processes.lost();
     this.#artifacts.lost();

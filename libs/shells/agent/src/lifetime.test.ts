@@ -1,7 +1,8 @@
-import { CHECKPOINT_BYTES_MAX } from "@heddle/kernel";
-import { encodePayload, type Payload } from "@heddle/wire";
+import { CHECKPOINT_BYTES_MAX, PART_BYTES_MAX } from "@heddle/kernel";
+import { CHECKPOINTS_MINOR, encodePayload, type Payload } from "@heddle/wire";
 import { expect, onTestFinished, test } from "vitest";
-import { Bench, type BenchOptions, settle } from "./testing.ts";
+import { CHECKPOINT_BACKLOG_BYTES } from "./limits.ts";
+import { ADDRESS, Bench, type BenchOptions, type FakeWorker, settle } from "./testing.ts";
 
 /** An agent of two slots with a chunk of three items in each. */
 async function running(more: Omit<BenchOptions, "slots"> = {}): Promise<Bench> {
@@ -18,6 +19,13 @@ async function running(more: Omit<BenchOptions, "slots"> = {}): Promise<Bench> {
 function state(value: unknown): Payload {
   const { encoding, count, bytes } = encodePayload([value], "value");
   return { encoding, count, size: bytes.length, data: bytes, partStream: 0 };
+}
+
+/** A worker has a checkpoint of so many bytes, larger than an entry, of the first item of its chunk. */
+function saysLarge(worker: FakeWorker, assignment: number, size: number): void {
+  const header = { ...state(""), size, data: new Uint8Array(0), partStream: 1 };
+  worker.say({ $case: "checkpoint", value: { assignment, offset: 0, state: header } });
+  worker.part(size, true);
 }
 
 const ends = (bench: Bench) =>
@@ -87,6 +95,35 @@ test("what an item has come to goes to the coordinator before the end of its chu
   expect(bench.said("chunkCheckpointed")).toEqual([{ assignment: 1, offset: 1, state: state("half") }]);
   const cases = bench.heard.flat().map(({ $case }) => $case);
   expect(cases.indexOf("chunkCheckpointed")).toBeLessThan(cases.indexOf("chunkFinished"));
+});
+
+test("a coordinator of a build that knows no checkpoints is told of none, not even parts of one", async () => {
+  const bench = await running({ minor: CHECKPOINTS_MINOR - 1 });
+  saysLarge(bench.worker(0), 1, 2 * PART_BYTES_MAX);
+  bench.worker(1).say({ $case: "checkpoint", value: { assignment: 2, offset: 0, state: state("small") } });
+  await settle();
+  bench.worker(0).returns(1, [1, 2, 3]);
+  await settle();
+  expect([bench.said("chunkCheckpointed"), bench.said("part")]).toEqual([[], []]);
+  expect(ends(bench)).toEqual([[1, "done"]]);
+});
+
+test("what waits because the coordinator does not keep up is said once it does, the newest of each chunk, while that runs", async () => {
+  const bench = await running();
+  bench.network.cut(ADDRESS);
+  const most = CHECKPOINT_BACKLOG_BYTES / CHECKPOINT_BYTES_MAX + 2;
+  for (let said = 0; said < most; said++) saysLarge(bench.worker(0), 1, CHECKPOINT_BYTES_MAX);
+  for (const word of ["older", "newer"])
+    bench.worker(1).say({ $case: "checkpoint", value: { assignment: 2, offset: 0, state: state(word) } });
+  await settle();
+  expect(bench.said("chunkCheckpointed")).toEqual([]);
+  await bench.clock.advance(5_000);
+  const said = bench.said("chunkCheckpointed");
+  expect(said.filter(({ assignment }) => assignment === 2)).toEqual([
+    { assignment: 2, offset: 0, state: state("newer") },
+  ]);
+  expect(bench.said("part").filter(({ last }) => last)).toHaveLength(said.length - 1);
+  expect([bench.sessions.length, ends(bench)]).toEqual([1, []]);
 });
 
 test.each([

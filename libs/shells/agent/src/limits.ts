@@ -39,5 +39,5 @@ export const LIFETIME_GRACE_SHARE = 0.25;
 export const LIFETIME_STOP_MS_MAX = 2_500;
 /** The same as a part of the grace, where that is short. */
 export const LIFETIME_STOP_SHARE = 0.25;
-/** Bytes that wait for the coordinator's window, above which what items have come to waits, too: the newest of each chunk is said when there is room, or before the chunk's end. */
+/** Bytes that wait for the coordinator's window, above which what items have come to waits, too: the newest of each chunk is said once less than SESSION_WINDOW_BYTES wait, or before the chunk's end. It must not be below that. */
 export const CHECKPOINT_BACKLOG_BYTES = 8 * 1024 * 1024;

@@ -43,6 +43,7 @@ export class Uplink {
   readonly #host: UplinkHost;
   #session: Session<AttachRequestEntry> | undefined;
   #address = "";
+  #minor = 0;
   #failures = 0;
   #closed = false;
   #retry: Disposable | undefined;
@@ -81,6 +82,11 @@ export class Uplink {
     return this.#address;
   }
 
+  /** Of heddle.v1, what both speak; 0 until the present session has had a link. */
+  get minor(): number {
+    return this.#minor;
+  }
+
   /** Ends it for good. */
   async close(goodbye?: Goodbye): Promise<void> {
     this.#closed = true;
@@ -98,6 +104,7 @@ export class Uplink {
     const { env, addresses, version } = this.#options;
     const address = addresses[this.#failures % addresses.length] ?? "";
     this.#address = address;
+    this.#minor = 0;
     this.#isLinked = false;
     this.#isRegistered = false;
     this.#session = dialSession<AttachRequestEntry, AttachResponseEntry>({
@@ -108,9 +115,10 @@ export class Uplink {
       version,
       onLink: (up, minor) => {
         this.#isLinked = up;
+        this.#minor = minor;
         if (up) this.#reached();
         if (this.#isRegistered) this.#host.linked(up);
-        else if (up && minor !== undefined && minor < NODE_REGISTERED_MINOR) this.#registered();
+        else if (up && minor < NODE_REGISTERED_MINOR) this.#registered();
       },
       handler: {
         entries: (entries) => {

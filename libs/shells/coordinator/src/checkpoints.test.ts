@@ -1,4 +1,5 @@
-import type { Payload } from "@heddle/wire";
+import { PART_BYTES_MAX } from "@heddle/kernel";
+import { CHECKPOINTS_MINOR, type Payload } from "@heddle/wire";
 import { expect, onTestFinished, test } from "vitest";
 import { CheckpointBook } from "./checkpoints.ts";
 import { JOB_CHECKPOINTS_BYTES_MAX } from "./limits.ts";
@@ -60,6 +61,29 @@ test("what an item came to is there on another node, also when the first is lost
   expect(restored(other)).toEqual([{ offset: 0, state: inline([{ far: 3 }]) }]);
 });
 
+test("an agent of a build that knows no checkpoints is given none, not even parts of one; the next that does is", async () => {
+  const { bench, node } = await openStage();
+  const size = 2 * PART_BYTES_MAX;
+  const { assignment = 0 } = node.said("assignChunk").at(-1) ?? {};
+  const state = { ...inline(["x"]), size, data: new Uint8Array(0), partStream: 1 };
+  node.say({ $case: "chunkCheckpointed", value: { assignment, offset: 1, state } }, 0);
+  for (const last of [false, true]) {
+    const data = new Uint8Array(PART_BYTES_MAX);
+    node.say({ $case: "part", value: { partStream: 1, data, last, aborted: false } }, data.length);
+  }
+  await settle();
+  const older = await bench.node("n2", 1, { minor: CHECKPOINTS_MINOR - 1 });
+  await node.session?.close({ code: "closed", message: "gone" });
+  await settle();
+  expect(restored(older)).toEqual([undefined]);
+  expect(older.said("part")).toEqual([]);
+  const newer = await bench.node("n3", 1);
+  await older.session?.close({ code: "closed", message: "gone" });
+  await settle();
+  expect(restored(newer)).toMatchObject([{ offset: 1, state: { size } }]);
+  expect(newer.said("part").reduce((bytes, { data }) => bytes + data.length, 0)).toBe(size);
+});
+
 test("a checkpoint of an item that the assignment does not have ends the node's session", async () => {
   const { node } = await openStage();
   say(node, 3, "not mine");
@@ -76,7 +100,8 @@ test("of one job so much is kept, the oldest goes first; nothing of a job that i
   );
   for (const record of records) book.keep(record, 0, { size } as never);
   const sent: Payload = inline([]);
-  const node = { outflow: { send: () => ({ header: sent, inlineBytes: 0, start: () => undefined }) } } as never;
+  const outflow = { send: () => ({ header: sent, inlineBytes: 0, start: () => undefined }) };
+  const node = { minor: CHECKPOINTS_MINOR, outflow } as never;
   expect(records.map((record) => book.restoring(record, node)?.restored)).toEqual([
     undefined,
     { offset: 0, state: sent },

@@ -1,4 +1,4 @@
-import type { PayloadFlow, RestoredItem } from "@heddle/wire";
+import { CHECKPOINTS_MINOR, type PayloadFlow, type RestoredItem } from "@heddle/wire";
 import type { AssignmentRecord, JobRecord, NodeRecord } from "./ledger.ts";
 import { CHECKPOINTS_BYTES_MAX, JOB_CHECKPOINTS_BYTES_MAX } from "./limits.ts";
 
@@ -67,10 +67,10 @@ export class CheckpointBook {
     }
   }
 
-  /** What `node`, which is given these items, is told of the newest word there is of one of them; undefined for none. */
+  /** What `node`, which is given these items, is told of the newest word there is of one of them; undefined for none, and where its agent would not know what that is. */
   restoring({ job, firstIndex, offset, count }: AssignmentRecord, node: NodeRecord): Restoring | undefined {
     const own = this.#ofJob.get(job);
-    if (own === undefined) return undefined;
+    if (own === undefined || node.minor < CHECKPOINTS_MINOR) return undefined;
     let newest: Checkpoint | undefined;
     for (const each of own.byIndex.values()) if (isIn(each.index, firstIndex, count)) newest = each;
     if (newest === undefined) return undefined;

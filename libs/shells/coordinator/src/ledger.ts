@@ -139,6 +139,8 @@ export interface NodeRecord {
   readonly name: NodeName;
   readonly incarnation: number;
   readonly registration: RegisterNode;
+  /** Newest minor of heddle.v1 that its agent speaks. */
+  readonly minor: number;
   /** Whose its agent is. */
   readonly caller: Caller;
   readonly session: Session<AttachResponseEntry>;

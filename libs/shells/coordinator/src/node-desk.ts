@@ -133,6 +133,7 @@ export class NodeDesk implements NodeHost {
       name,
       incarnation,
       registration,
+      minor,
       caller,
       session,
       inflow: new PayloadInflow(),
