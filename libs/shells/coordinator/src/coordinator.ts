@@ -56,7 +56,7 @@ import { NodeDesk } from "./node-desk.ts";
 import { noteEnd } from "./node-tally.ts";
 import type { CoordinatorOptions } from "./options.ts";
 import { plainLine } from "./plain.ts";
-import { type Finish, fabricError, sendItemFailed, sendJobEnded, sendValues } from "./results.ts";
+import { type Finish, fabricError, lostFinish, sendItemFailed, sendJobEnded, sendValues } from "./results.ts";
 
 type Assign = Extract<Effect, { type: "assign-chunk" }>;
 type EndJob = Extract<Effect, { type: "end-job" }>;
@@ -109,6 +109,7 @@ export class CoordinatorShell implements Watched {
       counts: this.#counts,
       unschedulableMs,
       feed: (input) => this.#driver.feed(input),
+      isOvertaken: (assignment) => this.#core.isOvertaken(assignment),
       open: () => !this.#stopping,
     };
     const office = this.#office;
@@ -268,7 +269,7 @@ export class CoordinatorShell implements Watched {
     assignment.node.assignments.delete(wireAssignment(assignment.id));
     this.#counts.chunksFinished[outcome.type]++;
     noteEnd(assignment.node, outcome);
-    const isOvertaken = this.#core.isOvertaken(assignment.id);
+    const isOvertaken = this.#office.isOvertaken(assignment.id);
     if (outcome.type === "stopped" && !isOvertaken) this.#cordons.chunkStopped(assignment);
     this.#note(finish, outcome, isOvertaken);
     this.#finish = finish;
@@ -493,8 +494,3 @@ function settle({ job, chunk: number }: AssignmentRecord, count: number): void {
 }
 
 const JOB_OUTCOMES = { done: JobOutcome.DONE, failed: JobOutcome.FAILED, cancelled: JobOutcome.CANCELLED } as const;
-
-function lostFinish(assignment: AssignmentRecord): Finish {
-  const nothing = { values: undefined, relay: undefined, failure: undefined, userError: undefined };
-  return { assignment, pid: 0, runMicros: 0, initError: undefined, ...nothing };
-}

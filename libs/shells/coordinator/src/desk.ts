@@ -1,4 +1,4 @@
-import type { Input } from "@heddle/core-scheduler";
+import type { AssignmentId, Input } from "@heddle/core-scheduler";
 import type { Environment, Millis } from "@heddle/kernel";
 import type { Artifacts } from "./artifacts.ts";
 import type { Ledger } from "./ledger.ts";
@@ -15,6 +15,8 @@ export interface Office {
   readonly unschedulableMs: Millis;
   /** Tells the core and has its wishes performed, in order, before it returns (or after the one being performed). */
   readonly feed: (input: Input) => void;
+  /** Whether its items were answered by another attempt. */
+  readonly isOvertaken: (assignment: AssignmentId) => boolean;
   /** False while the coordinator stops: no new jobs. */
   readonly open: () => boolean;
 }

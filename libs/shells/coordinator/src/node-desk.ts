@@ -94,8 +94,10 @@ export class NodeDesk implements NodeHost {
     this.#clients.processes.hasEnded(node, ended);
   }
 
+  /** Of what is answered there is no next attempt. */
   checkpointed(assignment: AssignmentRecord, offset: number, state: PayloadFlow): void {
     const { jobs, checkpoints } = this.#office.ledger;
+    if (this.#office.isOvertaken(assignment.id)) return;
     if (jobs.has(assignment.job.key)) checkpoints.keep(assignment, offset, state);
   }
 

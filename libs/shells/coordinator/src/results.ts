@@ -30,6 +30,12 @@ export interface Finish {
   readonly runMicros: number;
 }
 
+/** Of an assignment that was lost with its node: it brings nothing. */
+export function lostFinish(assignment: AssignmentRecord): Finish {
+  const nothing = { values: undefined, relay: undefined, failure: undefined, userError: undefined };
+  return { assignment, pid: 0, runMicros: 0, initError: undefined, ...nothing };
+}
+
 /** Announces values to the client before they are complete; `end` of what it returns decides whether they count. */
 export function announceValues(assignment: AssignmentRecord, values: PayloadFlow, runMicros: number): HeldOutgoing {
   const { client } = assignment.job.pool;
