@@ -39,6 +39,8 @@ export interface DatabasePlace {
   readonly bytesMax: number | undefined;
   /** How long another owner may take to let go of it. */
   readonly lockWaitMs: number;
+  /** Called once it is this one's: before it is looked at as a whole, which may take long, and before anything new is written. */
+  readonly onLocked?: (() => void) | undefined;
 }
 
 /** A database that no one else can open meanwhile, with what makes damage to it be noticed. Synchronous: lives in a thread of its own. */
@@ -53,7 +55,7 @@ export class DatabaseFile {
   #logPages = 0;
 
   /** Opens or makes it. Throws what SQLite throws, and Damage. */
-  constructor({ directory, bytesMax, lockWaitMs }: DatabasePlace, kind: DatabaseKind) {
+  constructor({ directory, bytesMax, lockWaitMs, onLocked }: DatabasePlace, kind: DatabaseKind) {
     this.#kind = kind;
     this.path = join(directory, `${kind.what.replaceAll(" ", "-")}.db`);
     this.#acknowledgedPath = join(directory, "acknowledged");
@@ -61,6 +63,7 @@ export class DatabaseFile {
     const bytes = scanWal(`${this.path}-wal`, PAGE_BYTES);
     if (bytes > 0) this.notes.push({ message: `the ${kind.what}'s end was incomplete and was cut`, bytes });
     this.database = openExclusively(this.path, kind.isShrinking, bytesMax, lockWaitMs);
+    onLocked?.();
     this.#check();
   }
 

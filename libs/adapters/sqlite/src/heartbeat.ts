@@ -1,6 +1,6 @@
 /** How the owner of a batch job's storage shows that it lives, and stops when another has taken its place. Loads nothing but Node and what lies beside it. */
 import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from "node:fs";
-import { beatFile, readOwner } from "./owner.ts";
+import { beatFile, ownerOf } from "./owner.ts";
 
 /** Beats in a lease: some may come late. */
 const BEATS_PER_LEASE = 5;
@@ -14,7 +14,7 @@ export function readBeat(directory: string, nonce: string): string | undefined {
   }
 }
 
-/** Of the thread that writes for an owner. */
+/** Of the thread that writes for an owner; and of the one that started it, until it has opened the database. */
 export class Heartbeat implements Disposable {
   readonly #directory: string;
   readonly #nonce: string;
@@ -36,6 +36,7 @@ export class Heartbeat implements Disposable {
     return Math.max(0, this.#nextAtMs - performance.now());
   }
 
+  /** Throws what the file system does, as `check`. */
   beatIfDue(): void {
     if (this.dueInMs > 0) return;
     this.check();
@@ -47,10 +48,10 @@ export class Heartbeat implements Disposable {
 
   /**
    * Ends this process at once, with nothing written any more, when the directory is another owner's: before each write, for this process may have stood still since the last one.
-   * Whatever is less than that closes the database in order, into what is another's.
+   * Whatever is less than that closes the database in order, into what is another's. Throws when it cannot be known whose it is: that is no other owner.
    */
   check(): void {
-    const owner = readOwner(this.#directory);
+    const owner = ownerOf(this.#directory);
     if (owner?.nonce === this.#nonce) return;
     const who =
       owner === undefined

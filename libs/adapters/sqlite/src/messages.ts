@@ -5,6 +5,8 @@ export interface ThreadOptions {
   readonly directory: string;
   /** Largest size of the database. */
   readonly bytesMax: number | undefined;
+  /** How long another owner may take to let go of it. */
+  readonly lockWaitMs: number;
   /** Its only element changes with every request. */
   readonly signal: Int32Array<SharedArrayBuffer>;
   /** Of an owner whose place a later run of its batch job may take. */
@@ -15,7 +17,11 @@ export interface ThreadOptions {
 export type AnyRequest = { readonly type: "close" };
 
 /** What every thread answers; and first of all, unasked, that it has opened the database. */
-export type AnyAnswer = { readonly type: "done" } | ErrorAnswer;
+export type AnyAnswer =
+  | { readonly type: "done" }
+  /** Unasked, of an owner that beats: it holds the lock on the database, and waits until the signal changes. */
+  | { readonly type: "held" }
+  | ErrorAnswer;
 
 export interface ErrorAnswer {
   readonly type: "error";

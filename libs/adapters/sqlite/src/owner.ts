@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, readlinkSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import type { HeddleError, Logger } from "@heddle/kernel";
@@ -19,6 +19,8 @@ export interface Machine {
   readonly host: string;
   /** Of the machine's boot; empty where there is no /proc. */
   readonly bootId: string;
+  /** Of the processes that can be seen from here, as containers have each their own; empty where there is no /proc, and in records of before it was written down. */
+  readonly pidNamespace: string;
 }
 
 /** Names one process for ever: its id may be given to another, its start and the machine's may not. */
@@ -33,16 +35,18 @@ export interface OwnerRecord extends Machine {
 }
 
 /**
- * What is known of an owner from here. gone: its process has ended. alive: it runs on this machine. away: it is on another one, and cannot be seen.
+ * What is known of an owner from here. gone: its process has ended. alive: it runs on this machine. hidden: it was on this machine, in another namespace of processes, and cannot be
+ * seen: the kernel is one, and its lock on the database is sure. away: it is on another machine, and cannot be seen.
  */
-export type OwnerState = "gone" | "alive" | "away";
+export type OwnerState = "gone" | "alive" | "hidden" | "away";
 
 /** This process as an owner. `machine` is found out unless given. */
-export function ownRecord(batch: BatchRun | undefined, machine: Machine | undefined): OwnerRecord {
+export function ownRecord(batch: BatchRun | undefined, machine: Partial<Machine> | undefined): OwnerRecord {
   return {
     pid: process.pid,
     host: machine?.host ?? hostname(),
     bootId: machine?.bootId ?? bootId(),
+    pidNamespace: machine?.pidNamespace ?? pidNamespace(),
     startTicks: statOf(process.pid)?.startTicks ?? "",
     nonce: randomBytes(8).toString("hex"),
     ...(batch === undefined ? {} : { batch }),
@@ -50,7 +54,11 @@ export function ownRecord(batch: BatchRun | undefined, machine: Machine | undefi
 }
 
 export function stateOf(owner: OwnerRecord, here: Machine): OwnerState {
-  if (owner.bootId === here.bootId) return isAlive(owner) ? "alive" : "gone";
+  if (owner.bootId === here.bootId) {
+    const isKnown = owner.pidNamespace !== "" && here.pidNamespace !== "";
+    if (isKnown && owner.pidNamespace !== here.pidNamespace) return "hidden";
+    return isAlive(owner) ? "alive" : "gone";
+  }
   // The same host of another boot was started anew. Before there were hosts in records only its own machine was thought of.
   return owner.host === here.host || owner.host === "" ? "gone" : "away";
 }
@@ -86,7 +94,7 @@ function nameOf(owner: OwnerRecord | undefined, isElsewhere = owner?.batch !== u
 }
 
 /**
- * Writes an owner down, for whoever comes next. On a full disk nothing is written, and the lock on the database is all that keeps others out; a batch job's run needs the
+ * Writes an owner down, for whoever comes next, in the place of one that is over. On a full disk nothing is written, and the lock on the database is all that keeps others out; a batch job's run needs the
  * record, and throws the kind's FullError.
  */
 export function writeOwner(
@@ -96,9 +104,11 @@ export function writeOwner(
   log: Logger,
 ): void {
   const temporary = `${ownerFile(directory)}.tmp`;
+  const before = readOwner(directory);
   try {
     writeFileSync(temporary, JSON.stringify(record), { mode: 0o600 });
     renameSync(temporary, ownerFile(directory));
+    if (before !== undefined) rmSync(beatFile(directory, before.nonce), { force: true });
   } catch (error) {
     rmSync(temporary, { force: true });
     if (!isNoSpace(error)) throw error;
@@ -117,15 +127,34 @@ export function resign(directory: string, nonce: string): void {
 /** Undefined when nobody wrote itself down, or nobody can read it: then the lock on the database alone decides. */
 export function readOwner(directory: string): OwnerRecord | undefined {
   try {
-    const { pid, host = "", bootId, startTicks, nonce, batch } = JSON.parse(readFileSync(ownerFile(directory), "utf8"));
-    const isWhole = [host, bootId, startTicks, nonce].every((text) => typeof text === "string");
-    if (!isWhole || !Number.isInteger(pid) || pid <= 0) return undefined;
-    const record = { pid, host, bootId, startTicks, nonce };
-    const isBatch = typeof batch?.job === "string" && Number.isInteger(batch.run);
-    return isBatch ? { ...record, batch: { job: batch.job, run: batch.run } } : record;
+    return recordIn(readFileSync(ownerFile(directory), "utf8"));
   } catch {
     return undefined;
   }
+}
+
+/** The same for who must know: undefined when there is no record, and nothing else. Throws when it cannot be read, or is none. */
+export function ownerOf(directory: string): OwnerRecord | undefined {
+  let text: string;
+  try {
+    text = readFileSync(ownerFile(directory), "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+  const record = recordIn(text);
+  if (record === undefined) throw new Error(`${ownerFile(directory)} is not an owner's record`);
+  return record;
+}
+
+/** Undefined when it is no owner's record. Throws SyntaxError when it is no JSON. */
+function recordIn(text: string): OwnerRecord | undefined {
+  const { pid, host = "", bootId, pidNamespace = "", startTicks, nonce, batch } = JSON.parse(text) ?? {};
+  const isWhole = [host, bootId, pidNamespace, startTicks, nonce].every((field) => typeof field === "string");
+  if (!isWhole || !Number.isInteger(pid) || pid <= 0) return undefined;
+  const record = { pid, host, bootId, pidNamespace, startTicks, nonce };
+  const isBatch = typeof batch?.job === "string" && Number.isInteger(batch.run);
+  return isBatch ? { ...record, batch: { job: batch.job, run: batch.run } } : record;
 }
 
 /** Each owner that beats has a file of its own for it: one that comes back late does not beat for another. */
@@ -158,6 +187,14 @@ function statOf(pid: number): { readonly isZombie: boolean; readonly startTicks:
 
 function bootId(): string {
   return readIfThere("/proc/sys/kernel/random/boot_id")?.trim() ?? "";
+}
+
+function pidNamespace(): string {
+  try {
+    return readlinkSync("/proc/self/ns/pid");
+  } catch {
+    return ""; // no /proc at all
+  }
 }
 
 function readIfThere(path: string): string | undefined {

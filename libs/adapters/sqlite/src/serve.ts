@@ -2,7 +2,7 @@
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import type { DatabasePlace } from "./database-file.ts";
 import { Heartbeat } from "./heartbeat.ts";
-import { CHECKPOINT_IDLE_MS, LOCK_WAIT_MS, TAKEOVER_LOCK_WAIT_MS } from "./limits.ts";
+import { CHECKPOINT_IDLE_MS } from "./limits.ts";
 import type { AnyRequest, ErrorAnswer, ErrorKind, ThreadOptions } from "./messages.ts";
 import { kindOf } from "./sqlite-errors.ts";
 
@@ -37,13 +37,16 @@ export function serve<Request extends { readonly type: string }, Answer>(
 ): void {
   if (parentPort === null) throw new Error("this is the thread of a database, not a program");
   const port = parentPort;
-  const { directory, bytesMax, signal, heartbeat: beats } = workerData as ThreadOptions;
+  const { directory, bytesMax, lockWaitMs, signal, heartbeat: beats } = workerData as ThreadOptions;
   let served: Served<Request | AnyRequest, Answer>;
   let heartbeat: Heartbeat | undefined;
   try {
+    const waitUntilWritten = (): void => {
+      port.postMessage({ type: "held" });
+      Atomics.wait(signal, 0, 0);
+    };
+    served = open({ directory, bytesMax, lockWaitMs, onLocked: beats === undefined ? undefined : waitUntilWritten });
     if (beats !== undefined) heartbeat = new Heartbeat(directory, beats.nonce, beats.leaseMs);
-    const lockWaitMs = beats === undefined ? LOCK_WAIT_MS : TAKEOVER_LOCK_WAIT_MS;
-    served = open({ directory, bytesMax, lockWaitMs });
   } catch (error) {
     heartbeat?.[Symbol.dispose]();
     port.postMessage(inWords(error));
@@ -83,11 +86,25 @@ class Service<Request extends { readonly type: string }, Answer> {
       const seen = Atomics.load(this.#signal, 0);
       if (!this.#answerAll()) return;
       const isWanted = this.#wantsTidying;
-      const waitMs = Math.min(isWanted ? idleMs : Infinity, this.#heartbeat?.dueInMs ?? Infinity);
+      const waitMs = Math.min(isWanted ? idleMs : Infinity, this.#beatInMs);
       const isIdle = Atomics.wait(this.#signal, 0, seen, waitMs) === "timed-out";
-      this.#heartbeat?.beatIfDue();
+      this.#beatIfDue();
       if (isIdle && isWanted) this.#tidy();
       idleMs = isIdle ? 0 : CHECKPOINT_IDLE_MS; // once begun it goes on, between requests, until nothing is left
+    }
+  }
+
+  /** Who has failed writes nothing any more, and may as well be silent. */
+  get #beatInMs(): number {
+    return this.#failure === undefined && this.#heartbeat !== undefined ? this.#heartbeat.dueInMs : Infinity;
+  }
+
+  #beatIfDue(): void {
+    if (this.#beatInMs > 0) return;
+    try {
+      this.#heartbeat?.beatIfDue();
+    } catch (error) {
+      this.#fail("failed", inWords(error).message);
     }
   }
 
@@ -102,6 +119,7 @@ class Service<Request extends { readonly type: string }, Answer> {
       const request = next.message as Request;
       isOpen &&= request.type !== "close";
       this.#answer(request);
+      this.#beatIfDue(); // here too: messages may come without end
       if (isOpen && this.#failure === undefined && this.#served.database.needsTidying) this.#tidy();
     }
     return isOpen;

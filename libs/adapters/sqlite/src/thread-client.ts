@@ -1,18 +1,22 @@
 import { Worker } from "node:worker_threads";
 import { Fifo, type HeddleError, type Logger, unreachable } from "@heddle/kernel";
-import { OWNER_LEASE_MS } from "./limits.ts";
+import { Heartbeat } from "./heartbeat.ts";
+import { LOCK_WAIT_MS, OWNER_LEASE_MS, TAKEOVER_LOCK_WAIT_MS } from "./limits.ts";
 import type { AnyRequest, ErrorAnswer, Note, ThreadOptions } from "./messages.ts";
-import { type BatchRun, lockedError, type Machine, type OwnerRecord, ownRecord, resign, writeOwner } from "./owner.ts";
+import { type BatchRun, lockedError, type Machine, ownRecord, resign, writeOwner } from "./owner.ts";
 import { privateDirectory } from "./private-directory.ts";
 import type { StorageKind } from "./storage.ts";
-import { outlive } from "./takeover.ts";
+import { type Claim, checkUnclaimed, outlive, type Predecessor } from "./takeover.ts";
+
+/** How often it is looked whether a beat is due while a thread opens, in a lease: twice as often as one is. */
+const BEAT_LOOKS_PER_LEASE = 10;
 
 /** Whose the storage is to be. */
 export interface OwnerOptions {
   /** Of a batch job that may run again on another machine: its later run takes over what this one leaves behind. */
   readonly batch?: BatchRun | undefined;
   /** For tests: a machine that this is not, and a lease other than OWNER_LEASE_MS. */
-  readonly machine?: Machine;
+  readonly machine?: Partial<Machine>;
   readonly leaseMs?: number;
 }
 
@@ -53,13 +57,20 @@ export class ThreadClient<Request extends Typed, Answer extends Typed> {
   readonly #nonce: string;
   #failure: HeddleError | undefined;
 
-  private constructor({ kind, directory, bytesMax, log }: ThreadStart, record: OwnerRecord, leaseMs: number) {
+  private constructor(
+    { kind, directory, bytesMax, log }: ThreadStart,
+    { record, leaseMs }: Claim,
+    before: Predecessor | undefined,
+  ) {
     this.#kind = kind;
     this.#log = log;
     this.#directory = directory;
     this.#nonce = record.nonce;
     const heartbeat = record.batch === undefined ? undefined : { nonce: record.nonce, leaseMs };
-    const workerData: ThreadOptions = { directory, bytesMax, signal: this.#signal, heartbeat };
+    // The kernel gives up the lock of a process of this boot at once.
+    const isPatient = record.batch !== undefined && before?.state !== "hidden";
+    const lockWaitMs = isPatient ? TAKEOVER_LOCK_WAIT_MS : LOCK_WAIT_MS;
+    const workerData: ThreadOptions = { directory, bytesMax, lockWaitMs, signal: this.#signal, heartbeat };
     this.#worker = new Worker(kind.thread, { workerData, execArgv: [], name: `heddle-${kind.what.replace(" ", "-")}` });
     this.#exited = new Promise((resolve) => this.#worker.once("exit", resolve));
     this.#worker.on("message", (answer: Answer) => this.#take(answer));
@@ -78,14 +89,16 @@ export class ThreadClient<Request extends Typed, Answer extends Typed> {
     const { directory, kind, log, owner: { batch, machine, leaseMs = OWNER_LEASE_MS } = {} } = start;
     privateDirectory(directory);
     const record = ownRecord(batch, machine);
-    const before = await outlive({ directory, kind, record, leaseMs });
-    if (before !== undefined)
-      log.warn(`an earlier run left the ${kind.what} behind: it is taken over`, { directory, host: before.host });
+    const claim = { directory, kind, record, leaseMs };
+    const before = await outlive(claim);
+    const isAway = before?.state === "away";
+    if (isAway)
+      log.warn(`an earlier run left the ${kind.what} behind: it is taken over`, { directory, host: before.owner.host });
     // Before the database is looked at: who finds it writes nothing there any more.
-    if (batch !== undefined) writeOwner(directory, record, kind, log);
-    const thread = new ThreadClient<Request, Answer>(start, record, leaseMs);
+    if (isAway) writeOwner(directory, record, kind, log);
+    const thread = new ThreadClient<Request, Answer>(start, claim, before);
     try {
-      const opened = await thread.#expect("opened");
+      const opened = await (batch === undefined ? thread.#expect("opened") : thread.#openBeating(claim, isAway, log));
       for (const { message, bytes } of opened.notes ?? []) log.warn(message, { directory, bytes });
       if (batch === undefined) writeOwner(directory, record, kind, log);
       return { thread, opened };
@@ -94,6 +107,28 @@ export class ThreadClient<Request extends Typed, Answer extends Typed> {
       resign(directory, record.nonce);
       throw error;
     }
+  }
+
+  /**
+   * Opens as a batch job's run. The owner is written down (unless it is) once the database is locked, for until then another may live; from then on it beats, from here: the
+   * thread may wait long for its disk.
+   */
+  async #openBeating(claim: Claim, isWritten: boolean, log: Logger): Promise<OfType<Answer, "opened">> {
+    using beats = new DisposableStack();
+    if (isWritten) beats.use(beating(claim, log));
+    await this.#expect("held");
+    if (!isWritten) {
+      checkUnclaimed(claim);
+      writeOwner(claim.directory, claim.record, claim.kind, log);
+      beats.use(beating(claim, log));
+    }
+    this.#wake();
+    return await this.#expect("opened");
+  }
+
+  #wake(): void {
+    Atomics.add(this.#signal, 0, 1);
+    Atomics.notify(this.#signal, 0);
   }
 
   /** Sends a request and resolves with its answer, in the order of the requests. Rejects with what the thread could not do. */
@@ -105,8 +140,7 @@ export class ThreadClient<Request extends Typed, Answer extends Typed> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     const answered = this.#expect(type);
     this.#worker.postMessage(request, transfer);
-    Atomics.add(this.#signal, 0, 1);
-    Atomics.notify(this.#signal, 0);
+    this.#wake();
     return answered;
   }
 
@@ -168,6 +202,24 @@ export class ThreadClient<Request extends Typed, Answer extends Typed> {
     for (let asker = this.#askers.shift(); asker !== undefined; asker = this.#askers.shift())
       asker.reject(this.#failure);
   }
+}
+
+/** Beats for the owner until it is disposed. What goes wrong is only told: the thread looks itself before it writes. */
+function beating({ directory, record, leaseMs }: Claim, log: Logger): Disposable {
+  const heartbeat = new Heartbeat(directory, record.nonce, leaseMs);
+  const timer = setInterval(() => {
+    try {
+      heartbeat.beatIfDue();
+    } catch (error) {
+      log.warn("an owner could not beat", { directory, why: String(error) });
+    }
+  }, leaseMs / BEAT_LOOKS_PER_LEASE);
+  return {
+    [Symbol.dispose]: () => {
+      clearInterval(timer);
+      heartbeat[Symbol.dispose]();
+    },
+  };
 }
 
 function isOf<Answer extends Typed, T extends string>(answer: Answer, type: T): answer is OfType<Answer, T> {
