@@ -152,3 +152,39 @@ test("nothing starts on a node that would not be over before its end, by what is
     }
   }
 });
+
+test("however much was placed on a node that ends, and is over, one alarm stands for it, and none when the node is lost", () => {
+  const core = new Scheduler({ random: seededRandom(1, "alarms") });
+  const timers: number[] = [];
+  let nowMs = 0;
+  const feed = (input: Input): Effect[] => {
+    const effects = [...core.step(nowMs, input)];
+    core.validate(); // a node has one alarm at most for what has to begin there
+    for (const effect of effects) if (effect.type === "set-timer") timers.push(effect.atMs);
+    return effects;
+  };
+  const [client, pool, job, node] = [1 as ClientKey, 1 as PoolKey, 1 as JobKey, 1 as NodeKey];
+  feed({ type: "client-joined", client });
+  feed({ type: "pool-opened", pool, client, slotsMax: undefined, requirements: undefined });
+  const modes = { retries: 0, depth: 0, collect: false, unreadBytesMax: undefined, ordered: false };
+  feed({ type: "job-opened", job, pool, ...modes, requirements: undefined });
+  const lastsMs = 10_000_000;
+  feed({ type: "node-joined", node, slots: 1, labels: new Map(), resources: new Map(), lastsMs });
+  feed({ type: "credit-granted", node, chunks: 1 });
+  for (let chunk = 0; chunk < 200; chunk++) {
+    const assigned = feed({ type: "chunk-offered", job, chunk, count: 1, grain: 0 });
+    const assignment = assigned.find((effect) => effect.type === "assign-chunk")?.assignment;
+    if (assignment === undefined) throw new Error(`chunk ${chunk} was not placed`);
+    const runMs = 6_000 + 100 * (chunk % 100); // its latest time to begin comes nearer, and goes back
+    nowMs += runMs;
+    feed({ type: "chunk-started", assignment });
+    feed({ type: "chunk-finished", assignment, outcome: { type: "done", bytes: 0 }, runMs });
+  }
+  const earliestMs = Math.min(...timers);
+  expect(earliestMs).toBeGreaterThan(lastsMs - 20_000);
+  feed({ type: "node-lost", node });
+  nowMs = earliestMs; // the shell's timer fires once; nothing is set anew
+  expect(feed({ type: "timer-fired" })).toEqual([]);
+  nowMs = lastsMs;
+  expect(feed({ type: "timer-fired" })).toEqual([]);
+});

@@ -1,4 +1,5 @@
 import type { Millis } from "@heddle/kernel";
+import { hasPlaceable } from "./fairness.ts";
 import type { SchedulerLimits } from "./limits.ts";
 import type { Assignment, Job, Node, Pool, State } from "./state.ts";
 
@@ -31,9 +32,9 @@ export class Lifetimes {
     return false;
   }
 
-  /** Whether it lasts for any job of the pool. O(jobs), but for nodes without an end. */
+  /** Whether it lasts for any job of the pool that has something to run there. O(jobs), but for nodes without an end. */
   lastsForAny(node: Node, pool: Pool): boolean {
-    return node.stopsAtMs === undefined || pool.jobs.values().some((job) => this.lasts(node, job));
+    return node.stopsAtMs === undefined || pool.jobs.values().some((job) => isBusy(job) && this.lasts(node, job));
   }
 
   /** A job of the pool is parked, and nodes were passed over. */
@@ -61,17 +62,32 @@ export class Lifetimes {
   }
 }
 
+/** Whether anything of the job is placed or may be: of one that only stays open, no slot is of use anywhere. */
+export function isBusy(job: Job): boolean {
+  return job.spansPlaced > 0 || hasPlaceable(job);
+}
+
 /** How long a chunk of the job runs, as far as is known. */
 export function expectedMs(job: Job, limits: SchedulerLimits): Millis {
   return job.meanMs ?? limits.lifetimeMinMs;
 }
 
-/** A chunk was placed on a node that ends: if it takes long, it is asked back should it not have begun in time. Shorter ones come back when the node leaves. */
-export function watchStart({ timers, limits }: State, assignment: Assignment): void {
-  const { node, job } = assignment;
+/**
+ * A chunk was placed on a node that ends: if it takes long, it is asked back should it not have begun in time. Shorter ones come back when the node leaves.
+ * A node has one alarm, for the chunk that has to begin first: one for each would hold what is over for as long as the node lives.
+ */
+export function watchStart({ timers, limits }: State, { node, job }: Assignment): void {
   const neededMs = expectedMs(job, limits);
   if (node.stopsAtMs === undefined || neededMs <= limits.lifetimeMinMs) return;
-  timers.add(node.stopsAtMs - neededMs, { type: "start-by", assignment });
+  const atMs = node.stopsAtMs - neededMs;
+  if (node.startBy === undefined) node.startBy = timers.add(atMs, { type: "start-by", node });
+  else if (atMs < node.startBy.atMs) timers.move(node.startBy, atMs);
+}
+
+/** The node is lost: nothing begins there. */
+export function forgetStarts({ timers }: State, node: Node): void {
+  if (node.startBy !== undefined) timers.remove(node.startBy);
+  node.startBy = undefined;
 }
 
 /** What is lost with a node whose time was over, or that left, was to be: it blames nobody. */

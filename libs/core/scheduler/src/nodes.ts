@@ -4,10 +4,10 @@ import { announceCapacity } from "./capacity.ts";
 import { keepShare, readmit } from "./exclusion.ts";
 import { endIfComplete, type KeyBook, letGo, revoke, separate } from "./jobs.ts";
 import { nodeCame, nodeGoes } from "./lack.ts";
-import { expectedMs, wasToEnd, watchStart } from "./lifetimes.ts";
+import { expectedMs, forgetStarts, wasToEnd, watchStart } from "./lifetimes.ts";
 import { announceDrained, followVerdict } from "./outcomes.ts";
 import { requeue } from "./spans.ts";
-import type { Assignment, Drain, Node, State } from "./state.ts";
+import type { Drain, Node, State } from "./state.ts";
 import type { Input, NodeKey } from "./types.ts";
 
 export function onNodeJoined(state: State, keys: KeyBook, joined: Extract<Input, { type: "node-joined" }>): void {
@@ -68,14 +68,17 @@ export function stopDrained(state: State, node: Node, drain: Drain): void {
   for (const assignment of node.assignments) revoke(state, assignment, "stop");
 }
 
-/** It is too late for it to begin there. */
-export function startBy(state: State, assignment: Assignment): void {
-  const { id, node, job, startedMs, revoked } = assignment;
-  if (state.assignments.get(id) !== assignment || startedMs !== undefined || revoked !== "no") return;
-  const lastMs = (node.stopsAtMs ?? Number.POSITIVE_INFINITY) - expectedMs(job, state.limits);
-  if (state.nowMs < lastMs)
-    watchStart(state, assignment); // its like have turned out to be shorter
-  else revoke(state, assignment, "if-unstarted");
+/** For some that have not begun on the node it may be too late now. O(assignments of the node) */
+export function startBy(state: State, node: Node): void {
+  node.startBy = undefined;
+  const endsMs = node.stopsAtMs ?? Number.POSITIVE_INFINITY;
+  for (const assignment of node.assignments) {
+    const { startedMs, revoked, job } = assignment;
+    if (startedMs !== undefined || revoked !== "no") continue;
+    const neededMs = expectedMs(job, state.limits);
+    if (state.nowMs < endsMs - neededMs) watchStart(state, assignment);
+    else if (neededMs > state.limits.lifetimeMinMs) revoke(state, assignment, "if-unstarted");
+  }
 }
 
 function empty(state: State, node: Node, how: "if-unstarted" | "stop"): void {
@@ -91,6 +94,7 @@ export function onNodeLost(state: State, key: NodeKey): void {
   if (node === undefined) return;
   const lost = [...node.assignments];
   state.fleet.remove(node);
+  forgetStarts(state, node);
   for (const job of state.jobs.values()) job.placed.delete(node);
   for (const pool of state.pools.values()) {
     pool.placed.delete(node);

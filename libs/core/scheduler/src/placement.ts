@@ -1,6 +1,6 @@
 import { assert, type Millis } from "@heddle/kernel";
 import type { JobQueues } from "./fairness.ts";
-import { Lifetimes } from "./lifetimes.ts";
+import { isBusy, Lifetimes } from "./lifetimes.ts";
 import { couldTake, hasFree } from "./needs.ts";
 import { Ranking } from "./ranking.ts";
 import { isEmptying, isReady, type Job, loadOf, type Node, newNode, type Pool, type Share } from "./state.ts";
@@ -112,11 +112,28 @@ export class Fleet {
     }
     this.lifetimes.isShort = false;
     const share = this.peek(job);
+    if (job.pool.passedOver.length > 0) this.lifetimes.isShort = true;
     if (share !== undefined || !this.lifetimes.isShort) return share;
-    const { pool } = job;
-    if (pool.shares.every(({ node }) => this.lifetimes.lastsForAny(node, pool))) return undefined;
-    this.#distribute(pool); // some of its slots are where they are of no use
+    if (!this.#areMisplaced(job.pool)) return undefined;
+    this.#distribute(job.pool);
+    this.#wake(job.pool); // its other jobs may have room where slots came to
     return this.peek(job);
+  }
+
+  /** Whether slots of the pool are where they are of no use, or left where they would be: never twice in a step, as what is of use changes with inputs only. */
+  #areMisplaced(pool: Pool): boolean {
+    if (pool.passedOver.some((node) => this.lifetimes.lastsForAny(node, pool))) return true;
+    return pool.shares.some(
+      ({ node, slots }) =>
+        slots > Math.max(pool.placed.get(node)?.count ?? 0, Number(this.#isKept(pool, node))) &&
+        !this.lifetimes.lastsForAny(node, pool),
+    );
+  }
+
+  /** Whether a slot of the pool is kept on the node, and would be still. */
+  #isKept(pool: Pool, node: Node): boolean {
+    const job = pool.keptOn.get(node);
+    return job !== undefined && job === firstServed(pool.kinds.get(job.kind)) && this.lifetimes.lasts(node, job);
   }
 
   /** The same; leaves the slots of a bounded pool where they are. */
@@ -167,9 +184,12 @@ export class Fleet {
     this.#reshare(pool);
   }
 
-  /** A chunk of the job has ended: if it waits for a node that lasts, some may do now. */
+  /** A chunk of the job has ended: if it waits for a node that lasts, some may do now; if nothing of it is left to run, slots may be of use elsewhere. */
   timesChanged(job: Job): void {
-    if (this.lifetimes.isAwaited(job.pool) && job.pool.parked.delete(job)) this.#queue.refresh(job);
+    const { pool } = job;
+    if (!this.lifetimes.isAwaited(pool)) return;
+    if (pool.parked.delete(job)) this.#queue.refresh(job);
+    else if (pool.slotsMax !== undefined && !isBusy(job)) this.#wake(pool);
   }
 
   /** A job is over: nothing of it waits, and unless there are others of its kind no slot is kept for it. */
@@ -273,8 +293,9 @@ export class Fleet {
     let best: Share | undefined;
     const isBounded = pool.slotsMax !== undefined;
     for (const share of isBounded ? pool.shares : fitting.map(wholeNode)) {
-      if ((isBounded && !couldTake(share.node, job.needs)) || !hasRoomFor(job, share)) continue;
-      if (!this.lifetimes.fits(share.node, job)) continue;
+      // Where a share is full that does not last, it waits for time, too: what comes free there wakes only those that it lasts for.
+      if (isBounded && !(couldTake(share.node, job.needs) && this.lifetimes.fits(share.node, job))) continue;
+      if (!hasRoomFor(job, share) || !this.lifetimes.fits(share.node, job)) continue;
       if (best === undefined || share.node.load < best.node.load) best = share;
     }
     return best;
@@ -358,34 +379,38 @@ export class Fleet {
     const before = new Map(pool.shares.map((share) => [share.node, share.slots]));
     let remaining = pool.slotsMax ?? 0;
     const isOfUse = (node: Node): boolean => node.takesWork && this.lifetimes.lastsForAny(node, pool);
-    for (const [node, { count }] of pool.placed) {
-      if (!isOfUse(node)) remaining -= Math.min(count, before.get(node) ?? 0);
-    }
-    const reserved = this.#reserve(pool, remaining);
-    remaining -= reserved.size;
+    const held = (node: Node): number =>
+      isOfUse(node) ? 0 : Math.min(pool.placed.get(node)?.count ?? 0, before.get(node) ?? 0);
+    for (const node of pool.placed.keys()) remaining -= held(node);
+    const kept = this.#reserve(pool, remaining);
+    for (const node of kept.keys()) if (held(node) === 0) remaining--;
     pool.shares = [];
+    const passedOver: Node[] = [];
     for (const node of this.nodes.values()) {
-      const own = reserved.has(node) ? 1 : 0;
+      const own = kept.has(node) ? 1 : 0;
       const more = couldTake(node, pool.needs) ? Math.min(node.slots - own, Math.max(0, remaining)) : 0;
       const isGiven = isOfUse(node);
-      const slots = isGiven ? own + more : Math.min(pool.placed.get(node)?.count ?? 0, before.get(node) ?? 0);
+      if (!isGiven && node.takesWork && more > 0) passedOver.push(node);
+      const slots = isGiven ? own + more : Math.max(own, held(node));
       if (slots === 0) continue;
       pool.shares.push({ node, slots });
       if (isGiven) remaining -= more;
     }
     pool.sharesVersion = this.#sharesVersion;
+    pool.passedOver = remaining > 0 ? passedOver : [];
+    pool.keptOn = kept;
   }
 
   /** Nodes on which one slot of a bounded pool is kept, so that its jobs with needs of their own have one while there are `slots`, the older first. */
-  #reserve(pool: Pool, slots: number): Set<Node> {
-    const reserved = new Set<Node>();
-    const oldest = pool.kinds.values().flatMap((jobs) => jobs.values().take(1));
+  #reserve(pool: Pool, slots: number): Map<Node, Job> {
+    const reserved = new Map<Node, Job>();
+    const served = [...pool.kinds.values()].flatMap((jobs) => firstServed(jobs) ?? []);
     pool.keepsForAll = true;
-    for (const job of oldest.toArray().sort((a, b) => a.key - b.key)) {
+    for (const job of served.sort((a, b) => a.key - b.key)) {
       const fitting = this.#fitting(job).filter((node) => this.lifetimes.lasts(node, job));
       const [first] = fitting;
       if (first === undefined || fitting.some((node) => reserved.has(node))) continue;
-      if (reserved.size < slots) reserved.add(first);
+      if (reserved.size < slots) reserved.set(first, job);
       else pool.keepsForAll = false;
     }
     return reserved;
@@ -413,6 +438,11 @@ export class Fleet {
     this.#parkedPools.delete(pool);
     this.#queue.wake(pool);
   }
+}
+
+/** For which of the open jobs of one kind a slot is kept: the oldest that has something to run, or the oldest. */
+function firstServed(jobs: ReadonlySet<Job> | undefined): Job | undefined {
+  return jobs?.values().find(isBusy) ?? jobs?.values().next().value;
 }
 
 function wholeNode(node: Node): Share {

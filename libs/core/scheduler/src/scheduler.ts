@@ -228,7 +228,7 @@ function ring(state: State, alarm: Alarm): void {
       giveUpLacking(state, alarm.job, alarm.sinceMs);
       return;
     case "start-by":
-      startBy(state, alarm.assignment);
+      startBy(state, alarm.node);
       return;
     case "hand-back":
       state.tail.alarm = "rung";

@@ -5,7 +5,7 @@ import type { SchedulerLimits } from "./limits.ts";
 import type { Fleet } from "./placement.ts";
 import type { Ranked } from "./ranking.ts";
 import { RunTimes } from "./run-times.ts";
-import type { Timers } from "./timers.ts";
+import type { PendingAlarm, Timers } from "./timers.ts";
 import type { AssignmentId, ClientKey, Effect, Input, JobKey, NodeKey, PoolKey, Requirements } from "./types.ts";
 import { WaitingJobs } from "./waiting-jobs.ts";
 
@@ -78,6 +78,10 @@ export interface Pool {
   /** Its slots on each node, none for a node with share 0. Empty when unbounded. Computed anew when `sharesVersion` is not the fleet's. */
   shares: Share[];
   sharesVersion: number;
+  /** Nodes that got none of them, though some were left: they do not last for what there was to run then. */
+  passedOver: readonly Node[];
+  /** Nodes on which one of them is kept for a job with needs of its own, also while it has nothing to run, and for which. */
+  keptOn: ReadonlyMap<Node, Job>;
   /** When bounded: its open jobs with needs of their own, by kind, each in the order in which they were opened. */
   readonly kinds: Map<string, Set<Job>>;
   /** Its shares leave a slot for each of these kinds. */
@@ -235,6 +239,8 @@ export interface Node extends Ranked {
   readonly resources: ReadonlyMap<string, number>;
   /** When what runs there is told to come to an end; undefined: nobody knows of that. */
   readonly stopsAtMs: Millis | undefined;
+  /** When something that was placed there has to have begun; undefined when nothing is watched. */
+  startBy: PendingAlarm | undefined;
   /** What its assignments hold of its resources. */
   readonly taken: Map<string, number>;
   /** Place in the order of joining. */
@@ -363,6 +369,8 @@ export function newPool(opened: InputOf<"pool-opened">, client: Client, needs: R
     placed: new Map(),
     shares: [],
     sharesVersion: -1,
+    passedOver: [],
+    keptOn: new Map(),
     kinds: new Map(),
     keepsForAll: true,
     parked: new Set(),
@@ -381,6 +389,7 @@ export function newNode(told: InputOf<"node-joined">, joined: number, nowMs: Mil
     labels,
     resources,
     stopsAtMs: lastsMs === undefined ? undefined : nowMs + lastsMs,
+    startBy: undefined,
     taken: new Map(),
     joined,
     credit: 0,

@@ -26,6 +26,7 @@ export function validateState(state: State): void {
     assert(state.jobs.get(assignment.job.key) === assignment.job, "an assignment belongs to a known job");
   }
   validateWork(state);
+  validateStarts(state);
   validateBackups(state);
   const asked = state.assignments.values().filter(({ handedBack }) => handedBack);
   assert(asked.toArray().length === state.tail.asked, "what is asked back for idle slots is counted");
@@ -150,6 +151,16 @@ function validateWork(state: State): void {
     const { parked } = job.pool;
     assert(hasPlaceable(job) === (job.rankAt >= 0 || parked.has(job)), "exactly the jobs with work wait for a node");
     assert(!parked.has(job) || state.fleet.peek(job) === undefined, "a parked job fits on no node");
+  }
+}
+
+/** However much was placed, there are no more alarms for it than nodes. */
+function validateStarts({ timers, fleet }: State): void {
+  for (const pending of timers) {
+    const { alarm } = pending;
+    if (alarm.type !== "start-by") continue;
+    assert(alarm.node.startBy === pending, "a node has one alarm for what has to begin there");
+    assert(fleet.nodes.get(alarm.node.key) === alarm.node, "nothing has to begin on a lost node");
   }
 }
 
