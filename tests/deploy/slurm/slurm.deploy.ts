@@ -80,7 +80,7 @@ describe.skipIf(noSlurm !== undefined)(`a job of deploy/slurm/heddle.sbatch${ski
     const id = await cluster.submit({ options, command: primes(ENDLESS) });
     await cluster.says(id, "primes.ts begins");
     await cluster.limitTo(id, 2);
-    expect(await cluster.ended(id)).toMatchObject({ state: "FAILED", exitCode: 143 });
+    expect(await cluster.ended(id, 240_000)).toMatchObject({ state: "FAILED", exitCode: 143 });
     expect(cluster.log(id).match(/node left .*reason=goodbye/g)).toHaveLength(2);
     expect(cluster.log(id)).toContain("the time is up");
     await expectNothingLeft();
