@@ -205,6 +205,12 @@ export class SlurmCluster implements AsyncDisposable {
     );
   }
 
+  /** Takes away the files of the jobs there were: what one has left is no other's fault. */
+  clear(): void {
+    for (const directory of [this.home, ...this.nodes.map((node) => this.#machines.temporaryOf(node))])
+      for (const name of readdirSync(directory)) rmSync(join(directory, name), { recursive: true, force: true });
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#machines[Symbol.asyncDispose]();
     for (const log of this.#logs) closeSync(log);

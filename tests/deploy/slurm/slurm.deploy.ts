@@ -26,6 +26,7 @@ describe.skipIf(noSlurm !== undefined)(`a job of deploy/slurm/heddle.sbatch${ski
   afterEach(async () => {
     for (const id of await openJobs()) await cluster.ask(["scancel", id]);
     await eventually("no job is left", async () => ((await openJobs()).length === 0 ? true : undefined), 60_000);
+    cluster.clear();
   });
 
   const openJobs = async (): Promise<string[]> =>
