@@ -53,13 +53,17 @@ export function ownRecord(batch: BatchRun | undefined, machine: Partial<Machine>
   };
 }
 
+/**
+ * What is known of an owner from this machine, now. A host of the same name and of another boot counts as this machine before it was started anew: of names that move between machines, as those of
+ * pods, that is not sure, and their volumes have to keep two of them apart.
+ */
 export function stateOf(owner: OwnerRecord, here: Machine): OwnerState {
   if (owner.bootId === here.bootId) {
     const isKnown = owner.pidNamespace !== "" && here.pidNamespace !== "";
     if (isKnown && owner.pidNamespace !== here.pidNamespace) return "hidden";
     return isAlive(owner) ? "alive" : "gone";
   }
-  // The same host of another boot was started anew. Before there were hosts in records only its own machine was thought of.
+  // Before there were hosts in records only its own machine was thought of.
   return owner.host === here.host || owner.host === "" ? "gone" : "away";
 }
 

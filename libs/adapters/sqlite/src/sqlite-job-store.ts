@@ -28,7 +28,9 @@ const KIND: StorageKind = {
   LockedError: JobStoreLockedError,
 };
 
+/** How large a job store may become, and whose it is. */
 export interface SqliteJobStoreOptions {
+  /** Warned of what people should know of it: a directory that is taken over, an end that was cut, a database too large to be checked as a whole, a disk without space. */
   readonly log: Logger;
   /** Size of the database above which writes reject with JobStoreFullError, in bytes. The disk's unless given. */
   readonly bytesMax?: number;

@@ -29,9 +29,11 @@ const KIND: StorageKind = {
 
 type JournalThread = ThreadClient<JournalRequest, JournalAnswer>;
 
+/** Where a journal is, how large it may become, and whose it is. */
 export interface SqliteJournalOptions {
   /** Where the journal is kept, and nothing else. Made (0700) unless it is there. */
   readonly directory: string;
+  /** Warned of what people should know of it: a directory that is taken over, an end that was cut, a snapshot that is damaged, a disk without space. */
   readonly log: Logger;
   /** Size of the database above which appends reject with JournalFullError, in bytes; snapshots lie beside it. The disk's unless given. */
   readonly bytesMax?: number;
