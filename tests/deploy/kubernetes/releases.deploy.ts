@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -32,10 +32,22 @@ function tryHelm(command: string, ...args: readonly string[]): Promise<Ran> {
   return tools.helm([command, "heddle", ...args, "--namespace", "work"], cluster.kubeconfig);
 }
 
-/** Image of the coordinator's pod. */
-function image(): unknown {
-  const spec = cluster.all("apps/v1", "statefulsets").get("heddle-coordinator")?.spec;
-  return (spec?.template as { spec: { containers: { image: string }[] } } | undefined)?.spec.containers[0]?.image;
+interface Container {
+  readonly image: string;
+  readonly env: readonly { readonly name: string; readonly value?: string }[];
+}
+
+/** The container of the coordinator's pod. */
+function coordinator(): Container {
+  const template = cluster.all("apps/v1", "statefulsets").get("heddle-coordinator")?.spec?.template;
+  const [only] =
+    (template as { readonly spec: { readonly containers: readonly Container[] } } | undefined)?.spec.containers ?? [];
+  if (only === undefined) throw new Error("there is no coordinator");
+  return only;
+}
+
+function image(): string {
+  return coordinator().image;
 }
 
 function replicas(deployment: string): unknown {
@@ -128,13 +140,34 @@ describe.skipIf(whyNoHelm !== undefined)(`a release${whyNoHelm === undefined ? "
     expect(await history()).toEqual(["superseded", "failed", "deployed"]);
   });
 
-  test("is tested by a pod that computes with it, which goes when it has succeeded", async () => {
+  test("keeps what was said of it through an upgrade, which brings the newer chart's defaults for the rest", async () => {
+    const scratch = await mkdtemp(join(tmpdir(), "heddle-newer-chart-"));
+    try {
+      await cp(chart, scratch, { recursive: true });
+      const values = await readFile(join(scratch, "values.yaml"), "utf8");
+      const newer = values.replace("keptBytes: 6442450944", "keptBytes: 7000000000");
+      expect(newer).not.toBe(values);
+      await writeFile(join(scratch, "values.yaml"), newer);
+      await helm("install", chart, ...wait, "--set", "coordinator.logLevel=debug");
+      const said = ["--reset-then-reuse-values", "--set", "image.tag=0.2.0", "--rollback-on-failure"];
+      await helm("upgrade", scratch, ...wait, ...said);
+    } finally {
+      await rm(scratch, { recursive: true, force: true });
+    }
+    const { env, image } = coordinator();
+    expect(image).toBe("heddle:0.2.0");
+    expect(env).toContainEqual({ name: "HEDDLE_LOG_LEVEL", value: "debug" });
+    expect(env).toContainEqual({ name: "HEDDLE_KEPT_BYTES", value: "7000000000" });
+  });
+
+  // What the test's pod runs is run in tests/deploy/image: nothing runs pods here.
+  test("starts its test's pod by helm test, says that it has succeeded, and removes it", async () => {
     await helm("install", chart, ...wait);
     expect(await helm("test")).toContain("Phase:          Succeeded");
     expect([...cluster.all("v1", "pods").keys(), ...cluster.all("v1", "configmaps").keys()]).toEqual([]);
   });
 
-  test("tells by its test that the fabric does not compute", async () => {
+  test("says by helm test that the test's pod has failed", async () => {
     await helm("install", chart, ...wait);
     cluster.objects.sickImages.add("heddle:0.1.0");
     const { code, stdout } = await tryHelm("test", "--timeout", "10s");

@@ -32,6 +32,7 @@ interface Container {
   readonly lifecycle?: { readonly preStop: { readonly exec: { readonly command: readonly string[] } } };
   readonly securityContext: object;
   readonly livenessProbe?: { readonly httpGet: object };
+  readonly startupProbe?: { readonly periodSeconds: number; readonly failureThreshold: number };
 }
 
 interface Workload extends KubernetesObject {
@@ -143,14 +144,22 @@ describe.skipIf(whyNoHelm !== undefined)(`the chart${whyNoHelm === undefined ? "
     expect(environment(workload(objects, "heddle-coordinator")).HEDDLE_MANAGER).toBe("heddle-manager.work.svc:7435");
   });
 
-  test("an agent drains within its grace period, before SIGTERM and after it", async () => {
+  test("a server has ten minutes to check what is on its volume before it is taken for one that hangs", async () => {
+    const objects = await tools.template([]);
+    for (const name of ["heddle-coordinator", "heddle-manager"]) {
+      const { periodSeconds = 0, failureThreshold = 0 } = container(workload(objects, name)).startupProbe ?? {};
+      expect(periodSeconds * failureThreshold).toBe(600);
+    }
+  });
+
+  test("a pod's hook closes the node at once, and leaves all of the grace period but 30 s to the drain that SIGTERM begins", async () => {
     const objects = await tools.template([valuesFile("pools")]);
     for (const [name, seconds] of [
       ["gpu", 120],
       ["burst", 600],
     ] as const) {
       const of = workload(objects, `heddle-agent-${name}`);
-      const command = ["heddle", "drain", "--self", "--deadline", `${seconds}s`];
+      const command = ["heddle", "drain", "--self", "--no-wait", "--deadline", `${seconds + 30}s`];
       expect(container(of).lifecycle?.preStop.exec.command).toEqual(command);
       expect(environment(of).HEDDLE_DRAIN_MS).toBe(String(seconds * 1000));
       expect(of.spec.template.spec.terminationGracePeriodSeconds).toBe(seconds + 30);
@@ -191,6 +200,16 @@ describe.skipIf(whyNoHelm !== undefined)(`the chart${whyNoHelm === undefined ? "
     expect(gpu.spec.template.spec.nodeSelector).toEqual({ accelerator: "a100" });
     expect(workload(objects, "heddle-agent-small").spec.replicas).toBe(0);
     expect(container(gpu).image).toMatch(/^registry\.example\/compute\/heddle@sha256:[0-9a-f]{64}$/);
+  });
+
+  test("evictions are bounded where Kubernetes can count the pods: of all but DaemonSets", async () => {
+    const objects = await tools.template([valuesFile("pools")]);
+    expect([...named(objects, "PodDisruptionBudget")].sort()).toEqual([
+      "heddle-agent-burst",
+      "heddle-agent-small",
+      "heddle-coordinator",
+      "heddle-manager",
+    ]);
   });
 
   test("a pool that follows the queue has as many pods as have the slots that are wanted, and no number of its own", async () => {
@@ -277,6 +296,7 @@ describe.skipIf(whyNoHelm !== undefined)("values that are wrong are refused, and
     [pool(',"kind":"ReplicaSet"'), "kind"],
     [pool(',"kind":"DaemonSet","replicas":2'), "pools/0"],
     [pool(',"kind":"DaemonSet","autoscaling":{"enabled":true}'), "pools/0"],
+    [pool(',"kind":"DaemonSet","podDisruptionBudget":{"maxUnavailable":1}'), "pools/0"],
     [pool(',"labels":{"a":"b,c"}'), "labels"],
     [pool(',"offers":{"gpu":"two"}'), "offers"],
     ['monitoring.interval="often"', "interval"],

@@ -87,12 +87,15 @@ priorityClassName: {{ . }}
 {{- end }}
 {{- end }}
 
-{{/* Plain HTTP, which a probe can ask whatever the fabric speaks. A manager is alive while it reads its journal, and not ready. */}}
+{{/*
+Plain HTTP, which a probe can ask whatever the fabric speaks. It is there once the database on the volume is opened, which checks it as a whole: of a large one on a
+slow volume that takes minutes. While it is read then the server is alive, and not ready.
+*/}}
 {{- define "heddle.probes" -}}
 startupProbe:
   httpGet: { path: /healthz, port: http }
   periodSeconds: 1
-  failureThreshold: 60
+  failureThreshold: 600
 livenessProbe:
   httpGet: { path: /healthz, port: http }
   periodSeconds: 10
