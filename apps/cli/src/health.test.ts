@@ -83,3 +83,10 @@ test("a server that says nothing is given up", async () => {
   expect(await heddle(["health", "--http", `127.0.0.1:${port}`, "--timeout-ms", "100"])).toMatchObject({ code: 124 });
   expect(await heddle(["health", "--timeout-ms", "soon"])).toMatchObject({ code: 2 });
 });
+
+test("whether a server is ready is not asked without its HTTP address", async () => {
+  expect(await heddle(["health", "--ready"])).toMatchObject({
+    code: 2,
+    stderr: "heddle: --ready is asked over HTTP: say where, with --http or HEDDLE_HTTP\n",
+  });
+});

@@ -1,6 +1,6 @@
 import { count, tlsFilesOf } from "@heddle/adapter-command";
 import { askHealth } from "@heddle/adapter-grpc";
-import { StateError, TimeoutError, UnavailableError } from "@heddle/kernel";
+import { InvalidArgumentError, StateError, TimeoutError, UnavailableError } from "@heddle/kernel";
 import { addressOf } from "./config.ts";
 import type { Print } from "./questions.ts";
 import { environmentOf, type TargetOptions } from "./targets.ts";
@@ -22,11 +22,13 @@ const ANSWER_CHARS = 200;
 
 /**
  * `heddle health`: asks a server at its HTTP port where one is named, else a coordinator or a manager by grpc.health.v1. Throws StateError when it is not
- * healthy, UnavailableError when nobody answers, TimeoutError when it says nothing in time.
+ * healthy, UnavailableError when nobody answers, TimeoutError when it says nothing in time, InvalidArgumentError for `ready` without an HTTP address.
  */
 export async function health(options: HealthOptions, print: Print): Promise<void> {
   const http = options.http ?? (options.address === undefined ? process.env.HEDDLE_HTTP : undefined) ?? "";
   const timeoutMs = timeout.parse([options.timeoutMs]) ?? 0;
+  if (options.ready && http === "")
+    throw new InvalidArgumentError("--ready is asked over HTTP: say where, with --http or HEDDLE_HTTP");
   print(`${http === "" ? await askGrpc(options, timeoutMs) : await askHttp(http, options.ready, timeoutMs)}\n`);
 }
 

@@ -1,4 +1,4 @@
-import { JobId, StateError } from "@heddle/kernel";
+import { JobId, NotFoundError, StateError } from "@heddle/kernel";
 import { AsyncResult } from "./async-result.ts";
 import type { Connection } from "./connection.ts";
 import { type JobKeeper, KeptCall } from "./kept-call.ts";
@@ -12,11 +12,17 @@ interface AttachedResults extends KeptResults {
   readonly value: () => unknown;
 }
 
+/** Which job is attached to, and where. */
+interface Attachment {
+  readonly id: string;
+  readonly keeper: JobKeeper;
+  readonly connection: Connection;
+  /** The fabric, for whoever looks for the job in the wrong one; undefined where that is known. */
+  readonly place: string | undefined;
+}
+
 /** The result of a job that the fabric keeps, whoever has submitted it. It is attached to when somebody wants the result. */
-export function attachedResult<R>(
-  host: PoolHost,
-  at: { readonly id: string; readonly keeper: JobKeeper; readonly connection: Connection },
-): AsyncResult<R> {
+export function attachedResult<R>(host: PoolHost, { place, ...at }: Attachment): AsyncResult<R> {
   const { clock } = host.env;
   const sinceMs = clock.nowMs();
   let results: AttachedResults | undefined;
@@ -30,7 +36,12 @@ export function attachedResult<R>(
     },
     wanted: () => undefined,
   });
-  const outcome = call.outcome.then(() => results?.value() as R);
+  const outcome = call.outcome.then(
+    () => results?.value() as R,
+    (error: unknown) => {
+      throw results === undefined ? lookedAt(place, error) : error;
+    },
+  );
   const close = (): void => {
     if (isOnce && call.hasEnded) host.effects?.close(call.id).catch(() => undefined); // its outcomes are kept no longer; it may have been closed by another
   };
@@ -45,6 +56,12 @@ export function attachedResult<R>(
     },
     clock,
   );
+}
+
+/** A job that is not there may be elsewhere. */
+function lookedAt(place: string | undefined, error: unknown): unknown {
+  if (place === undefined || !(error instanceof NotFoundError)) return error;
+  return new NotFoundError(`${error.message}; asked was ${place}`, { cause: error });
 }
 
 function attachedResults({ results: hooks }: PoolHost, { shape, items }: KeptJobFacts): AttachedResults {

@@ -48,6 +48,8 @@ export interface FabricOptions {
   readonly dial?: SessionDial;
   /** The coordinator's. */
   readonly address: string;
+  /** Which fabric this is, in words for whoever looks for a job in it that is not there; undefined where its address says it. */
+  readonly place?: string;
   /** Disposed with the fabric. */
   readonly shipper: Shipper;
   readonly version: Version;
@@ -115,7 +117,10 @@ export class Fabric implements AsyncDisposable {
     const { keeper } = host;
     if (keeper === undefined)
       throw new StateError("attach() is for programs: the session of a task or a Process ends with it");
-    return attachedResult<R>(host, { id: jobId, keeper, connection: this.#connection });
+    return attachedResult<R>(host, {
+      ...{ id: jobId, keeper, connection: this.#connection },
+      place: this.#options.place,
+    });
   }
 
   /** Every node, in order of name. Rejects as `ask`. */

@@ -77,3 +77,11 @@ test("a manager says what to do where no coordinator answers", async () => {
       'start one with "heddle up", or unset HEDDLE_ADDRESS to run on this machine',
   );
 });
+
+test("a job that is sought in the fabric embedded in this process is said to be sought there", async () => {
+  await using fabric = await connect();
+  const sought = fabric.attach("walks").get();
+  await expect(sought).rejects.toThrow(
+    /^no job walks is kept: .+; asked was the fabric embedded in this process, as neither connect\(\) nor HEDDLE_ADDRESS names another$/,
+  );
+});

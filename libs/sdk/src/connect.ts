@@ -50,6 +50,7 @@ function embeddedFabric(options: ConnectOptions): Fabric {
     ...common(env, options),
     client: embedded.client,
     address: embedded.address,
+    place: "the fabric embedded in this process, as neither connect() nor HEDDLE_ADDRESS names another",
     objects: { openScope, leases: endlessLeases },
     prepare: (settings) => embedded.prepare(settings),
     dispose: () => embedded[Symbol.asyncDispose](),
