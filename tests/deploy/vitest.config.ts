@@ -7,6 +7,7 @@ export default defineConfig({
   ssr: { resolve: { conditions: ["@heddle/source", "node", "import", "default"] } },
   test: {
     include: ["tests/deploy/**/*.deploy.ts"],
+    globalSetup: ["tests/deploy/network-programs.ts"],
     pool: "forks",
     fileParallelism: false, // each uses the whole machine
     testTimeout: 120_000,
