@@ -212,6 +212,16 @@ describe.skipIf(whyNoHelm !== undefined)(`the chart${whyNoHelm === undefined ? "
     ]);
   });
 
+  test("the cluster may choose the user, and DNS may be at another port", async () => {
+    const nobody = '{"runAsUser":null,"runAsGroup":null,"fsGroup":null}';
+    const objects = await tools.template([], [`securityContext=${nobody}`, "networkPolicy.dnsPorts=[5353]"]);
+    const { securityContext } = workload(objects, "heddle-coordinator").spec.template.spec;
+    expect(Object.keys(securityContext).sort()).toEqual(["fsGroupChangePolicy", "runAsNonRoot", "seccompProfile"]);
+    const policies = objects.filter(({ kind }) => kind === "NetworkPolicy");
+    expect(JSON.stringify(policies)).toContain('[{"port":5353,"protocol":"UDP"},{"port":5353,"protocol":"TCP"}]');
+    expect(JSON.stringify(policies)).not.toContain('"port":53,');
+  });
+
   test("a pool that follows the queue has as many pods as have the slots that are wanted, and no number of its own", async () => {
     const objects = await tools.template([valuesFile("pools")]);
     expect(workload(objects, "heddle-agent-burst").spec.replicas).toBeUndefined();
@@ -305,6 +315,21 @@ describe.skipIf(whyNoHelm !== undefined)("values that are wrong are refused, and
     expect(code).toBe(1);
     expect(stderr).toContain("values don't meet the specifications of the schema");
     expect(stderr).toContain(named);
+  });
+
+  test.each([
+    ['poolDefaults={"autoscaling":{"enabled":true}}', pool(',"kind":"DaemonSet"'), "no autoscaling"],
+    ['poolDefaults={"maxUnavailable":"0%"}', pool(',"kind":"DaemonSet"'), "maxUnavailable cannot be 0"],
+    ['poolDefaults={"maxUnavailable":0}', pool(',"maxSurge":0'), "cannot both be 0"],
+    [
+      'poolDefaults={"autoscaling":{"minReplicas":20}}',
+      pool(',"autoscaling":{"maxReplicas":3}'),
+      "more than maxReplicas",
+    ],
+    ["monitoring.enabled=true", "pools=[]", "needs networkPolicy.metrics"],
+  ])("%s with %s", async (first, second, words) => {
+    const { code, stderr } = await tools.helm(templateArgs([], [first, second]));
+    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining(words) });
   });
 
   test("two pools of one name", async () => {

@@ -43,9 +43,11 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version | replace "+" "_" }
 
 {{- define "heddle.podSecurity" -}}
 runAsNonRoot: true
-runAsUser: {{ .Values.securityContext.runAsUser }}
-runAsGroup: {{ .Values.securityContext.runAsGroup }}
-fsGroup: {{ .Values.securityContext.fsGroup }}
+{{- range $name, $id := .Values.securityContext }}
+{{- if $id }}
+{{ $name }}: {{ int64 $id }}
+{{- end }}
+{{- end }}
 # Once a volume is ours its modes are left alone: directories that others can enter are not used.
 fsGroupChangePolicy: OnRootMismatch
 seccompProfile: { type: RuntimeDefault }
