@@ -118,6 +118,22 @@ export async function imageConfig(): Promise<ImageConfig> {
   return Docker.config;
 }
 
+/** How large the image is, and how much of that is not its base's; as buildah says it, in MB of 1,000,000 bytes. */
+export async function imageSizesMB(): Promise<{ readonly all: number; readonly own: number }> {
+  const images = JSON.parse(await buildah("images", "--json")) as readonly {
+    readonly names: readonly string[] | null;
+    readonly size: string;
+  }[];
+  const sizeOf = (name: string): number => {
+    const size = images.find(({ names }) => names?.includes(name))?.size ?? "";
+    const [, number] = /^([\d.]+) MB$/.exec(size) ?? [];
+    if (number === undefined) throw new Error(`${name} has the size ${JSON.stringify(size)}`);
+    return Number(number);
+  };
+  const all = sizeOf(IMAGE);
+  return { all, own: all - sizeOf(BASE) };
+}
+
 /** The Node of the image that a Dockerfile names as its base. */
 export function namedNode(): string | undefined {
   const text = readFileSync(join(repository, "deploy/image/Dockerfile"), "utf8");
