@@ -55,7 +55,7 @@ A drained node stays cordoned until it is uncordoned, which also undoes a drain 
 
 Examples:
   heddle drain vm-1 vm-2 --deadline 10m --reason "new kernel"
-  heddle drain --self --deadline 25s`,
+  heddle drain --self --no-wait --deadline 25s`,
     )
     .action(async (given: string[], _options: unknown, of: Command) => {
       const { self = false, name, wait, reason, deadline } = options(of);
