@@ -43,12 +43,18 @@ export function whyNoSlurm(): string | undefined {
   return still === undefined ? undefined : `no ${still}, and Debian's slurm-wlm could not be installed: ${stderr}`;
 }
 
+/** A job: its number, or that of an array and of the task in it, as in 7_1. */
+export type JobId = number | `${number}_${number}`;
+
 /** A job as Slurm tells it. */
 export interface JobFacts {
   readonly state: string;
   readonly exitCode: number;
   readonly restarts: number;
   readonly nodes: string;
+  /** Its own number, also where it is a task of an array. */
+  readonly number: number;
+  readonly isPreempted: boolean;
 }
 
 /** What a submission says. */
@@ -96,9 +102,10 @@ export class SlurmCluster implements AsyncDisposable {
     }
   }
 
-  /** Submits the sbatch file; gives the job's number. */
+  /** Submits the sbatch file; gives the job's number, or that of the array. Its log is its own. */
   async submit({ options = [], env = {}, command }: Submission): Promise<number> {
-    const output = `--output=${this.home}/%j.log`;
+    const isArray = options.some((option) => option.startsWith("--array"));
+    const output = `--output=${this.home}/${isArray ? "%A_%a" : "%j"}.log`;
     const args = ["--parsable", `--chdir=${this.home}`, output, ...options, sbatchFile, ...command];
     return Number.parseInt(await this.ask(["sbatch", ...args], { HEDDLE_SLURM_DIR: this.home, ...env }), 10);
   }
@@ -126,7 +133,7 @@ export class SlurmCluster implements AsyncDisposable {
   }
 
   /** Spares a job the two minutes that Slurm lets one wait which it has queued again. */
-  async hurry(id: number): Promise<void> {
+  async hurry(id: JobId): Promise<void> {
     await this.reaches(id, ["PENDING"]);
     await this.ask(["scontrol", "update", `JobId=${id}`, "StartTime=now"]);
   }
@@ -142,15 +149,22 @@ export class SlurmCluster implements AsyncDisposable {
     return this.#machines.run(machine, command, { ...this.#environment(), ...env });
   }
 
-  async job(id: number): Promise<JobFacts> {
+  async job(id: JobId): Promise<JobFacts> {
     const text = await this.ask(["scontrol", "--oneliner", "show", "job", String(id)]);
     const field = (name: string): string => new RegExp(`(?:^| )${name}=(\\S*)`).exec(text)?.[1] ?? "";
     const exitCode = Number.parseInt(field("ExitCode"), 10);
-    return { state: field("JobState"), exitCode, restarts: Number(field("Restarts")), nodes: field("NodeList") };
+    return {
+      state: field("JobState"),
+      exitCode,
+      restarts: Number(field("Restarts")),
+      nodes: field("NodeList"),
+      number: Number(field("JobId")),
+      isPreempted: /^\d/.test(field("PreemptTime")),
+    };
   }
 
   /** The job in the first of these states that it is in. */
-  reaches(id: number, states: readonly string[], withinMs = 120_000): Promise<JobFacts> {
+  reaches(id: JobId, states: readonly string[], withinMs = 120_000): Promise<JobFacts> {
     const looked = async (): Promise<JobFacts | undefined> => {
       const facts = await this.job(id);
       return states.includes(facts.state) ? facts : undefined;
@@ -162,18 +176,18 @@ export class SlurmCluster implements AsyncDisposable {
   }
 
   /** The job when nothing of it runs any more. */
-  ended(id: number, withinMs?: number): Promise<JobFacts> {
+  ended(id: JobId, withinMs?: number): Promise<JobFacts> {
     return this.reaches(id, ["COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "PREEMPTED"], withinMs);
   }
 
   /** What the job has said so far. */
-  log(id: number): string {
+  log(id: JobId): string {
     const path = join(this.home, `${id}.log`);
     return existsSync(path) ? readFileSync(path, "utf8") : "";
   }
 
   /** Resolves when the job's log has it. */
-  async says(id: number, text: string, withinMs = 90_000): Promise<void> {
+  async says(id: JobId, text: string, withinMs = 90_000): Promise<void> {
     const heard = (): true | undefined => (this.log(id).includes(text) ? true : undefined);
     await eventually(`job ${id} says ${JSON.stringify(text)}`, heard, withinMs).catch((error: Error) => {
       throw new Error(`${error.message}\n${this.log(id)}`);
@@ -302,6 +316,7 @@ export class SlurmCluster implements AsyncDisposable {
       ...nodeLines,
       "PartitionName=main Nodes=ALL Default=YES MaxTime=1:00:00 State=UP PriorityTier=5 PreemptMode=OFF",
       `PartitionName=low Nodes=ALL MaxTime=1:00:00 State=UP PriorityTier=1 PreemptMode=REQUEUE GraceTime=${GRACE_S}`,
+      "PartitionName=sudden Nodes=ALL MaxTime=1:00:00 State=UP PriorityTier=1 PreemptMode=REQUEUE GraceTime=0",
       "PartitionName=high Nodes=ALL MaxTime=1:00:00 State=UP PriorityTier=10 PreemptMode=OFF",
     ].join("\n")}\n`;
   }

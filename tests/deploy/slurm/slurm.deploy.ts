@@ -5,7 +5,11 @@ import { eventually } from "../../harness/waiting.ts";
 import { SlurmCluster, whyNoSlurm } from "./slurm-cluster.ts";
 
 const primesScript = join(import.meta.dirname, "scripts/primes.ts");
+const itemsScript = join(import.meta.dirname, "scripts/items.ts");
 const primes = (...args: readonly string[]): readonly string[] => ["heddle", "run", primesScript, ...args];
+const items = (count: number, seconds: number, file: string): readonly string[] => {
+  return ["heddle", "run", itemsScript, String(count), String(seconds), file];
+};
 const FOUND = "78498 primes by";
 const BLOCKS = 200;
 /** A pause of each block with which all of them take half a minute on eight processes. */
@@ -34,7 +38,7 @@ describe.skipIf(noSlurm !== undefined)(`a job of deploy/slurm/heddle.sbatch${ski
 
   /** But for logs. */
   async function expectNothingLeft(): Promise<void> {
-    expect(readdirSync(cluster.home).filter((name) => !/^\d+\.log$/.test(name))).toEqual([]);
+    expect(readdirSync(cluster.home).filter((name) => !/^\d+(_\d+)?\.log$/.test(name))).toEqual([]);
     await eventually("no process is left on a node", async () =>
       (await cluster.processes()).length === 0 ? true : undefined,
     );
@@ -48,12 +52,21 @@ describe.skipIf(noSlurm !== undefined)(`a job of deploy/slurm/heddle.sbatch${ski
     await expectNothingLeft();
   });
 
-  test("has the exit code of its command", async () => {
+  test("has the exit code of its command, and its nodes know when they have to go", async () => {
+    const nodes = join(cluster.home, "nodes.json");
     const id = await cluster.submit({
-      options: ["--nodes=2"],
-      command: ["sh", "-c", "heddle get nodes --no-headers; exit 7"],
+      options: ["--nodes=2", "--time=50"],
+      env: { HEDDLE_SLURM_HOST: "%h", HEDDLE_SLURM_SIGNAL_S: "600", HEDDLE_SLURM_DRAIN_S: "60" },
+      command: ["sh", "-c", `heddle get nodes -o json > ${nodes}; exit 7`],
     });
     expect(await cluster.ended(id)).toMatchObject({ state: "FAILED", exitCode: 7, restarts: 0 });
+    const lefts = (JSON.parse(readFileSync(nodes, "utf8")) as { readonly endsLeftMs: number }[]).map(
+      ({ endsLeftMs }) => endsLeftMs / 60_000,
+    );
+    expect(lefts).toHaveLength(2);
+    for (const minutes of lefts) expect(minutes).toBeGreaterThan(36);
+    for (const minutes of lefts) expect(minutes).toBeLessThan(41); // 50 - 10 + 1
+    rmSync(nodes);
     await expectNothingLeft();
   });
 
@@ -100,21 +113,87 @@ describe.skipIf(noSlurm !== undefined)(`a job of deploy/slurm/heddle.sbatch${ski
     await expectNothingLeft();
   });
 
-  test("that is preempted runs again, and computes nothing again that it had", async () => {
-    const runs = join(cluster.home, "runs.txt");
-    const id = await cluster.submit({
-      options: ["--nodes=4", "--partition=low"],
-      command: primes(SLOW, "primes", runs),
-    });
-    await eventually("a quarter is done", () => (linesOf(runs).length > BLOCKS / 4 ? true : undefined), 240_000);
-    const urgent = await cluster.submitOther(["--nodes=4", "--exclusive", "--partition=high", "--wrap=sleep 1"]);
+  test("whose limit is raised goes on beyond the end that its agents were told", async () => {
+    const file = join(cluster.home, "items.txt");
+    const options = ["--nodes=1", "--time=2", "--signal=B:TERM@1"];
+    const env = { HEDDLE_SLURM_SIGNAL_S: "1", HEDDLE_SLURM_DRAIN_S: "5" };
+    const id = await cluster.submit({ options, env, command: items(26, 10, file) });
+    await eventually("it has begun", () => (linesOf(file).length > 0 ? true : undefined), 90_000);
+    await cluster.ask(["scontrol", "update", `JobId=${id}`, "TimeLimit=20"]);
+    expect(await cluster.ended(id, 300_000)).toMatchObject({ state: "COMPLETED", exitCode: 0, restarts: 0 });
+    expect(cluster.log(id)).toContain("agents begin anew");
+    expect(itemsOf(file, "done")).toEqual(upTo(26));
+    rmSync(file);
+    await expectNothingLeft();
+  });
+
+  test("that is preempted ends what runs within the grace time, and runs again for the rest: nothing is computed twice", async () => {
+    const file = join(cluster.home, "items.txt");
+    const id = await cluster.submit({ options: ["--nodes=2", "--partition=low"], command: items(8, 10, file) });
+    await eventually("all processes are busy", () => (itemsOf(file, "begin").length === 4 ? true : undefined), 90_000);
+    const urgent = await preempt();
+    await eventually("it is preempted", async () => ((await cluster.job(id)).isPreempted ? true : undefined), 30_000);
+    expect(itemsOf(file, "done")).toEqual([]);
     await cluster.ended(urgent);
+    expect(itemsOf(file, "begin")).toEqual(itemsOf(file, "done"));
     await cluster.hurry(id);
     expect(await cluster.ended(id, 240_000)).toMatchObject({ state: "COMPLETED", exitCode: 0, restarts: 1 });
-    expect(cluster.log(id)).toContain(FOUND);
-    expect(cluster.log(id)).toContain("run 2, on");
-    expectNotAgain(runs);
-    rmSync(runs);
+    expect(cluster.log(id)).toContain("preempted: to be run again");
+    expect(itemsOf(file, "begin")).toEqual(upTo(8));
+    expect(itemsOf(file, "done")).toEqual(upTo(8));
+    rmSync(file);
+    await expectNothingLeft();
+  });
+
+  const preempt = (): Promise<number> =>
+    cluster.submitOther(["--nodes=4", "--exclusive", "--partition=high", "--wrap=sleep 1"]);
+
+  test.each([
+    [
+      "is queued again while it lives",
+      "main",
+      async (id: number) => void (await cluster.ask(["scontrol", "requeue", `${id}`])),
+    ],
+    ["is preempted without a grace time", "sudden", async () => void (await cluster.ended(await preempt()))],
+  ] as const)("that %s runs again with all that was answered", async (_, partition, interrupt) => {
+    const file = join(cluster.home, "items.txt");
+    const id = await cluster.submit({
+      options: ["--nodes=2", `--partition=${partition}`],
+      command: items(20, 2, file),
+    });
+    await eventually("half is done", () => (itemsOf(file, "done").length >= 8 ? true : undefined), 90_000);
+    await interrupt(id);
+    await cluster.hurry(id);
+    expect(await cluster.ended(id, 240_000)).toMatchObject({ state: "COMPLETED", exitCode: 0, restarts: 1 });
+    expect(cluster.log(id)).toContain("Slurm has queued the job again");
+    expect(new Set(itemsOf(file, "done")).size).toBe(20);
+    expect(itemsOf(file, "begin").length).toBeLessThanOrEqual(20 + 8); // what ran on four processes, or had just been answered
+    rmSync(file);
+    await expectNothingLeft();
+  });
+
+  test("is each task of an array: one whose time is up runs again when it is to, and the others never know", async () => {
+    const file = (task: number): string => join(cluster.home, `items-${task}.txt`);
+    const command = ["sh", "-c", `exec heddle run ${itemsScript} 8 3 ${cluster.home}/items-$SLURM_ARRAY_TASK_ID.txt`];
+    const env = { HEDDLE_SLURM_AT_LIMIT: "requeue" };
+    const array = await cluster.submit({ options: ["--array=0-1", "--nodes=1"], env, command });
+    const tasks = [0, 1] as const;
+    for (const task of tasks)
+      await eventually("it is under way", () => (itemsOf(file(task), "done").length > 0 ? true : undefined), 90_000);
+    // for Slurm the number of this one is that of all
+    const numbers = await Promise.all(tasks.map(async (task) => (await cluster.job(`${array}_${task}`)).number));
+    const ended = tasks[numbers.indexOf(array)];
+    if (ended === undefined) throw new Error(`no task has the array's number: ${numbers}`);
+    await cluster.ask(["scancel", "--batch", "--signal=TERM", `${array}_${ended}`]); // as Slurm does before the limit
+    await cluster.says(`${array}_${ended}`, "the time is up: to be run again");
+    await cluster.hurry(`${array}_${ended}`);
+    for (const task of tasks) {
+      const facts = await cluster.ended(`${array}_${task}`, 180_000);
+      expect(facts).toMatchObject({ state: "COMPLETED", exitCode: 0, restarts: task === ended ? 1 : 0 });
+      expect(itemsOf(file(task), "begin")).toEqual(upTo(8));
+      expect(itemsOf(file(task), "done")).toEqual(upTo(8));
+      rmSync(file(task));
+    }
     await expectNothingLeft();
   });
 
@@ -149,4 +228,14 @@ function expectNotAgain(runs: string): void {
 
 function linesOf(path: string): string[] {
   return existsSync(path) ? readFileSync(path, "utf8").split("\n").slice(0, -1) : [];
+}
+
+/** The items of scripts/items.ts that have begun, or are done, each as often as it did, in their order. */
+function itemsOf(file: string, what: "begin" | "done"): number[] {
+  const words = linesOf(file).map((line) => line.split(" "));
+  return words.flatMap(([word, item]) => (word === what ? [Number(item)] : [])).sort((a, b) => a - b);
+}
+
+function upTo(count: number): number[] {
+  return Array.from({ length: count }, (_, at) => at);
 }
