@@ -104,8 +104,8 @@ export function addressesOf(config: AgentConfig, environment: NodeJS.ProcessEnv 
 }
 
 /**
- * How long the agent has at a time of day: by what it was told, else by its Slurm job; undefined when nobody knows. Throws InvalidArgumentError when it is told
- * twice, or its end has passed.
+ * How long the agent has at a time of day: by what it was told, else by its Slurm job, where Slurm says so (22.05 does not); undefined when nobody knows. Throws
+ * InvalidArgumentError when it is told twice, or its end has passed.
  */
 export function lifetimeOf(
   { lifetime, endsAt }: Pick<AgentConfig, "lifetime" | "endsAt">,
