@@ -167,7 +167,11 @@ describe.skipIf(noSlurm !== undefined)(`a job of deploy/slurm/heddle.sbatch${ski
     await eventually("half is done", () => (itemsOf(file, "done").length >= 8 ? true : undefined), 90_000);
     await interrupt(id);
     await cluster.hurry(id);
-    expect(await cluster.ended(id, 240_000), cluster.log(id)).toMatchObject({ state: "COMPLETED", exitCode: 0, restarts: 1 });
+    expect(await cluster.ended(id, 240_000), cluster.log(id)).toMatchObject({
+      state: "COMPLETED",
+      exitCode: 0,
+      restarts: 1,
+    });
     expect(new Set(itemsOf(file, "done")).size).toBe(20);
     // what ran on two processes of two nodes, or had just been answered
     expect(itemsOf(file, "begin").length).toBeLessThanOrEqual(20 + 4 + 2);
