@@ -46,7 +46,8 @@ describe.skipIf(noSlurm !== undefined)(`a job of deploy/slurm/heddle.sbatch${ski
   }
 
   test("finds the primes below a million on every node, ends with its command, and leaves nothing", async () => {
-    const id = await cluster.submit({ options: ["--nodes=4"], command: primes("10") });
+    const env = { HEDDLE_NAME: "mine", HEDDLE_HTTP: "127.0.0.1:1", HEDDLE_ADDRESS: "127.0.0.1:1" }; // of another fabric
+    const id = await cluster.submit({ options: ["--nodes=4"], env, command: primes("10") });
     expect(await cluster.ended(id)).toMatchObject({ state: "COMPLETED", exitCode: 0, restarts: 0 });
     expect(cluster.log(id)).toContain(`${FOUND} n1 n2 n3 n4`);
     await expectNothingLeft();
