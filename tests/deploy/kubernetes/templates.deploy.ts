@@ -202,6 +202,16 @@ describe.skipIf(whyNoHelm !== undefined)(`the chart${whyNoHelm === undefined ? "
     expect(container(gpu).image).toMatch(/^registry\.example\/compute\/heddle@sha256:[0-9a-f]{64}$/);
   });
 
+  test("agents may have rights of a cloud's, and the test's pod has its place", async () => {
+    const objects = await tools.template([valuesFile("pools")]);
+    const account = objects.find(({ kind, metadata }) => kind === "ServiceAccount" && /agent/.test(metadata.name));
+    expect(account?.metadata).toMatchObject({ annotations: { "eks.amazonaws.com/role-arn": expect.any(String) } });
+    expect(objects.find(({ kind }) => kind === "Pod")?.spec).toMatchObject({
+      nodeSelector: { pool: "general" },
+      tolerations: [{ key: "batch", operator: "Exists" }],
+    });
+  });
+
   test("evictions are bounded where Kubernetes can count the pods: of all but DaemonSets", async () => {
     const objects = await tools.template([valuesFile("pools")]);
     expect([...named(objects, "PodDisruptionBudget")].sort()).toEqual([
