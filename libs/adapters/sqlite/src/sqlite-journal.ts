@@ -18,7 +18,8 @@ import { SnapshotFiles } from "./snapshot-files.ts";
 import { type StorageKind, threadBeside } from "./storage.ts";
 import { type OwnerOptions, ThreadClient } from "./thread-client.ts";
 
-const KIND: StorageKind = {
+/** What the thread of a journal is, and how its failures are told. */
+export const JOURNAL: StorageKind = {
   what: "journal",
   thread: threadBeside(import.meta.url, "journal-thread"),
   FullError: JournalFullError,
@@ -48,7 +49,7 @@ export interface SqliteJournalOptions {
  */
 export async function openSqliteJournal(options: SqliteJournalOptions): Promise<Journal> {
   const { directory, log, bytesMax, owner } = options;
-  const start = { kind: KIND, directory, bytesMax, log, owner };
+  const start = { kind: JOURNAL, directory, bytesMax, log, owner };
   const { thread, opened } = await ThreadClient.start<JournalRequest, JournalAnswer>(start);
   return new SqliteJournal({ directory, log, thread, position: opened.position });
 }

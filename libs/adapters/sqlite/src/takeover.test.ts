@@ -2,13 +2,7 @@ import { once } from "node:events";
 import { copyFileSync, readdirSync, readFileSync, readlinkSync, renameSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { silentLogger } from "@heddle/kernel";
-import {
-  type Journal,
-  JournalDamagedError,
-  JournalFailedError,
-  JournalFullError,
-  JournalLockedError,
-} from "@heddle/port-journal";
+import { type Journal, JournalLockedError } from "@heddle/port-journal";
 import { afterAll, describe, expect, onTestFinished, test } from "vitest";
 import { acknowledgedIn } from "./acknowledged.ts";
 import { Batch } from "./batch.ts";
@@ -16,7 +10,7 @@ import { readBeat } from "./heartbeat.ts";
 import { openSqliteJournal } from "./index.ts";
 import type { JournalAnswer, JournalRequest } from "./messages.ts";
 import { ownRecord, readOwner, stateOf } from "./owner.ts";
-import { type StorageKind, threadBeside } from "./storage.ts";
+import { JOURNAL } from "./sqlite-journal.ts";
 import { type Child, startChild } from "./testing/child.ts";
 import { checkRecords } from "./testing/records.ts";
 import { scratchDirectory } from "./testing/scratch.ts";
@@ -53,15 +47,6 @@ async function startOwner(directory: string, owner: OwnerOptions, mode: "load" |
 }
 
 const beatsIn = (directory: string): string[] => readdirSync(directory).filter((name) => name.startsWith("beat-"));
-
-const JOURNAL: StorageKind = {
-  what: "journal",
-  thread: threadBeside(import.meta.url, "journal-thread"),
-  FullError: JournalFullError,
-  FailedError: JournalFailedError,
-  DamagedError: JournalDamagedError,
-  LockedError: JournalLockedError,
-};
 
 /** Kills an owner that appends. Gives the last record that it was seen to acknowledge: 19, by `startOwner`, unless it said more. */
 async function killed(owner: Child): Promise<number> {
