@@ -220,6 +220,29 @@ describe.skipIf(whyNoHelm !== undefined)(`the chart${whyNoHelm === undefined ? "
       "heddle-coordinator",
       "heddle-manager",
     ]);
+    for (const { kind, spec } of objects)
+      if (kind === "PodDisruptionBudget") expect(spec).toMatchObject({ unhealthyPodEvictionPolicy: "AlwaysAllow" });
+  });
+
+  test("what speaks TLS is marked as that, for meshes that would take a port called grpc for one in clear", async () => {
+    const services = (await tools.template([])).filter(({ kind }) => kind === "Service");
+    const ports = services.flatMap(
+      ({ spec }) => (spec as { ports: readonly { name: string; appProtocol: string }[] }).ports,
+    );
+    const marks = new Set(ports.map(({ name, appProtocol }) => `${name} is ${appProtocol}`));
+    expect([...marks].sort()).toEqual(["grpc is tls", "http is http"]);
+  });
+
+  test("tasks reach all but the metadata services of clouds, pods of the cluster too", async () => {
+    const policies = (await tools.template([])).filter(({ kind }) => kind === "NetworkPolicy");
+    const ofAgents = policies.filter(({ metadata }) => metadata.name === "heddle-agent");
+    const peers = ofAgents.flatMap(({ spec }) =>
+      (spec as { readonly egress: readonly { readonly to?: readonly object[] }[] }).egress.flatMap(({ to = [] }) => to),
+    );
+    expect(peers).toContainEqual({ namespaceSelector: {} });
+    const closed = JSON.stringify(peers);
+    for (const range of ["169.254.0.0/16", "168.63.129.16/32", "100.100.100.200/32", "fd00:ec2::/32"])
+      expect(closed).toContain(range);
   });
 
   test("the cluster may choose the user, and DNS may be at another port", async () => {
