@@ -12,7 +12,7 @@ import {
   tlsSettings,
 } from "@heddle/adapter-command";
 import { type LogLevel, logLevels } from "@heddle/adapter-system";
-import { KEPT_BYTES_MAX } from "@heddle/shell-coordinator";
+import { KEPT_BYTES_MAX, SPILL_BYTES_MAX } from "@heddle/shell-coordinator";
 
 /** Shipped code that a coordinator keeps. Above, what was unused for longest goes, and clients send it again. */
 export const ARTIFACTS_BYTES_MAX = 1024 * 1024 * 1024;
@@ -24,6 +24,7 @@ export interface CoordinatorConfig extends ServerValues, TlsValues {
   readonly dataDir: string | undefined;
   readonly ephemeral: boolean;
   readonly keptBytes: number;
+  readonly spillBytes: number;
   readonly manager: string | undefined;
   readonly unschedulableMs: number;
   readonly logLevel: LogLevel;
@@ -51,6 +52,12 @@ export const settings: SettingTable<CoordinatorConfig> = {
       min: 1_048_576,
       max: Number.MAX_SAFE_INTEGER,
     },
+  ),
+  spillBytes: count(
+    "BYTES",
+    "results in --data-dir that wait for programs which read too slowly: above it, and without --data-dir, their jobs begin nothing new instead; 0 for none",
+    SPILL_BYTES_MAX,
+    { min: 0, max: Number.MAX_SAFE_INTEGER },
   ),
   manager: text(
     "ADDRESS",

@@ -18,6 +18,7 @@ import { sqliteJobStore } from "@heddle/adapter-sqlite";
 import {
   batchRun,
   fileBlobs,
+  fileSpill,
   findLocalToken,
   hostFacts,
   localTokenDirectory,
@@ -53,6 +54,8 @@ async function start(config: CoordinatorConfig): Promise<RunningServer> {
       ? memoryJobStore()
       : await sqliteJobStore(join(directory, "jobs"), { log: env.log, owner: { batch: batchRun() } }),
   );
+  const isSpilling = config.dataDir !== undefined && !config.ephemeral && config.spillBytes > 0;
+  const spill = isSpilling ? { spill: await fileSpill(join(directory, "spill")) } : {};
   const { pid, nodeMajor } = hostFacts();
   const { leaseMs, heartbeatMs, manager } = config;
   const build = packageVersion(import.meta.url);
@@ -61,6 +64,8 @@ async function start(config: CoordinatorConfig): Promise<RunningServer> {
     blobs,
     jobs,
     keptBytesMax: config.keptBytes,
+    ...spill,
+    spillBytesMax: config.spillBytes,
     timeOfDayMs: Date.now,
     build,
     nodeMajor,

@@ -40,6 +40,8 @@ export interface JobFacts {
   readonly unreadBytesMax: number;
   readonly wants: readonly (Requirements | undefined)[];
   unreadBytes: number;
+  /** There is no room for more results of it. */
+  throttled: boolean;
   /** Chunks below this number leave a gap before a result from a session before, when it is ordered. */
   readonly gapChunks: number;
   readonly grains: Map<number, number>;
@@ -138,4 +140,15 @@ export function isReady({ silent, cordoned, leaving, excludedUntilMs }: NodeFact
 /** What one chunk of a job takes from its node. */
 export function amountsOf(job: JobFacts | undefined): ReadonlyMap<string, number> {
   return new Map([...(job?.wants[1]?.resources ?? []), ...(job?.wants[0]?.resources ?? [])]);
+}
+
+/** Takes in what was said of an open job; undefined when it was never opened. */
+export function learnOfJob(
+  job: JobFacts | undefined,
+  input: Extract<Input, { type: "results-taken" | "job-throttled" | "job-cancel-requested" }>,
+): void {
+  if (job === undefined) return;
+  if (input.type === "results-taken") job.unreadBytes = Math.max(0, job.unreadBytes - input.bytes);
+  else if (input.type === "job-throttled") job.throttled = input.throttled;
+  else job.cancelRequested = true;
 }

@@ -26,15 +26,18 @@ export function sharesRoom(node: NodeFacts, job: JobFacts, jobs: ReadonlyMap<Job
   return held.filter((other) => (job.depth > 0 ? other?.pool === job.pool : other?.depth === 0)).toArray().length;
 }
 
-/** What is new starts within the bound of unread bytes, or fills a gap before a result of an ordered job. */
+/** What is new starts within the bound of unread bytes and while there is room, or fills a gap before a result of an ordered job. */
 export function judgeUnread(effect: Extract<Effect, { type: "assign-chunk" }>, job: JobFacts): void {
   const { assignment, attempt, chunk, offset } = effect;
-  if (job.unreadBytes < job.unreadBytesMax) return;
+  if (!job.throttled && job.unreadBytes < job.unreadBytesMax) return;
   const isBehind = ([number, items]: [number, ItemFacts[]]): boolean =>
     items.slice(number === chunk ? offset : 0).some(({ state }) => number >= chunk && state === "delivered");
   const isAgain = attempt > 1 && job.chunks.entries().some(isBehind);
   const isGap = job.ordered && (isAgain || chunk < job.gapChunks);
-  demand(isGap, `assignment ${assignment} is new with ${job.unreadBytes} bytes unread`);
+  demand(
+    isGap,
+    `assignment ${assignment} is new with ${job.unreadBytes} bytes unread${job.throttled ? ", and no room" : ""}`,
+  );
 }
 
 /** After each step: what no node that stays could ever run is given up in time, if it has anything to run. */

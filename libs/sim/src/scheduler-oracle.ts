@@ -17,6 +17,7 @@ import {
   type ItemFacts,
   isReady,
   type JobFacts,
+  learnOfJob,
   learnOutcome,
   type NodeFacts,
   newItem,
@@ -136,19 +137,14 @@ export class SchedulerOracle {
       case "chunk-offered":
         this.#learnChunk(input);
         return undefined;
-      case "results-taken": {
-        const job = this.#jobs.get(input.job);
-        if (job !== undefined) job.unreadBytes = Math.max(0, job.unreadBytes - input.bytes);
+      case "results-taken":
+      case "job-throttled":
+      case "job-cancel-requested":
+        learnOfJob(this.#jobs.get(input.job), input);
         return undefined;
-      }
       case "job-sealed":
       case "timer-fired":
         return undefined;
-      case "job-cancel-requested": {
-        const job = this.#jobs.get(input.job);
-        if (job !== undefined) job.cancelRequested = true;
-        return undefined;
-      }
       case "chunk-finished":
         return this.#learnFinish(input);
       case "chunk-started": {
@@ -196,6 +192,7 @@ export class SchedulerOracle {
       failedItems: 0,
       ended: undefined,
       lackingSinceMs: undefined,
+      throttled: false,
       cancelRequested: pool?.closed !== false,
     });
   }

@@ -25,6 +25,7 @@ import { drawTrouble, RUN_LIMITS, type SwarmOptions, swarm } from "./scheduler-f
 import { SchedulerOracle } from "./scheduler-oracle.ts";
 import { drawResume, settledOf } from "./scheduler-resumes.ts";
 import type { TailWatch } from "./scheduler-tail.ts";
+import { Throttles } from "./scheduler-throttles.ts";
 import { isPoisoned, items } from "./scheduler-workload.ts";
 
 /** What is simulated: a Scheduler, or one with a planted bug. */
@@ -101,6 +102,7 @@ class SchedulerWorld implements AgentWorld {
   readonly #speculates: Random;
   readonly #mortals: Random;
   readonly #consumers: Consumers;
+  readonly #throttles: Throttles;
   readonly #tail: TailWatch | undefined;
   readonly #lives = new Map<NodeKey, NodeLife>();
   readonly #clients: ClientPlan[] = [];
@@ -132,6 +134,8 @@ class SchedulerWorld implements AgentWorld {
     this.#speculates = seededRandom(seed, "speculates");
     this.#mortals = seededRandom(seed, "mortals");
     this.#consumers = new Consumers(this, seededRandom(seed, "consumers"));
+    const throttled = { after: this.after.bind(this), feed: (input: Input): void => this.#feed(input) };
+    this.#throttles = new Throttles(throttled, this.options, this.#plan, seededRandom(seed, "throttles"));
     this.#tail = run.tail;
     this.#trace = run.trace;
     this.workload = items(seed, this.options);
@@ -401,7 +405,7 @@ class SchedulerWorld implements AgentWorld {
       this.#feed({ type: "node-cordoned", node, cordoned: false });
       life.agent.grant();
     }
-    for (const { key } of this.#clients) this.#feed({ type: "client-throttled", client: key, throttled: false });
+    this.#throttles.heal();
   }
 
   // ---- clients
@@ -411,7 +415,7 @@ class SchedulerWorld implements AgentWorld {
     this.#feed({ type: "client-joined", client });
     const pools = Array.from({ length: 1 + this.#plan.int(2) }, () => this.#openPool(client));
     this.#clients.push({ key: client, pools });
-    this.#planThrottle(client);
+    this.#throttles.client(client);
     if (this.#plan.float() < this.options.cancels / 4) {
       this.after(this.#plan.int(this.options.faultsUntilMs), () => this.#feed({ type: "client-left", client }));
     }
@@ -425,14 +429,6 @@ class SchedulerWorld implements AgentWorld {
       this.after(this.#plan.int(this.options.faultsUntilMs), () => this.#feedTwice({ type: "pool-closed", pool }));
     }
     return pool;
-  }
-
-  #planThrottle(client: ClientKey): void {
-    if (this.#plan.float() >= this.options.throttles) return;
-    const fromMs = this.#plan.int(this.options.faultsUntilMs);
-    this.after(fromMs, () => this.#feed({ type: "client-throttled", client, throttled: !this.#healed }));
-    const untilMs = fromMs + this.#plan.int(500);
-    this.after(untilMs, () => this.#feed({ type: "client-throttled", client, throttled: false }));
   }
 
   #openJob(): void {
@@ -452,6 +448,7 @@ class SchedulerWorld implements AgentWorld {
     const opened: Input = { type: "job-opened", job, pool, retries, depth, ...more };
     if (opened.unreadBytesMax !== undefined) this.#consumers.opened(opened);
     this.#feedTwice(opened);
+    this.#throttles.job(job);
     if (this.#plan.float() < this.options.cancels) {
       this.after(this.#plan.int(1_500), () => this.#feedTwice({ type: "job-cancel-requested", job }));
     }

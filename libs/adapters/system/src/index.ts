@@ -2,6 +2,7 @@ export { type BatchRun, batchRun } from "./batch-run.ts";
 export { bootClock, systemClock } from "./clock.ts";
 export { systemEnvironment } from "./environment.ts";
 export { type FileBlobsOptions, fileBlobs } from "./file-blobs.ts";
+export { fileSpill } from "./file-spill.ts";
 export {
   environmentVariable,
   type HostFacts,

@@ -18,6 +18,8 @@ type Cause =
   | { readonly type: "throttled-client" }
   /** So much is delivered and not taken, and no more may be. */
   | { readonly type: "unread-results"; readonly bytes: number; readonly bytesMax: number }
+  /** There is no room for more results of it. */
+  | { readonly type: "throttled-job" }
   | { readonly type: "no-node" }
   /** None of the nodes could ever run it. It fails at `failsAtMs`, undefined for never. */
   | { readonly type: "lacking"; readonly lack: string; readonly failsAtMs: Millis | undefined }
@@ -63,6 +65,7 @@ export function waitsOf(state: State, job: Job): Wait[] {
   if (held > 0) {
     const { unreadBytes: bytes, unreadBytesMax: bytesMax } = job;
     if (client.throttled) waits.push({ type: "throttled-client", chunks: held });
+    else if (job.throttled && !(ready === 0 && hasPlaceable(job))) waits.push({ type: "throttled-job", chunks: held });
     else if (bytesMax !== undefined && bytes >= bytesMax && !(ready === 0 && hasPlaceable(job)))
       waits.push({ type: "unread-results", chunks: held, bytes, bytesMax });
     else ready += held;

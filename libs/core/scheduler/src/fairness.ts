@@ -146,7 +146,7 @@ export function hasPlaceable(job: Job): boolean {
  * take anything, and what stands behind it is all that is unread.
  */
 function hasResultCredit(job: Job): boolean {
-  if (job.unreadBytesMax === undefined || job.unreadBytes < job.unreadBytesMax) return true;
+  if (!job.throttled && (job.unreadBytesMax === undefined || job.unreadBytes < job.unreadBytesMax)) return true;
   const next = job.unbegun.peek() ?? job.fresh.peek();
   if (!job.ordered || next === undefined) return false;
   const { chunk, offset } = job.furthest;

@@ -89,6 +89,13 @@ export function onResultsTaken(state: State, key: JobKey, bytes: number): void {
   state.queue.refresh(job);
 }
 
+export function onJobThrottled(state: State, key: JobKey, throttled: boolean): void {
+  const job = state.jobs.get(key);
+  if (job === undefined || job.throttled === throttled) return;
+  job.throttled = throttled;
+  state.queue.refresh(job);
+}
+
 export function onJobSealed(state: State, key: JobKey, chunks: number): void {
   const job = state.jobs.get(key);
   if (job === undefined || job.state === "ended" || job.chunksSealed !== undefined) return;

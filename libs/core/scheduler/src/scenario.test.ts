@@ -192,6 +192,9 @@ function input(words: Words): Input {
     case "throttle":
     case "unthrottle":
       return { type: "client-throttled", client: client(), throttled: words.verb === "throttle" };
+    case "throttle-job":
+    case "unthrottle-job":
+      return { type: "job-throttled", job: job(), throttled: words.verb === "throttle-job" };
     case "pool": {
       const owner = words.key("c", words.text("client")) as ClientKey;
       const slotsMax = words.number("slots-max");

@@ -12,6 +12,7 @@ import {
   onJobCancelRequested,
   onJobOpened,
   onJobSealed,
+  onJobThrottled,
   onPoolClosed,
   onPoolOpened,
   onResultsTaken,
@@ -175,6 +176,9 @@ export class Scheduler {
         return;
       case "results-taken":
         onResultsTaken(state, input.job, input.bytes);
+        return;
+      case "job-throttled":
+        onJobThrottled(state, input.job, input.throttled);
         return;
       case "job-cancel-requested":
         onJobCancelRequested(state, input.job);

@@ -122,6 +122,8 @@ export interface Job extends Ranked {
   readonly unreadBytesMax: number | undefined;
   /** Result bytes delivered and not taken; 0 when there is no bound. */
   unreadBytes: number;
+  /** There is no room for more results of it. */
+  throttled: boolean;
   /** Number of the highest chunk with a result, and offset of its last one; -1 and 0 before the first. Of a resumed job: the first chunk behind all gaps. */
   furthest: { readonly chunk: number; readonly offset: number };
   /** What its nodes must have, those of its pool included, the same object when it asks for no more; undefined for nothing. */
@@ -322,6 +324,7 @@ export function newJob(opened: InputOf<"job-opened">, pool: Pool, needs: Require
     ordered: opened.ordered,
     unreadBytesMax: opened.unreadBytesMax,
     unreadBytes: opened.unreadBytesMax === undefined ? 0 : Math.max(0, opened.resumed?.unreadBytes ?? 0),
+    throttled: false,
     furthest: { chunk: opened.resumed?.gapChunks ?? -1, offset: 0 },
     needs,
     kind: kindOf(pool, depthOf(opened.depth), needs),

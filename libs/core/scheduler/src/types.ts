@@ -43,6 +43,8 @@ export type Input =
   | { readonly type: "client-left"; readonly client: ClientKey }
   /** The client reads its results too slowly (true): its jobs get no new chunk until false. */
   | { readonly type: "client-throttled"; readonly client: ClientKey; readonly throttled: boolean }
+  /** There is no room for more results of the job (true): none of its chunks starts that was never placed, but for a gap before a result, until false. */
+  | { readonly type: "job-throttled"; readonly job: JobKey; readonly throttled: boolean }
   /** `slotsMax`: most chunks of the pool that run at a time over all nodes; undefined for no bound. `requirements`: undefined for none. */
   | {
       readonly type: "pool-opened";

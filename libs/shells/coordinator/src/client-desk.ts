@@ -32,7 +32,14 @@ import type { Office } from "./desk.ts";
 import { KeptDesk, type KeptDeskOptions } from "./kept-desk.ts";
 import type { KeptJob } from "./kept-job.ts";
 import type { ClientRecord, JobRecord, PoolRecord } from "./ledger.ts";
-import { CLIENT_OUTPUT_BACKLOG_BYTES, CLIENT_RESULT_BACKLOG_BYTES, CLIENTS_MAX } from "./limits.ts";
+import {
+  CLIENT_OUTPUT_BACKLOG_BYTES,
+  CLIENT_RESULT_BACKLOG_BYTES,
+  CLIENTS_MAX,
+  JOB_SPILL_BYTES_MAX,
+} from "./limits.ts";
+import type { Counts } from "./metrics.ts";
+import { Outlet } from "./outlet.ts";
 import { ProcessDesk } from "./process-desk.ts";
 import { fabricError, sendJobEnded } from "./results.ts";
 
@@ -46,12 +53,14 @@ export class ClientDesk implements ClientHost {
   /** Jobs that outlive their client, or this coordinator. */
   readonly kept: KeptDesk;
   readonly #office: Office;
+  readonly #idle: () => void;
   #slots = 0;
   #nodes = 0;
 
-  /** `idle`: told when the last process is over. */
+  /** `idle`: told when the last process is over, or a job has its last result sent that was over before. */
   constructor(office: Office, keeping: Keeping, idle: () => void) {
     this.#office = office;
+    this.#idle = idle;
     this.kept = new KeptDesk({
       ...{ ...keeping, office, host: this },
       isTaken: (client, id) => !this.#isFree(client, id),
@@ -112,9 +121,10 @@ export class ClientDesk implements ClientHost {
     if (newest !== undefined) this.sendLines(newest.client, { ...output, job: newest.number });
   }
 
-  /** Holds back new chunks while results pile up before a client that does not read. */
-  watchBacklog(client: ClientRecord): void {
-    if (client.throttled || client.session.queuedBytes < CLIENT_RESULT_BACKLOG_BYTES) return;
+  /** A result of the job was sent: holds back new chunks of it where there is no room for more, or of all of its client's while they pile up before that. */
+  watchBacklog({ outlet, pool: { client } }: JobRecord): void {
+    outlet?.judge();
+    if (client.throttled || client.session.queuedBytes < CLIENT_RESULT_BACKLOG_BYTES || outlet?.absorbs) return;
     client.throttled = true;
     this.#office.feed({ type: "client-throttled", client: client.key, throttled: true });
     const release = (): void => {
@@ -138,7 +148,9 @@ export class ClientDesk implements ClientHost {
   }
 
   closePool(pool: PoolRecord): void {
-    pool.client.pools.delete(pool.id);
+    const { client } = pool;
+    client.pools.delete(pool.id);
+    for (const [job, { pool: its }] of client.outlets) if (its === pool) this.dropResults(client, job);
     this.#office.feed({ type: "pool-closed", pool: pool.key });
     this.kept.poolClosed(pool);
   }
@@ -152,14 +164,16 @@ export class ClientDesk implements ClientHost {
     const { isCoordinator } = pool.client;
     if ((kept !== undefined && !isCoordinator) || !this.#isFree(pool.client, id))
       return refuse("conflict", `a job with the id ${id} is open or was before`);
+    const key = ledger.mintKey() as JobKey;
     const job: JobRecord = {
-      key: ledger.mintKey() as JobKey,
+      key,
       id,
       number: opened.job,
       pool,
       keptFor: isCoordinator ? kept : undefined,
       function: fn,
       opened,
+      outlet: this.#outlet(pool, key, opened),
       openedMs: (isCoordinator ? kept?.openedMs : undefined) ?? this.#office.env.clock.nowMs(),
       chunks: new Map(),
       heldBytes: 0,
@@ -176,6 +190,7 @@ export class ClientDesk implements ClientHost {
     pool.client.jobs.set(job.number, job);
     ledger.jobs.set(job.key, job);
     ledger.jobIds.set(id, job);
+    const spilled = job.outlet === undefined ? 0 : JOB_SPILL_BYTES_MAX;
     feed({
       type: "job-opened",
       job: job.key,
@@ -183,11 +198,53 @@ export class ClientDesk implements ClientHost {
       retries: opened.retries,
       depth: opened.depth,
       collect: opened.collect,
-      unreadBytesMax: opened.unreadBytesMax === 0 ? undefined : opened.unreadBytesMax,
+      unreadBytesMax: opened.unreadBytesMax === 0 ? undefined : opened.unreadBytesMax + spilled,
       ordered: opened.ordered,
       requirements: jobRequirementsOf(opened),
       speculate: opened.speculate,
       resumed: { unreadBytes: opened.unreadBytes, gapChunks: opened.gapChunks },
+    });
+  }
+
+  /** Ends a job at its client: behind the results that wait for it, where its program can use them still. `end`: says so. */
+  endJob({ number, outlet, pool, opened }: JobRecord, outcome: keyof Counts["jobsEnded"], end: () => void): void {
+    const { client } = pool;
+    const isWanted = outcome === "done" || (outcome === "failed" && opened.unreadBytesMax > 0);
+    if (outlet === undefined || outlet.isEmpty || !isWanted || !this.#office.ledger.clients.has(client.key)) {
+      outlet?.[Symbol.dispose]();
+      return end();
+    }
+    client.outlets.set(number, { outlet, pool });
+    outlet.finish(() => {
+      outlet[Symbol.dispose]();
+      client.outlets.delete(number);
+      end();
+      this.#idle();
+    });
+  }
+
+  dropResults(client: ClientRecord, job: number): void {
+    const left = client.outlets.get(job);
+    if (left === undefined) return;
+    left.outlet[Symbol.dispose]();
+    client.outlets.delete(job);
+    sendJobEnded(client, job, JobOutcome.CANCELLED, undefined);
+    this.#idle();
+  }
+
+  #outlet(pool: PoolRecord, job: JobKey, opened: OpenJob): Outlet | undefined {
+    const { spill: space, feed, env } = this.#office;
+    const { client } = pool;
+    if (space === undefined || client.isCoordinator) return undefined;
+    const { unreadBytesMax, unreadBytes, gapChunks, ordered } = opened;
+    return new Outlet({
+      ...{ client, space, unreadBytesMax, unreadBytes, gapChunks, ordered },
+      throttle: (throttled) => feed({ type: "job-throttled", job, throttled }),
+      unreadable: (error) => {
+        const reason = error instanceof Error ? error.message : String(error);
+        env.log.error("results of a slow client cannot be read back: it has to have them made again", { reason });
+        this.#drop(client, "results that waited for this client on the coordinator's disk cannot be read");
+      },
     });
   }
 
@@ -207,6 +264,7 @@ export class ClientDesk implements ClientHost {
   }
 
   takeResults(job: JobRecord, bytes: number): void {
+    job.outlet?.taken(bytes);
     this.#office.feed({ type: "results-taken", job: job.key, bytes });
   }
 
@@ -262,6 +320,7 @@ export class ClientDesk implements ClientHost {
       description: registration.description.slice(0, 200),
       pools: new Map(),
       jobs: new Map(),
+      outlets: new Map(),
       kept: new Map(),
       isCoordinator: false,
       artifacts: new Set(),
@@ -289,9 +348,13 @@ export class ClientDesk implements ClientHost {
       throw new PermissionError(
         `the client ${older.id} is there, and belongs to somebody else than ${callerText(caller)}`,
       );
-    const message = "the client has opened another session";
-    older.session.close({ code: "conflict", message }).catch(() => undefined); // first: it hears of no job that is dropped
-    this.#leave(older, false);
+    this.#drop(older, "the client has opened another session", "conflict");
+  }
+
+  /** Ends the session of a client, which may come back. */
+  #drop(client: ClientRecord, message: string, code: ErrorCode = "unavailable"): void {
+    client.session.close({ code, message }).catch(() => undefined); // first: it hears of no job that is dropped
+    this.#leave(client, false);
   }
 
   /** `isLeaving`: it said goodbye, and does not come back. */
@@ -301,6 +364,9 @@ export class ClientDesk implements ClientHost {
     if (ledger.clientsById.get(client.id) === client) ledger.clientsById.delete(client.id);
     this.kept.clientLeft(client, isLeaving);
     client.inflow.abort();
+    for (const { outlet } of client.jobs.values()) outlet?.[Symbol.dispose]();
+    for (const { outlet } of client.outlets.values()) outlet[Symbol.dispose]();
+    client.outlets.clear();
     this.#office.env.log.info("client left", { client: client.description, caller: callerText(client.caller) });
     this.#office.feed({ type: "client-left", client: client.key });
     this.processes.clientLeft(client);

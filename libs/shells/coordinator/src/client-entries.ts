@@ -36,6 +36,8 @@ export interface ClientHost {
   readonly takeResults: (job: JobRecord, bytes: number) => void;
   readonly sealJob: (job: JobRecord, chunks: number) => void;
   readonly cancelJob: (job: JobRecord) => void;
+  /** The same of one that is over, whose results are not all sent. */
+  readonly dropResults: (client: ClientRecord, job: number) => void;
   readonly offerArtifact: (client: ClientRecord, hash: ArtifactHash, size: number) => void;
   readonly withdrawArtifact: (client: ClientRecord, hash: ArtifactHash) => void;
   readonly storeArtifact: (client: ClientRecord, hash: ArtifactHash, content: PayloadFlow) => void;
@@ -62,12 +64,14 @@ export function takeClientEntry(host: ClientHost, client: ClientRecord, entry: R
       const tie = client.kept.get(number);
       if (tie !== undefined) return host.kept.cancel(tie, reason);
       const job = client.jobs.get(number);
-      if (job !== undefined) host.cancelJob(job);
+      if (job === undefined) host.dropResults(client, number);
+      else host.cancelJob(job);
       return;
     }
     case "takeResults": {
       const job = client.jobs.get(kind.value.job);
       if (job !== undefined) host.takeResults(job, kind.value.bytes);
+      else client.outlets.get(kind.value.job)?.outlet.taken(kind.value.bytes);
       return;
     }
     case "openPool":
@@ -124,9 +128,11 @@ function takeJob(host: ClientHost, client: ClientRecord, open: OpenJob): void {
   host.openJob(pool, open, fn, JobId(open.jobId));
 }
 
-function checkNumber({ jobs, kept }: ClientRecord, number: number): void {
-  if (jobs.has(number) || kept.has(number)) throw new ProtocolError(`job number ${number} is in use`);
-  if (jobs.size + kept.size >= CLIENT_JOBS_MAX) throw new ProtocolError(`more than ${CLIENT_JOBS_MAX} jobs are open`);
+function checkNumber({ jobs, kept, outlets }: ClientRecord, number: number): void {
+  if (jobs.has(number) || kept.has(number) || outlets.has(number))
+    throw new ProtocolError(`job number ${number} is in use`);
+  if (jobs.size + kept.size + outlets.size >= CLIENT_JOBS_MAX)
+    throw new ProtocolError(`more than ${CLIENT_JOBS_MAX} jobs are open`);
 }
 
 /** The chunk of a job that is over is read and dropped: it was under way when the job ended. */

@@ -30,11 +30,12 @@ import { JobHistory } from "./history.ts";
 import { KeptCloser } from "./kept-closer.ts";
 import { KeptSpace } from "./kept-space.ts";
 import { Ledger } from "./ledger.ts";
-import { CALLER_CLIENTS_MAX, KEPT_BYTES_MAX, KEPT_FLUSH_MS_MAX } from "./limits.ts";
+import { CALLER_CLIENTS_MAX, KEPT_BYTES_MAX, KEPT_FLUSH_MS_MAX, SPILL_BYTES_MAX } from "./limits.ts";
 import { ManagerRelay, withoutManager } from "./manager-relay.ts";
 import { Counts, coordinatorMetrics } from "./metrics.ts";
 import { NodeDesk } from "./node-desk.ts";
 import type { CoordinatorOptions } from "./options.ts";
+import { SpillSpace } from "./spill-space.ts";
 import { Wishes } from "./wishes.ts";
 
 /**
@@ -74,11 +75,14 @@ export class CoordinatorShell implements Watched {
     const { unschedulableMs = SCHEDULER_LIMITS.unschedulableMs } = options;
     this.#core = new Scheduler({ random: options.env.random, limits: { unschedulableMs } });
     this.#driver = new CoreDriver(this.#core, options.env.clock, (effect) => this.#wishes.perform(effect));
+    const { spill, spillBytesMax = SPILL_BYTES_MAX } = options;
+    const space = spill && new SpillSpace(spill, spillBytesMax, options.env.log);
     this.#office = {
       env: options.env,
       ledger: this.#ledger,
       artifacts: new Artifacts(options.blobs, options.env.log),
       counts: this.#counts,
+      spill: space,
       unschedulableMs,
       feed: (input) => this.#driver.feed(input),
       isOvertaken: (assignment) => this.#core.isOvertaken(assignment),
@@ -191,6 +195,7 @@ export class CoordinatorShell implements Watched {
       processes: { placed: processes.size - processes.waiting, waiting: processes.waiting },
       kept: this.#clients.kept.counts,
       keptBytes: this.#jobs.bytes,
+      spill: { bytes: this.#office.spill?.bytes ?? 0, results: this.#office.spill?.results ?? 0 },
     });
   };
 
@@ -227,7 +232,8 @@ export class CoordinatorShell implements Watched {
 
   #isIdle(): boolean {
     const awaited = this.#ledger.jobs.values().some(({ keptFor }) => keptFor === undefined);
-    return !awaited && this.#clients.processes.size === 0;
+    const isSending = this.#ledger.clients.values().some(({ outlets }) => outlets.size > 0);
+    return !awaited && !isSending && this.#clients.processes.size === 0;
   }
 
   #idled(): void {

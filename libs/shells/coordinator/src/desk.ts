@@ -3,12 +3,15 @@ import type { Environment, Millis } from "@heddle/kernel";
 import type { Artifacts } from "./artifacts.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Counts } from "./metrics.ts";
+import type { SpillSpace } from "./spill-space.ts";
 
 /** What both desks share: the books, the world and the way to tell the core a fact. */
 export interface Office {
   readonly env: Environment;
   readonly ledger: Ledger;
   readonly artifacts: Artifacts;
+  /** Where results wait for clients that read too slowly; undefined for memory alone. */
+  readonly spill: SpillSpace | undefined;
   /** For those who watch over the coordinator. */
   readonly counts: Counts;
   /** How long something waits for a node that could run it, where there are others; 0 for ever. */

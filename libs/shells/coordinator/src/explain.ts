@@ -126,6 +126,8 @@ function waitText(wait: Wait): string {
       return "its client reads results too slowly: nothing new begins until it has read what waits for it";
     case "unread-results":
       return `${wait.bytes} bytes of results are not taken by the program, of ${wait.bytesMax} that may be: nothing new begins until it takes some`;
+    case "throttled-job":
+      return "there is no room for more of its results, in memory or on the coordinator's disk: nothing new begins until its client has read some";
     case "no-node":
       return "there is no node";
     case "lacking":

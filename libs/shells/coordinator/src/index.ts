@@ -13,6 +13,7 @@ export {
   KEPT_BYTES_MAX,
   MANAGER_STREAMS_MAX,
   NODES_MAX,
+  SPILL_BYTES_MAX,
 } from "./limits.ts";
 export type { ManagerPlace } from "./manager-relay.ts";
 export type { CoordinatorOptions } from "./options.ts";

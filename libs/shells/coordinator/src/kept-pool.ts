@@ -196,6 +196,7 @@ function coordinatorClient({ env, ledger }: Office, spec: KeptSpec, session: Kep
     description,
     pools: new Map(),
     jobs: new Map(),
+    outlets: new Map(),
     kept: new Map(),
     isCoordinator: true,
     artifacts: new Set(),

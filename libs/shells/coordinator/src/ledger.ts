@@ -19,6 +19,7 @@ import type { KeptChunkRecord } from "./kept-job.ts";
 import type { KeptListener } from "./kept-listener.ts";
 import type { AnswerFacts } from "./kept-records.ts";
 import type { KeptSubmission } from "./kept-submission.ts";
+import type { Outlet } from "./outlet.ts";
 
 /** A client within its lease. */
 export interface ClientRecord {
@@ -34,6 +35,8 @@ export interface ClientRecord {
   readonly pools: Map<PoolId, PoolRecord>;
   /** Open jobs by the client's own number. */
   readonly jobs: Map<number, JobRecord>;
+  /** Of jobs that are over and whose results are not all sent, by its own number. */
+  readonly outlets: Map<number, { readonly outlet: Outlet; readonly pool: PoolRecord }>;
   /** What it submits, or listens to, by its own number. */
   readonly kept: Map<number, KeptSubmission | KeptListener>;
   /** It is the coordinator itself, which runs kept jobs. */
@@ -105,6 +108,8 @@ export interface JobRecord {
   /** What the client asked for, as it came. */
   readonly opened: OpenJob;
   readonly openedMs: Millis;
+  /** Undefined where results go to the client as they come. */
+  readonly outlet: Outlet | undefined;
   /** Inputs that may be needed again. */
   readonly chunks: Map<number, ChunkRecord>;
   /** Their bytes. */

@@ -2,6 +2,21 @@ import { CLIENT_INPUT_BYTES_MAX } from "@heddle/kernel";
 
 /** Result bytes that wait for a client's window. Above, its jobs get no new chunk until half of it is gone. */
 export const CLIENT_RESULT_BACKLOG_BYTES = 8 * 1024 * 1024;
+/**
+ * Where there is a disk for them, results go there while as much waits for a client's window, or more than its program may have sent and not taken; they come
+ * back as it reads.
+ */
+export const SPILL_BACKLOG_BYTES = CLIENT_RESULT_BACKLOG_BYTES / 2;
+/** Results of one job on disk. Above, none of its chunks starts that was never placed, until half of it is gone. */
+export const JOB_SPILL_BYTES_MAX = 256 * 1024 * 1024;
+/** The same, in results: what is known of each is in memory. */
+export const JOB_SPILL_RESULTS_MAX = 16_384;
+/** Results of one job that wait for the disk. Above, none of its chunks starts that was never placed, until half of it is there. */
+export const SPILL_WRITING_BYTES_MAX = 8 * 1024 * 1024;
+/** Bytes that one write to disk brings together; one part of a result always goes. */
+export const SPILL_WRITE_BYTES_TARGET = 1024 * 1024;
+/** Of all jobs, on disk, those parts of files included that were read. Above, jobs are held back as by JOB_SPILL_BYTES_MAX. */
+export const SPILL_BYTES_MAX = 4 * 1024 * 1024 * 1024;
 /** Ended jobs that are remembered for `get jobs`. Older ones are forgotten. */
 export const ENDED_JOBS_MAX = 1_000;
 /** How long an ended job is remembered. */

@@ -38,6 +38,8 @@ export interface CoordinatorFacts {
   readonly kept: { readonly submitting: number; readonly running: number; readonly ended: number };
   /** Of kept jobs, on disk. */
   readonly keptBytes: number;
+  /** Of awaited jobs, on disk: bytes now, and results so far. */
+  readonly spill: { readonly bytes: number; readonly results: number };
 }
 
 /** What a coordinator tells those who watch over it. */
@@ -90,8 +92,14 @@ function workMetrics({ counts, ledger, jobs, backups, processes }: CoordinatorFa
   ];
 }
 
-function keptMetrics({ kept, keptBytes, counts }: CoordinatorFacts): Metric[] {
+function keptMetrics({ kept, keptBytes, spill, counts }: CoordinatorFacts): Metric[] {
   return [
+    gauge(
+      "heddle_coordinator_spill_bytes",
+      "Bytes of disk that results have for which clients have no time.",
+      spill.bytes,
+    ),
+    counter("heddle_coordinator_spilled_results_total", "Results that were put there.", spill.results),
     gauge(
       "heddle_coordinator_kept_jobs",
       "Kept jobs that are submitted, that run, and that have ended and can be attached to.",

@@ -21,7 +21,15 @@ const env: Environment = { clock, random: seededRandom(1), log: silentLogger };
 /** A desk whose core is the test. */
 function openDesk(core: Pick<Office, "ledger" | "feed" | "isOvertaken">): NodeDesk {
   const artifacts = new Artifacts(memoryBlobs(), silentLogger);
-  const office: Office = { ...core, env, artifacts, unschedulableMs: 0, counts: new Counts(), open: () => true };
+  const office: Office = {
+    ...core,
+    env,
+    artifacts,
+    unschedulableMs: 0,
+    spill: undefined,
+    counts: new Counts(),
+    open: () => true,
+  };
   const space = new KeptSpace({ store: memoryJobStore(), log: silentLogger, bytesMax: 1, failed: () => undefined });
   const history = new JobHistory({ env, space, timeOfDayMs: undefined });
   const keeping = { space, history, leaseMs: 15_000, timeOfDayMs: undefined, closer: undefined };

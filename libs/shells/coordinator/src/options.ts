@@ -1,6 +1,7 @@
 import type { Environment, Millis } from "@heddle/kernel";
 import type { Blobs } from "@heddle/port-blobs";
 import type { JobStore } from "@heddle/port-job-store";
+import type { Spill } from "@heddle/port-spill";
 import type { ManagerPlace } from "./manager-relay.ts";
 
 /** What a coordinator needs of the world. */
@@ -10,6 +11,10 @@ export interface CoordinatorOptions {
   readonly blobs: Blobs;
   /** Where jobs are kept, and the history of all; not yet recovered. The caller disposes it after the shell. */
   readonly jobs: JobStore;
+  /** Where results wait for clients that read too slowly; in memory alone, and less of them, unless given. */
+  readonly spill?: Spill;
+  /** Bytes that it may have at a time; SPILL_BYTES_MAX unless given. */
+  readonly spillBytesMax?: number;
   /** Bytes of kept jobs at a time; KEPT_BYTES_MAX unless given. */
   readonly keptBytesMax?: number;
   /**

@@ -4,14 +4,20 @@ import {
   type FabricError,
   type Failure,
   flowOf,
-  type HeldOutgoing,
   type JobOutcome,
   type Payload,
   type PayloadFlow,
   type RunResponseEntry,
+  type Span,
   type WorkerLoss,
 } from "@heddle/wire";
 import type { AssignmentRecord, ClientRecord } from "./ledger.ts";
+
+/** Values that were announced before they were complete. */
+export interface Relay {
+  /** They are: they count, or not. */
+  end(aborted: boolean): void;
+}
 
 /** What came with a finished assignment, beside the fact that the core is told. */
 export interface Finish {
@@ -20,7 +26,7 @@ export interface Finish {
   /** Values of the items that are done, complete or being relayed. */
   readonly values: PayloadFlow | undefined;
   /** Set when `values` were announced to the client as they began to arrive. */
-  readonly relay: HeldOutgoing | undefined;
+  readonly relay: Relay | undefined;
   /** Why the item after them failed. */
   readonly failure: Failure | undefined;
   /** The user's own error, when `failure` has one. */
@@ -37,21 +43,34 @@ export function lostFinish(assignment: AssignmentRecord): Finish {
 }
 
 /** Announces values to the client before they are complete; `end` of what it returns decides whether they count. */
-export function announceValues(assignment: AssignmentRecord, values: PayloadFlow, runMicros: number): HeldOutgoing {
-  const { client } = assignment.job.pool;
+export function announceValues(assignment: AssignmentRecord, values: PayloadFlow, runMicros: number): Relay {
+  const { job, chunk, offset, count } = assignment;
+  const entry = entryOf(assignment, { offset, count }, runMicros);
+  const { outlet } = job;
+  if (outlet?.diverts(assignment, values.size)) return outlet.keep({ chunk, offset }, values, entry);
+  const { client } = job.pool;
   const outgoing = client.outflow.hold(values);
-  const entry = spanDone(assignment, assignment.offset, assignment.count, outgoing.header, runMicros);
-  client.session.send(entry, outgoing.inlineBytes);
+  client.session.send(entry(outgoing.header), outgoing.inlineBytes);
   outgoing.start();
-  return outgoing;
+  const end = (aborted: boolean): void => {
+    outgoing.end(aborted);
+    if (!aborted) outlet?.sent({ chunk, offset }, values.size);
+  };
+  return outlet === undefined ? outgoing : { end };
 }
 
 /** Sends complete values of consecutive items. */
 export function sendValues({ assignment, values = noValues, runMicros }: Finish, offset: number, count: number): void {
-  const { client } = assignment.job.pool;
+  const { job, chunk } = assignment;
+  const entry = entryOf(assignment, { offset, count }, runMicros);
+  const { outlet } = job;
+  const place = { chunk, offset };
+  if (outlet?.diverts(place, values.size)) return outlet.keep(place, values, entry).end(false);
+  const { client } = job.pool;
   const outgoing = client.outflow.send(values);
-  client.session.send(spanDone(assignment, offset, count, outgoing.header, runMicros), outgoing.inlineBytes);
+  client.session.send(entry(outgoing.header), outgoing.inlineBytes);
   outgoing.start();
+  outlet?.sent(place, values.size);
 }
 
 /** Sends an item's failure with where it ran last. */
@@ -171,13 +190,12 @@ function deathSummary(loss: WorkerLoss): string {
     : `the worker process exited with code ${loss.exitCode}`;
 }
 
-function spanDone(
-  { job, chunk, isWhole, count: assigned }: AssignmentRecord,
-  offset: number,
-  count: number,
-  values: Payload,
+/** Makes the entry that announces values of a span of an assignment; holds on to nothing of it. */
+function entryOf(
+  { job: { number: job }, chunk, isWhole, count: assigned }: AssignmentRecord,
+  { offset, count }: Span,
   runMicros: number,
-): RunResponseEntry {
+): (values: Payload) => RunResponseEntry {
   const span = isWhole && count === assigned ? undefined : { offset, count };
-  return { kind: { $case: "spanDone", value: { job: job.number, chunk, span, values, runMicros } } };
+  return (values) => ({ kind: { $case: "spanDone", value: { job, chunk, span, values, runMicros } } });
 }

@@ -97,7 +97,7 @@ export type Client = Peer<RunRequestEntry, RunResponseEntry>;
 export type Node = Peer<AttachRequestEntry, AttachResponseEntry>;
 
 /** What a test may want otherwise. */
-export type BenchOptions = Pick<CoordinatorOptions, "keptBytesMax" | "timeOfDayMs"> & {
+export type BenchOptions = Pick<CoordinatorOptions, "keptBytesMax" | "timeOfDayMs" | "spill" | "spillBytesMax"> & {
   readonly disk?: MemoryJobs;
   /** Where on its network its manager is: without it, it has none. */
   readonly managerAt?: string;

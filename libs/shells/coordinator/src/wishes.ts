@@ -69,7 +69,7 @@ export class Wishes implements Disposable {
     this.#office.feed({ type: "chunk-finished", assignment: assignment.id, outcome, runMs });
     if (!this.#delivered) finish.relay?.end(true); // the core had no use for it
     this.#finish = undefined;
-    this.#options.clients.watchBacklog(assignment.job.pool.client);
+    this.#options.clients.watchBacklog(assignment.job);
   }
 
   /** Keeps what went wrong, unless its job is over: then nobody asks why it does not go on. What was overtaken is kept for as long as its job is remembered. */
@@ -224,7 +224,7 @@ export class Wishes implements Disposable {
     if (verdict !== undefined) job.failure = plainLine(verdict.error.message, 200);
     const error = fault === undefined ? verdict?.error : faultError(fault, this.#finish?.initError);
     const outcome = verdict?.outcome ?? effect.outcome;
-    sendJobEnded(client, job.number, JOB_OUTCOMES[outcome], error);
+    this.#options.clients.endJob(job, outcome, () => sendJobEnded(client, job.number, JOB_OUTCOMES[outcome], error));
     client.jobs.delete(job.number);
     for (const chunk of job.chunks.keys()) this.#release(job.key, chunk);
     this.#office.ledger.jobs.delete(job.key);

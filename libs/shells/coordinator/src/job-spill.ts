@@ -1,0 +1,192 @@
+import { Fifo } from "@heddle/kernel";
+import type { SpillFile } from "@heddle/port-spill";
+import { Extents } from "./extents.ts";
+import {
+  JOB_SPILL_BYTES_MAX,
+  JOB_SPILL_RESULTS_MAX,
+  SPILL_WRITE_BYTES_TARGET,
+  SPILL_WRITING_BYTES_MAX,
+} from "./limits.ts";
+import type { SpillSpace } from "./spill-space.ts";
+
+/** Consecutive bytes of a result. */
+interface Part {
+  readonly position: number;
+  readonly size: number;
+  /** Until they are on disk. */
+  data: Uint8Array | undefined;
+}
+
+/** A result that is on disk, or on its way there: what is not there yet is in memory. */
+export interface SpilledBytes {
+  /** Takes the next piece; `size` bytes come in all. */
+  push(data: Uint8Array): void;
+  /** Reads them from the front. Throws StorageFailedError. */
+  read(): AsyncGenerator<Uint8Array, void>;
+  /** They are wanted no longer. Once or more often. */
+  release(): void;
+}
+
+/** Results of one job that its client has no time for, in a file of their own. */
+export class JobSpill implements Disposable {
+  readonly #space: SpillSpace;
+  readonly #progressed: () => void;
+  readonly #extents = new Extents();
+  readonly #unwritten = new Fifo<Part>();
+  #file: SpillFile | undefined;
+  /** How long the file has become. */
+  #length = 0;
+  #results = 0;
+  #unwrittenBytes = 0;
+  #isWriting = false;
+  /** A write has failed: what is in memory stays there until all is read. */
+  #isBroken = false;
+  #isOver = false;
+
+  /** `progressed`: there may be more room than there was. */
+  constructor(space: SpillSpace, progressed: () => void) {
+    this.#space = space;
+    this.#progressed = progressed;
+  }
+
+  /** Whether a result of so many bytes may come. */
+  hasRoomFor(size: number): boolean {
+    return (
+      !this.#isBroken && this.#fill(size) < 1 && this.#space.has(Math.max(0, this.#extents.end + size - this.#length))
+    );
+  }
+
+  /** Whether it is well below its bounds. */
+  get isRoomy(): boolean {
+    return !this.#isBroken && this.#fill(0) <= 0.5;
+  }
+
+  /** A result of `size` >= 1 bytes comes. */
+  take(size: number): SpilledBytes {
+    const position = this.#extents.take(size);
+    this.#grow();
+    this.#results++;
+    this.#space.results++;
+    const parts: Part[] = [];
+    let [at, isReleased] = [position, false];
+    const push = (data: Uint8Array): void => {
+      if (isReleased || this.#isOver || data.byteLength === 0) return;
+      const part: Part = { position: at, size: data.byteLength, data };
+      at += data.byteLength;
+      parts.push(part);
+      this.#put(part);
+    };
+    const release = (): void => {
+      if (isReleased) return;
+      isReleased = true;
+      for (const part of parts) this.#written(part);
+      this.#extents.give(position, size);
+      this.#results--;
+      if (this.#extents.used === 0) this.#reset();
+      this.#progressed();
+    };
+    return { push, read: () => this.#read(parts), release };
+  }
+
+  /** Nothing of it is wanted any more. */
+  [Symbol.dispose](): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#reset();
+  }
+
+  /** The fullest of what it has bounds for, 1 and above for full. */
+  #fill(more: number): number {
+    return Math.max(
+      (this.#extents.used + more) / JOB_SPILL_BYTES_MAX,
+      this.#results / JOB_SPILL_RESULTS_MAX,
+      this.#unwrittenBytes / SPILL_WRITING_BYTES_MAX,
+    );
+  }
+
+  async *#read(parts: readonly Part[]): AsyncGenerator<Uint8Array, void> {
+    for (const { position, size, data } of parts) {
+      if (this.#isOver) return;
+      const bytes = data ?? (await (await this.#opened()).read(position, size));
+      yield bytes;
+    }
+  }
+
+  #put(part: Part): void {
+    this.#unwritten.push(part);
+    this.#unwrittenBytes += part.size;
+    if (this.#isWriting || this.#isBroken || this.#isOver) return;
+    this.#isWriting = true;
+    void this.#write();
+  }
+
+  async #write(): Promise<void> {
+    while (!this.#isOver && !this.#isBroken) {
+      const run = this.#nextRun();
+      const [first] = run;
+      if (first === undefined) break;
+      try {
+        const file = await this.#opened();
+        const pieces = run.flatMap(({ data }) => data ?? []);
+        await file.write(first.position, pieces);
+        for (const part of run) this.#written(part);
+      } catch (error) {
+        if (!this.#isOver) this.#break(error);
+      }
+      this.#progressed();
+    }
+    this.#isWriting = false;
+  }
+
+  /** What is wanted still, and stands in one piece in the file. */
+  #nextRun(): Part[] {
+    const run: Part[] = [];
+    let [bytes, end] = [0, -1];
+    for (let part = this.#unwritten.peek(); part !== undefined; part = this.#unwritten.peek()) {
+      const isWanted = part.data !== undefined;
+      if (isWanted && run.length > 0 && (part.position !== end || bytes >= SPILL_WRITE_BYTES_TARGET)) break;
+      this.#unwritten.shift();
+      if (!isWanted) continue;
+      run.push(part);
+      bytes += part.size;
+      end = part.position + part.size;
+    }
+    return run;
+  }
+
+  #written(part: Part): void {
+    if (part.data === undefined) return;
+    part.data = undefined;
+    this.#unwrittenBytes -= part.size;
+  }
+
+  #break(error: unknown): void {
+    this.#isBroken = this.#extents.used > 0;
+    this.#space.failed(error);
+  }
+
+  /** Only the writer makes one: what is read was written. */
+  async #opened(): Promise<SpillFile> {
+    if (this.#file !== undefined) return this.#file;
+    const file = await this.#space.open();
+    if (this.#isOver) void file.close();
+    else this.#file = file;
+    return file;
+  }
+
+  #grow(): void {
+    const more = this.#extents.end - this.#length;
+    if (more <= 0) return;
+    this.#space.grow(more);
+    this.#length += more;
+  }
+
+  /** Gives the disk back. */
+  #reset(): void {
+    void this.#file?.close();
+    this.#file = undefined;
+    this.#space.grow(-this.#length);
+    this.#length = 0;
+    this.#isBroken = false;
+  }
+}
