@@ -42,6 +42,7 @@ export interface UpConfig extends ServerValues {
   readonly dataDir: string | undefined;
   readonly ephemeral: boolean;
   readonly keptBytes: number | undefined;
+  readonly spillBytes: number | undefined;
   readonly unschedulableMs: number | undefined;
   readonly logLevel: LogLevel;
   /** For tests. */
@@ -77,6 +78,12 @@ export const upSettings: SettingTable<UpConfig> = {
       min: 1_048_576,
       max: Number.MAX_SAFE_INTEGER,
     },
+  ),
+  spillBytes: count(
+    "BYTES",
+    "results in --data-dir that wait for programs which read too slowly: above it their jobs begin nothing new instead; 0 for none (default: 2 GiB)",
+    undefined,
+    { min: 0, max: Number.MAX_SAFE_INTEGER },
   ),
   unschedulableMs: count(
     "MS",

@@ -133,8 +133,19 @@ class Fabric {
 
   /** Resolves when the manager, the coordinator and every agent serve. Rejects when one does not in time. */
   async start(): Promise<Started> {
-    const { listen, http, logLevel, drainMs, dataDir, addressFile, tls, unschedulableMs, ephemeral, keptBytes } =
-      this.#config;
+    const {
+      listen,
+      http,
+      logLevel,
+      drainMs,
+      dataDir,
+      addressFile,
+      tls,
+      unschedulableMs,
+      ephemeral,
+      keptBytes,
+      spillBytes,
+    } = this.#config;
     if (!tls) {
       mustBeLocal(listen);
       mustNameNothing(this.#config.host);
@@ -152,6 +163,7 @@ class Fabric {
     if (addressFile !== undefined) removeAddressFile(addressFile);
     const certificates = await this.#certificates();
     const tlsDir = (directory: string | undefined) => (directory === undefined ? [] : ["--tls-dir", directory]);
+    const spills = spillBytes === undefined ? [] : ["--spill-bytes", String(spillBytes)];
     const coordinates = (): readonly string[] => [
       ...["--listen", this.#place?.address ?? listen, "--manager", manager, ...tlsDir(certificates?.coordinator)],
       ...(http === undefined ? [] : ["--http", this.#place?.http ?? http]),
@@ -159,6 +171,7 @@ class Fabric {
       ...(dataDir === undefined ? ["--data-dir", join(this.#directory.path, "coordinator")] : []),
       ...(ephemeral ? ["--ephemeral"] : []),
       ...(keptBytes === undefined ? [] : ["--kept-bytes", String(keptBytes)]),
+      ...(dataDir === undefined ? ["--spill-bytes", "0"] : spills),
       ...timing(this.#config),
       ...common,
       "0",

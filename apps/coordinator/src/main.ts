@@ -26,7 +26,14 @@ import {
   systemEnvironment,
   temporaryDirectory,
 } from "@heddle/adapter-system";
-import { access, CoordinatorShell, descriptorSetUrl, memoryJobStore } from "@heddle/shell-coordinator";
+import type { Logger } from "@heddle/kernel";
+import {
+  access,
+  type CoordinatorOptions,
+  CoordinatorShell,
+  descriptorSetUrl,
+  memoryJobStore,
+} from "@heddle/shell-coordinator";
 import { ARTIFACTS_BYTES_MAX, type CoordinatorConfig, settings } from "./config.ts";
 
 /** Runs a coordinator as this process. */
@@ -48,23 +55,14 @@ async function start(config: CoordinatorConfig): Promise<RunningServer> {
     env.log.warn("jobs that are kept end with this process, detached ones too: --data-dir DIR keeps them");
   const directory = config.dataDir ?? scope.use(temporaryDirectory("heddle-coordinator-")).path;
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const blobs = scope.use(fileBlobs(join(directory, "artifacts"), { maxBytes: ARTIFACTS_BYTES_MAX }));
-  const jobs = scope.use(
-    config.ephemeral
-      ? memoryJobStore()
-      : await sqliteJobStore(join(directory, "jobs"), { log: env.log, owner: { batch: batchRun() } }),
-  );
-  const isSpilling = config.dataDir !== undefined && !config.ephemeral && config.spillBytes > 0;
-  const spill = isSpilling ? { spill: await fileSpill(join(directory, "spill")) } : {};
+  const storage = await openStorage(config, { directory, scope, log: env.log });
   const { pid, nodeMajor } = hostFacts();
   const { leaseMs, heartbeatMs, manager } = config;
   const build = packageVersion(import.meta.url);
   const shell = new CoordinatorShell({
     env,
-    blobs,
-    jobs,
+    ...storage,
     keptBytesMax: config.keptBytes,
-    ...spill,
     spillBytesMax: config.spillBytes,
     timeOfDayMs: Date.now,
     build,
@@ -110,6 +108,20 @@ async function start(config: CoordinatorConfig): Promise<RunningServer> {
     stop: (until) => shell.stop(config.drainMs, until),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** Shipped code, kept jobs, and results that wait: these where somebody has chosen the disk, for a temporary directory may be memory. */
+async function openStorage(
+  { dataDir, ephemeral, spillBytes }: CoordinatorConfig,
+  where: { readonly directory: string; readonly scope: AsyncDisposableStack; readonly log: Logger },
+): Promise<Pick<CoordinatorOptions, "blobs" | "jobs" | "spill">> {
+  const { directory, scope, log } = where;
+  const blobs = scope.use(fileBlobs(join(directory, "artifacts"), { maxBytes: ARTIFACTS_BYTES_MAX }));
+  const jobs = scope.use(
+    ephemeral ? memoryJobStore() : await sqliteJobStore(join(directory, "jobs"), { log, owner: { batch: batchRun() } }),
+  );
+  if (dataDir === undefined || ephemeral || spillBytes === 0) return { blobs, jobs };
+  return { blobs, jobs, spill: await fileSpill(join(directory, "spill")) };
 }
 
 if (import.meta.main) await main();

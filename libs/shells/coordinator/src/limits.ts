@@ -16,7 +16,7 @@ export const SPILL_WRITING_BYTES_MAX = 8 * 1024 * 1024;
 /** Bytes that one write to disk brings together; one part of a result always goes. */
 export const SPILL_WRITE_BYTES_TARGET = 1024 * 1024;
 /** Of all jobs, on disk, those parts of files included that were read. Above, jobs are held back as by JOB_SPILL_BYTES_MAX. */
-export const SPILL_BYTES_MAX = 4 * 1024 * 1024 * 1024;
+export const SPILL_BYTES_MAX = 2 * 1024 * 1024 * 1024;
 /** Ended jobs that are remembered for `get jobs`. Older ones are forgotten. */
 export const ENDED_JOBS_MAX = 1_000;
 /** How long an ended job is remembered. */
