@@ -3,6 +3,7 @@ import { Fabric } from "@heddle/client";
 import { memoryBlobs, sha256Hex } from "@heddle/port-blobs";
 import { MemoryJobs, memoryJobStore } from "@heddle/port-job-store";
 import { memoryShipper } from "@heddle/port-shipper";
+import { memorySpill } from "@heddle/port-spill";
 import { AgentShell } from "@heddle/shell-agent";
 import { CoordinatorShell } from "@heddle/shell-coordinator";
 import {
@@ -68,8 +69,10 @@ export class SimulatedCluster implements Cluster {
   readonly world: World;
   /** Undefined where there are no shared objects. */
   readonly manager: SimulatedManager | undefined;
-  /** Where the coordinator keeps jobs. */
+  /** Where the coordinator keeps jobs, and results that wait for clients. */
   readonly disk: SimulatedDisk;
+  /** Of such results, written or not. */
+  spilledBytes = 0;
   readonly #jobs: MemoryJobs;
   readonly #options: SimulatedOptions;
   readonly #ship = memoryShipper(sha256Hex);
@@ -294,7 +297,11 @@ export class SimulatedCluster implements Cluster {
     const jobs = scope.use(memoryJobStore(this.#jobs));
     const { nowMs: timeOfDayMs } = this.world.clock;
     const build = { build: BUILD, nodeMajor: NODE_MAJOR, pid: 1 };
-    const shell = new CoordinatorShell({ env, blobs, jobs, timeOfDayMs, ...build, ...manager });
+    const spill = memorySpill((bytes) => {
+      this.spilledBytes += bytes;
+      return this.disk.write(bytes);
+    });
+    const shell = new CoordinatorShell({ env, blobs, jobs, spill, timeOfDayMs, ...build, ...manager });
     void shell.failed.then(() => this.disk.restart(life));
     await shell.start();
     scope.use(await rpc.listen(COORDINATOR, shell.routes));
