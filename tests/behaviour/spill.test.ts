@@ -12,8 +12,8 @@ vi.setConfig({ testTimeout: 120_000 });
 const MIB = 1024 * 1024;
 /** Three times as many as a stream may have unread, of 1 MiB each. */
 const RESULTS = 48;
-/** Four for each of two slots, as a map is cut. */
-const CHUNKS = 8;
+/** Of the script's map. */
+const CHUNKS = 4;
 /** What a server from sources has at most, were all of them on disk: as in G02. */
 const SERVER_MB_MAX = 360;
 

@@ -11,15 +11,15 @@ const SEEDS = Number(process.env.HEDDLE_SIM_SEEDS ?? 10);
 const ONLY = process.env.HEDDLE_SIM_SEED;
 const seeds = ONLY === undefined ? Array.from({ length: SEEDS }, (_, at) => 1 + at) : [Number(ONLY)];
 
-/** Twice what a program may have unread, of 2 MiB each. */
-const RESULTS = 16;
+/** Three times what a program may have unread, of 2 MiB each. */
+const RESULTS = 24;
 const BYTES = 2 * 1024 * 1024;
+/** Virtual time of trouble. */
+const STORM_MS = 120_000;
 const made = (n: number): Uint8Array => new Uint8Array(BYTES).fill(n);
 
 /** A program that takes results now and then, while the coordinator dies, its disk is full or breaks, and links do what they like. */
-async function run(
-  seed: number,
-): Promise<{
+async function run(seed: number): Promise<{
   readonly results: number[];
   readonly faults: ReadonlyMap<string, number>;
   readonly spilledBytes: number;
@@ -40,14 +40,19 @@ async function run(
     : pool.imapUnordered(made, range(RESULTS), options);
   const reading = stream[Symbol.asyncIterator]();
   const results: number[] = [];
+  const pauseAt = random.int(3);
   for (;;) {
+    if (results.length === pauseAt) await cluster.drive(passed(cluster, 60_000));
     if (random.int(4) === 0) await cluster.drive(passed(cluster, random.int(20_000)));
     if (random.int(12) === 0) {
       cluster.killCoordinator();
       await cluster.drive(passed(cluster, random.int(2_000)));
       cluster.startCoordinator();
     }
-    const next = await cluster.drive(reading.next());
+    const reads = reading.next();
+    await cluster.drive(Promise.race([reads, passed(cluster, Math.max(0, STORM_MS - cluster.world.clock.nowMs()))]));
+    if (cluster.world.clock.nowMs() >= STORM_MS) cluster.heal();
+    const next = await cluster.drive(reads);
     if (next.done) break;
     expect(Buffer.from(next.value).equals(made(next.value[0] ?? -1))).toBe(true);
     results.push(next.value.byteLength === BYTES ? (next.value[0] ?? -1) : -1);
@@ -73,6 +78,6 @@ test(`a program that reads slowly has each of its results once, whatever becomes
     for (const [kind, count] of outcome.faults) faults.set(kind, (faults.get(kind) ?? 0) + count);
   }
   if (ONLY !== undefined) return;
-  expect(spilledBytes).toBeGreaterThan(seeds.length * 4 * BYTES);
-  expect([...faults.keys()].toSorted()).toEqual(["disk broken", "disk full"]);
+  expect(spilledBytes).toBeGreaterThan(seeds.length * 3 * BYTES);
+  expect([...faults.keys()]).toEqual(expect.arrayContaining(["disk broken", "disk full"]));
 });

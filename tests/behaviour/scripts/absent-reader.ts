@@ -8,5 +8,5 @@ const makes = async (n: number): Promise<Uint8Array> => {
   await passGate(gate);
   return new Uint8Array(1024 * 1024).fill(n);
 };
-const all = await pool.map(makes, range(Number(count)));
+const all = await pool.map(makes, range(Number(count)), { chunkSize: Number(count) / 4 });
 console.log(all.filter((bytes, n) => bytes.length === 1024 * 1024 && bytes[0] === n && bytes.at(-1) === n).length);
