@@ -1,0 +1,114 @@
+import { silentLogger, type WriteOutcome } from "@heddle/kernel";
+import { memorySpill, type Spill } from "@heddle/port-spill";
+import { expect, onTestFinished, test } from "vitest";
+import { JobSpill, type SpilledBytes } from "./job-spill.ts";
+import { JOB_SPILL_BYTES_MAX, JOB_SPILL_RESULTS_MAX, SPILL_WRITING_BYTES_MAX } from "./limits.ts";
+import { SpillSpace } from "./spill-space.ts";
+import { settle } from "./testing.ts";
+
+/** A disk that answers each write when the test says how. */
+function openStage(spill?: Spill) {
+  const writes: ((outcome: WriteOutcome) => void)[] = [];
+  const disk = (bytes: number): WriteOutcome | Promise<WriteOutcome> =>
+    bytes === 0 ? "kept" : new Promise((resolve) => writes.push(resolve));
+  const space = new SpillSpace(spill ?? memorySpill(disk), 1e12, silentLogger);
+  const job = new JobSpill(space, () => undefined);
+  onTestFinished(() => job[Symbol.dispose]());
+  const take = (first: number, size = 4): SpilledBytes => {
+    const result = job.take(size);
+    result.push(new Uint8Array(size).fill(first));
+    return result;
+  };
+  const answer = async (outcome: WriteOutcome): Promise<void> => {
+    for (const write of writes.splice(0)) write(outcome);
+    await settle();
+  };
+  return { job, space, writes, take, answer };
+}
+
+async function bytesOf(result: SpilledBytes): Promise<number[]> {
+  const bytes: number[] = [];
+  for await (const piece of result.read()) bytes.push(...piece);
+  return bytes;
+}
+
+test("what is not on disk yet is read from memory, what is there from the file, in the place of what was read before, too", async () => {
+  const { take, answer, space } = openStage();
+  const [one, two] = [take(1), take(2)];
+  expect([await bytesOf(one), await bytesOf(two)]).toEqual([
+    [1, 1, 1, 1],
+    [2, 2, 2, 2],
+  ]);
+  await settle();
+  one.release(); // its write is under way
+  const three = take(3);
+  await answer("kept");
+  await answer("kept");
+  expect([await bytesOf(two), await bytesOf(three), space.bytes]).toEqual([[2, 2, 2, 2], [3, 3, 3, 3], 8]);
+});
+
+test("a write that fails keeps in memory what was to be written, until all is read; then the disk is asked again", async () => {
+  const { job, take, answer, writes, space } = openStage();
+  const one = take(1);
+  await settle();
+  await answer("full");
+  expect([job.hasRoomFor(1), job.isRoomy, await bytesOf(one)]).toEqual([false, false, [1, 1, 1, 1]]);
+  one.release();
+  expect([job.hasRoomFor(1), job.isRoomy, space.bytes]).toEqual([true, true, 0]);
+  const two = take(2);
+  await settle();
+  expect(writes).toHaveLength(1);
+  await answer("kept");
+  expect(await bytesOf(two)).toEqual([2, 2, 2, 2]);
+});
+
+test("a write that fails once nobody wants what it had changes nothing", async () => {
+  const { job, take, answer } = openStage();
+  const one = take(1);
+  await settle();
+  one.release();
+  await answer("failed-lost");
+  expect(job.hasRoomFor(1)).toBe(true);
+});
+
+test("its bounds are in bytes, in results and in what waits for the disk; it is roomy again at half of them", async () => {
+  const bytes = openStage().job;
+  const [half, other] = [bytes.take(JOB_SPILL_BYTES_MAX / 2), bytes.take(JOB_SPILL_BYTES_MAX / 2)];
+  expect([bytes.hasRoomFor(0), bytes.isRoomy]).toEqual([false, false]);
+  half.release();
+  expect([bytes.hasRoomFor(1), bytes.isRoomy]).toEqual([true, true]);
+  other.release();
+
+  const results = openStage().job;
+  const all = Array.from({ length: JOB_SPILL_RESULTS_MAX }, () => results.take(1));
+  expect(results.hasRoomFor(1)).toBe(false);
+  for (const result of all.slice(JOB_SPILL_RESULTS_MAX / 2)) result.release();
+  expect([results.hasRoomFor(1), results.isRoomy]).toEqual([true, true]);
+
+  const { job, take, answer } = openStage();
+  take(1, SPILL_WRITING_BYTES_MAX);
+  expect(job.hasRoomFor(1)).toBe(false);
+  await settle();
+  await answer("kept");
+  expect([job.hasRoomFor(1), job.isRoomy]).toEqual([true, true]);
+});
+
+test("each file that is opened is closed, also one that is there only when nobody wants it any more", async () => {
+  let [opened, closed] = [0, 0];
+  const opening = Promise.withResolvers<void>();
+  const spill: Spill = {
+    open: async () => {
+      opened++;
+      await opening.promise;
+      const file = await memorySpill().open();
+      return { ...file, write: file.write.bind(file), read: file.read.bind(file), close: async () => void closed++ };
+    },
+  };
+  const { job, take } = openStage(spill);
+  take(1);
+  await settle();
+  job[Symbol.dispose]();
+  opening.resolve();
+  await settle();
+  expect([opened, closed]).toEqual([1, 1]);
+});
