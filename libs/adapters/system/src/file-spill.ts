@@ -23,8 +23,12 @@ const OURS = /^[0-9a-f]{24}\.spill$/;
 async function openNameless(path: string): Promise<SpillFile> {
   try {
     const handle = await open(path, "wx+", 0o600);
-    await rm(path, { force: true });
-    return new NamelessFile(handle);
+    const file = new NamelessFile(handle);
+    await rm(path, { force: true }).catch(async (error: unknown) => {
+      await file.close();
+      throw error;
+    });
+    return file;
   } catch (error) {
     throw storageError(error, `no file can be made in ${path}`);
   }

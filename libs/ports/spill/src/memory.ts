@@ -1,9 +1,19 @@
-import { StorageFailedError, StorageFullError, type Write } from "@heddle/kernel";
+import { StorageFailedError, StorageFullError, type Write, type WriteOutcome } from "@heddle/kernel";
 import type { Spill, SpillFile } from "./index.ts";
 
-/** A spill in memory, for tests and simulations. `write`: the disk below it, asked at each write and, with 0 bytes, at each read; one with room unless given. */
+/** A spill in memory, for tests and simulations. `write`: the disk below it, asked at each write and, with 0 bytes, as a file is opened or read; one with room unless given. */
 export function memorySpill(write: Write = () => "kept"): Spill {
-  return { open: async () => new MemoryFile(write) };
+  return {
+    open: async () => {
+      refuse(await write(0), "a file could not be made");
+      return new MemoryFile(write);
+    },
+  };
+}
+
+function refuse(outcome: WriteOutcome, what: string): void {
+  if (outcome === "full") throw new StorageFullError(`${what}: there is no space`);
+  if (outcome !== "kept") throw new StorageFailedError(what);
 }
 
 class MemoryFile implements SpillFile {
@@ -17,9 +27,7 @@ class MemoryFile implements SpillFile {
   async write(position: number, pieces: readonly Uint8Array[]): Promise<void> {
     const copies = pieces.map((piece) => Uint8Array.from(piece)); // before the first wait, as a system would
     const size = copies.reduce((sum, { byteLength }) => sum + byteLength, 0);
-    const outcome = await this.#write(size);
-    if (outcome === "full") throw new StorageFullError(`there is no space for ${size} bytes`);
-    if (outcome !== "kept") throw new StorageFailedError(`${size} bytes could not be written`);
+    refuse(await this.#write(size), `${size} bytes could not be written`);
     this.#grow(position + size);
     let at = position;
     for (const copy of copies) {

@@ -233,7 +233,7 @@ export class ClientDesk implements ClientHost {
   }
 
   #outlet(pool: PoolRecord, job: JobKey, opened: OpenJob): Outlet | undefined {
-    const { spill: space, feed, env } = this.#office;
+    const { spill: space, feed } = this.#office;
     const { client } = pool;
     if (space === undefined || client.isCoordinator) return undefined;
     const { unreadBytesMax, unreadBytes, gapChunks, ordered } = opened;
@@ -241,8 +241,7 @@ export class ClientDesk implements ClientHost {
       ...{ client, space, unreadBytesMax, unreadBytes, gapChunks, ordered },
       throttle: (throttled) => feed({ type: "job-throttled", job, throttled }),
       unreadable: (error) => {
-        const reason = error instanceof Error ? error.message : String(error);
-        env.log.error("results of a slow client cannot be read back: it has to have them made again", { reason });
+        space.distrust(error);
         this.#drop(client, "results that waited for this client on the coordinator's disk cannot be read");
       },
     });
@@ -371,6 +370,7 @@ export class ClientDesk implements ClientHost {
     this.#office.feed({ type: "client-left", client: client.key });
     this.processes.clientLeft(client);
     this.#office.artifacts.left(client);
+    this.#idle();
   }
 
   /**

@@ -195,7 +195,7 @@ export class CoordinatorShell implements Watched {
       processes: { placed: processes.size - processes.waiting, waiting: processes.waiting },
       kept: this.#clients.kept.counts,
       keptBytes: this.#jobs.bytes,
-      spill: { bytes: this.#office.spill?.bytes ?? 0, results: this.#office.spill?.results ?? 0 },
+      spill: { bytes: this.#office.spill?.use.bytes ?? 0, results: this.#office.spill?.total ?? 0 },
     });
   };
 

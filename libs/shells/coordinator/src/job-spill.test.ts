@@ -44,7 +44,7 @@ test("what is not on disk yet is read from memory, what is there from the file, 
   const three = take(3);
   await answer("kept");
   await answer("kept");
-  expect([await bytesOf(two), await bytesOf(three), space.bytes]).toEqual([[2, 2, 2, 2], [3, 3, 3, 3], 8]);
+  expect([await bytesOf(two), await bytesOf(three), space.use.bytes]).toEqual([[2, 2, 2, 2], [3, 3, 3, 3], 8]);
 });
 
 test("a write that fails keeps in memory what was to be written, until all is read; then the disk is asked again", async () => {
@@ -54,7 +54,7 @@ test("a write that fails keeps in memory what was to be written, until all is re
   await answer("full");
   expect([job.hasRoomFor(1), job.isRoomy, await bytesOf(one)]).toEqual([false, false, [1, 1, 1, 1]]);
   one.release();
-  expect([job.hasRoomFor(1), job.isRoomy, space.bytes]).toEqual([true, true, 0]);
+  expect([job.hasRoomFor(1), job.isRoomy, space.use.bytes]).toEqual([true, true, 0]);
   const two = take(2);
   await settle();
   expect(writes).toHaveLength(1);

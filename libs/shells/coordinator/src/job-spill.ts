@@ -51,9 +51,8 @@ export class JobSpill implements Disposable {
 
   /** Whether a result of so many bytes may come. */
   hasRoomFor(size: number): boolean {
-    return (
-      !this.#isBroken && this.#fill(size) < 1 && this.#space.has(Math.max(0, this.#extents.end + size - this.#length))
-    );
+    const more = Math.max(0, this.#extents.end + size - this.#length);
+    return !this.#isBroken && this.#fill(size) < 1 && this.#space.has(more, this.#length === 0);
   }
 
   /** Whether it is well below its bounds. */
@@ -65,8 +64,8 @@ export class JobSpill implements Disposable {
   take(size: number): SpilledBytes {
     const position = this.#extents.take(size);
     this.#grow();
-    this.#results++;
-    this.#space.results++;
+    this.#count(1);
+    this.#space.total++;
     const parts: Part[] = [];
     let [at, isReleased] = [position, false];
     const push = (data: Uint8Array): void => {
@@ -80,8 +79,9 @@ export class JobSpill implements Disposable {
       if (isReleased) return;
       isReleased = true;
       for (const part of parts) this.#written(part);
+      if (this.#isOver) return;
       this.#extents.give(position, size);
-      this.#results--;
+      this.#count(-1);
       if (this.#extents.used === 0) this.#reset();
       this.#progressed();
     };
@@ -92,6 +92,8 @@ export class JobSpill implements Disposable {
   [Symbol.dispose](): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    this.#dropUnwritten();
+    this.#count(-this.#results);
     this.#reset();
   }
 
@@ -107,35 +109,47 @@ export class JobSpill implements Disposable {
   async *#read(parts: readonly Part[]): AsyncGenerator<Uint8Array, void> {
     for (const { position, size, data } of parts) {
       if (this.#isOver) return;
-      const bytes = data ?? (await (await this.#opened()).read(position, size));
+      const bytes = data ?? (await this.#file?.read(position, size));
+      if (bytes === undefined) return;
       yield bytes;
     }
   }
 
   #put(part: Part): void {
     this.#unwritten.push(part);
-    this.#unwrittenBytes += part.size;
+    this.#wait(part.size);
     if (this.#isWriting || this.#isBroken || this.#isOver) return;
     this.#isWriting = true;
     void this.#write();
   }
 
   async #write(): Promise<void> {
-    while (!this.#isOver && !this.#isBroken) {
-      const run = this.#nextRun();
-      const [first] = run;
-      if (first === undefined) break;
+    while (!this.#isOver && !this.#isBroken && this.#hasUnwritten()) {
+      const file = await this.#opened();
+      if (file === undefined || !this.#hasUnwritten()) continue;
+      const run = this.#nextRun(); // nothing comes between this and the write: what was read meanwhile is not written
       try {
-        const file = await this.#opened();
         const pieces = run.flatMap(({ data }) => data ?? []);
-        await file.write(first.position, pieces);
+        await file.write(run[0]?.position ?? 0, pieces);
         for (const part of run) this.#written(part);
+        this.#space.recovered();
       } catch (error) {
-        if (!this.#isOver) this.#break(error);
+        for (const part of run.toReversed()) this.#unwritten.unshift(part);
+        if (file === this.#file) this.#break(error);
       }
       this.#progressed();
     }
     this.#isWriting = false;
+    if (this.#isOver) this.#dropUnwritten();
+  }
+
+  /** Whether something is wanted that is not on disk. What is not wanted any more is dropped. */
+  #hasUnwritten(): boolean {
+    for (let part = this.#unwritten.peek(); part !== undefined; part = this.#unwritten.peek()) {
+      if (part.data !== undefined) return true;
+      this.#unwritten.shift();
+    }
+    return false;
   }
 
   /** What is wanted still, and stands in one piece in the file. */
@@ -154,30 +168,53 @@ export class JobSpill implements Disposable {
     return run;
   }
 
+  #dropUnwritten(): void {
+    for (const part of this.#unwritten) this.#written(part);
+    this.#unwritten.clear();
+  }
+
   #written(part: Part): void {
     if (part.data === undefined) return;
     part.data = undefined;
-    this.#unwrittenBytes -= part.size;
+    this.#wait(-part.size);
   }
 
   #break(error: unknown): void {
-    this.#isBroken = this.#extents.used > 0;
+    if (this.#extents.used === 0 || this.#isOver) return;
+    this.#isBroken = true;
     this.#space.failed(error);
   }
 
-  /** Only the writer makes one: what is read was written. */
-  async #opened(): Promise<SpillFile> {
+  /** The file, made where there is none; undefined when it cannot be. Only the writer makes one: what is read was written. */
+  async #opened(): Promise<SpillFile | undefined> {
     if (this.#file !== undefined) return this.#file;
-    const file = await this.#space.open();
-    if (this.#isOver) void file.close();
-    else this.#file = file;
-    return file;
+    try {
+      const file = await this.#space.open();
+      if (this.#isOver) void file.close();
+      else this.#file = file;
+      return file;
+    } catch (error) {
+      this.#break(error);
+      this.#progressed();
+      return undefined;
+    }
+  }
+
+  #wait(more: number): void {
+    this.#unwrittenBytes += more;
+    this.#space.use.unwrittenBytes += more;
+  }
+
+  #count(more: number): void {
+    this.#results += more;
+    this.#space.use.results += more;
   }
 
   #grow(): void {
     const more = this.#extents.end - this.#length;
     if (more <= 0) return;
-    this.#space.grow(more);
+    if (this.#length === 0) this.#space.use.files++;
+    this.#space.use.bytes += more;
     this.#length += more;
   }
 
@@ -185,8 +222,10 @@ export class JobSpill implements Disposable {
   #reset(): void {
     void this.#file?.close();
     this.#file = undefined;
-    this.#space.grow(-this.#length);
+    if (this.#length > 0) this.#space.use.files--;
+    this.#space.use.bytes -= this.#length;
     this.#length = 0;
+    if (this.#isBroken) this.#space.recovered();
     this.#isBroken = false;
   }
 }

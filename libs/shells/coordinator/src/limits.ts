@@ -15,6 +15,12 @@ export const JOB_SPILL_RESULTS_MAX = 16_384;
 export const SPILL_WRITING_BYTES_MAX = 8 * 1024 * 1024;
 /** Bytes that one write to disk brings together; one part of a result always goes. */
 export const SPILL_WRITE_BYTES_TARGET = 1024 * 1024;
+/** Results of all jobs on disk, and those on the way there. Above, jobs are held back as by JOB_SPILL_BYTES_MAX. */
+export const SPILL_RESULTS_MAX = 131_072;
+/** Bytes of all jobs' results that wait for the disk. Above, the same. */
+export const SPILL_UNWRITTEN_BYTES_MAX = 64 * 1024 * 1024;
+/** Files of jobs with results on disk. Above, the same. */
+export const SPILL_FILES_MAX = 1_024;
 /** Of all jobs, on disk, those parts of files included that were read. Above, jobs are held back as by JOB_SPILL_BYTES_MAX. */
 export const SPILL_BYTES_MAX = 2 * 1024 * 1024 * 1024;
 /** Ended jobs that are remembered for `get jobs`. Older ones are forgotten. */

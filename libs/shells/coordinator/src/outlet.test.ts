@@ -152,7 +152,7 @@ for (const ordered of [true, false])
     for (let seed = 1; seed <= 60; seed++) {
       const result = await play({ seed, ordered, unreadBytesMax: 1 + (seed % 90) });
       expect(result).toMatchObject({ seed, ...all });
-      expect([result.outlet.isEmpty, result.space.bytes]).toEqual([true, 0]);
+      expect([result.outlet.isEmpty, result.space.use.bytes]).toEqual([true, 0]);
       spilled += result.spilled;
     }
     expect(spilled).toBeGreaterThan(500);
@@ -163,7 +163,7 @@ test("a disk that is full, or too small, costs room and no result; its job is to
   for (let seed = 1; seed <= 60; seed++) {
     const result = await play({ seed, ordered: seed % 2 === 0, unreadBytesMax: 40, full: 0.3, spaceBytes: 150 });
     expect(result).toMatchObject({ seed, ...all });
-    expect(result.space.bytes).toBe(0);
+    expect(result.space.use.bytes).toBe(0);
     if (result.throttles.length > 0) expect([result.throttles[0], result.throttles.at(-1)]).toEqual([true, false]);
     throttled += result.throttles.length;
     spilled += result.spilled;

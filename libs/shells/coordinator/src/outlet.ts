@@ -2,7 +2,7 @@ import { Heap, PART_BYTES_MAX } from "@heddle/kernel";
 import { type Payload, PayloadFlow, type RunResponseEntry } from "@heddle/wire";
 import { JobSpill, type SpilledBytes } from "./job-spill.ts";
 import type { ClientRecord } from "./ledger.ts";
-import { SPILL_BACKLOG_BYTES, SPILL_WRITING_BYTES_MAX } from "./limits.ts";
+import { JOB_SPILL_BYTES_MAX, SPILL_BACKLOG_BYTES } from "./limits.ts";
 import type { SpillSpace } from "./spill-space.ts";
 
 /** Where a result stands among the others of its job. */
@@ -53,8 +53,12 @@ export class Outlet implements Disposable {
   /** Of the first result that goes to disk on. */
   #spill: JobSpill | undefined;
   #waiting: Heap<KeptResult> | undefined;
-  /** Results on their way to disk, waiting there, or being sent from there. */
+  /** Results that wait on disk, or are being sent from there. */
   #kept = 0;
+  /** Results whose values come, on their way to disk: nobody knows yet whether they count. */
+  #coming = 0;
+  /** Bytes of the largest result so far. */
+  #largest = 1;
   #sequence = 0;
   /** Sent and not taken. */
   #unreadBytes: number;
@@ -78,12 +82,14 @@ export class Outlet implements Disposable {
 
   /** What comes more goes to disk, or is held back for this job alone. */
   get absorbs(): boolean {
-    return this.#isThrottled || this.#hasRoomFor(1);
+    return this.#isThrottled || this.#hasRoomFor(this.#largest);
   }
 
   /** Whether a result of so many bytes goes to disk. */
   diverts(place: Place, size: number): boolean {
-    if (size === 0 || (this.#kept === 0 && this.#isClear()) || this.#isBehind(place)) return false;
+    this.#largest = Math.max(this.#largest, size);
+    if (size === 0 || this.#isOver || this.#end !== undefined || this.#isBehind(place)) return false;
+    if (this.#kept + this.#coming === 0 && this.#isClear()) return false;
     return this.#hasRoomFor(size);
   }
 
@@ -98,13 +104,16 @@ export class Outlet implements Disposable {
       ...place,
       ...{ sequence: this.#sequence++, values: { encoding, count, size }, bytes, entry },
     };
-    this.#kept++;
+    this.#coming++;
     const follower = { piece: (data: Uint8Array): void => bytes.push(data), end: (): void => undefined };
     values.follow(follower);
     return {
       end: (aborted) => {
         values.unfollow(follower);
-        if (aborted) return this.#gone(result);
+        this.#coming--;
+        if (this.#isOver) return;
+        if (aborted) return bytes.release(); // and judges
+        this.#kept++;
         waiting.push(result);
         this.#sendLater();
       },
@@ -127,8 +136,9 @@ export class Outlet implements Disposable {
   /** Tells whether there is room, when that has changed. */
   judge(): void {
     if (this.#isOver) return;
-    const isOpen = this.#kept === 0 && this.#hasCredit();
-    const isThrottled = !isOpen && !(this.#isThrottled ? this.#isRoomy() : this.#hasRoomFor(1));
+    const isOpen = this.#kept + this.#coming === 0 && this.#hasCredit();
+    const hasRoom = this.#hasRoomFor(this.#largest) && (!this.#isThrottled || this.#isRoomy());
+    const isThrottled = !isOpen && !hasRoom;
     if (isThrottled === this.#isThrottled) return;
     this.#isThrottled = isThrottled;
     this.#options.throttle(isThrottled);
@@ -136,6 +146,7 @@ export class Outlet implements Disposable {
 
   /** Calls `end` once all that waits was sent; nothing more comes. */
   finish(end: () => void): void {
+    if (this.#kept === 0) return end();
     this.#end = end;
     this.#sendLater();
   }
@@ -143,8 +154,11 @@ export class Outlet implements Disposable {
   /** What waits is not wanted any more. */
   [Symbol.dispose](): void {
     this.#isOver = true;
-    this.#kept = 0;
     this.#spill?.[Symbol.dispose]();
+    this.#kept = 0;
+    this.#spill = undefined; // its job is remembered for long, and it with that
+    this.#waiting = undefined;
+    this.#end = undefined;
   }
 
   /** The program may be sent more, and its client's queue is short. */
@@ -163,11 +177,11 @@ export class Outlet implements Disposable {
   }
 
   #hasRoomFor(size: number): boolean {
-    return this.#spill?.hasRoomFor(size) ?? this.#options.space.has(size);
+    return this.#spill?.hasRoomFor(size) ?? (size < JOB_SPILL_BYTES_MAX && this.#options.space.has(size, true));
   }
 
   #isRoomy(): boolean {
-    return this.#options.space.has(SPILL_WRITING_BYTES_MAX) && (this.#spill?.isRoomy ?? true);
+    return this.#options.space.isRoomy && (this.#spill?.isRoomy ?? true);
   }
 
   #gone({ bytes }: KeptResult): void {
@@ -209,13 +223,17 @@ export class Outlet implements Disposable {
       this.sent(result, values.size);
     };
     if (!isWhole) start();
-    for await (const piece of bytes.read()) {
-      flow.push(piece);
-      if (!isWhole) await session.drained();
+    let isRead = false;
+    try {
+      for await (const piece of bytes.read()) {
+        flow.push(piece);
+        if (!isWhole) await session.drained();
+      }
+      isRead = !this.#isOver;
+    } finally {
+      if (isRead || !isWhole) flow.finish(!isRead);
     }
-    if (!this.#isOver) flow.finish(false);
-    else if (!isWhole) flow.finish(true);
-    if (isWhole && !this.#isOver) start();
+    if (isWhole && isRead) start();
     this.#gone(result);
   }
 }

@@ -126,7 +126,7 @@ test("results that cannot be read back are made again: their client's session en
   expect(client.end).toMatchObject({ reason: "goodbye", goodbye: { code: "unavailable" } });
   expect(spilled().bytes).toBe(0);
   expect(bench.logged.map(({ message }) => message)).toContain(
-    "results of a slow client cannot be read back: it has to have them made again",
+    "results of a slow client cannot be read back from disk: it has to have them made again",
   );
 });
 
