@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { connect, type Fabric, range } from "heddle";
 import { expect, onTestFinished, test, vi } from "vitest";
-import { Gate } from "../harness/gate.ts";
+import { comersTo, Gate } from "../harness/gate.ts";
 import { ProcessCluster, type ProcessOptions } from "../harness/process-cluster.ts";
 import { Program } from "../harness/program.ts";
 import { eventually } from "../harness/waiting.ts";
@@ -60,6 +60,16 @@ async function untilChunksAre(count: number, other: Fabric): Promise<void> {
 const look = (bytes: Uint8Array | undefined): (number | undefined)[] => [bytes?.length, bytes?.[0], bytes?.at(-1)];
 const all = Array.from({ length: RESULTS }, (_, n) => [MIB, n, n]);
 
+/** A program that has taken one result, when all have been made. */
+async function pausedReader(cluster: ProcessCluster, other: Fabric) {
+  const fabric = await cluster.fabric();
+  const stream = fabric.pool().imap(filled, range(RESULTS), { chunkSize: 1, bufferSize: RESULTS });
+  const reading = stream[Symbol.asyncIterator]();
+  const first = await reading.next();
+  await untilJobsAreOver(other);
+  return { reading, first };
+}
+
 async function rest(reading: AsyncIterator<Uint8Array>): Promise<(number | undefined)[][]> {
   const seen: (number | undefined)[][] = [];
   for (let next = await reading.next(); !next.done; next = await reading.next()) seen.push(look(next.value));
@@ -68,11 +78,7 @@ async function rest(reading: AsyncIterator<Uint8Array>): Promise<(number | undef
 
 test("a job runs to its end on the coordinator's disk while its program takes nothing, and each result comes when it does", async () => {
   const { cluster, other } = await openCluster();
-  const fabric = await cluster.fabric();
-  const stream = fabric.pool().imap(filled, range(RESULTS), { chunkSize: 1, bufferSize: RESULTS });
-  const reading = stream[Symbol.asyncIterator]();
-  const first = await reading.next();
-  await untilJobsAreOver(other);
+  const { reading, first } = await pausedReader(cluster, other);
   expect(spilledFiles(cluster.coordinatorPid)).toHaveLength(1);
   expect(peakMb(cluster.coordinatorPid)).toBeLessThan(SERVER_MB_MAX);
   expect([look(first.value), ...(await rest(reading))]).toEqual(all);
@@ -81,11 +87,7 @@ test("a job runs to its end on the coordinator's disk while its program takes no
 
 test("a coordinator that is killed with results on its disk costs them, and no more: they are made again", async () => {
   const { cluster, other } = await openCluster();
-  const fabric = await cluster.fabric();
-  const stream = fabric.pool().imap(filled, range(RESULTS), { chunkSize: 1, bufferSize: RESULTS });
-  const reading = stream[Symbol.asyncIterator]();
-  const first = await reading.next();
-  await untilJobsAreOver(other);
+  const { reading, first } = await pausedReader(cluster, other);
   await cluster.replaceCoordinator();
   expect([look(first.value), ...(await rest(reading))]).toEqual(all);
   expect(readdirSync(join(cluster.directory, "coordinator", "spill"))).toEqual([]);
@@ -98,6 +100,9 @@ test("a program that reads nothing off its connection has its job run to the end
   const env = { HEDDLE_ADDRESS: cluster.address };
   await using program = new Program(["run", script, gate.path, String(RESULTS)], { env });
   await untilChunksAre(CHUNKS, other);
+  await eventually("each node runs one", () =>
+    comersTo(gate.path).length === cluster.nodes.length ? true : undefined,
+  ); // and has the code
   program.child.kill("SIGSTOP");
   gate.open();
   await untilChunksAre(0, other);

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { eventually } from "./waiting.ts";
 
 /** What tasks in other processes of this machine wait at until the test lets them go on. */
@@ -16,6 +16,16 @@ export class Gate implements Disposable {
   [Symbol.dispose](): void {
     rmSync(this.#directory, { recursive: true });
   }
+}
+
+/** Says in a task that it has come to the gate, by a name. */
+export function comeTo(path: string, name: string): void {
+  writeFileSync(join(dirname(path), name), "");
+}
+
+/** Who has come to the gate, by name. */
+export function comersTo(path: string): string[] {
+  return readdirSync(dirname(path)).filter((name) => name !== basename(path));
 }
 
 /** Waits in a task for the gate to be open. Resolves with its path. */

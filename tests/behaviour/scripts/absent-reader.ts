@@ -1,10 +1,11 @@
 /** Maps, and reads nothing while it is stopped by SIGSTOP. Arguments: a gate that its items wait at, and how many results of 1 MiB there are. Prints how many were right. */
 import { Pool, range } from "heddle";
-import { passGate } from "../../harness/gate.ts";
+import { comeTo, passGate } from "../../harness/gate.ts";
 
 const [gate = "", count] = process.argv.slice(2);
 await using pool = new Pool();
 const makes = async (n: number): Promise<Uint8Array> => {
+  comeTo(gate, String(process.pid));
   await passGate(gate);
   return new Uint8Array(1024 * 1024).fill(n);
 };

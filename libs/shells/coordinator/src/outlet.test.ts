@@ -109,6 +109,21 @@ async function deliver(random: Random, left: number[], results: readonly Uint8Ar
   return true;
 }
 
+/** An outlet to this reader. `throttles`: what it says of its room. */
+function openOutlet(
+  reader: Reader,
+  space: SpillSpace,
+  plan: Pick<Plan, "ordered" | "unreadBytesMax">,
+  throttles: boolean[],
+) {
+  const client = { session: reader, outflow: reader.outflow } as unknown as ClientRecord;
+  return new Outlet({
+    ...{ client, space, unreadBytes: 0, gapChunks: 0, ...plan },
+    throttle: (throttled) => throttles.push(throttled),
+    unreadable: (error) => expect.unreachable(String(error)),
+  });
+}
+
 /** Has results come and be read, in an order of the seed's own, until the program has all of them or nothing moves any more. */
 async function play({ seed, ordered, unreadBytesMax, spaceBytes = 1e9, full = 0, bytesMax = 60 }: Plan) {
   const random = seededRandom(seed);
@@ -118,13 +133,8 @@ async function play({ seed, ordered, unreadBytesMax, spaceBytes = 1e9, full = 0,
   };
   const space = new SpillSpace(memorySpill(disk), spaceBytes, silentLogger);
   const reader = new Reader();
-  const client = { session: reader, outflow: reader.outflow } as unknown as ClientRecord;
   const throttles: boolean[] = [];
-  const outlet = new Outlet({
-    ...{ client, space, unreadBytesMax, unreadBytes: 0, gapChunks: 0, ordered },
-    throttle: (throttled) => throttles.push(throttled),
-    unreadable: (error) => expect.unreachable(String(error)),
-  });
+  const outlet = openOutlet(reader, space, { ordered, unreadBytesMax }, throttles);
   const results = Array.from({ length: RESULTS }, (_, chunk) => new Uint8Array(1 + random.int(bytesMax)).fill(chunk));
   const left = results.map((_, chunk) => chunk);
   let [spilled, ended] = [0, false];
@@ -177,3 +187,30 @@ test("large results go to disk and come back in parts", async () => {
   expect(result).toMatchObject(all);
   expect(result.spilled).toBeGreaterThan(10);
 });
+
+test.for([
+  ["room for all", 1e9],
+  ["room for five", 50],
+  ["no room", 0],
+] as const)(
+  "a program that takes nothing is sent no more than it may have while others are on disk, with %s; its job is held back once room ends",
+  async ([, spaceBytes]) => {
+    const reader = new Reader();
+    const throttles: boolean[] = [];
+    const space = new SpillSpace(memorySpill(), spaceBytes, silentLogger);
+    const outlet = openOutlet(reader, space, { ordered: true, unreadBytesMax: 25 }, throttles);
+    const results = Array.from({ length: RESULTS }, (_, chunk) => new Uint8Array(10).fill(chunk));
+    const inOrder = { ...seededRandom(1), int: () => 0 };
+    const left = results.map((_, chunk) => chunk);
+    for (let given = 0; given < RESULTS && !throttles.includes(true); given++) {
+      await deliver(inOrder, left, results, outlet, reader);
+      outlet.judge();
+      reader.read();
+      await settle();
+    }
+    expect(reader.heard.size).toBeLessThanOrEqual(3);
+    expect(throttles).toEqual(spaceBytes === 1e9 ? [] : [true]);
+    outlet[Symbol.dispose]();
+    expect(space.use).toEqual({ bytes: 0, files: 0, results: 0, unwrittenBytes: 0 });
+  },
+);

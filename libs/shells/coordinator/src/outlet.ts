@@ -82,15 +82,17 @@ export class Outlet implements Disposable {
 
   /** What comes more goes to disk, or is held back for this job alone. */
   get absorbs(): boolean {
-    return this.#isThrottled || this.#hasRoomFor(this.#largest);
+    return this.#isDiverting || this.#isThrottled || this.#hasRoomFor(this.#largest);
   }
 
-  /** Whether a result of so many bytes goes to disk. */
+  /**
+   * Whether a result of so many bytes goes to disk. While others are there it does, whatever room there is: what was under way when its job was held back is
+   * no more than that, and one that went past them would have them all sent after it.
+   */
   diverts(place: Place, size: number): boolean {
     this.#largest = Math.max(this.#largest, size);
     if (size === 0 || this.#isOver || this.#end !== undefined || this.#isBehind(place)) return false;
-    if (this.#kept + this.#coming === 0 && this.#isClear()) return false;
-    return this.#hasRoomFor(size);
+    return this.#isDiverting || (!this.#isClear() && this.#hasRoomFor(size));
   }
 
   /** Takes a result that goes to disk, complete or as it comes. */
@@ -136,7 +138,7 @@ export class Outlet implements Disposable {
   /** Tells whether there is room, when that has changed. */
   judge(): void {
     if (this.#isOver) return;
-    const isOpen = this.#kept + this.#coming === 0 && this.#hasCredit();
+    const isOpen = !this.#isDiverting && this.#hasCredit();
     const hasRoom = this.#hasRoomFor(this.#largest) && (!this.#isThrottled || this.#isRoomy());
     const isThrottled = !isOpen && !hasRoom;
     if (isThrottled === this.#isThrottled) return;
@@ -159,6 +161,10 @@ export class Outlet implements Disposable {
     this.#spill = undefined; // its job is remembered for long, and it with that
     this.#waiting = undefined;
     this.#end = undefined;
+  }
+
+  get #isDiverting(): boolean {
+    return this.#kept + this.#coming > 0;
   }
 
   /** The program may be sent more, and its client's queue is short. */

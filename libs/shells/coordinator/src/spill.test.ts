@@ -156,3 +156,26 @@ test("a coordinator that stops waits for results to be read, as for jobs", async
   expect(heard(client).at(-1)).toBe("DONE");
   await stopped;
 });
+
+test("a coordinator that stops waits no longer for a reader that is gone", async () => {
+  const { bench, client, answer } = await openStage();
+  await answer(0, 1, 2, 3, 4, 5, 6, 7);
+  const stopped = bench.shell.stop(60_000);
+  await client.session?.close();
+  await stopped; // no time has passed
+});
+
+test("a large result that comes when its job is over is put nowhere", async () => {
+  const { client, node, answer, spilled } = await openStage();
+  await answer(0, 1, 2, 3, 4, 5);
+  const { assignment = 0 } = node.said("assignChunk")[6] ?? {};
+  client.say({ $case: "cancelJob", value: { job: 1, reason: "" } });
+  await settle();
+  const large = { ...inline([""]), size: 200_000, data: new Uint8Array(0), partStream: 5 };
+  finish(node, assignment, { $case: "done", value: large });
+  await settle();
+  node.say({ $case: "part", value: { partStream: 5, data: new Uint8Array(0), last: true, aborted: true } }, 8);
+  finish(node, assignment, { $case: "stopped", value: {} });
+  await settle();
+  expect(spilled().bytes).toBe(0);
+});
