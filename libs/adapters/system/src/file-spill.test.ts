@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { spillContract } from "@heddle/port-spill/contract";
@@ -15,6 +15,7 @@ spillContract("files", () => fileSpill(join(directory(), "spill")));
 
 test("a file has no name, whatever becomes of its process; what an earlier one left is gone", async () => {
   const path = directory();
+  chmodSync(path, 0o755);
   writeFileSync(join(path, `${"0123456789ab".repeat(2)}.spill`), "left behind");
   writeFileSync(join(path, "notes"), "somebody's");
   const spill = await fileSpill(path);

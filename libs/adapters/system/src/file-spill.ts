@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { chmodSync, statSync } from "node:fs";
 import { type FileHandle, open, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { StorageFailedError, StorageFullError } from "@heddle/kernel";
@@ -13,6 +14,8 @@ const PIECES_PER_WRITE = 512;
  * that died between making and unlinking one has left there is removed at once.
  */
 export async function fileSpill(directory: string): Promise<Spill> {
+  const found = statSync(directory, { throwIfNoEntry: false });
+  if (found !== undefined && found.uid === process.getuid?.()) chmodSync(directory, 0o700); // others may have copied it
   privateDirectory(directory);
   for (const name of await readdir(directory)) if (OURS.test(name)) await rm(join(directory, name), { force: true });
   return { open: () => openNameless(join(directory, `${randomBytes(12).toString("hex")}.spill`)) };

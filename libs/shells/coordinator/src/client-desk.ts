@@ -33,6 +33,7 @@ import { KeptDesk, type KeptDeskOptions } from "./kept-desk.ts";
 import type { KeptJob } from "./kept-job.ts";
 import type { ClientRecord, JobRecord, PoolRecord } from "./ledger.ts";
 import {
+  ABSORBED_BACKLOG_BYTES,
   CLIENT_OUTPUT_BACKLOG_BYTES,
   CLIENT_RESULT_BACKLOG_BYTES,
   CLIENTS_MAX,
@@ -124,7 +125,8 @@ export class ClientDesk implements ClientHost {
   /** A result of the job was sent: holds back new chunks of it where there is no room for more, or of all of its client's while they pile up before that. */
   watchBacklog({ outlet, pool: { client } }: JobRecord): void {
     outlet?.judge();
-    if (client.throttled || client.session.queuedBytes < CLIENT_RESULT_BACKLOG_BYTES || outlet?.absorbs) return;
+    const bytesMax = outlet?.absorbs ? ABSORBED_BACKLOG_BYTES : CLIENT_RESULT_BACKLOG_BYTES;
+    if (client.throttled || client.session.queuedBytes < bytesMax) return;
     client.throttled = true;
     this.#office.feed({ type: "client-throttled", client: client.key, throttled: true });
     const release = (): void => {
@@ -204,13 +206,17 @@ export class ClientDesk implements ClientHost {
       speculate: opened.speculate,
       resumed: { unreadBytes: opened.unreadBytes, gapChunks: opened.gapChunks },
     });
+    job.outlet?.judge(); // it may have as much unread as it may
   }
 
-  /** Ends a job at its client: behind the results that wait for it, where its program can use them still. `end`: says so. */
-  endJob({ number, outlet, pool, opened }: JobRecord, outcome: keyof Counts["jobsEnded"], end: () => void): void {
+  /**
+   * Ends a job at its client: behind the results that wait for it, where all have come. Of another job a reader in order may never take those, for want of one
+   * before them. `end`: says so.
+   */
+  endJob({ number, outlet, pool }: JobRecord, outcome: keyof Counts["jobsEnded"], end: () => void): void {
     const { client } = pool;
-    const isWanted = outcome === "done" || (outcome === "failed" && opened.unreadBytesMax > 0);
-    if (outlet === undefined || outlet.isEmpty || !isWanted || !this.#office.ledger.clients.has(client.key)) {
+    const isThere = this.#office.ledger.clients.has(client.key);
+    if (outlet === undefined || outlet.isEmpty || outcome !== "done" || !isThere) {
       outlet?.[Symbol.dispose]();
       return end();
     }

@@ -17,11 +17,13 @@ export class Extents {
     return this.#used;
   }
 
-  /** Where `size` >= 1 bytes may be put: they are in use then. O(free extents). */
+  /** Where `size` >= 1 bytes may be put: they are in use then. Looks at the first LOOKED_AT_MAX free extents. */
   take(size: number): number {
     this.#used += size;
-    const at = this.#free.findIndex(({ start, end }) => end - start >= size);
-    const found = this.#free[at];
+    const near = Math.min(this.#free.length, LOOKED_AT_MAX);
+    let at = 0;
+    while (at < near && lengthOf(this.#free[at]) < size) at++;
+    const found = at < near ? this.#free[at] : undefined;
     if (found === undefined) {
       const start = this.#end;
       this.#end += size;
@@ -33,12 +35,11 @@ export class Extents {
     return start;
   }
 
-  /** Bytes that were taken are free again. O(free extents). */
+  /** Bytes that were taken are free again. */
   give(start: number, size: number): void {
     const end = start + size;
     this.#used -= size;
-    const found = this.#free.findIndex((it) => it.start >= end);
-    const at = found < 0 ? this.#free.length : found;
+    const at = this.#firstFrom(end);
     const [before, after] = [this.#free[at - 1], this.#free[at]];
     assert(this.#used >= 0 && end <= this.#end && (before?.end ?? 0) <= start, "what is given back was taken");
     const merged = { start: before?.end === start ? before.start : start, end: after?.start === end ? after.end : end };
@@ -49,4 +50,22 @@ export class Extents {
       this.#end = merged.start;
     }
   }
+
+  /** Number of the first free extent that starts at `position` or behind it. */
+  #firstFrom(position: number): number {
+    let [from, to] = [0, this.#free.length];
+    while (from < to) {
+      const middle = (from + to) >> 1;
+      if ((this.#free[middle]?.start ?? 0) < position) from = middle + 1;
+      else to = middle;
+    }
+    return from;
+  }
 }
+
+function lengthOf(extent: { readonly start: number; readonly end: number } | undefined): number {
+  return extent === undefined ? 0 : extent.end - extent.start;
+}
+
+/** Holes further behind are found when those before them are filled, or joined: to look for the best of thousands costs more than the bytes. */
+const LOOKED_AT_MAX = 64;

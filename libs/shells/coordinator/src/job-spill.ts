@@ -52,12 +52,13 @@ export class JobSpill implements Disposable {
   /** Whether a result of so many bytes may come. */
   hasRoomFor(size: number): boolean {
     const more = Math.max(0, this.#extents.end + size - this.#length);
-    return !this.#isBroken && this.#fill(size) < 1 && this.#space.has(more, this.#length === 0);
+    const isFull = this.#extents.used + size > JOB_SPILL_BYTES_MAX || this.#results >= JOB_SPILL_RESULTS_MAX;
+    return !this.#isBroken && !isFull && this.#space.has(more, this.#length === 0);
   }
 
-  /** Whether it is well below its bounds. */
-  get isRoomy(): boolean {
-    return !this.#isBroken && this.#fill(0) <= 0.5;
+  /** What waits for the disk, as a part of what may. */
+  get lateness(): number {
+    return this.#unwrittenBytes / SPILL_WRITING_BYTES_MAX;
   }
 
   /** A result of `size` >= 1 bytes comes. */
@@ -95,15 +96,6 @@ export class JobSpill implements Disposable {
     this.#dropUnwritten();
     this.#count(-this.#results);
     this.#reset();
-  }
-
-  /** The fullest of what it has bounds for, 1 and above for full. */
-  #fill(more: number): number {
-    return Math.max(
-      (this.#extents.used + more) / JOB_SPILL_BYTES_MAX,
-      this.#results / JOB_SPILL_RESULTS_MAX,
-      this.#unwrittenBytes / SPILL_WRITING_BYTES_MAX,
-    );
   }
 
   async *#read(parts: readonly Part[]): AsyncGenerator<Uint8Array, void> {

@@ -2,12 +2,14 @@ import { CLIENT_INPUT_BYTES_MAX } from "@heddle/kernel";
 
 /** Result bytes that wait for a client's window. Above, its jobs get no new chunk until half of it is gone. */
 export const CLIENT_RESULT_BACKLOG_BYTES = 8 * 1024 * 1024;
+/** The same while results go to disk: what does not, errors of items and what a reader in order waits for, is bounded by it. */
+export const ABSORBED_BACKLOG_BYTES = 2 * CLIENT_RESULT_BACKLOG_BYTES;
 /**
  * Where there is a disk for them, results go there while as much waits for a client's window, or more than its program may have sent and not taken; they come
  * back as it reads.
  */
 export const SPILL_BACKLOG_BYTES = CLIENT_RESULT_BACKLOG_BYTES / 2;
-/** Results of one job on disk. Above, none of its chunks starts that was never placed, until half of it is gone. */
+/** Results of one job on disk. Above, none of its chunks starts that was never placed, until all of it is gone: then results of a reader that has caught up need no disk. */
 export const JOB_SPILL_BYTES_MAX = 256 * 1024 * 1024;
 /** The same, in results: what is known of each is in memory. */
 export const JOB_SPILL_RESULTS_MAX = 16_384;

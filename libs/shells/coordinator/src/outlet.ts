@@ -65,7 +65,8 @@ export class Outlet implements Disposable {
   /** The last place of which a result was sent, or is known to be at the client. */
   #furthest: Place;
   #isSending = false;
-  #isThrottled = false;
+  /** Why there is no room: the disk is full, or slow. */
+  #lack: "full" | "slow" | undefined;
   #end: (() => void) | undefined;
   #isOver = false;
 
@@ -82,7 +83,7 @@ export class Outlet implements Disposable {
 
   /** What comes more goes to disk, or is held back for this job alone. */
   get absorbs(): boolean {
-    return this.#isDiverting || this.#isThrottled || this.#hasRoomFor(this.#largest);
+    return this.#isDiverting || this.#lack !== undefined || this.#hasRoomFor(this.#largest);
   }
 
   /**
@@ -138,12 +139,10 @@ export class Outlet implements Disposable {
   /** Tells whether there is room, when that has changed. */
   judge(): void {
     if (this.#isOver) return;
-    const isOpen = !this.#isDiverting && this.#hasCredit();
-    const hasRoom = this.#hasRoomFor(this.#largest) && (!this.#isThrottled || this.#isRoomy());
-    const isThrottled = !isOpen && !hasRoom;
-    if (isThrottled === this.#isThrottled) return;
-    this.#isThrottled = isThrottled;
-    this.#options.throttle(isThrottled);
+    const lack = this.#lackNow();
+    const isChange = (lack === undefined) !== (this.#lack === undefined);
+    this.#lack = lack;
+    if (isChange) this.#options.throttle(lack !== undefined);
   }
 
   /** Calls `end` once all that waits was sent; nothing more comes. */
@@ -186,8 +185,13 @@ export class Outlet implements Disposable {
     return this.#spill?.hasRoomFor(size) ?? (size < JOB_SPILL_BYTES_MAX && this.#options.space.has(size, true));
   }
 
-  #isRoomy(): boolean {
-    return this.#options.space.isRoomy && (this.#spill?.isRoomy ?? true);
+  /** A full disk is waited for until nothing waits there, a slow one until it has caught up by half. */
+  #lackNow(): "full" | "slow" | undefined {
+    const isOpen = !this.#isDiverting && this.#hasCredit();
+    if (isOpen) return undefined;
+    if (!this.#hasRoomFor(this.#largest) || (this.#lack === "full" && this.#isDiverting)) return "full";
+    const lateness = this.#spill?.lateness ?? 0;
+    return lateness >= (this.#lack === "slow" ? 0.5 : 1) ? "slow" : undefined;
   }
 
   #gone({ bytes }: KeptResult): void {

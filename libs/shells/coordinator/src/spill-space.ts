@@ -1,6 +1,6 @@
 import type { Logger } from "@heddle/kernel";
 import type { Spill, SpillFile } from "@heddle/port-spill";
-import { SPILL_FILES_MAX, SPILL_RESULTS_MAX, SPILL_UNWRITTEN_BYTES_MAX, SPILL_WRITING_BYTES_MAX } from "./limits.ts";
+import { SPILL_FILES_MAX, SPILL_RESULTS_MAX, SPILL_UNWRITTEN_BYTES_MAX } from "./limits.ts";
 
 /** What all jobs have of it together. */
 interface Use {
@@ -36,11 +36,6 @@ export class SpillSpace {
     if (this.#isFailing || this.#isDistrusted) return false;
     if (results >= SPILL_RESULTS_MAX || unwrittenBytes >= SPILL_UNWRITTEN_BYTES_MAX) return false;
     return this.use.bytes + bytes <= this.#bytesMax && !(isNew && files >= SPILL_FILES_MAX);
-  }
-
-  /** Whether there is room for some time. */
-  get isRoomy(): boolean {
-    return this.has(Math.min(SPILL_WRITING_BYTES_MAX, this.#bytesMax / 2), false);
   }
 
   open(): Promise<SpillFile> {

@@ -2,6 +2,7 @@ import type { WriteOutcome } from "@heddle/kernel";
 import { memorySpill } from "@heddle/port-spill";
 import { decodePayload, JobOutcome, type Payload } from "@heddle/wire";
 import { expect, onTestFinished, test } from "vitest";
+import { ABSORBED_BACKLOG_BYTES } from "./limits.ts";
 import { type BenchOptions, type Client, finish, inline, offer, openBench, openJob, settle } from "./testing.ts";
 
 const OUTCOMES = {
@@ -69,21 +70,16 @@ test("a result before one that was sent never waits on disk: its reader can take
   expect(heard(client)).toEqual(["result 1", "result 2", "result 3", "result 0"]);
 });
 
-test("a job that fails behind its results tells them first; one that is cancelled has none to tell", async () => {
+test("a job that fails, or is cancelled, says so at once: its reader may wait for a result that never comes", async () => {
   const failing = await openStage();
-  await failing.answer(0, 1, 2, 3, 4, 5, 6);
-  const last = failing.node.said("assignChunk")[7]?.assignment;
-  finish(failing.node, last, { $case: "workerDeath", value: { markedOffset: 0, loss: undefined } });
-  await settle();
-  finish(failing.node, failing.node.said("assignChunk")[8]?.assignment, {
-    $case: "workerDeath",
-    value: { markedOffset: 0, loss: undefined },
-  });
-  await settle();
-  expect(heard(failing.client)).toEqual(["result 0", "result 1", "result 2"]);
-  await failing.take(27);
-  await failing.take(27);
-  expect(heard(failing.client).slice(3)).toEqual(["result 3", "result 4", "result 5", "result 6", "FAILED"]);
+  await failing.answer(0, 1, 3, 4, 5, 6, 7);
+  const died = { $case: "workerDeath", value: { markedOffset: 0, loss: undefined } } as const;
+  for (const attempt of [2, 8]) {
+    finish(failing.node, failing.node.said("assignChunk")[attempt]?.assignment, died);
+    await settle();
+  }
+  expect(heard(failing.client)).toEqual(["result 0", "result 1", "result 3", "FAILED"]);
+  expect(failing.spilled().bytes).toBe(0);
 
   const cancelled = await openStage();
   await cancelled.answer(0, 1, 2, 3, 4, 5, 6);
@@ -178,4 +174,27 @@ test("a large result that comes when its job is over is put nowhere", async () =
   finish(node, assignment, { $case: "stopped", value: {} });
   await settle();
   expect(spilled().bytes).toBe(0);
+});
+
+test("errors of items never go to disk: while their client reads nothing they hold it back at a bound of their own", async () => {
+  const bench = await openBench(onTestFinished, { spill: memorySpill() });
+  await bench.network.listen("slow", bench.shell.routes);
+  const client = await bench.client({}, undefined, "3".repeat(32), "slow");
+  const node = await bench.node("n1", 8, { slots: 8 });
+  openJob(client, 1, { open: { unreadBytesMax: 2 ** 24, ordered: true, collect: true } });
+  const chunks = 1_000;
+  for (let chunk = 0; chunk < chunks; chunk++) offer(client, 1, chunk);
+  await settle();
+  bench.network.blackhole("slow", true);
+  const userError = inline(["x".repeat(100_000)]);
+  let answered = 0;
+  for (let placed = node.said("assignChunk"); answered < placed.length; placed = node.said("assignChunk")) {
+    const kind = { $case: "userError", value: userError } as const;
+    const failure = { offset: 0, place: undefined, summary: "Error: no", kind };
+    const value = { completed: 0, values: inline([]), failure };
+    finish(node, placed[answered++]?.assignment, { $case: "itemError", value });
+    await settle();
+  }
+  expect(answered).toBeGreaterThan(100);
+  expect(answered * 100_000).toBeLessThan(ABSORBED_BACKLOG_BYTES + 3 * 2 ** 20);
 });
