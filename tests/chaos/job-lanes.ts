@@ -5,6 +5,8 @@ import {
   countRun,
   failThirds,
   flakySquare,
+  LARGE_BYTES,
+  large,
   lazySquare,
   markedSquare,
   plus,
@@ -71,6 +73,28 @@ async function imapUnordered({ pool, random, tally }: LaneContext): Promise<void
     "imapUnordered",
     seen.toSorted((a, b) => a - b),
     squaresOf(count),
+  );
+}
+
+/** Large results that nobody takes for a while: more than may be unread, so that some wait on the coordinator's disk. */
+async function imapPaused({ pool, random, tally }: LaneContext): Promise<void> {
+  const count = 20 + random.int(20);
+  tally(1, count);
+  const options = { chunkSize: 1 + random.int(2), bufferSize: count };
+  const isOrdered = random.int(2) === 0;
+  const inputs = range(1, 1 + count);
+  const results = isOrdered ? pool.imap(large, inputs, options) : pool.imapUnordered(large, inputs, options);
+  const seen: (readonly [length: number, first: number | undefined, last: number | undefined])[] = [];
+  const pauseAt = 1 + random.int(3);
+  for await (const bytes of results) {
+    seen.push([bytes.length, bytes[0], bytes.at(-1)]);
+    if (seen.length === pauseAt) await new Promise((resolve) => setTimeout(resolve, 500 + random.int(6_000)));
+  }
+  const inOrder = isOrdered ? seen : seen.toSorted((a, b) => (a[1] ?? 0) - (b[1] ?? 0));
+  mustBe(
+    "imap of large results",
+    inOrder,
+    squaresOf(count).map((_, n) => [LARGE_BYTES, n + 1, n + 1]),
   );
 }
 
@@ -167,6 +191,7 @@ export const jobLanes: readonly (readonly [name: string, lane: Lane])[] = [
   ["map-large", mapLarge],
   ["imap", imap],
   ["imap-unordered", imapUnordered],
+  ["imap-paused", imapPaused],
   ["map-reduce", mapReduce],
   ["retries", retries],
   ["collect", collect],

@@ -15,6 +15,14 @@ export async function slowSquare(n: number, ms: number): Promise<number> {
   return n * n;
 }
 
+/** Of what `large` gives. */
+export const LARGE_BYTES = 1024 * 1024;
+
+/** As many bytes, each of them n. */
+export function large(n: number): Uint8Array {
+  return new Uint8Array(LARGE_BYTES).fill(n);
+}
+
 /** Squares of 2 to 12 ms each. */
 export function lazySquare(n: number): Promise<number> {
   return slowSquare(n, 2 + (n % 11));
