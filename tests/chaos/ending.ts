@@ -1,4 +1,4 @@
-import { settles } from "../harness/waiting.ts";
+import { eventually, settles } from "../harness/waiting.ts";
 import type { Gauges } from "./gauges.ts";
 import { isOpen, type JobFacts } from "./job-facts.ts";
 import type { Ledger } from "./ledger.ts";
@@ -10,6 +10,9 @@ import type { ServerProgram } from "./server-program.ts";
 
 /** A server that was told to stop does so within this time. */
 const STOP_MS_MAX = 30_000;
+
+/** Sessions of programs that are gone are over within this time: twice their lease (OBJECTS_TTL_MS). */
+const LEASES_MS_MAX = 30_000;
 
 /** Ended jobs go after an hour: older ones may be gone from one look to the next. */
 const KEPT_AGE_MS_MAX = 50 * 60_000;
@@ -84,10 +87,18 @@ export class Ending {
     const open = shown.filter(isOpen);
     if (shown.length === 0 || open.length > 0)
       this.#wrong(`heddle get jobs shows ${shown.length} jobs, ${open.length} of them open`);
-    for (const [party, names] of idle) {
-      const page = await this.#parties.metrics(party);
-      for (const name of names) if (page[name] !== 0) this.#wrong(`${name} is ${page[name]} when everything is over`);
-    }
+    for (const [party, names] of idle) await this.#lookAtNumbers(party, names);
+  }
+
+  /** What a program had that was killed goes with its lease, which may be later. */
+  async #lookAtNumbers(party: "coordinator" | "manager", names: readonly string[]): Promise<void> {
+    let page: Readonly<Record<string, number>> = {};
+    const look = async (): Promise<true | undefined> => {
+      page = await this.#parties.metrics(party);
+      return names.every((name) => page[name] === 0) ? true : undefined;
+    };
+    await eventually("nothing is left to be done", look, LEASES_MS_MAX).catch(() => undefined); // what is left is told below
+    for (const name of names) if (page[name] !== 0) this.#wrong(`${name} is ${page[name]} when everything is over`);
   }
 
   /** Every job that it keeps is there again, as it was. */
