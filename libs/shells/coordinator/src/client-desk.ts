@@ -125,7 +125,7 @@ export class ClientDesk implements ClientHost {
   /** A result of the job was sent: holds back new chunks of it where there is no room for more, or of all of its client's while they pile up before that. */
   watchBacklog({ outlet, pool: { client } }: JobRecord): void {
     outlet?.judge();
-    const bytesMax = outlet?.absorbs ? ABSORBED_BACKLOG_BYTES : CLIENT_RESULT_BACKLOG_BYTES;
+    const bytesMax = outlet?.absorbs ? ABSORBED_BACKLOG_BYTES + client.directBytes : CLIENT_RESULT_BACKLOG_BYTES;
     if (client.throttled || client.session.queuedBytes < bytesMax) return;
     client.throttled = true;
     this.#office.feed({ type: "client-throttled", client: client.key, throttled: true });
@@ -332,6 +332,8 @@ export class ClientDesk implements ClientHost {
       heldChunks: 0,
       heldBytes: 0,
       throttled: false,
+      relayedBytes: 0,
+      directBytes: 0,
       droppedLines: 0,
     };
     ledger.clients.set(client.key, client);

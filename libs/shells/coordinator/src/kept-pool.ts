@@ -203,6 +203,8 @@ function coordinatorClient({ env, ledger }: Office, spec: KeptSpec, session: Kep
     heldChunks: 0,
     heldBytes: 0,
     throttled: false,
+    relayedBytes: 0,
+    directBytes: 0,
     droppedLines: 0,
   };
 }

@@ -47,6 +47,10 @@ export interface ClientRecord {
   heldChunks: number;
   heldBytes: number;
   throttled: boolean;
+  /** Results that are being relayed to it as they come, in bytes. */
+  relayedBytes: number;
+  /** Bytes of results that went into its queue when that was short the last time, and of those relayed then: it is as much longer as they are large. */
+  directBytes: number;
   /** Output lines dropped since the last one sent. */
   droppedLines: number;
 }

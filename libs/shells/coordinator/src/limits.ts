@@ -2,7 +2,7 @@ import { CLIENT_INPUT_BYTES_MAX } from "@heddle/kernel";
 
 /** Result bytes that wait for a client's window. Above, its jobs get no new chunk until half of it is gone. */
 export const CLIENT_RESULT_BACKLOG_BYTES = 8 * 1024 * 1024;
-/** The same while results go to disk: what does not, errors of items and what a reader in order waits for, is bounded by it. */
+/** The same while results go to disk, beside those that went into a short queue: what does not go to disk, errors of items and what a reader in order waits for, is bounded by it. */
 export const ABSORBED_BACKLOG_BYTES = 2 * CLIENT_RESULT_BACKLOG_BYTES;
 /**
  * Where there is a disk for them, results go there while as much waits for a client's window, or more than its program may have sent and not taken; they come

@@ -12,6 +12,7 @@ import {
   type WorkerLoss,
 } from "@heddle/wire";
 import type { AssignmentRecord, ClientRecord } from "./ledger.ts";
+import { SPILL_BACKLOG_BYTES } from "./limits.ts";
 
 /** Values that were announced before they were complete. */
 export interface Relay {
@@ -49,14 +50,22 @@ export function announceValues(assignment: AssignmentRecord, values: PayloadFlow
   const { outlet } = job;
   if (outlet?.diverts(assignment, values.size)) return outlet.keep({ chunk, offset }, values, entry);
   const { client } = job.pool;
+  noteDirect(client, values.size);
+  client.relayedBytes += values.size;
   const outgoing = client.outflow.hold(values);
   client.session.send(entry(outgoing.header), outgoing.inlineBytes);
   outgoing.start();
   const end = (aborted: boolean): void => {
+    client.relayedBytes -= values.size;
     outgoing.end(aborted);
     if (!aborted) outlet?.sent({ chunk, offset }, values.size);
   };
-  return outlet === undefined ? outgoing : { end };
+  return { end };
+}
+
+/** Before a result goes into the client's queue. */
+function noteDirect(client: ClientRecord, size: number): void {
+  if (client.session.queuedBytes < SPILL_BACKLOG_BYTES) client.directBytes = client.relayedBytes + size;
 }
 
 /** Sends complete values of consecutive items. */
@@ -67,6 +76,7 @@ export function sendValues({ assignment, values = noValues, runMicros }: Finish,
   const place = { chunk, offset };
   if (outlet?.diverts(place, values.size)) return outlet.keep(place, values, entry).end(false);
   const { client } = job.pool;
+  if (outlet !== undefined) noteDirect(client, values.size);
   const outgoing = client.outflow.send(values);
   client.session.send(entry(outgoing.header), outgoing.inlineBytes);
   outgoing.start();

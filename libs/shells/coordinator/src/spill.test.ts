@@ -1,4 +1,4 @@
-import type { WriteOutcome } from "@heddle/kernel";
+import { PART_BYTES_MAX, type WriteOutcome } from "@heddle/kernel";
 import { memorySpill } from "@heddle/port-spill";
 import { decodePayload, JobOutcome, type Payload } from "@heddle/wire";
 import { expect, onTestFinished, test } from "vitest";
@@ -197,4 +197,39 @@ test("errors of items never go to disk: while their client reads nothing they ho
   }
   expect(answered).toBeGreaterThan(100);
   expect(answered * 100_000).toBeLessThan(ABSORBED_BACKLOG_BYTES + 3 * 2 ** 20);
+});
+
+test("large results that came while its queue was short hold no client back: what is made next goes to disk", async () => {
+  const bench = await openBench(onTestFinished, { spill: memorySpill() });
+  await bench.network.listen("slow", bench.shell.routes);
+  const client = await bench.client({}, undefined, "3".repeat(32), "slow");
+  const node = await bench.node("n1", 3, { slots: 3 });
+  openJob(client, 1);
+  for (let chunk = 0; chunk < 6; chunk++) offer(client, 1, chunk);
+  await settle();
+  bench.network.blackhole("slow", true);
+  const size = 12 * 2 ** 20;
+  const placed = () => node.said("assignChunk").map(({ assignment }) => assignment);
+  const begin = (at: number): void => {
+    const value = { ...inline([""]), size, data: new Uint8Array(0), partStream: 1 + at };
+    finish(node, placed()[at], { $case: "done", value });
+  };
+  const end = async (at: number): Promise<void> => {
+    for (let sent = 0; sent < size; sent += PART_BYTES_MAX) {
+      const data = new Uint8Array(PART_BYTES_MAX);
+      const part = { partStream: 1 + at, data, last: sent + PART_BYTES_MAX === size, aborted: false };
+      node.say({ $case: "part", value: part }, PART_BYTES_MAX);
+    }
+    await settle();
+  };
+  for (const at of [0, 1, 2]) begin(at);
+  for (const at of [0, 1, 2]) await end(at);
+  expect(placed()).toHaveLength(6);
+  for (const at of [3, 4, 5]) {
+    begin(at);
+    await end(at);
+  }
+  expect((await bench.jobs())[0]).toMatchObject({ chunksDone: 6 });
+  const disk = bench.shell.metrics().find(({ name }) => name === "heddle_coordinator_spill_bytes");
+  expect(disk).toMatchObject({ value: 3 * size });
 });
