@@ -21,7 +21,7 @@ test("F04 what an agent tells that was stopped for two leases comes too late: it
   const notes = join(cluster.directory, "notes");
   // of the two that n1 has one will be done while it stands still, the other never
   const gates = (n1: Gate) => ({ n1: n1.path, n2: end.path });
-  const inputs = [never, late, never, late].map((gate, n) => ({ notes, n, gates: gates(gate) }));
+  const inputs = [never, late, never, late].map((gate, n) => ({ notes, n, gates: gates(gate), again: end.path }));
   const map = fabric.pool().mapAsync(placed, inputs, { chunkSize: 1, retries: 0 });
   const begun = await eventually("all run", () => (notesIn(notes).length === 4 ? notesIn(notes) : undefined));
   const theirs = begun.filter(({ node }) => node === "n1");
