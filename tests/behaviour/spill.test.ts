@@ -111,3 +111,20 @@ test("a program that reads nothing off its connection has its job run to the end
   program.child.kill("SIGCONT");
   expect([await program.code(), program.said.trim()]).toEqual([0, String(RESULTS)]);
 });
+
+test.for([["--spill-bytes", "0"], ["--ephemeral"]])(
+  "with %s nothing goes to disk: the job waits for its reader, and goes on as that does",
+  async (coordinatorFlags) => {
+    const { cluster, other } = await openCluster({ coordinatorFlags });
+    const fabric = await cluster.fabric();
+    const stream = fabric.pool().imap(filled, range(RESULTS), { chunkSize: 1, bufferSize: RESULTS });
+    const reading = stream[Symbol.asyncIterator]();
+    const first = await reading.next();
+    await eventually("the job is held back", async () => {
+      const { chunksPlaced, chunksWaiting } = await other.status();
+      return chunksPlaced === 0 && chunksWaiting > 0 ? true : undefined;
+    });
+    expect(spilledFiles(cluster.coordinatorPid)).toEqual([]);
+    expect([look(first.value), ...(await rest(reading))]).toEqual(all);
+  },
+);

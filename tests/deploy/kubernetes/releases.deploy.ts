@@ -158,6 +158,7 @@ describe.skipIf(whyNoHelm !== undefined)(`a release${whyNoHelm === undefined ? "
     expect(image).toBe("heddle:0.2.0");
     expect(env).toContainEqual({ name: "HEDDLE_LOG_LEVEL", value: "debug" });
     expect(env).toContainEqual({ name: "HEDDLE_KEPT_BYTES", value: "7000000000" });
+    expect(env).toContainEqual({ name: "HEDDLE_SPILL_BYTES", value: "1073741824" });
   });
 
   // What the test's pod runs is run in tests/deploy/image: nothing runs pods here.

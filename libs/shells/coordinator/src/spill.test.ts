@@ -1,6 +1,6 @@
 import { PART_BYTES_MAX, type WriteOutcome } from "@heddle/kernel";
 import { memorySpill } from "@heddle/port-spill";
-import { decodePayload, JobOutcome, type Payload } from "@heddle/wire";
+import { adminDescribeJob, decodePayload, JobOutcome, type Payload } from "@heddle/wire";
 import { expect, onTestFinished, test } from "vitest";
 import { ABSORBED_BACKLOG_BYTES } from "./limits.ts";
 import { type BenchOptions, type Client, finish, inline, offer, openBench, openJob, settle } from "./testing.ts";
@@ -127,7 +127,7 @@ test("results that cannot be read back are made again: their client's session en
 });
 
 test("where there is no room on the disk results go to the program all the same, and what was never placed waits, of this job alone", async () => {
-  const { client, node, answer, take } = await openStage({ spillBytesMax: 0, credit: 2 });
+  const { bench, client, node, answer, take } = await openStage({ spillBytesMax: 0, credit: 2 });
   for (let chunk = 0; chunk < 5; chunk++) await answer(chunk);
   expect(heard(client)).toEqual([0, 1, 2, 3, 4].map((chunk) => `result ${chunk}`));
   openJob(client, 2);
@@ -135,6 +135,9 @@ test("where there is no room on the disk results go to the program all the same,
   await settle();
   const placed = (): number[] => node.said("assignChunk").map(({ chunk }) => chunk);
   expect(placed()).toEqual([0, 1, 2, 3, 4, 0]);
+  const asked = { jobId: "job-1", chunk: undefined, item: undefined };
+  const told = await bench.network.call(adminDescribeJob, "coordinator", asked, { timeoutMs: 1_000 });
+  expect(told.waits).toMatchObject([{ cause: "throttled-job", chunks: 3 }]);
   await take(45);
   expect(placed()).toEqual([0, 1, 2, 3, 4, 0, 5]);
 });
